@@ -1,0 +1,271 @@
+"""The values that travel the one path; arrays are numpy, and nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import QuadratError
+from quadrat.geometry import HW, Geometry
+
+Media = Literal["image", "video", "stream"]
+ImageU8 = NDArray[np.uint8]
+"""(H, W, 3) uint8 RGB, upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An artifact by name, not its bytes.
+
+    `urn` identifies it in metadata; `name` is what people know it by (a path below the folder
+    given, or the URN itself); `token` is the store's own mark for acknowledging it.
+    """
+
+    urn: str
+    name: str
+    media: Media = "image"
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FrameKey:
+    """Identity of one frame everywhere: the source's URN and the frame's index in it (0 for a photograph)."""
+
+    source: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture.
+
+    `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright
+    source before any scaling; `time_s` presentation time in seconds, None for a photograph; `digest`
+    sha256 (hex) of the encoded bytes; `exif` the tags kept, by name.
+    """
+
+    key: FrameKey
+    source_hw: HW
+    pixels: ImageU8
+    digest: str = ""
+    time_s: float | None = None
+    exif: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One network input: `tensor` (C, h, w) float32 and where it lies in the frame; part `part` of `parts`."""
+
+    frame: Frame
+    tensor: NDArray[np.float32]
+    geometry: Geometry
+    part: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Samples of one tensor shape, of any frames and sources: `tensor` (N, C, h, w) float32."""
+
+    samples: Sequence[Sample]
+    tensor: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What the engine gave for one sample: `arrays` by output name, without the batch axis."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None."""
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16] | None = None
+
+
+UNKNOWN = 255
+"""Label of a pixel whose confidence is under the floor; no class may have this index."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassInfo:
+    """One class of a model: its `index` in the label plane, `id` (URN), `name` and `color` (r, g, b)."""
+
+    index: int
+    id: str
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """How much of the picture a class takes: `pixels` counted, `cover` their share in 0..1."""
+
+    index: int
+    id: str
+    name: str
+    color: tuple[int, int, int]
+    pixels: int
+    cover: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The predictions for one frame, by task name ("segment"), and seconds spent by stage."""
+
+    source: Source
+    frame: Frame
+    predictions: Mapping[str, Segmentation]
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failure:
+    """A source that gave no result; it travels the same queues as a result.
+
+    `stage` is the room it failed in; an error of kind NotAnImageError means skipped.
+    """
+
+    source: Source
+    stage: str
+    error: QuadratError
+
+
+class Flush:
+    """Said by a store that will wait: batches under way must be finished now."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Something to deliver: `body` under `name` with its mime type and metadata (an aspect with `$schema`)."""
+
+    name: str
+    mime: str
+    body: bytes
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """An output of a loaded network: name, numpy dtype name, and shape with None where dynamic."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """One entry of deploy.yaml's `transforms`: its type and parameters, as written."""
+
+    type: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """What a model.tgz says, unpacked into `root`.
+
+    `engines` names each network file by format: "pdmodel" | "pir" | "onnx"; `params` is the
+    Paddle weights file; `classes` is in index order and empty where the archive lists none;
+    `num_classes` is None where nothing states it; `outputs` maps a role ("labels", "confidence",
+    "logits") to a tensor name, and is empty for an original archive, whose only output is told by
+    its shape; `input_shape` is (N, C, H, W) with None where dynamic; `digest` is the archive's sha256.
+    """
+
+    root: Path
+    name: str
+    digest: str
+    task: str
+    engines: Mapping[str, Path]
+    params: Path | None
+    transforms: tuple[TransformSpec, ...]
+    classes: tuple[ClassInfo, ...]
+    num_classes: int | None
+    input_shape: tuple[int | None, ...]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    self_test: Mapping[str, Any] | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a product, as it goes into every aspect."""
+
+    order: str
+    model: str
+    model_digest: str
+    settings_digest: str
+    service_version: str
+    engine: str
+    engine_version: str
+    precision: str
+    device: str
+
+
+Item = Source | Failure | Flush
+
+
+class Store(Protocol):
+    """Where artifacts come from and products go."""
+
+    order: str
+    model_urn: str
+
+    def model(self) -> AbstractContextManager[Path]:
+        """Give the model archive as a local file, for as long as the context lasts."""
+
+    def sources(self) -> Iterator[Item]:
+        """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
+
+    def pull(self, source: Source) -> AbstractContextManager[Path]:
+        """Give a source as a local file for as long as the context lasts; SourceError if it cannot."""
+
+    def deliver(self, product: Product) -> str:
+        """Deliver whole or not at all and return the URN; DeliveryError if it cannot."""
+
+    def acknowledge(self, source: Source) -> None:
+        """Say that all products of this source are delivered."""
+
+    def taken(self) -> Sequence[str]:
+        """Names that a product may not have, because something of that name is there already."""
+
+
+class Engine(Protocol):
+    """Arrays in, arrays out: knows no image and no class."""
+
+    name: str
+    version: str
+    device: str
+    precision: str
+    outputs: Sequence[OutputSpec]
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run (N, C, H, W) float32 and return only the outputs asked for, by name."""
+
+    def close(self) -> None:
+        """Free the network; further calls are errors."""
+
+
+class Task(Protocol):
+    """Arrays -> meaning in source pixels."""
+
+    name: str
+    wanted: Sequence[str]
+
+    def predict(self, frame: Frame, parts: Sequence[Part]) -> Segmentation:
+        """Turn all parts of one frame into one prediction."""
+
+
+Transform = Callable[[NDArray[Any], Geometry], tuple[NDArray[Any], Geometry]]
