@@ -1,0 +1,1 @@
+"""Pull and deliver: where artifacts come from and products go."""

@@ -1,0 +1,126 @@
+"""A store on the local disk: images from a folder, products into another."""
+
+from __future__ import annotations
+
+import errno
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from quadrat.artifacts.listing import file_urn, list_images
+from quadrat.errors import DeliveryError, ParameterError, SourceError
+from quadrat.types import Item, Product, Source
+
+LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
+
+
+class FolderStore:
+    """Takes a model archive and a folder of images (or one image) and delivers into `out`."""
+
+    def __init__(self, model: Path, images: Path, out: Path) -> None:
+        _must_exist(model, "model")
+        _must_exist(images, "images")
+        self.order = LOCAL_ORDER
+        self.model_urn = file_urn(model)
+        self._model = model
+        self._images = images
+        self._out = out
+
+    @contextmanager
+    def model(self) -> Iterator[Path]:
+        """Give the model archive itself."""
+        yield self._model
+
+    def sources(self) -> Iterator[Item]:
+        """Yield the images in order of name, and a Failure for what is none."""
+        yield from list_images(self._images, self._out)
+
+    @contextmanager
+    def pull(self, source: Source) -> Iterator[Path]:
+        """Give the file itself; SourceError where it cannot be read."""
+        yield readable_file(source)
+
+    def deliver(self, product: Product) -> str:
+        """Write the product and its metadata, both or neither; DeliveryError if it cannot."""
+        return file_urn(write_product(self._out, product))
+
+    def acknowledge(self, source: Source) -> None:
+        """Do nothing: nobody waits for it."""
+
+    def taken(self) -> Sequence[str]:
+        """Names in the folder of results."""
+        return names_in(self._out)
+
+
+def readable_file(source: Source) -> Path:
+    """Give the path of a local source; SourceError where it cannot be opened."""
+    path = Path(source.token)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
+
+
+def names_in(folder: Path) -> Sequence[str]:
+    """Names that lie in a folder; none where it is not there yet."""
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def write_product(folder: Path, product: Product) -> Path:
+    """Write `<name>` and `<name>-meta.json` whole or not at all; DeliveryError if it cannot."""
+    target = folder / product.name
+    if product.name in ("", "..") or target.name != product.name:
+        raise DeliveryError(f"{product.name!r} is no file name")
+    aspect = folder / f"{product.name}-meta.json"
+    body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise DeliveryError("a file of that name is there already", where=str(target))
+        write_whole(aspect, body)
+        try:
+            write_whole(target, product.body)
+        except OSError:
+            aspect.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return target
+
+
+def write_whole(path: Path, body: bytes) -> None:
+    """Write beside the place and move there, so that nobody ever sees half a file."""
+    draft = path.parent / f".quadrat-{secrets.token_hex(8)}"
+    try:
+        with draft.open("xb") as file:
+            file.write(body)
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
+    """Turn what the disk said into one line that says what to do."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    what = "the disk is full" if full else "the file cannot be written"
+    hint = "Make room, or deliver into another folder" if full else "Check the folder of results"
+    return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)
+
+
+def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
+    """Write metadata as strict JSON; DeliveryError for anything JSON does not know, NaN among it."""
+    try:
+        return json.dumps(metadata, indent=2, ensure_ascii=True, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise DeliveryError(f"the metadata is not strict JSON ({error})", where=name) from error
+
+
+def _must_exist(path: Path, parameter: str) -> None:
+    if not path.exists():
+        raise ParameterError(f"there is no file or folder {str(path)!r}", where=parameter)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import math
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from quadrat.artifacts.folder import FolderStore
+from quadrat.artifacts.listing import file_urn
+from quadrat.errors import DeliveryError, ParameterError, SourceError
+from quadrat.types import Product, Source
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """A store with one photograph and a model, both too short to be either."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(b"photo")
+    (tmp_path / "model.tgz").write_bytes(b"model")
+    return FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / "out")
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Let writes beyond `size` bytes fail with a real EFBIG, as a full disk does with ENOSPC."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def product(body: bytes = b"body", **metadata: object) -> Product:
+    """Give a product with this body."""
+    return Product("a.pseudo.png", "image/png", body, {"$schema": "urn:example:schema:a.1", **metadata})
+
+
+def test_what_goes_in_comes_out(store: FolderStore, tmp_path: Path) -> None:
+    """The model and each source are given as the very files; a product lands with its metadata."""
+    (source,) = store.sources()
+    assert isinstance(source, Source)
+
+    with store.model() as model, store.pull(source) as photo:
+        assert (model.read_bytes(), photo.read_bytes()) == (b"model", b"photo")
+    urn = store.deliver(product(cover=[{"name": "Zostera é"}]))
+    store.acknowledge(source)
+
+    out = tmp_path / "out"
+    assert urn == file_urn(out / "a.pseudo.png")
+    assert (out / "a.pseudo.png").read_bytes() == b"body"
+    assert json.loads((out / "a.pseudo.png-meta.json").read_text()) == {
+        "$schema": "urn:example:schema:a.1", "cover": [{"name": "Zostera é"}], "$entity": urn,
+    }  # fmt: skip
+    assert store.taken() == ["a.pseudo.png", "a.pseudo.png-meta.json"]
+
+
+@pytest.mark.parametrize("missing", ["model.tgz", "in"])
+def test_a_path_that_is_not_there(tmp_path: Path, missing: str) -> None:
+    """A model or folder that does not exist is the parameter's fault."""
+    for name in {"model.tgz", "in"} - {missing}:
+        (tmp_path / name).touch()
+
+    with pytest.raises(ParameterError, match="there is no file or folder"):
+        FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path)
+
+
+def test_a_file_that_vanished_or_cannot_be_read(store: FolderStore, tmp_path: Path) -> None:
+    """A source that cannot be opened is an error of that source."""
+    (source,) = store.sources()
+    assert isinstance(source, Source)
+    (tmp_path / "in" / "a.jpg").unlink()
+
+    with pytest.raises(SourceError, match=r"a\.jpg: the file cannot be read"), store.pull(source):
+        pass
+
+
+def test_a_full_disk_leaves_nothing_behind(store: FolderStore, tmp_path: Path) -> None:
+    """When the product does not fit, neither it nor its metadata nor a temporary file remains."""
+    with files_no_larger_than(1000), pytest.raises(DeliveryError, match="the disk is full") as caught:
+        store.deliver(product(bytes(100_000)))
+
+    assert caught.value.code == "E_DELIVERY"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, Path("x"), object()])
+def test_metadata_that_is_no_json_fails_loudly(store: FolderStore, tmp_path: Path, value: object) -> None:
+    """Nothing is delivered with metadata that a strict reader would refuse."""
+    with pytest.raises(DeliveryError, match="not strict JSON"):
+        store.deliver(product(mean=value))
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/etc/x"])
+def test_a_name_cannot_lead_elsewhere(store: FolderStore, name: str) -> None:
+    """A product's name is a file name, not a path."""
+    with pytest.raises(DeliveryError, match="is no file name"):
+        store.deliver(Product(name, "image/png", b"", {}))
+
+
+def test_nothing_is_overwritten(store: FolderStore, tmp_path: Path) -> None:
+    """A file that is there already stays as it was."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.pseudo.png").write_bytes(b"mine")
+
+    with pytest.raises(DeliveryError, match="there already"):
+        store.deliver(product())
+    assert (tmp_path / "out" / "a.pseudo.png").read_bytes() == b"mine"
+
+
+def test_a_folder_that_takes_no_files(store: FolderStore, tmp_path: Path) -> None:
+    """Results cannot go where a file stands in place of a folder."""
+    (tmp_path / "out").write_bytes(b"")
+
+    with pytest.raises(DeliveryError, match="cannot be written"):
+        store.deliver(product())

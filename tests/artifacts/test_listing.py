@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from quadrat.artifacts.listing import file_urn, list_images, skip_reason
+from quadrat.errors import NotAnImageError
+from quadrat.types import Failure, Source
+
+
+def touch(folder: Path, *names: str) -> None:
+    """Make files of one byte."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(items: list[Source | Failure]) -> list[str]:
+    """Give the names, those skipped with a dash before them."""
+    return [item.name if isinstance(item, Source) else f"-{item.source.name}" for item in items]
+
+
+@pytest.mark.parametrize(
+    ("name", "tried"),
+    [
+        ("a.jpg", True),
+        ("A.JPEG", True),
+        ("scan.tif", True),
+        ("a.JPG.png", True),
+        ("-leading.png", True),
+        ("", False),
+        ("a.txt", False),
+        ("a.jpg.txt", False),
+        ("no-suffix", False),
+        (".hidden.jpg", False),
+        ("._a.jpg", False),
+        (".ivcap-a.jpg.txt", False),
+        ("clip.mp4", False),
+        ("survey.csv", False),
+    ],
+)
+def test_names(name: str, tried: bool) -> None:
+    """Only names that a picture may have are tried, and the others say why not."""
+    assert (skip_reason(name) is None) == tried
+
+
+def test_order_is_by_path_part_and_every_file_has_a_row(tmp_path: Path) -> None:
+    """A folder is walked in order of name, each level whole, and nothing in it is lost."""
+    touch(
+        tmp_path,
+        "b.jpg",
+        "a/2.jpg",
+        "a/1.jpg",
+        "a-b/1.jpg",
+        "a.png",
+        "a/.ivcap-1.jpg.txt",
+        ".git/x.jpg",
+        "n.txt",
+    )
+
+    found = list(list_images(tmp_path))
+
+    assert names(found) == [
+        "-.git", "-a/.ivcap-1.jpg.txt", "a/1.jpg", "a/2.jpg", "a-b/1.jpg", "a.png", "b.jpg", "-n.txt",
+    ]  # fmt: skip
+
+
+def test_a_skipped_file_is_a_failure_of_its_kind(tmp_path: Path) -> None:
+    """A file that is no image travels as a failure at stage list with the error that means skipped."""
+    touch(tmp_path, "notes.txt")
+
+    (item,) = list_images(tmp_path)
+
+    assert isinstance(item, Failure)
+    assert (item.stage, type(item.error)) == ("list", NotAnImageError)
+    assert item.error.line == "E_NOT_IMAGE notes.txt: .txt is no image suffix"
+
+
+def test_one_file_is_tried_whatever_its_name(tmp_path: Path) -> None:
+    """The user pointed at it, so its name decides nothing."""
+    touch(tmp_path, "photo.dat")
+
+    assert names(list(list_images(tmp_path / "photo.dat"))) == ["photo.dat"]
+
+
+def test_links_to_files_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    """A linked photograph counts; a folder linked into itself ends with a row that says so."""
+    touch(tmp_path, "real/a.jpg", "elsewhere.jpg")
+    (tmp_path / "real" / "b.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+
+    assert names(list(list_images(tmp_path / "real"))) == ["a.jpg", "b.jpg", "-loop", "lost.jpg"]
+
+
+def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    """A pipe named like a photograph would block the order for ever, so it is skipped."""
+    os.mkfifo(tmp_path / "a.jpg")
+
+    assert names(list(list_images(tmp_path))) == ["-a.jpg"]
+
+
+def test_a_name_of_any_bytes_can_be_read_and_printed(tmp_path: Path) -> None:
+    """A name that is not UTF-8 keeps its bytes in the token and is printable in name and URN."""
+    raw = os.fsdecode(b"caf\xe9.jpg")
+    touch(tmp_path, raw)
+
+    (item,) = list_images(tmp_path)
+
+    assert isinstance(item, Source)
+    assert item.name.encode() == "caf\ufffd.jpg".encode()
+    assert item.urn.endswith("/caf%E9.jpg")
+    assert Path(item.token).read_bytes() == b"x"
+
+
+def test_earlier_results_are_not_measured(tmp_path: Path) -> None:
+    """Results inside the folder of images are skipped, whether they lie beside the images or below."""
+    touch(tmp_path, "a.jpg", "a.pseudo.png", "a.pseudo.png-meta.json", "run/a.pseudo.png")
+
+    assert names(list(list_images(tmp_path, tmp_path / "run"))) == [
+        "a.jpg", "a.pseudo.png", "-a.pseudo.png-meta.json", "-run",
+    ]  # fmt: skip
+    assert names(list(list_images(tmp_path, tmp_path))) == [
+        "a.jpg", "-a.pseudo.png", "-a.pseudo.png-meta.json", "run/a.pseudo.png",
+    ]  # fmt: skip
+
+
+def test_urn_of_a_file_is_one_word() -> None:
+    """Spaces and letters beyond ASCII are percent-encoded."""
+    assert file_urn(Path("/data/my photo é.jpg")) == "urn:file:///data/my%20photo%20%C3%A9.jpg"
