@@ -1,0 +1,67 @@
+"""Print requirement lines for pip's `-r`, as pyproject.toml or a requirements file says them: they are said once.
+
+    extras.py export --only torch                        the line of torch alone
+    extras.py export test --without torch paddleseg      two extras less two packages
+    extras.py --base --only ivcap-sdk-service --plain    a line of the run-time, less its marker
+    extras.py --file export_model/requirements.txt --without paddleseg
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+
+
+def name_of(requirement: str) -> str:
+    """Give a requirement's package name, in lower case with dashes."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[._-]+", "-", found.group().lower()) if found else ""
+
+
+def from_pyproject(extras: Sequence[str], *, base: bool = False, path: Path = PYPROJECT) -> list[str]:
+    """Give the lines of extras in their order, each once; KeyError for an unknown extra."""
+    project = tomllib.loads(path.read_text("utf-8"))["project"]
+    wanted = list(project["dependencies"]) if base else []
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    return list(dict.fromkeys(wanted))
+
+
+def from_file(path: Path) -> list[str]:
+    """Give the lines of a requirements file, less comments and blank lines."""
+    text = (re.sub(r"(^|\s)#.*", "", line).strip() for line in path.read_text("utf-8").splitlines())
+    return [line for line in text if line]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; exit status 2 for an extra or a package that is not there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("extra", nargs="*", help="an extra of pyproject.toml")
+    parser.add_argument("--base", action="store_true", help="the run-time's own requirements too")
+    parser.add_argument("--file", type=Path, help="a requirements file, in place of pyproject.toml")
+    parser.add_argument("--only", nargs="+", default=[], metavar="PACKAGE")
+    parser.add_argument("--without", nargs="+", default=[], metavar="PACKAGE")
+    parser.add_argument("--plain", action="store_true", help="leave out the environment markers")
+    args = parser.parse_args(argv)
+    try:
+        wanted = from_file(args.file) if args.file else from_pyproject(args.extra, base=args.base)
+    except KeyError as error:
+        parser.error(f"pyproject.toml has no extra {error}")
+    names = {name_of(line) for line in wanted}
+    only, without = {name_of(p) for p in args.only}, {name_of(p) for p in args.without}
+    if missing := only - names:
+        parser.error(f"not required there: {', '.join(sorted(missing))}")
+    for line in wanted:
+        if (not only or name_of(line) in only) and name_of(line) not in without:
+            sys.stdout.write((line.split(";")[0].strip() if args.plain else line) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
