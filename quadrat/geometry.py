@@ -38,9 +38,7 @@ class Geometry:
     def resized(self, hw: HW) -> Geometry:
         """Follow a resize of the whole tensor to `hw` (height, width)."""
         (old_h, old_w), (new_h, new_w) = self.tensor_hw, hw
-        return Geometry(
-            self.source_hw, hw, np.diag([new_w / old_w, new_h / old_h, 1.0]) @ self.matrix
-        )
+        return Geometry(self.source_hw, hw, np.diag([new_w / old_w, new_h / old_h, 1.0]) @ self.matrix)
 
     def padded(self, hw: HW, *, top: int = 0, left: int = 0) -> Geometry:
         """Follow a pad to `hw` with `top` and `left` new pixels before the content."""

@@ -187,9 +187,10 @@ def check_inputs(image: object | None, images: object | None) -> None:
     if (image is None) == (images is None):
         said = "neither is given" if image is None else "both are given"
         raise ParameterError(
-            f"exactly one of image and images is needed, and {said}", where="image, images",
+            f"exactly one of image and images is needed, and {said}",
+            where="image, images",
             hint="Give --images FOLDER (or a collection), or --image FILE",
-        )  # fmt: skip
+        )
 
 
 def _check(parameter: Parameter, value: Any) -> Any:
@@ -243,16 +244,18 @@ def _check_pairs(s: Settings) -> None:
         )
     if s.precision == "int8" and not (s.use_trt and s.engine in ("auto", "paddle")):
         raise ParameterError(
-            "int8 runs only through TensorRT in the paddle engine", where="precision",
+            "int8 runs only through TensorRT in the paddle engine",
+            where="precision",
             hint="Add --device gpu --use-trt --engine paddle, or choose fp32 or bf16",
-        )  # fmt: skip
+        )
     if s.precision == "bf16" and s.device == "gpu":
         raise ParameterError("bf16 is for the CPU", where="precision", hint="Choose fp16 on a GPU")
     if s.enable_mkldnn and (s.device == "gpu" or s.engine == "onnx"):
         raise ParameterError(
-            "oneDNN is part of the openvino and paddle engines on the CPU", where="enable-mkldnn",
+            "oneDNN is part of the openvino and paddle engines on the CPU",
+            where="enable-mkldnn",
             hint="Leave it out, or choose --engine openvino or paddle on --device cpu",
-        )  # fmt: skip
+        )
 
 
 def _wrong(parameter: Parameter, value: Any, wanted: str) -> ParameterError:

@@ -238,6 +238,9 @@ class Store(Protocol):
     def acknowledge(self, source: Source) -> None:
         """Say that all products of this source are delivered."""
 
+    def relist(self) -> Iterator[Source]:
+        """List the images once more without taking any; nothing where that cannot be done (a queue)."""
+
     def taken(self) -> Sequence[str]:
         """Names that a product may not have, because something of that name is there already."""
 

@@ -1,0 +1,132 @@
+"""Stages in threads, joined by short queues: the slowest sets the pace, and a crash anywhere ends it all.
+
+        items ->[ read ]-> queue ->[ infer ]-> queue -> caller
+
+A stage is a generator over a generator, run by one thread, so order is kept without a sort. Queues hold
+`ahead` items, so memory does not grow with the number of items.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, Full, Queue
+from time import perf_counter
+from typing import Any
+
+Work = Callable[[Iterator[Any]], Iterator[Any]]
+
+POLL_S = 0.05
+JOIN_S = 30.0
+
+
+@dataclass(slots=True)
+class Stage:
+    """One step of the chain; `busy_s` are seconds spent working rather than waiting for items."""
+
+    name: str
+    work: Work
+    ahead: int = 1
+    busy_s: float = field(default=0.0, init=False)
+
+
+class _Stopped(Exception):  # noqa: N818 - it is no error: it unwinds stages whose chain was closed
+    pass
+
+
+class _Crash:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_END = object()
+
+
+def run_chain(items: Iterable[Any], stages: Sequence[Stage]) -> Iterator[Any]:
+    """Yield what the last stage yields, in order, while all stages work at once.
+
+    An exception in a stage, or in `items`, is raised here after the items before it; closing this
+    generator stops every stage within one item's work.
+    """
+    stop = threading.Event()
+    stream: Iterator[Any] = iter(items)
+    threads: list[threading.Thread] = []
+    for stage in stages:
+        queue: Queue[Any] = Queue(stage.ahead)
+        thread = threading.Thread(
+            target=_pump, args=(stage, stream, queue, stop), name=f"quadrat-{stage.name}", daemon=True
+        )
+        threads.append(thread)
+        stream = _taken(queue, stop)
+    for thread in threads:
+        thread.start()
+    try:
+        yield from stream
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(JOIN_S)
+
+
+def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: threading.Event) -> None:
+    """Run one stage until its input ends, it crashes, or the chain is stopped."""
+    waited = _Waiting(upstream)
+    try:
+        results = stage.work(waited)
+        while True:
+            begin, waited.seconds = perf_counter(), 0.0
+            try:
+                item = next(results, _END)
+            finally:
+                stage.busy_s += perf_counter() - begin - waited.seconds
+            _put(queue, item, stop)
+            if item is _END:
+                return
+    except _Stopped:
+        return
+    except BaseException as error:  # noqa: BLE001 - a SystemExit from a library must reach the caller too
+        with suppress(_Stopped):
+            _put(queue, _Crash(error), stop)
+
+
+class _Waiting:
+    """An iterator that adds up the time its consumer waits for it."""
+
+    def __init__(self, upstream: Iterator[Any]) -> None:
+        self._upstream = upstream
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        begin = perf_counter()
+        try:
+            return next(self._upstream)
+        finally:
+            self.seconds += perf_counter() - begin
+
+
+def _put(queue: Queue[Any], item: Any, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with suppress(Full):
+            queue.put(item, timeout=POLL_S)
+            return
+    raise _Stopped
+
+
+def _taken(queue: Queue[Any], stop: threading.Event) -> Iterator[Any]:
+    while True:
+        try:
+            item = queue.get(timeout=POLL_S)
+        except Empty:
+            if stop.is_set():
+                raise _Stopped from None
+            continue
+        if item is _END:
+            return
+        if isinstance(item, _Crash):
+            raise item.error
+        yield item

@@ -1,0 +1,57 @@
+"""A model archive, opened and ready: package, transforms, engine and task as one."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from quadrat import __version__, engines, package, tasks, transforms
+from quadrat.settings import Settings
+from quadrat.types import Engine, ModelPackage, Provenance, Task, Transform
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """All that turns a frame into a prediction."""
+
+    package: ModelPackage
+    transform: Transform
+    engine: Engine
+    task: Task
+    settings: Settings
+
+    def provenance(self, order: str, model_urn: str) -> Provenance:
+        """Say what makes the products of an order."""
+        return Provenance(
+            order=order,
+            model=model_urn,
+            model_digest=self.package.digest,
+            settings_digest=self.settings.digest,
+            service_version=__version__,
+            engine=self.engine.name,
+            engine_version=self.engine.version,
+            precision=self.engine.precision,
+            device=self.engine.device,
+        )
+
+
+@contextmanager
+def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterator[LoadedModel]:
+    """Open a model archive for as long as the context lasts.
+
+    Raises ModelError for a fault of the archive, EngineError for one of the machine, ParameterError
+    for settings that this model cannot answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
+        opened = package.open_archive(archive, Path(folder))
+        transform = transforms.build(opened.transforms)
+        engine = engines.start(opened, settings, log)
+        try:
+            task = tasks.make(opened, engine.outputs, settings)
+            yield LoadedModel(opened, transform, engine, task, settings)
+        finally:
+            engine.close()

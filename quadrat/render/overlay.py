@@ -1,0 +1,64 @@
+"""A photograph with its classes tinted and a legend of names and percentages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from quadrat.render.palette import lookup_table
+from quadrat.types import ClassInfo, Cover, ImageU8
+
+TINT = 0.45
+"""Share of the class colour; the photograph stays readable under it."""
+
+
+def draw_overlay(
+    pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], covers: Sequence[Cover]
+) -> ImageU8:
+    """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and write a legend below the picture.
+
+    `labels` may be of another size: it is brought to the picture's by nearest neighbour. Returns
+    (H + legend, W, 3) uint8 RGB, so that the legend hides nothing.
+    """
+    height, width = pixels.shape[:2]
+    if labels.shape != (height, width):
+        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    paint = lookup_table(classes)[labels]
+    tinted = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
+    edges = _edges(labels)
+    tinted[edges] = paint[edges]
+    return np.concatenate([tinted, _legend(width, covers)])
+
+
+def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels whose right or lower neighbour is of another class."""
+    edges = np.zeros(labels.shape, bool)
+    edges[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edges[:-1] |= labels[:-1] != labels[1:]
+    return edges
+
+
+def _legend(width: int, covers: Sequence[Cover]) -> ImageU8:
+    """A white strip (h, width, 3) with a swatch, name and percentage for each class, wrapped to the width."""
+    size = max(12, min(28, width // 40))
+    font = ImageFont.load_default(size)
+    gap, line = size // 2, size * 2
+    places: list[tuple[int, int]] = []
+    x, y = gap, gap
+    texts = [f"{c.name} {100 * c.cover:.1f} %" for c in covers]
+    for text in texts:
+        need = round(font.getlength(text)) + 2 * size + gap
+        if x > gap and x + need > width:
+            x, y = gap, y + line
+        places.append((x, y))
+        x += need + gap
+    strip = Image.new("RGB", (width, y + line), "white")
+    draw = ImageDraw.Draw(strip)
+    for (left, top), text, cover in zip(places, texts, covers, strict=True):
+        draw.rectangle((left, top, left + size, top + size), fill=cover.color, outline="black")
+        draw.text((left + size + gap, top), text, fill="black", font=font)
+    return np.array(strip)

@@ -1,0 +1,1 @@
+"""Predictions -> metadata aspects and tables."""

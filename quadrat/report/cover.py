@@ -1,0 +1,52 @@
+"""Exact counts of a label plane, per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.package.colors import default_class
+from quadrat.types import UNKNOWN, ClassInfo, Cover, ModelPackage, Segmentation
+
+UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
+"""Pixels under the confidence floor; listed only where a floor is set."""
+
+
+def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[ClassInfo]:
+    """Give the archive's classes or, where it lists none, one for every index known or seen."""
+    if package.classes:
+        return list(package.classes)
+    seen = segmentation.labels[segmentation.labels != UNKNOWN]
+    count = package.num_classes or int(seen.max(initial=0)) + 1
+    return [default_class(index) for index in range(count)]
+
+
+def measure_cover(
+    segmentation: Segmentation, classes: Sequence[ClassInfo], *, with_unknown: bool
+) -> list[Cover]:
+    """Count every class, in index order, and unknown last if asked for.
+
+    `cover` is pixels / all pixels, so the covers sum to 1. `confidence` is the mean over the
+    class's pixels in 0..1, None without scores or pixels.
+    """
+    labels, confidence = segmentation.labels.ravel(), segmentation.confidence
+    counts = np.bincount(labels, minlength=256)
+    sums: NDArray[np.float64] | None = None
+    if confidence is not None:
+        sums = np.bincount(labels, weights=confidence.ravel(), minlength=256)
+    listed = [*classes, UNKNOWN_CLASS] if with_unknown else list(classes)
+    return [_cover(info, int(counts[info.index]), labels.size, sums) for info in listed]
+
+
+def mean_confidence(segmentation: Segmentation) -> float | None:
+    """Mean confidence over all pixels in 0..1, None without scores."""
+    if segmentation.confidence is None:
+        return None
+    return float(segmentation.confidence.mean(dtype=np.float64))
+
+
+def _cover(info: ClassInfo, pixels: int, total: int, sums: NDArray[np.float64] | None) -> Cover:
+    mean = float(sums[info.index]) / pixels if sums is not None and pixels else None
+    return Cover(info.index, info.id, info.name, info.color, pixels, pixels / total, mean)

@@ -1,0 +1,54 @@
+"""Names of products: readable, plain ASCII, and never the same twice."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+LONGEST = 80
+_ENDINGS = (".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg")
+
+
+class Names:
+    """Gives each source a stem that no other product of the run has, whatever the file system's case.
+
+    `taken` are names that exist where the products go.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.casefold() for name in taken}
+
+    def stem(self, source_name: str) -> str:
+        """Take a stem for the source: its base name without suffix, numbered if it is taken."""
+        base = slug(source_name)
+        number = 1
+        stem = base
+        while any(f"{stem}{ending}".casefold() in self._taken for ending in _ENDINGS):
+            number += 1
+            stem = f"{base}-{number}"
+        self._taken.update(f"{stem}{ending}".casefold() for ending in _ENDINGS)
+        return stem
+
+    def whole(self, name: str) -> str:
+        """Take a whole file name such as survey.csv, numbered before its suffix if it is taken."""
+        path = PurePosixPath(name)
+        number = 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def slug(source_name: str) -> str:
+    """Turn a path or URN into a plain ASCII stem: the base name, or the URN's last part."""
+    last = source_name.rsplit("/", 1)[-1]
+    if source_name.startswith("urn:") and "/" not in source_name:
+        last = source_name.rsplit(":", 1)[-1]
+    else:
+        last = last[: -len(PurePosixPath(last).suffix)] if PurePosixPath(last).suffix else last
+    plain = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:LONGEST].rstrip("-.")
+    return plain or "image"

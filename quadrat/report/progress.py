@@ -1,0 +1,46 @@
+"""How far an order is: a bar on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from quadrat.types import Cover, Failure, Source
+
+
+class Progress:
+    """Counts images; `total` may be unknown (None), as for a queue."""
+
+    def __init__(self, log: logging.Logger, total: int | None) -> None:
+        from tqdm import tqdm
+
+        self._log = log
+        self._total = total
+        self._done = 0
+        self._bar = tqdm(total=total, unit="image", disable=not sys.stderr.isatty(), leave=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def measured(self, source: Source, covers: Sequence[Cover]) -> None:
+        """Count a measured image and say its covers."""
+        self._step(f"{source.name}: " + ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers))
+
+    def failed(self, failure: Failure, *, skipped: bool) -> None:
+        """Count an image without a result and say why."""
+        text = f"{failure.source.name}: {'skipped' if skipped else 'failed'}, {failure.error.line}"
+        self._step(text, logging.INFO if skipped else logging.WARNING)
+
+    def _step(self, text: str, level: int = logging.INFO) -> None:
+        self._done += 1
+        self._bar.update()
+        if self._bar.disable or level > logging.INFO:
+            of = f"/{self._total}" if self._total else ""
+            self._log.log(level, "[%d%s] %s", self._done, of, text)

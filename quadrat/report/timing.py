@@ -1,0 +1,33 @@
+"""What the benchmark setting logs: machine, model, settings and the time of every stage."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from quadrat.settings import Settings
+from quadrat.types import Provenance
+
+
+def timing_lines(
+    settings: Settings,
+    provenance: Provenance,
+    name: str,
+    seconds: Mapping[str, float],
+    wall: float,
+    images: int,
+) -> list[str]:
+    """Write the benchmark's lines; `seconds` are busy seconds by stage, `wall` the seconds of the whole run."""
+    per_image = ", ".join(f"{stage} {1000 * spent / max(images, 1):.1f}" for stage, spent in seconds.items())
+    shares = ", ".join(f"{stage} {100 * spent / max(wall, 1e-9):.0f} %" for stage, spent in seconds.items())
+    return [
+        f"benchmark machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        f"benchmark model: {settings.model_name or name}, {provenance.model_digest[:12]}",
+        f"benchmark engine: {provenance.engine} {provenance.engine_version}, {provenance.device}, {provenance.precision}",
+        "benchmark settings: " + ", ".join(f"{k}={v}" for k, v in asdict(settings).items()),
+        f"benchmark images: {images} in {wall:.2f} s, {images / max(wall, 1e-9):.2f} per second",
+        f"benchmark ms per image: {per_image}",
+        f"benchmark occupancy: {shares}",
+    ]

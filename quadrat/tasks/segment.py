@@ -1,0 +1,189 @@
+"""Semantic segmentation: what the network gives -> one class and one confidence per pixel of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError
+from quadrat.geometry import HW, pull_back
+from quadrat.settings import Settings
+from quadrat.types import UNKNOWN, Frame, ModelPackage, OutputSpec, Part, Segmentation
+
+ROLES = ("labels", "confidence", "logits")
+
+
+class Segment:
+    """Labels and, where the network gives scores, the confidence of each label.
+
+    `outputs` are the network's; roles come from the archive, or from an only output's shape and
+    dtype as in an original archive: (N, H, W) or (N, 1, H, W) integers are labels, (N, K, H, W)
+    floats are logits (or probabilities, told apart by their values).
+    """
+
+    name = "segment"
+
+    def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> None:
+        self._roles = find_roles(package, outputs)
+        self._classes = package.num_classes
+        self._model = package.name
+        self._source_size = settings.result_size == "source"
+        self._floor = settings.min_confidence
+        self._check_channels(outputs)
+        self._check_settings(settings)
+        self.wanted = self._choose(settings)
+
+    def _check_channels(self, outputs: Sequence[OutputSpec]) -> None:
+        """Refuse a network whose scores have more or fewer channels than there are classes."""
+        name = self._roles.get("logits")
+        channels = next((o.shape[1] for o in outputs if o.name == name and len(o.shape) == 4), None)
+        if channels is None:
+            return
+        if self._classes is not None and channels != self._classes:
+            raise ClassesError(
+                f"meta.json lists {self._classes} classes and the network gives {channels} channels",
+                where=self._model,
+                hint="Export the model again with one class per channel",
+            )
+        if channels > UNKNOWN:
+            raise ClassesError(
+                f"the network gives {channels} channels; up to {UNKNOWN} classes fit a mask",
+                where=self._model,
+            )
+
+    def _check_settings(self, settings: Settings) -> None:
+        """Refuse what this network cannot give."""
+        if "confidence" in self._roles or "logits" in self._roles:
+            if settings.with_argmax and "logits" not in self._roles:
+                raise self._lacks("with-argmax", "no scores", "Leave --with-argmax out")
+            return
+        if settings.with_argmax:
+            raise self._lacks("with-argmax", "classes, not scores", "Leave --with-argmax out")
+        if settings.min_confidence > 0:
+            raise self._lacks(
+                "min-confidence",
+                "no confidence",
+                "Leave --min-confidence out, or export the model with its scores",
+            )
+        if "confidence" in settings.outputs:
+            raise self._lacks(
+                "outputs",
+                "no confidence",
+                "Leave confidence out of --outputs, or export the model with its scores",
+            )
+
+    def _lacks(self, parameter: str, gives: str, hint: str) -> ParameterError:
+        return ParameterError(f"the model {self._model!r} gives {gives}", where=parameter, hint=hint)
+
+    def _choose(self, settings: Settings) -> tuple[str, ...]:
+        """The least outputs that answer the settings, as tensor names."""
+        roles = self._roles
+        if "labels" not in roles or settings.with_argmax:
+            return (roles["logits"],)
+        if "confidence" in roles:
+            return (roles["labels"], roles["confidence"])
+        return (roles["labels"], roles["logits"]) if "logits" in roles else (roles["labels"],)
+
+    def predict(self, frame: Frame, parts: Sequence[Part]) -> Segmentation:
+        """Put the only part of a frame back into result pixels.
+
+        The result is (H, W) of the frame's working size, or of its source with result-size=source.
+        Raises ClassesError for a label that no class has, EngineRunError for NaN scores.
+        """
+        (part,) = parts
+        out_hw: HW = frame.source_hw if self._source_size else frame.pixels.shape[:2]
+        labels, confidence = self._read(part.arrays)
+        labels = pull_back(labels, part.geometry, out_hw)
+        if confidence is not None:
+            confidence = pull_back(confidence, part.geometry, out_hw)
+            if self._floor > 0:
+                labels = np.where(confidence < self._floor, np.uint8(UNKNOWN), labels)
+        return Segmentation(labels, confidence)
+
+    def _read(
+        self, arrays: Mapping[str, NDArray[Any]]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        given = {role: arrays[name] for role, name in self._roles.items() if name in arrays}
+        labels, confidence = None, None
+        if "logits" in given:
+            labels, confidence = decide(given["logits"])
+        if "confidence" in given:
+            confidence = _plane(given["confidence"]).astype(np.float16)
+            if not np.isfinite(confidence).all():
+                raise EngineRunError("the network gave NaN or infinite confidences", where=self._model)
+        if "labels" in given:
+            labels = self._as_labels(_plane(given["labels"]))
+        if labels is None:
+            raise EngineRunError("the engine gave none of the outputs asked for", where=self._model)
+        return labels, confidence
+
+    def _as_labels(self, plane: NDArray[Any]) -> NDArray[np.uint8]:
+        """Narrow integers to uint8, refusing any that is no class."""
+        low, high = int(plane.min()), int(plane.max())
+        limit = self._classes if self._classes is not None else UNKNOWN
+        if low < 0 or high >= limit:
+            raise ClassesError(
+                f"the network gives class {low if low < 0 else high}, and there are {limit} classes (0 to {limit - 1})",
+                where=self._model,
+                hint="List every class of the network in meta.json",
+            )
+        return plane.astype(np.uint8, copy=False)
+
+
+def find_roles(package: ModelPackage, outputs: Sequence[OutputSpec]) -> dict[str, str]:
+    """Map "labels", "confidence", "logits" to tensor names of the loaded network.
+
+    Uses the names the archive states, as far as the network has them; an original archive's first
+    output is told by dtype and rank. Raises ManifestError where neither tells.
+    """
+    names = {o.name for o in outputs}
+    stated = {role: name for role, name in package.outputs.items() if role in ROLES and name in names}
+    if "labels" in stated or "logits" in stated:
+        return stated
+    if not outputs:
+        raise ManifestError("the network has no outputs", where=package.name)
+    first = outputs[0]
+    integer = first.dtype.startswith(("int", "uint", "bool"))
+    if integer and len(first.shape) in (3, 4):
+        return {"labels": first.name}
+    if not integer and len(first.shape) == 4:
+        return {"logits": first.name}
+    raise ManifestError(
+        f"its first output is {first.dtype} with {len(first.shape)} axes, neither labels (N, H, W) nor scores (N, K, H, W)",
+        where=package.name,
+    )
+
+
+def decide(scores: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Take the best class and its probability from scores (K, H, W) of floats.
+
+    Scores that already are probabilities (in 0..1 and summing to 1) are used as they are, others
+    go through a softmax. Ties go to the lower class, as argmax does. Raises EngineRunError for NaN.
+    """
+    best = scores[0].astype(np.float32)
+    labels = np.zeros(best.shape, np.uint8)
+    for index in range(1, scores.shape[0]):
+        higher = scores[index] > best
+        labels[higher] = index
+        np.maximum(best, scores[index], out=best)
+    if not np.isfinite(best).all():
+        raise EngineRunError("the network gave NaN or infinite scores")
+    total = scores.sum(axis=0, dtype=np.float32)
+    if float(scores.min()) >= 0 and np.allclose(total, 1.0, atol=1e-3):
+        return labels, best.astype(np.float16)
+    spread = np.zeros_like(best)
+    for plane in scores:
+        spread += np.exp(plane.astype(np.float32) - best)
+    return labels, (1.0 / spread).astype(np.float16)
+
+
+def _plane(array: NDArray[Any]) -> NDArray[Any]:
+    """(1, H, W) or (H, W) -> (H, W)."""
+    if array.ndim == 3 and array.shape[0] == 1:
+        return array[0]
+    if array.ndim != 2:
+        raise EngineRunError(f"an output has shape {array.shape} where one plane (H, W) was due")
+    return array
