@@ -1,0 +1,93 @@
+"""What a file is, by its name and by its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+READ = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+"""The formats we read, by Pillow's names; MPO is a JPEG with more pictures behind the first."""
+
+_SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp"])
+# Pictures that we cannot read: they are tried, so that their row says "failed" with the reason
+# and not "skipped".
+_OTHER_PICTURES = frozenset(
+    [
+        ".gif",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jp2",
+        ".jxl",
+        ".psd",
+        ".svg",
+        ".eps",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+        ".gpr",
+    ]
+)
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"BM", "BMP"),
+    (0, b"GIF8", "a GIF"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript drawing"),
+    (0, b"\xc5\xd0\xd3\xc6", "a PostScript drawing"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"SIMPLE  =", "a FITS file"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+    (0, b"\xff\x0a", "a JPEG XL"),
+    (4, b"ftypavif", "an AVIF"),
+    (4, b"ftyphe", "a HEIC photograph"),
+    (4, b"ftypmif1", "a HEIC photograph"),
+    (4, b"ftyp", "a video"),
+    (0, b"RIFF", "a video or sound file"),
+)
+
+
+def skip_reason(name: str) -> str | None:
+    """Say why a file of this name is no image, or None where it should be tried.
+
+    `name` is a path below a folder, or a URN; a name without a suffix is tried.
+    """
+    if name.startswith("urn:") or "://" in name:
+        return None
+    path = PurePosixPath(name)
+    if path.name.startswith(".ivcap-") and path.suffix.lower() == ".txt":
+        return "a marker of the platform"
+    if path.name.startswith("."):
+        return "a hidden file"
+    suffix = path.suffix.lower()
+    if suffix and suffix not in _SUFFIXES | _OTHER_PICTURES:
+        return f"not an image by its name ({suffix[:20]})"
+    return None
+
+
+def looks_like(body: bytes) -> str:
+    """Name what a file is by its first bytes: one of READ, or words for a person."""
+    for offset, magic, kind in _MAGIC:
+        if body.startswith(magic, offset):
+            return kind
+    head = body[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in head:
+        return "an SVG drawing"
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    if not any(byte < 9 or 13 < byte < 32 for byte in head):
+        return "a text file"
+    return "unknown data"

@@ -1,0 +1,24 @@
+"""The working size: how large a picture is when it is measured."""
+
+from __future__ import annotations
+
+import math
+
+from quadrat.geometry import HW
+
+
+def working_hw(hw: HW, max_pixels: int) -> HW:
+    """Give the (height, width) at which an upright picture of `hw` is measured.
+
+    A picture of more than `max_pixels` is shrunk to at most that many, its shape kept, each side
+    rounded down as the original service did and at least 1; a negative `max_pixels` sets no limit.
+    """
+    height, width = hw
+    pixels = height * width
+    if max_pixels < 0 or pixels <= max_pixels:
+        return hw
+    scale = math.sqrt(max_pixels / pixels)
+    # A sliver's short side would be 0; its long side then carries the limit alone.
+    small_h, small_w = max(1, int(scale * height)), max(1, int(scale * width))
+    limit = max(1, max_pixels)
+    return min(small_h, max(1, limit // small_w)), min(small_w, max(1, limit // small_h))
