@@ -20,10 +20,10 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 class FolderStore:
     """Takes a model archive and a folder of images (or one image) and delivers into `out`."""
 
-    def __init__(self, model: Path, images: Path, out: Path) -> None:
-        _must_exist(model, "model")
-        _must_exist(images, "images")
-        self.order = LOCAL_ORDER
+    def __init__(self, model: Path, images: Path, out: Path, order: str = LOCAL_ORDER) -> None:
+        must_exist(model, "model")
+        must_exist(images, "images")
+        self.order = order
         self.model_urn = file_urn(model)
         self._model = model
         self._images = images
@@ -49,6 +49,10 @@ class FolderStore:
 
     def acknowledge(self, source: Source) -> None:
         """Do nothing: nobody waits for it."""
+
+    def relist(self) -> Iterator[Source]:
+        """List the images once more."""
+        yield from (item for item in list_images(self._images, self._out) if isinstance(item, Source))
 
     def taken(self) -> Sequence[str]:
         """Names in the folder of results."""
@@ -121,6 +125,7 @@ def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
         raise DeliveryError(f"the metadata is not strict JSON ({error})", where=name) from error
 
 
-def _must_exist(path: Path, parameter: str) -> None:
+def must_exist(path: Path, parameter: str) -> None:
+    """Raise ParameterError where the path that a parameter names is not there."""
     if not path.exists():
         raise ParameterError(f"there is no file or folder {str(path)!r}", where=parameter)

@@ -47,6 +47,7 @@ def test_what_goes_in_comes_out(store: FolderStore, tmp_path: Path) -> None:
     """The model and each source are given as the very files; a product lands with its metadata."""
     (source,) = store.sources()
     assert isinstance(source, Source)
+    assert list(store.relist()) == [source]
 
     with store.model() as model, store.pull(source) as photo:
         assert (model.read_bytes(), photo.read_bytes()) == (b"model", b"photo")
