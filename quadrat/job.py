@@ -35,15 +35,15 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     """
     try:
         with store.model() as archive, load_model(archive, settings, log) as model:
-            _Order(settings, store, log, model).run()
+            Order(settings, store, log, model).run()
     except QuadratError as error:
         log.error("%s", error.line)
         return error.exit_status
     return 0
 
 
-class _Order:
-    """The state of one order: names used, rows written, images seen."""
+class Order:
+    """One order with its model loaded: names used, rows written, images seen."""
 
     def __init__(self, settings: Settings, store: Store, log: logging.Logger, model: LoadedModel) -> None:
         self._settings = settings
@@ -82,9 +82,9 @@ class _Order:
                 self._settings,
                 self._provenance,
                 self._model.package.name,
-                prediction.seconds,
-                wall,
-                self._survey.counts["ok"],
+                seconds=prediction.seconds,
+                wall=wall,
+                images=self._survey.counts["ok"],
             ):
                 self._log.info(line)
         self._deliver_table()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.package.colors import default_class
+from quadrat.package.colors import default_color
 from quadrat.types import UNKNOWN, ClassInfo, Cover, ModelPackage, Segmentation
 
 UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
@@ -20,7 +20,7 @@ def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[
         return list(package.classes)
     seen = segmentation.labels[segmentation.labels != UNKNOWN]
     count = package.num_classes or int(seen.max(initial=0)) + 1
-    return [default_class(index) for index in range(count)]
+    return [_nameless(index) for index in range(count)]
 
 
 def measure_cover(
@@ -35,7 +35,7 @@ def measure_cover(
     counts = np.bincount(labels, minlength=256)
     sums: NDArray[np.float64] | None = None
     if confidence is not None:
-        sums = np.bincount(labels, weights=confidence.ravel(), minlength=256)
+        sums = np.asarray(np.bincount(labels, weights=confidence.ravel(), minlength=256), np.float64)
     listed = [*classes, UNKNOWN_CLASS] if with_unknown else list(classes)
     return [_cover(info, int(counts[info.index]), labels.size, sums) for info in listed]
 
@@ -45,6 +45,11 @@ def mean_confidence(segmentation: Segmentation) -> float | None:
     if segmentation.confidence is None:
         return None
     return float(segmentation.confidence.mean(dtype=np.float64))
+
+
+def _nameless(index: int) -> ClassInfo:
+    name = f"class {index}"
+    return ClassInfo(index, f"urn:ibenthos:segmentation:class:class-{index}", name, default_color(index))
 
 
 def _cover(info: ClassInfo, pixels: int, total: int, sums: NDArray[np.float64] | None) -> Cover:

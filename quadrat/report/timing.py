@@ -15,6 +15,7 @@ def timing_lines(
     settings: Settings,
     provenance: Provenance,
     name: str,
+    *,
     seconds: Mapping[str, float],
     wall: float,
     images: int,

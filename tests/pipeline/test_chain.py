@@ -1,0 +1,125 @@
+"""The chain's laws: order, bounds, pace, and that nothing outlives a crash."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quadrat.pipeline.chain import Stage, run_chain
+
+
+def each(function: Any) -> Any:
+    """Make a stage's work of a function of one item."""
+
+    def work(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            yield function(item)
+
+    return work
+
+
+def chain_threads() -> list[threading.Thread]:
+    """Threads of chains that are still alive."""
+    return [t for t in threading.enumerate() if t.name.startswith("quadrat-")]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(), max_size=30), st.integers(1, 4))
+def test_order_is_kept(numbers: list[int], ahead: int) -> None:
+    """What goes in comes out in the same order, whatever the queues hold."""
+    stages = [Stage("a", each(lambda n: n + 1), ahead), Stage("b", each(lambda n: n * 2), ahead)]
+
+    assert [(n + 1) * 2 for n in numbers] == list(run_chain(numbers, stages))
+
+
+def test_no_more_items_are_taken_than_the_queues_hold() -> None:
+    """A slow caller holds the source back, so memory does not grow with the number of items."""
+    taken = count()
+    source = (next(taken) for _ in range(1000))
+    stream = run_chain(source, [Stage("a", each(lambda n: n)), Stage("b", each(lambda n: n))])
+    list(islice(stream, 3))
+    time.sleep(0.3)
+
+    assert next(taken) <= 10
+    stream.close()
+
+
+@pytest.mark.parametrize("where", ["source", "first", "last"])
+def test_a_crash_ends_the_chain_with_its_own_error(where: str) -> None:
+    """The error of any stage, or of the source, is raised to the caller after the items before it."""
+
+    def fail(name: str) -> Any:
+        def step(n: int) -> int:
+            if name == where and n == 3:
+                raise ZeroDivisionError(name)
+            return n
+
+        return step
+
+    stages = [Stage("a", each(fail("first"))), Stage("b", each(fail("last")))]
+    got: list[int] = []
+
+    with pytest.raises(ZeroDivisionError, match=where):
+        got.extend(run_chain(map(fail("source"), range(10)), stages))
+
+    assert chain_threads() == []
+
+
+def test_items_before_a_crash_arrive() -> None:
+    """A crash loses no finished item."""
+    got = []
+
+    def step(n: int) -> int:
+        if n == 5:
+            raise ValueError
+        return n
+
+    with pytest.raises(ValueError):  # noqa: PT011 - any ValueError is ours here
+        for item in run_chain(range(10), [Stage("a", each(step), 1), Stage("b", each(lambda n: n), 1)]):
+            got.append(item)
+
+    assert [0, 1, 2, 3, 4] == got
+
+
+def test_system_exit_of_a_library_reaches_the_caller() -> None:
+    """An SDK that exits inside a stage's thread ends the run instead of hanging it."""
+
+    def leave(n: int) -> int:
+        raise SystemExit(255)
+
+    with pytest.raises(SystemExit):
+        list(run_chain([1], [Stage("a", each(leave))]))
+
+
+def test_closing_early_stops_every_thread() -> None:
+    """A caller who has seen enough leaves no thread behind."""
+    stream = run_chain(count(), [Stage("a", each(lambda n: n)), Stage("b", each(lambda n: n))])
+    next(stream)
+    stream.close()
+
+    assert chain_threads() == []
+
+
+def test_the_slowest_stage_sets_the_pace() -> None:
+    """Three sleeping stages take the time of the slowest, not their sum (law: at least 0.8 of its rate here)."""
+    stages = [Stage(str(s), each(lambda n, s=s: (time.sleep(s), n)[1])) for s in (0.01, 0.03, 0.01)]
+    begin = time.perf_counter()
+    list(run_chain(range(30), stages))
+
+    assert 30 * 0.03 / (time.perf_counter() - begin) > 0.8
+
+
+def test_busy_time_leaves_out_waiting() -> None:
+    """A stage that waits for a slow source is not counted as busy."""
+    slow = (time.sleep(0.02) or n for n in range(10))
+    stage = Stage("a", each(lambda n: n))
+    list(run_chain(slow, [stage]))
+
+    assert stage.busy_s < 0.05

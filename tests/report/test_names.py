@@ -1,0 +1,56 @@
+"""Names of products are plain, readable and never the same twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quadrat.report.names import Names, slug
+
+
+@given(st.lists(st.text(max_size=120), max_size=20))
+def test_no_two_stems_are_equal_on_any_file_system(names: list[str]) -> None:
+    """Whatever the images are called, products differ even where case does not count."""
+    taken = Names()
+    stems = [taken.stem(name).casefold() for name in names]
+
+    assert len(set(stems)) == len(stems)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9._-]*|_[a-z0-9._-]*", s) for s in stems)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("reef/IMG_0001.JPG", "IMG_0001"),
+        ("Grüße Strand.jpg", "Grue-Strand"),
+        ("-rf.jpg", "rf"),
+        ("=cmd().png", "cmd"),
+        ("🐟.jpg", "image"),
+        ("a.b.tar.jpg", "a.b.tar"),
+        ("urn:ivcap:artifact:0779-bbff", "0779-bbff"),
+        ("x" * 300 + ".jpg", "x" * 80),
+        ("", "image"),
+    ],
+)
+def test_slug(name: str, stem: str) -> None:
+    """A name keeps what is plain in it."""
+    assert stem == slug(name)
+
+
+def test_equal_base_names_in_two_folders_give_two_products() -> None:
+    """The second is numbered, and so is one that only differs in case or suffix."""
+    names = Names()
+
+    assert ["q1", "q1-2", "Q1-3", "q1-2-2"] == [
+        names.stem(n) for n in ("a/q1.jpg", "b/q1.jpg", "Q1.PNG", "q1-2.jpg")
+    ]
+
+
+def test_names_that_are_there_already_are_not_taken_again() -> None:
+    """A run into a used folder overwrites nothing."""
+    names = Names(["q1.pseudo.png", "survey.csv"])
+
+    assert ("q1-2", "survey-2.csv") == (names.stem("q1.jpg"), names.whole("survey.csv"))

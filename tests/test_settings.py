@@ -1,0 +1,89 @@
+"""Every parameter does what it says or is refused clearly."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from quadrat.errors import ParameterError
+from quadrat.settings import PARAMETERS, Settings, check_inputs, parse
+
+ORIGINAL = (
+    "model images max-img-size batch-size device use-trt precision min-subgraph-size enable-auto-tune "
+    "cpu-threads enable-mkldnn benchmark model-name with-argmax print-detail"
+).split()
+
+
+def test_every_parameter_of_the_original_is_kept() -> None:
+    """A user of the original finds all names again, with the original's defaults."""
+    assert ORIGINAL == [p.name for p in PARAMETERS if p.since == "original"]
+    got = parse({})
+    assert (1_000_000, 1, "cpu", "fp32", 3, 10) == (
+        got.max_img_size, got.batch_size, got.device, got.precision, got.min_subgraph_size, got.cpu_threads,
+    )  # fmt: skip
+
+
+def test_declaration_and_settings_agree() -> None:
+    """Each declared default is the default in use, and nothing is declared twice or not at all."""
+    declared = {p.field: p for p in PARAMETERS if p.kind not in ("artifact", "collection")}
+
+    assert {f.name for f in fields(Settings)} == set(declared)
+    for name, parameter in declared.items():
+        if parameter.default is not None:
+            assert parse({}) == parse({name: parameter.default})
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"max-img-size": 0}, "max-img-size: 0 is not -1, or at least 1"),
+        ({"max-img-size": "big"}, "max-img-size"),
+        ({"max-img-size": 10**13}, "max-img-size"),
+        ({"batch-size": -1}, "batch-size: -1 is not an integer from 1 to 1024"),
+        ({"batch-size": 1.5}, "batch-size"),
+        ({"batch-size": True}, "batch-size"),
+        ({"min-confidence": float("nan")}, "min-confidence: nan is not a number from 0 to 1"),
+        ({"min-confidence": 1.1}, "min-confidence"),
+        ({"device": "GPU"}, "device: 'GPU' is not one of cpu, gpu"),
+        ({"use-trt": "True"}, "use-trt"),
+        ({"use-trt": True}, "use-trt: TensorRT runs on a GPU only. Add --device gpu"),
+        ({"device": "gpu", "enable-auto-tune": True}, "enable-auto-tune"),
+        ({"precision": "int8"}, "precision"),
+        ({"precision": "bf16", "device": "gpu"}, "precision"),
+        ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn"),
+        ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn"),
+        ({"outputs": "pseudo,art"}, "outputs: 'art' is no output"),
+        ({"outputs": " , "}, "outputs: no output is named"),
+        ({"model-name": 3}, "model-name"),
+        ({"on-eror": "stop"}, "Did you mean on-error?"),
+        ({"cpu-threads": 0}, "cpu-threads"),
+        ({"max-failures": -2}, "max-failures"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name(values: dict[str, object], says: str) -> None:
+    """The error names the parameter, the value and what is allowed, in one line."""
+    with pytest.raises(ParameterError) as caught:
+        parse(values)
+
+    assert says in str(caught.value)
+    assert "\n" not in caught.value.line
+
+
+def test_outputs_are_a_list_without_doubles() -> None:
+    """Commas and blanks are forgiven."""
+    assert parse({"outputs": " overlay,pseudo, overlay "}).outputs == ("overlay", "pseudo")
+
+
+def test_the_digest_tells_settings_apart() -> None:
+    """Equal settings have equal digests, others do not."""
+    assert parse({}).digest == parse({"batch-size": 1}).digest != parse({"batch-size": 2}).digest
+
+
+@pytest.mark.parametrize(("image", "images"), [(None, None), ("a", "b")])
+def test_exactly_one_of_image_and_images(image: str | None, images: str | None) -> None:
+    """Neither and both are errors (the original's Makefile gave the wrong one)."""
+    with pytest.raises(ParameterError, match="exactly one"):
+        check_inputs(image, images)
+    check_inputs("a", None)
+    check_inputs(None, "b")
