@@ -187,6 +187,10 @@ docs: setup ## write the generated files anew: service.json, the parameter refer
 
 # ---- container and platform ---------------------------------------------------------------------------------
 
+# The platform pulls the image from where it was pushed to.
+need-registry = test -n "$(DOCKER_REGISTRY)" -o "$(PUBLISH)" = ivcap || \
+	{ echo "Say where the image goes: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
+
 .PHONY: docker-build docker-publish service-description service-register run-ivcap
 docker-build: ## build the image; ENGINES=openvino,onnx,paddle adds paddle
 	$(DOCKER) build --platform $(DOCKER_PLATFORM) --build-arg ENGINES=$(ENGINES) --build-arg GIT_TAG=$(GIT_TAG) \
@@ -197,7 +201,7 @@ docker-publish: docker-build ## push the image to DOCKER_REGISTRY, or with PUBLI
 ifeq ($(PUBLISH),ivcap)
 	$(IVCAP) package push --force --local $(IMAGE_LOCAL)
 else
-	@test -n "$(DOCKER_REGISTRY)" || { echo "Say where to: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
+	@$(need-registry)
 	$(DOCKER) tag $(IMAGE_LOCAL) $(IMAGE_REMOTE)
 	$(DOCKER) push $(IMAGE_REMOTE)
 endif
@@ -207,6 +211,7 @@ service-description: setup ## print the order service's description, as the plat
 	@$(PLATFORM) describe --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
 
 service-register: setup ## register the service: by the CLI where it still can, else by REST
+	@$(need-registry)
 	@$(PLATFORM) register --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
 
 run-ivcap: setup ## place an order: MODEL_ARTIFACT=urn... IMAGES_ARTIFACT=urn... (or IMAGE_ARTIFACT=urn...)

@@ -1,9 +1,9 @@
-"""Print requirement lines for pip's `-r`, as pyproject.toml or a requirements file says them: they are said once.
+"""Print requirement lines for pip's `-r` from pyproject.toml or a requirements file: versions are said once.
 
-    extras.py export --only torch                        the line of torch alone
-    extras.py export test --without torch paddleseg      two extras less two packages
-    extras.py --base --only ivcap-sdk-service --plain    a line of the run-time, less its marker
-    extras.py --file export_model/requirements.txt --without paddleseg
+extras.py export --only torch: the line of torch alone.
+extras.py export test --without torch paddleseg: two extras less two packages.
+extras.py --base --only ivcap-sdk-service --plain: a line of the run-time, less its marker.
+extras.py --file requirements.txt --without paddleseg: what the file says, less a package.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ def from_file(path: Path) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; exit status 2 for an extra or a package that is not there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kind = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=kind)
     parser.add_argument("extra", nargs="*", help="an extra of pyproject.toml")
     parser.add_argument("--base", action="store_true", help="the run-time's own requirements too")
     parser.add_argument("--file", type=Path, help="a requirements file, in place of pyproject.toml")
     parser.add_argument("--only", nargs="+", default=[], metavar="PACKAGE")
-    parser.add_argument("--without", nargs="+", default=[], metavar="PACKAGE")
+    parser.add_argument("--without", nargs="*", default=[], metavar="PACKAGE")
     parser.add_argument("--plain", action="store_true", help="leave out the environment markers")
     args = parser.parse_args(argv)
     try:
