@@ -10,28 +10,10 @@ READ = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp"])
 # Pictures that we cannot read: they are tried, so that their row says "failed" with the reason
 # and not "skipped".
-_OTHER_PICTURES = frozenset(
-    [
-        ".gif",
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jp2",
-        ".jxl",
-        ".psd",
-        ".svg",
-        ".eps",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".orf",
-        ".rw2",
-        ".raf",
-        ".gpr",
-    ]
-)
+_OTHER_PICTURES = frozenset([
+    ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".eps",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".gpr",
+])  # fmt: skip
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),

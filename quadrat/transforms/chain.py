@@ -1,0 +1,31 @@
+"""The transforms of one archive in their order, ending as a tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.geometry import Geometry
+from quadrat.transforms.normalize import Normalize
+from quadrat.types import ImageU8, Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Runs its steps on one picture after another and keeps nothing between them."""
+
+    steps: tuple[Transform, ...]
+
+    def __call__(self, pixels: ImageU8, geometry: Geometry) -> tuple[NDArray[np.float32], Geometry]:
+        """Take (H, W, 3) uint8 RGB to (3, h, w) float32, C-contiguous."""
+        image: NDArray[Any] = pixels
+        for number, step in enumerate(self.steps, start=1):
+            last = number == len(self.steps)
+            if last and isinstance(step, Normalize) and image.dtype == np.uint8:
+                return step.planes(image), geometry
+            image, geometry = step(image, geometry)
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+        return planes, geometry
