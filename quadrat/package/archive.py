@@ -1,0 +1,111 @@
+"""model.tgz -> ModelPackage: unpack by rule, then read what it says. No code from the archive runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from quadrat.errors import ArchiveUnsafeError, ModelError
+from quadrat.package.gzipped import gunzip
+from quadrat.package.manifest import read_package
+from quadrat.package.members import Member, list_members, shown
+from quadrat.types import ModelPackage
+
+_log = logging.getLogger(__name__)
+
+KEPT = frozenset(
+    {".yaml", ".yml", ".json", ".pdmodel", ".pdiparams", ".info", ".onnx", ".npy", ".md", ".txt"}
+)
+"""Suffixes of files that are unpacked."""
+KEPT_NAMES = frozenset({"license", "licence", "notice", "readme", "copying"})
+"""Names without a suffix that are unpacked."""
+CODE = frozenset(
+    {
+        ".pkl", ".pickle", ".dill", ".joblib", ".pt", ".pth", ".pt2", ".ts", ".torchscript", ".ckpt", ".mar",
+        ".pdparams", ".pdopt", ".py", ".pyc", ".sh", ".bat", ".exe", ".so", ".dll", ".dylib", ".jar",
+    }
+)  # fmt: skip
+"""Suffixes of files that run, or can run, code when they are loaded."""
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def open_archive(path: Path, into: Path) -> ModelPackage:
+    """Unpack the model archive at `path` into a fresh folder (mode 0700) below `into` and read its manifest.
+
+    The folder is the caller's to remove with `into`; on an error nothing is left. Raises a kind of
+    ModelError for any fault of the archive, with the archive's file name in `where`.
+    """
+    root: Path | None = None
+    try:
+        root = Path(tempfile.mkdtemp(prefix="model-", dir=into))
+        with tempfile.TemporaryFile(dir=into) as tar:
+            digest = gunzip(path, tar)
+            files = _wanted(list_members(tar))
+            for member in files:
+                _copy(tar, member, root)
+        return read_package(_home(root, files), name=path.name.split(".")[0] or "model", digest=digest)
+    except BaseException as error:
+        if root:
+            shutil.rmtree(root, ignore_errors=True)
+        if isinstance(error, ModelError):
+            where = f"{path.name}: {error.where}" if error.where else path.name
+            raise type(error)(error.what, where=where, hint=error.hint) from None
+        if isinstance(error, OSError):
+            raise ModelError(
+                f"the model archive cannot be unpacked: {error.strerror}", where=str(into),
+                hint="Free some space, or give a folder that can be written",
+            ) from None  # fmt: skip
+        raise
+
+
+def _wanted(members: Sequence[Member]) -> list[Member]:
+    """Drop what a model has no need of (dot-files, pictures, logs) and refuse what can run code."""
+    files, left_out = [], []
+    for member in members:
+        path = member.path
+        if path.suffix.lower() in CODE:
+            raise ArchiveUnsafeError(
+                "a file of this kind can run code when it is loaded", where=shown(str(path)),
+                hint="Export the model to .pdmodel, PIR .json or .onnx, and pack it without this file",
+            )  # fmt: skip
+        hidden = any(part.startswith(".") for part in path.parts)
+        known = path.suffix.lower() in KEPT or path.name.lower() in KEPT_NAMES
+        if known and not hidden:
+            files.append(member)
+        elif not hidden:
+            left_out.append(shown(str(path)))
+    if left_out:
+        _log.info("not unpacked, a model has no need of them: %s", ", ".join(left_out[:10]))
+    return files
+
+
+def _copy(tar: IO[bytes], member: Member, root: Path) -> None:
+    """Write one file below `root`, which must not exist yet, with mode 0600."""
+    target = root / member.path
+    folder = root
+    for part in member.path.parts[:-1]:
+        folder /= part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    tar.seek(member.offset)
+    left = member.size
+    with os.fdopen(os.open(target, _CREATE, 0o600), "wb", buffering=0) as out:
+        while left:
+            chunk = tar.read(min(left, 1 << 20))
+            out.write(chunk)
+            left -= len(chunk)
+
+
+def _home(root: Path, files: Sequence[Member]) -> Path:
+    """Find the folder that holds the manifest: the top, or the one folder that holds everything."""
+    manifest = {PurePosixPath("deploy.yaml"), PurePosixPath("meta.json")}
+    if manifest & {member.path for member in files}:
+        return root
+    tops = {member.path.parts[0] for member in files if len(member.path.parts) > 1}
+    alone = len(tops) == 1 and all(len(member.path.parts) > 1 for member in files)
+    return root / tops.pop() if alone else root

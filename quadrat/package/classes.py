@@ -1,0 +1,106 @@
+"""meta.json's `classes` -> ClassInfo in index order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quadrat.errors import ClassesError, ManifestError
+from quadrat.package.colors import RGB, default_color
+from quadrat.types import UNKNOWN, ClassInfo
+
+_SLUG = str.maketrans("/ ", "--")
+
+
+def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | None]:
+    """Give the classes in index order (empty where none are listed) and how many the network has.
+
+    The number is `model.num_classes`, else the length of the list, else None. A class without
+    `def_color` takes the default colour of its own index. Raises ManifestError for a wrong form,
+    ClassesError for numbers that do not agree.
+    """
+    listed = meta.get("classes")
+    if listed is None:
+        listed = []
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise _wrong("classes", "it is not a list of objects", 'Write [{"name": "sand"}, ...]')
+    stated = _stated(meta)
+    count = stated if stated is not None else len(listed)
+    if count > UNKNOWN:
+        raise ClassesError(
+            f"{count} classes are more than {UNKNOWN}: a mask has one byte for a pixel, and {UNKNOWN} means unknown",
+            where="meta.json: classes",
+        )
+    if listed and stated is not None and stated != len(listed):
+        raise ClassesError(
+            f"{len(listed)} classes are listed, and model.num_classes is {stated}",
+            where="meta.json: classes", hint="List every class of the network once, the background too",
+        )  # fmt: skip
+    classes = [
+        _class(entry, index, f"classes[{place}]")
+        for place, (entry, index) in enumerate(zip(listed, _indices(listed), strict=True))
+    ]
+    return tuple(sorted(classes, key=lambda each: each.index)), count or None
+
+
+def is_int(value: Any) -> bool:
+    """Whether a value of JSON or YAML is an integer; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def text(value: Any, where: str) -> str:
+    """Check that `value` is a text of one line, fit to be shown; raise ManifestError."""
+    if isinstance(value, str) and value.strip() and len(value) <= 255 and value.isprintable():
+        return value
+    raise _wrong(where, "it is not a text of 1 to 255 printable characters", "")
+
+
+def _stated(meta: Mapping[str, Any]) -> int | None:
+    model = meta.get("model")
+    stated = model.get("num_classes") if isinstance(model, dict) else None
+    if stated is not None and (not is_int(stated) or stated < 1):
+        raise _wrong("model.num_classes", "it is not a number from 1", "")
+    return stated
+
+
+def _indices(listed: list[dict[str, Any]]) -> list[int]:
+    """Give the index of each class: as stated by all of them, or their order."""
+    stated = [entry.get("index") for entry in listed]
+    if all(index is None for index in stated):
+        return list(range(len(listed)))
+    if not all(is_int(index) for index in stated):
+        raise ClassesError(
+            "some classes state an integer index and some do not", where="meta.json: classes",
+            hint="Give every class an index, or none",
+        )  # fmt: skip
+    indices = [int(index) for index in stated if index is not None]
+    if sorted(indices) != list(range(len(indices))):
+        raise ClassesError(
+            f"the indices are not 0 to {len(indices) - 1}, each once", where="meta.json: classes",
+            hint="An index is the value that the network gives for the class",
+        )  # fmt: skip
+    return indices
+
+
+def _class(entry: Mapping[str, Any], index: int, where: str) -> ClassInfo:
+    name = text(entry.get("name"), f"{where}.name")
+    default_id = f"urn:ibenthos:segmentation:class:{name.translate(_SLUG).lower()}"
+    return ClassInfo(
+        index=index,
+        id=text(entry.get("id") or default_id, f"{where}.id"),
+        name=name,
+        color=_color(entry.get("def_color"), index, f"{where}.def_color"),
+    )
+
+
+def _color(value: Any, index: int, where: str) -> RGB:
+    if value is None or value == []:
+        return default_color(index)
+    if not isinstance(value, list) or len(value) != 3 or not all(is_int(c) and 0 <= c <= 255 for c in value):
+        raise _wrong(where, "it is not three integers from 0 to 255", "Write [red, green, blue]")
+    red, green, blue = value
+    return red, green, blue
+
+
+def _wrong(where: str, what: str, hint: str) -> ManifestError:
+    return ManifestError(what, where=f"meta.json: {where}", hint=hint)

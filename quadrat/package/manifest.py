@@ -1,0 +1,179 @@
+"""deploy.yaml and meta.json, of the original form or the extended one -> ModelPackage."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quadrat.errors import DigestError, ManifestError
+from quadrat.package.classes import is_int, read_classes, text
+from quadrat.package.strict import read_json, read_yaml
+from quadrat.types import ModelPackage, TransformSpec
+
+FORMATS = {"pdmodel": ".pdmodel", "pir": ".json", "onnx": ".onnx"}
+"""Formats of networks that engines read, and the suffix of each."""
+
+_MANIFEST = {"deploy.yaml", "meta.json"}
+_ANY_SHAPE = (None, 3, None, None)
+_HEX = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
+    """Read the manifest in `root`; `name` serves where it gives none, `digest` is the archive's sha256.
+
+    Transform types are not judged here. Raises ManifestError, ClassesError, DigestError.
+    """
+    for file, hint in _HINTS.items():
+        if not (root / file).is_file():
+            raise ManifestError(f"the archive has no {file}", where=file, hint=hint)
+    meta = read_json(root / "meta.json")
+    deploy = _section(read_yaml(root / "deploy.yaml").get("Deploy"), "deploy.yaml: Deploy")
+    _check_digests(root, meta)
+    engines = _engines(root, meta, deploy)
+    classes, num_classes = read_classes(meta)
+    self_test = meta.get("self-test")
+    return ModelPackage(
+        root=root,
+        name=text(meta.get("name") or name, "name"),
+        digest=digest,
+        task=text(meta.get("task", "segment"), "task"),
+        engines=engines,
+        params=_params(root, deploy, engines),
+        transforms=_transforms(deploy),
+        classes=classes,
+        num_classes=num_classes,
+        input_shape=_shape(meta, deploy),
+        outputs=_outputs(meta),
+        self_test=None if self_test is None else _self_test(root, self_test),
+        meta=meta,
+    )
+
+
+_HINTS = {
+    "deploy.yaml": "Pack the files themselves (or the one folder that holds them): tar czf model.tgz -C FOLDER .",
+    "meta.json": 'Add one; the least is {"name": "my-model", "classes": [{"name": "sand"}, {"name": "seagrass"}]}',
+}
+
+
+def _section(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value
+    raise ManifestError("it does not hold names with values", where=where)
+
+
+def _file(root: Path, value: Any, where: str, *suffixes: str) -> Path:
+    """Give the file that `value` names: a plain name, in the archive, of one of the suffixes."""
+    name = text(value, where)
+    if Path(name).name != name or "\\" in name or name == "..":
+        raise ManifestError(f"{name!r} is not the plain name of a file in the archive", where=where)
+    if name.casefold() in _MANIFEST or (suffixes and not name.lower().endswith(suffixes)):
+        raise ManifestError(f"{name!r} is not a name that ends with {' or '.join(suffixes)}", where=where)
+    if not (root / name).is_file():
+        raise ManifestError(f"the archive has no file {name!r}", where=where, hint="Export the model again")
+    return root / name
+
+
+def _engines(root: Path, meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Path]:
+    """Give each network file by format: those of meta.json, and the one that deploy.yaml names.
+
+    Formats that we do not know are for a later version, and are passed over.
+    """
+    stated = _section(meta.get("engines", {}), "meta.json: engines")
+    engines = {
+        kind: _file(root, stated[kind], f"meta.json: engines.{kind}", suffix)
+        for kind, suffix in FORMATS.items()
+        if kind in stated
+    }
+    network = _file(root, _renamed(root, deploy.get("model")), "deploy.yaml: model", *FORMATS.values())
+    kind = next(kind for kind, suffix in FORMATS.items() if network.name.lower().endswith(suffix))
+    return {kind: network} | engines
+
+
+def _renamed(root: Path, name: Any) -> Any:
+    """Give the PIR file in place of a .pdmodel that is not there.
+
+    Paddle 3 writes model.json, and exporters of Paddle 2's time go on naming model.pdmodel.
+    """
+    if isinstance(name, str) and name.endswith(".pdmodel") and Path(name).name == name:
+        pir = name.removesuffix(".pdmodel") + ".json"
+        if not (root / name).is_file() and (root / pir).is_file():
+            return pir
+    return name
+
+
+def _params(root: Path, deploy: Mapping[str, Any], engines: Mapping[str, Path]) -> Path | None:
+    if deploy.get("params") is None and not {"pdmodel", "pir"} & set(engines):
+        return None
+    return _file(root, deploy.get("params"), "deploy.yaml: params", ".pdiparams")
+
+
+def _transforms(deploy: Mapping[str, Any]) -> tuple[TransformSpec, ...]:
+    listed = deploy.get("transforms")
+    where = "deploy.yaml: transforms"
+    if not isinstance(listed, list):
+        raise ManifestError("it is not a list", where=where, hint="The usual one is [{type: Normalize}]")
+    specs = []
+    for index, entry in enumerate(listed):
+        item = _section(entry, f"{where}[{index}]")
+        kind = text(item.get("type"), f"{where}[{index}].type")
+        specs.append(TransformSpec(kind, {key: value for key, value in item.items() if key != "type"}))
+    return tuple(specs)
+
+
+def _shape(meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """Give (N, C, H, W) from the first place that states it; -1 and null mean any size."""
+    inputs = meta.get("inputs")
+    if inputs is not None and not (isinstance(inputs, list) and len(inputs) == 1):
+        raise ManifestError(
+            "it is not a list of one object: a network has one input, the image", where="meta.json: inputs"
+        )
+    first = _section(inputs[0], "meta.json: inputs[0]").get("shape") if inputs else None
+    places = {
+        "meta.json: inputs[0].shape": first,
+        "meta.json: shape": meta.get("shape"),
+        "deploy.yaml: input_shape": deploy.get("input_shape"),
+    }
+    for where, value in places.items():
+        if value is None:
+            continue
+        if not isinstance(value, list) or len(value) != 4 or not all(map(_is_length, value)):
+            raise ManifestError("it is not four lengths (batch, channels, height, width)", where=where)
+        return tuple(None if length in (None, -1) else length for length in value)
+    return _ANY_SHAPE
+
+
+def _is_length(value: Any) -> bool:
+    return value is None or (is_int(value) and (value == -1 or value > 0))
+
+
+def _outputs(meta: Mapping[str, Any]) -> dict[str, str]:
+    stated = _section(meta.get("outputs", {}), "meta.json: outputs")
+    return {role: text(tensor, f"outputs.{role}") for role, tensor in stated.items()}
+
+
+def _self_test(root: Path, value: Any) -> dict[str, Any]:
+    """Check that every text in a self-test is an array file of the archive."""
+    test = _section(value, "meta.json: self-test")
+    for key, entry in test.items():
+        if isinstance(entry, str):
+            _file(root, entry, f"meta.json: self-test.{key}", ".npy")
+    return test
+
+
+def _check_digests(root: Path, meta: Mapping[str, Any]) -> None:
+    """Compare every file of meta.json's `sha256` with what was unpacked."""
+    for name, stated in _section(meta.get("sha256", {}), "meta.json: sha256").items():
+        if not isinstance(stated, str) or not _HEX.fullmatch(stated):
+            raise ManifestError(f"the digest of {name!r} is not 64 hex digits", where="meta.json: sha256")
+        if Path(name).name != name or not (root / name).is_file():
+            raise DigestError(f"sha256 is stated for {name!r}, which is not there", where="meta.json: sha256")
+        with (root / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != stated.lower():
+            raise DigestError(
+                f"{name!r} is not the file that was packed: its sha256 is {found[:12]}..., not {stated[:12].lower()}...",
+                where="meta.json: sha256", hint="Get the archive from its maker again",
+            )  # fmt: skip
