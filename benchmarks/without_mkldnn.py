@@ -1,0 +1,21 @@
+"""Run the original service with oneDNN off, as it was when it was written: only calls disable_mkldnn()."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+import paddle.inference
+
+_create = paddle.inference.create_predictor
+
+
+def _create_without(config):  # noqa: ANN001, ANN202 - runs under the original's Python 3.9 beside its untyped code
+    config.disable_mkldnn()
+    return _create(config)
+
+
+paddle.inference.create_predictor = _create_without
+sys.argv = sys.argv[1:]
+sys.path.insert(0, ".")
+runpy.run_path(sys.argv[0], run_name="__main__")
