@@ -30,10 +30,10 @@ RUN set -eu; extra=; without=; \
 
 # The platform may run the container under a user id of its own: what is written to is open to all.
 RUN useradd --create-home --uid 10001 quadrat; \
-    mkdir -p /data/in /data/out /data/cache /var/tmp/quadrat; \
-    chown -R quadrat: /data /var/tmp/quadrat; \
-    chmod 1777 /data/out /data/cache /var/tmp/quadrat
-ENV QUADRAT_CACHE_DIR=/data/cache TMPDIR=/var/tmp/quadrat PYTHONPATH=/app
+    mkdir -p /data/in /data/out /data/cache /data/tmp; \
+    chown -R quadrat: /data; \
+    chmod 1777 /data/out /data/cache /data/tmp
+ENV QUADRAT_CACHE_DIR=/data/cache TMPDIR=/data/tmp PYTHONPATH=/app
 
 # `python /app/service.py` is what the platform runs, whatever the entry point says.
 COPY quadrat quadrat
