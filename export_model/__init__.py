@@ -1,0 +1,1 @@
+"""Make model archives: from PaddleSeg, torch or ONNX to model.tgz, and prove that they run."""

@@ -1,0 +1,179 @@
+"""Make a model archive, model.tgz, from a PaddleSeg config, a torch module or an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+from export_model import archive, labels
+from export_model.network import Network, Shape
+from quadrat.errors import ParameterError, QuadratError
+
+DEFAULT_PATH = Path("model.artifact.tgz")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line; the original exporter's options keep their names."""
+    made = argparse.ArgumentParser(prog="export.py", description=__doc__)
+    source = made.add_argument_group("what to export (one of)")
+    source.add_argument("--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg")
+    source.add_argument(
+        "--cv-config", type=Path, metavar="JSON", help="cv-pipeline JSON: names config, weights, classes and colours"
+    )
+    source.add_argument("--torch", metavar="MODULE:FACTORY", help="function without arguments that makes a torch module")
+    source.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX network that gives scores or labels")
+    weights = made.add_argument_group("weights and outputs")
+    weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
+    weights.add_argument("--weights", type=Path, metavar="FILE", help="torch weights: safetensors or a state_dict")
+    weights.add_argument("--onnx-output", metavar="NAME", help="output of the --onnx network that holds the scores")
+    weights.add_argument("--without-argmax", action="store_true", help="let the Paddle network give scores, not classes")
+    weights.add_argument("--with-softmax", action="store_true", help="let the Paddle network's scores be probabilities")
+    weights.add_argument(
+        "--input-shape", type=int, nargs=4, metavar=("N", "C", "H", "W"), help="fix the input; -1 leaves an axis open"
+    )
+    weights.add_argument(
+        "--onnx-python", metavar="PYTHON", default=sys.executable,
+        help="interpreter that has paddle2onnx; '' puts no ONNX beside a Paddle network",
+    )  # fmt: skip
+    meaning = made.add_argument_group("meaning")
+    meaning.add_argument("--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order")
+    meaning.add_argument("--classes", type=Path, metavar="FILE", help="JSON or YAML list of classes")
+    meaning.add_argument("--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms")
+    meaning.add_argument("--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of 0..1)")
+    meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
+    meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
+    made.add_argument("--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export as told; return the exit status: 0, 2 for a wrong option, 3 for a network that cannot serve."""
+    given = parser().parse_args(arguments)
+    try:
+        export(given)
+    except QuadratError as error:
+        print(error.line, file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        print(ParameterError(str(error.strerror), where=str(error.filename or given.save_path)).line, file=sys.stderr)
+        return ParameterError.exit_status
+    return 0
+
+
+def export(given: argparse.Namespace) -> None:
+    """Read, convert and write; print what the archive holds."""
+    pipeline = _pipeline(given)
+    _check(given)
+    classes = _classes(given, pipeline)
+    network = _transformed(_network(given), given)
+    name = given.name or network.name
+    files = archive.assemble(network, classes, name)
+    digest = archive.write(files, given.save_path)
+    beside = archive.write_metadata(files, given.save_path)
+    size = given.save_path.stat().st_size / 1e6
+    forms = ", ".join(network.engines.values())
+    heads = ", ".join(network.outputs) or "the Paddle network's own"
+    print(f"{given.save_path}: {size:.1f} MB, sha256 {digest}")
+    print(f"  networks: {forms}; outputs: {heads}; classes: {len(classes)}; transforms: {list(network.transforms)}")
+    print(f"  metadata to upload with it: {beside}")
+
+
+def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
+    """Take from --cv-config what the command line leaves open; return the JSON."""
+    if given.cv_config is None:
+        return {}
+    pipeline = labels.read_document(given.cv_config, "--cv-config")
+    if not isinstance(pipeline, dict):
+        raise ParameterError("a JSON object is needed", where=f"--cv-config {given.cv_config}")
+    for option, what in (("config", "config"), ("model", "model")):
+        key = f"paddlepaddlesegmentation_{what}_filename"
+        if getattr(given, option) is None:
+            if not isinstance(pipeline.get(key), str):
+                raise ParameterError(f"{key} is missing", where=f"--cv-config {given.cv_config}")
+            setattr(given, option, given.cv_config.parent / pipeline[key])
+    return pipeline
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Refuse options that do not go together, or would do nothing."""
+    routes = [r for r in ("config", "torch", "onnx") if getattr(given, r) is not None]
+    if len(routes) != 1:
+        raise ParameterError(
+            "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
+            where="--config, --cv-config, --torch, --onnx",
+        )
+    belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
+               "onnx_output": "onnx"}  # fmt: skip
+    for option, route in belongs.items():
+        if getattr(given, option) and route != routes[0]:
+            raise ParameterError(f"it goes with --{route}", where="--" + option.replace("_", "-"))
+    if given.names and given.classes:
+        raise ParameterError("classes are given twice", where="--class, --classes")
+    if (given.mean is None) != (given.std is None) or (given.mean and given.transforms):
+        raise ParameterError("give --mean and --std together, or --transforms", where="--mean, --std")
+    for values in (given.mean, given.std):
+        if values is not None and len(values) not in (1, 3):
+            raise ParameterError("one number is needed, or three", where="--mean, --std")
+    if given.save_path.is_dir():
+        raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
+
+
+def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
+    if given.names:
+        return [labels.parse_class(text) for text in given.names]
+    if given.classes:
+        return labels.read_classes(given.classes)
+    return labels.from_pipeline(pipeline)
+
+
+def _network(given: argparse.Namespace) -> Network:
+    """Take the route that the source says; its libraries are imported only then."""
+    shape = _shape(given.input_shape)
+    if given.torch is not None:
+        try:
+            from export_model import from_torch
+        except ImportError as error:
+            raise _missing("--torch", error) from error
+        return from_torch.load(given.torch, given.weights, shape)
+    if given.onnx is not None:
+        from export_model import from_onnx
+
+        return from_onnx.load(given.onnx, given.onnx_output, shape)
+    from export_model import from_paddle
+
+    options = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
+    return from_paddle.load(given.config, given.model, options, print)
+
+
+def _missing(where: str, error: ImportError) -> ParameterError:
+    return ParameterError(str(error), where=where, hint="See export_model/README.md for what to install")
+
+
+def _shape(sizes: list[int] | None) -> Shape | None:
+    if sizes is None:
+        return None
+    if any(s == 0 or s < -1 for s in sizes) or sizes[1] not in (3, -1):
+        raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
+    return tuple(None if s == -1 else s for s in (sizes[0], 3, *sizes[2:]))
+
+
+def _transformed(network: Network, given: argparse.Namespace) -> Network:
+    """Replace the transforms where the command line gives others."""
+    if given.mean is not None:
+        return replace(network, transforms=({"type": "Normalize", "mean": given.mean, "std": given.std},))
+    if given.transforms is None:
+        return network
+    listed = labels.read_document(given.transforms, "--transforms")
+    if not isinstance(listed, list) or not all(isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed):
+        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {given.transforms}")
+    return replace(network, transforms=tuple(listed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

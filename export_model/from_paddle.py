@@ -1,0 +1,253 @@
+"""A PaddleSeg config and its weights -> a Paddle network, and ONNX where the converter can."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export_model.from_onnx import Graph, agrees, complete
+from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing
+from export_model.selftest import choose
+from quadrat.errors import ModelError, ParameterError, QuadratError
+
+PARAMS = "model.pdiparams"
+CONVERT_SECONDS = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about a Paddle export.
+
+    `onnx_python` is the interpreter that has paddle2onnx; None leaves ONNX out.
+    """
+
+    without_argmax: bool = False
+    with_softmax: bool = False
+    shape: Shape | None = None
+    onnx_python: str | None = sys.executable
+
+
+def load(config: Path, weights: Path | None, options: Options, say: Callable[[str], None]) -> Network:
+    """Build the network of a PaddleSeg config, fill it, and save it; `say` is told what to know.
+
+    Raises ParameterError (config), ModelError (weights that do not fit).
+    """
+    existing(config, "--config")
+    if weights is not None:
+        existing(weights, "--model")
+    os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks leave out training parts then
+    try:
+        import paddle
+        import paddleseg
+    except ImportError as error:
+        raise ParameterError(
+            f"this needs paddle and paddleseg: {error}", where="--config",
+            hint="Install export_model/requirements.txt, see its README",
+        ) from error  # fmt: skip
+    settings = _read(config)
+    network = _build(settings, keep_pretrained=weights is None)
+    if weights is None:
+        say("no --model: the archive gets the weights that the config itself starts with")
+    else:
+        _load_weights(network, weights)
+    network.eval()
+    shape = options.shape or DYNAMIC
+    files, engines = _save(network, options, shape)
+
+    def run(image: F32) -> NDArray[Any]:
+        with paddle.no_grad():
+            return np.asarray(_first(network(paddle.to_tensor(image))).numpy())
+
+    outputs: Mapping[str, str] = {}
+    graph = _onnx(network, options, shape, run, say)
+    if graph is not None:
+        files["model.onnx"], engines["onnx"], outputs = graph.data, "model.onnx", graph.roles
+    sources = [config] if weights is None else [config, weights]
+    return Network(
+        name=config.stem,
+        model=settings["model"],
+        files=files,
+        engines=engines,
+        params=PARAMS,
+        outputs=outputs,
+        shape=shape,
+        run=run,
+        transforms=_transforms(settings),
+        provenance={
+            "sources": {p.name: digest(p) for p in sources},
+            "versions": {"paddle": paddle.__version__, "paddleseg": paddleseg.__version__},
+        },
+    )
+
+
+def _read(config: Path) -> dict[str, Any]:
+    """Parse the YAML and its `_base_` files; the training parts need not be there."""
+    from paddleseg.cvlibs import Config
+    from paddleseg.cvlibs.config_checker import ConfigChecker
+
+    try:
+        settings: dict[str, Any] = Config(str(config), checker=ConfigChecker([])).dic
+    except Exception as error:  # paddleseg asserts, and passes YAML's errors on
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ParameterError(f"it cannot be read: {first}", where=f"--config {config}") from error
+    if not isinstance(settings.get("model"), dict) or "type" not in settings["model"]:
+        raise ParameterError("it has no model with a type", where=f"--config {config}")
+    return settings
+
+
+def _build(settings: Mapping[str, Any], *, keep_pretrained: bool) -> Any:
+    from paddleseg.cvlibs import SegBuilder, manager
+
+    model = copy.deepcopy(dict(settings["model"]))
+    data = settings.get("train_dataset") or settings.get("val_dataset") or {}
+    if "num_classes" not in model:
+        known = manager.DATASETS.components_dict.get(data.get("type"))
+        model["num_classes"] = data.get("num_classes") or getattr(known, "NUM_CLASSES", None)
+    if not model["num_classes"]:
+        raise ParameterError("neither its model nor its data set says num_classes", where="--config")
+    if not keep_pretrained:
+        _drop_pretrained(model)  # would be downloaded, and overwritten at once
+    parts = [manager.MODELS, manager.BACKBONES]
+    try:
+        return SegBuilder(None, parts).build_component(model)
+    except Exception as error:  # networks raise anything
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ParameterError(f"the model cannot be built: {(lines or ['?'])[-1]}", where="--config") from error
+
+
+def _drop_pretrained(model: dict[str, Any]) -> None:
+    model.pop("pretrained", None)
+    for value in model.values():
+        if isinstance(value, dict):
+            _drop_pretrained(value)
+
+
+def _load_weights(network: Any, path: Path) -> None:
+    """Fill all parameters; paddle itself would only warn of those that do not fit."""
+    import paddle
+
+    try:
+        state = paddle.load(str(path))
+        given = {name: tuple(value.shape) for name, value in state.items()}
+    except Exception as error:  # unpickling raises anything
+        raise ModelError("this is no .pdparams file", where=f"--model {path}") from error
+    own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    wrong = sorted(name for name, shape in own.items() if given.get(name) != shape)
+    if wrong:
+        raise ModelError(
+            f"it does not fit the config: {len(wrong)} of {len(own)} parameters are missing or of another shape, "
+            f"the first {wrong[0]}",
+            where=f"--model {path}",
+        )
+    network.set_state_dict(state)
+
+
+def _first(given: Any) -> Any:
+    """Return the main scores: networks give a list, whose further members serve training."""
+    return given[0] if isinstance(given, (list, tuple)) else given
+
+
+def _save(network: Any, options: Options, shape: Shape) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Save with the ending the user wants: files by member name, and the format that paddle wrote."""
+    with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
+        network_file, params = _jit_save(_ending(network, options), shape, Path(folder))
+        form = "pdmodel" if network_file.suffix == ".pdmodel" else "pir"
+        files = {network_file.name: network_file.read_bytes(), PARAMS: params.read_bytes()}
+        return files, {form: network_file.name}
+
+
+def _ending(network: Any, options: Options) -> Any:
+    """Put softmax and argmax behind a network, as the original exporter does."""
+    import paddle
+
+    class Ending(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Any) -> Any:
+            given = _first(self.network(image))
+            if options.with_softmax:
+                given = paddle.nn.functional.softmax(given, axis=1)
+            return given if options.without_argmax else paddle.argmax(given, axis=1)
+
+    layer = Ending()
+    layer.eval()
+    return layer
+
+
+def _jit_save(layer: Any, shape: Shape, folder: Path) -> tuple[Path, Path]:
+    """Trace and save; return the network's file (.pdmodel by paddle 2, .json by paddle 3) and its weights."""
+    import paddle
+
+    spec = paddle.static.InputSpec(shape=list(shape), dtype="float32", name="image")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of paddle's own tracing
+        paddle.jit.save(paddle.jit.to_static(layer, input_spec=[spec], full_graph=True), str(folder / "model"))
+    found = [folder / name for name in ("model.pdmodel", "model.json") if (folder / name).is_file()]
+    return found[0], folder / PARAMS
+
+
+def _onnx(
+    network: Any, options: Options, shape: Shape, run: Callable[[F32], NDArray[Any]], say: Callable[[str], None]
+) -> Graph | None:
+    """Convert the scores to ONNX and append the three outputs; None, and why is said, where that fails."""
+    if options.onnx_python is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
+        plain = Options(without_argmax=True, with_softmax=False)
+        network_file, params = _jit_save(_ending(network, plain), shape, Path(folder))
+        out = Path(folder) / "scores.onnx"
+        reason = _convert(options.onnx_python, network_file, params, out)
+        if reason is None:
+            try:
+                graph = complete(out.read_bytes(), "paddle2onnx", shape=shape)
+                image, labels = choose(run, shape)
+                off = agrees(graph, image.astype(np.float32), labels)
+            except (ImportError, QuadratError) as error:
+                reason = str(error)
+            else:
+                if off == 0:
+                    return graph
+                reason = f"its labels differ from Paddle's in {off} of {labels.size} pixels"
+    say(f"no ONNX in the archive: {reason}")
+    return None
+
+
+def _convert(python: str, network_file: Path, params: Path, out: Path) -> str | None:
+    """Run the converter in its own process; return why it failed, None when it did not."""
+    script = Path(__file__).with_name("paddle_to_onnx.py")
+    command = [python, str(script), str(network_file), str(params), str(out)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=CONVERT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{python} did not run: {error}"
+    if done.returncode == 0 and out.is_file():
+        return None
+    lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    telling = [line for line in lines if "rror" in line or "only support" in line] or lines or ["no word"]
+    died = f"died of signal {-done.returncode}" if done.returncode < 0 else f"ended with {done.returncode}"
+    return f"paddle2onnx {died}: {telling[-1][:300]}"
+
+
+def _transforms(settings: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """What the config exports; else the normalisation it was validated with; else the plain one."""
+    exported = (settings.get("export") or {}).get("transforms")
+    if exported:
+        return tuple(exported)
+    validated = (settings.get("val_dataset") or {}).get("transforms") or []
+    norms = tuple(t for t in validated if isinstance(t, dict) and t.get("type") == "Normalize")
+    return norms or ({"type": "Normalize"},)

@@ -1,0 +1,54 @@
+"""What every route hands to the archive writer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ParameterError
+
+F32 = NDArray[np.float32]
+Shape = tuple[int | None, ...]
+DYNAMIC: Shape = (None, 3, None, None)
+"""(N, C, H, W) with None where any number will do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network in the forms that an archive carries, and how to run it where it came from.
+
+    `files` are archive members by name; `engines` names the member of each format ("onnx",
+    "pdmodel", "pir") and `params` Paddle's weights; `outputs` gives the ONNX tensor of each role.
+    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer.
+    """
+
+    name: str
+    model: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    engines: Mapping[str, str]
+    shape: Shape
+    run: Callable[[F32], NDArray[Any]]
+    input_name: str = "image"
+    params: str | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def existing(path: Path, option: str) -> Path:
+    """Return `path` if it is a file; ParameterError naming `option` if not."""
+    if not path.is_file():
+        raise ParameterError("there is no such file", where=f"{option} {path}")
+    return path
+
+
+def digest(path: Path) -> str:
+    """sha256 (hex) of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
