@@ -1,0 +1,249 @@
+"""One order from archive and folder to delivered products, with a network whose answers are known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quadrat import job
+from quadrat.artifacts.folder import FolderStore
+from quadrat.errors import DeliveryError
+from quadrat.settings import Settings
+from quadrat.types import Product
+from tests import pictures
+from tests.networks import argmax_archive, brightness_archive
+
+LOG = logging.getLogger("test")
+
+
+def half(height: int = 40, width: int = 60, bright: int = 15) -> np.ndarray:
+    """Draw a picture whose first `bright` columns are white and the rest black."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, :bright] = 255
+    return pixels
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two sites, equal base names, a broken picture, a marker and a text."""
+    root = tmp_path / "images"
+    for site, bright in (("a", 15), ("b", 30)):
+        (root / site).mkdir(parents=True)
+        (root / site / "q1.png").write_bytes(pictures.png(half(bright=bright)))
+    (root / "b" / "broken.jpg").write_bytes(pictures.truncated(pictures.jpeg()))
+    (root / "b" / "page.jpg").write_text("<html>503</html>")
+    (root / ".ivcap-q1.png.txt").write_text("md5|urn")
+    (root / "notes.txt").write_text("windy")
+    return root
+
+
+def run(model: Path, images: Path, out: Path, **settings: object) -> tuple[int, list[dict[str, str]]]:
+    """Run an order and read its table."""
+    status = job.run_order(Settings(**settings), FolderStore(model, images, out), LOG)  # type: ignore[arg-type]
+    table = out / "survey.csv"
+    return status, list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
+
+
+def test_every_image_is_accounted_for_once(tmp_path: Path, folder: Path) -> None:
+    """ok, failed and skipped images are all rows, with their reasons, and the order succeeds."""
+    status, rows = run(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
+
+    assert status == 0
+    assert {
+        ".ivcap-q1.png.txt": "E_NOT_IMAGE", "a/q1.png": "", "b/broken.jpg": "E_IMAGE_TRUNCATED",
+        "b/page.jpg": "E_IMAGE_FORMAT", "b/q1.png": "", "notes.txt": "E_NOT_IMAGE",
+    } == {r["name"]: r["code"] for r in rows}  # fmt: skip
+    assert ["0.250000", "0.500000"] == [r["cover"] for r in rows if r["class"] == "seagrass"]
+    assert ["q1.pseudo.png", "q1-2.pseudo.png"] == [r["product"] for r in rows if r["class"] == "seagrass"]
+
+
+def test_the_mask_is_an_8_bit_palette_picture_of_classes(tmp_path: Path, folder: Path) -> None:
+    """Index = class, colours are the archive's, width and height are not swapped, cover is exact."""
+    run(brightness_archive(tmp_path / "m.tgz"), folder / "a", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "q1.pseudo.png") as mask:
+        assert (mask.mode, mask.size) == ("P", (60, 40))
+        assert mask.getpalette()[:6] == [200, 180, 120, 0, 200, 0]
+        np.testing.assert_array_equal(half()[..., 0] // 255, np.asarray(mask))
+    aspect = json.loads((tmp_path / "out" / "q1.pseudo.png-meta.json").read_text())
+    assert (60, 40, 60, 40) == tuple(aspect[k] for k in ("width", "height", "source-width", "source-height"))
+    assert [(0.75, 1800), (0.25, 600)] == [(c["cover"], c["pixels"]) for c in aspect["cover"]]
+    assert aspect["mean-confidence"] > 0.9
+
+
+def test_all_outputs_are_delivered_on_request(tmp_path: Path, folder: Path) -> None:
+    """pseudo, labels, confidence and overlay, each with an aspect of its own."""
+    outputs = ("pseudo", "labels", "confidence", "overlay")
+    run(brightness_archive(tmp_path / "m.tgz"), folder / "a", tmp_path / "out", outputs=outputs)
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+
+    for name in ("q1.pseudo.png", "q1.labels.png", "q1.confidence.png", "q1.overlay.jpg", "survey.csv"):
+        assert {name, f"{name}-meta.json"} <= names
+    with Image.open(tmp_path / "out" / "q1.labels.png") as labels:
+        np.testing.assert_array_equal(half()[..., 0] // 255, np.asarray(labels))
+
+
+def test_two_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:
+    """Same image, model and settings: same mask, picture and table."""
+    model = brightness_archive(tmp_path / "m.tgz")
+    for out in ("one", "two"):
+        run(model, folder, tmp_path / out, outputs=("pseudo", "overlay", "confidence"))
+
+    for path in (tmp_path / "one").iterdir():
+        if not path.name.endswith("-meta.json"):
+            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("batch", [2, 8])
+def test_batches_change_nothing(tmp_path: Path, folder: Path, batch: int) -> None:
+    """Batch 1 and batch n give the same masks and rows in the same order, with mixed sizes among the images."""
+    for number, (height, width) in enumerate([(40, 60), (40, 60), (30, 50), (40, 60), (1, 1), (60, 40)]):
+        (folder / f"m{number}.png").write_bytes(pictures.png(half(height, width, width // 2)))
+    model = brightness_archive(tmp_path / "m.tgz")
+    one = run(model, folder, tmp_path / "one")
+    many = run(model, folder, tmp_path / "many", batch_size=batch)
+
+    assert one == many
+    for path in (tmp_path / "one").glob("*.png"):
+        assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
+
+
+def test_stop_ends_at_the_first_failure_and_accounts_for_the_rest(tmp_path: Path, folder: Path) -> None:
+    """on-error=stop delivers what was measured, names the rest not-reached, and fails the order."""
+    status, rows = run(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out", on_error="stop")
+
+    assert status == 5
+    assert ["skipped", "ok", "ok", "failed", "not-reached", "not-reached"] == [r["status"] for r in rows]
+
+
+def test_max_failures_ends_the_order(tmp_path: Path, folder: Path) -> None:
+    """One failure is allowed, the second ends the order."""
+    model = brightness_archive(tmp_path / "m.tgz")
+    assert run(model, folder, tmp_path / "a", max_failures=2)[0] == 0
+    assert run(model, folder, tmp_path / "b", max_failures=1)[0] == 5
+
+
+def test_an_order_that_measured_nothing_fails(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All images bad, or none at all: a non-zero status, one line, and the table with the reasons."""
+    (folder / "b" / "q1.png").unlink()
+    model = brightness_archive(tmp_path / "m.tgz")
+    status, rows = run(model, folder / "b", tmp_path / "bad")
+    (tmp_path / "empty").mkdir()
+    nothing, none = run(model, tmp_path / "empty", tmp_path / "none")
+
+    assert (5, ["failed", "failed"]) == (status, [r["status"] for r in rows])
+    assert (5, []) == (nothing, none)
+    assert ["E_ALL_FAILED", "E_NO_IMAGES"] == [
+        r.message.split()[0] for r in caplog.records if r.levelno == logging.ERROR
+    ]
+
+
+def test_a_label_outside_the_classes_fails_the_order(tmp_path: Path, folder: Path) -> None:
+    """The model contradicts itself: no mask is delivered from it, and the table says so."""
+    one_class = [{"id": "urn:a", "name": "sand", "def_color": [0, 0, 0]}]
+    status, rows = run(argmax_archive(tmp_path / "m.tgz", classes=one_class), folder / "a", tmp_path / "out")
+
+    assert status == 3
+    assert [("not-reached", "E_STOPPED")] == [(r["status"], r["code"]) for r in rows]
+    assert "E_MODEL_CLASSES" in rows[0]["reason"]
+
+
+def test_channels_unequal_to_classes_fail_before_any_image(tmp_path: Path, folder: Path) -> None:
+    """Three classes for two channels are refused when the model is loaded."""
+    three = [{"id": f"urn:{n}", "name": n, "def_color": [0, 0, 0]} for n in "abc"]
+
+    assert (3, []) == run(brightness_archive(tmp_path / "m.tgz", classes=three), folder, tmp_path / "out")
+
+
+def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, folder: Path) -> None:
+    """What cannot be delivered is not reported as done."""
+
+    class Full(FolderStore):
+        """A store whose disk fills up at the second product."""
+
+        delivered = 0
+
+        def deliver(self, product: Product) -> str:
+            """Deliver once."""
+            self.delivered += 1
+            if self.delivered > 1:
+                raise DeliveryError("the disk is full", where=product.name)
+            return super().deliver(product)
+
+    store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
+
+    assert job.run_order(Settings(), store, LOG) == 6
+    assert store.delivered == 2
+
+
+def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Path) -> None:
+    """A queue's item is released only once its mask is out, and a failed one once it is recorded."""
+    events: list[str] = []
+
+    class Watched(FolderStore):
+        """A store that writes down what is asked of it."""
+
+        def deliver(self, product: Product) -> str:
+            """Deliver and note."""
+            events.append(product.name)
+            return super().deliver(product)
+
+        def acknowledge(self, source: object) -> None:
+            """Note."""
+            events.append(f"ack {source.name}")  # type: ignore[attr-defined]
+
+    job.run_order(Settings(), Watched(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out"), LOG)
+
+    assert events.index("q1.pseudo.png") < events.index("ack a/q1.png")
+    assert "ack b/broken.jpg" in events
+    assert events[-1] == "survey.csv"
+
+
+def test_unknown_is_a_class_of_its_own_under_a_floor(tmp_path: Path) -> None:
+    """Pixels under min-confidence are index 255 in the mask and counted as unknown; covers still sum to 1."""
+    grey = np.full((10, 20, 3), 128, np.uint8)
+    grey[:, :5] = 255
+    (tmp_path / "grey.png").write_bytes(pictures.png(grey))
+    _, rows = run(
+        brightness_archive(tmp_path / "m.tgz"), tmp_path / "grey.png", tmp_path / "out", min_confidence=0.9
+    )
+
+    assert {"sand": "0.000000", "seagrass": "0.250000", "unknown": "0.750000"} == {
+        r["class"]: r["cover"] for r in rows
+    }
+    with Image.open(tmp_path / "out" / "grey.pseudo.png") as mask:
+        assert {1, 255} == set(np.unique(np.asarray(mask)).tolist())
+
+
+def test_result_size_source_gives_the_images_own_size(tmp_path: Path) -> None:
+    """The mask is as large as the photograph even where it was measured smaller."""
+    (tmp_path / "big.png").write_bytes(pictures.png(half(400, 600, 150)))
+    model = brightness_archive(tmp_path / "m.tgz")
+    _, small = run(model, tmp_path / "big.png", tmp_path / "w", max_img_size=60_000)
+    _, large = run(model, tmp_path / "big.png", tmp_path / "s", max_img_size=60_000, result_size="source")
+
+    assert ("300", "600") == (small[0]["width"], large[0]["width"])
+    assert "0.250000" == small[1]["cover"] == large[1]["cover"]
+
+
+def test_the_benchmark_setting_logs_machine_settings_and_times(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Benchmark works with what is installed (the original needed a package that nothing installed)."""
+    caplog.set_level(logging.INFO)
+    status, _ = run(
+        brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out", benchmark=True, model_name="reef-7"
+    )
+    said = [r.message for r in caplog.records if r.message.startswith("benchmark")]
+
+    assert status == 0
+    assert any("reef-7" in line for line in said)
+    assert any("ms per image: read" in line and "infer" in line for line in said)
