@@ -1,0 +1,168 @@
+"""What the chain refuses, and the laws that hold for every chain."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quadrat.errors import ImageSizeError, TransformError
+from quadrat.geometry import Geometry, pull_back
+from quadrat.transforms import REFUSED, TRANSFORMS, build
+from quadrat.transforms.normalize import Normalize
+from quadrat.types import UNKNOWN, TransformSpec
+from tests.pictures import drawing
+from tests.transforms.test_parity import CHAINS, SHAPES, specs
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: "-".join(one["type"] for one in chain) or "none")
+def test_a_plane_pulled_back_is_whole_and_free_of_padding(
+    chain: list[dict[str, Any]], shape: tuple[int, int]
+) -> None:
+    """Mark the content of the tensor with the geometry; padding is UNKNOWN and never comes back."""
+    tensor, geometry = build(specs(chain))(drawing(*shape), Geometry.identity(shape))
+    assert geometry.tensor_hw == tensor.shape[1:]
+    assert geometry.source_hw == shape
+    corner = geometry.to_tensor(np.array([[shape[1], shape[0]]], np.float64))[0]
+    plane = np.full(geometry.tensor_hw, UNKNOWN, np.uint8)
+    plane[: round(corner[1]), : round(corner[0])] = 1
+    back = pull_back(plane, geometry, shape)
+    assert back.shape == shape
+    assert set(np.unique(back)) == {1}
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+@pytest.mark.parametrize("pad", [0, 1, 17])
+def test_a_magnified_and_padded_plane_comes_back_as_it_was(factor: int, pad: int) -> None:
+    """Where a resize loses nothing, the undo is exact: pull_back(resize(labels)) == labels."""
+    labels = np.random.default_rng(1).integers(0, 9, (23, 41), np.uint8)
+    pixels = np.repeat(labels[..., None], 3, axis=2)
+    chain = build(
+        [
+            TransformSpec("Resize", {"target_size": [41 * factor, 23 * factor], "interp": "NEAREST"}),
+            TransformSpec(
+                "Padding", {"target_size": [41 * factor + pad, 23 * factor + pad], "im_padding_value": 200}
+            ),
+        ]
+    )
+    tensor, geometry = chain(pixels, Geometry.identity((23, 41)))
+    np.testing.assert_array_equal(pull_back(tensor[0].astype(np.uint8), geometry, (23, 41)), labels)
+
+
+def test_the_chain_leaves_its_input_alone_and_remembers_nothing() -> None:
+    """A picture gives the same tensor before and after others, and its pixels stay."""
+    chain = build(
+        specs([{"type": "ResizeByShort", "short_size": 60, "max_size": 100}, {"type": "Normalize"}])
+    )
+    pixels = drawing(80, 90)
+    kept = pixels.copy()
+    first, _ = chain(pixels, Geometry.identity((80, 90)))
+    chain(drawing(30, 200), Geometry.identity((30, 200)))
+    second, _ = pickle.loads(pickle.dumps(chain))(pixels, Geometry.identity((80, 90)))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(pixels, kept)
+
+
+@pytest.mark.parametrize("mean", [(0.5,), (0.485, 0.456, 0.406), (0, 0, 0)])
+@pytest.mark.parametrize("std", [(0.5,), (0.229, 0.224, 0.225), (1, 1, 1)])
+def test_the_looked_up_numbers_are_the_computed_ones(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """The table path from uint8 equals the float32 path to the last bit, for all 256 values of each channel."""
+    step = Normalize(mean, std)
+    pixels = (
+        np.random.default_rng(2).permutation(np.repeat(np.arange(256, dtype=np.uint8), 3)).reshape(16, 16, 3)
+    )
+    slow, _ = step(pixels.astype(np.float32), Geometry.identity((16, 16)))
+    np.testing.assert_array_equal(step.planes(pixels), slow.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_transforms_that_cannot_run_are_refused_by_name(name: str) -> None:
+    """The error names the transform and says why."""
+    with pytest.raises(TransformError, match=name) as caught:
+        build([TransformSpec("Normalize"), TransformSpec(name)])
+    assert REFUSED[name] in str(caught.value)
+
+
+def test_the_two_tables_name_22_transforms() -> None:
+    """All 22 transforms of PaddleSeg 2.8.0 are accounted for, each once."""
+    assert len({*TRANSFORMS, *REFUSED}) == len(TRANSFORMS) + len(REFUSED) == 22
+
+
+@pytest.mark.parametrize("name", ["", "normalize", "Rotate", "os:system", "x" * 500])
+def test_unknown_transforms_are_refused_with_the_known_ones(name: str) -> None:
+    """An unknown type is named, shortened, beside the types we know."""
+    with pytest.raises(TransformError, match=r"Known are .*Normalize") as caught:
+        build([TransformSpec(name)])
+    assert name[:60] in caught.value.what
+    assert len(caught.value.line) < 400
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("Normalize", {"mean": "0.5"}, "mean"),
+    ("Normalize", {"mean": [0.5, 0.5]}, "mean"),
+    ("Normalize", {"mean": []}, "mean"),
+    ("Normalize", {"mean": ["1e-3"] * 3}, "mean"),
+    ("Normalize", {"mean": [float("nan")]}, "mean"),
+    ("Normalize", {"mean": [True]}, "mean"),
+    ("Normalize", {"mean": [10**400]}, "mean"),
+    ("Normalize", {"std": [0.5, 0, 0.5]}, "std"),
+    ("Normalize", {"std": [float("inf")]}, "std"),
+    ("Normalize", {"average": [0.5]}, "average.*Known are mean, std"),
+    ("Normalize", {7: [0.5]}, "7 is no parameter"),
+    ("Resize", {"target_size": 512}, "target_size"),
+    ("Resize", {"target_size": [512]}, "target_size"),
+    ("Resize", {"target_size": [0, 5]}, "target_size"),
+    ("Resize", {"target_size": [16385, 5]}, "target_size"),
+    ("Resize", {"target_size": [16384, 16384]}, "million pixels"),
+    ("Resize", {"target_size": [5.0, 5]}, "target_size"),
+    ("Resize", {"keep_ratio": 1}, "keep_ratio"),
+    ("Resize", {"size_divisor": -32}, "size_divisor"),
+    ("Resize", {"interp": "RANDOM"}, "interp.*LINEAR"),
+    ("Resize", {"interp": ["LINEAR"]}, "interp"),
+    ("ResizeByLong", {}, "long_size is missing"),
+    ("ResizeByLong", {"long_size": True}, "long_size"),
+    ("ResizeByLong", {"long_size": 10**9}, "long_size"),
+    ("ResizeByShort", {"short_size": [300, 400]}, "short_size"),
+    ("ResizeByShort", {"short_size": 300, "max_size": 0}, "max_size"),
+    ("LimitLong", {"max_long": 300.0}, "max_long"),
+    ("LimitLong", {"max_long": 300, "min_long": 301}, "min_long"),
+    ("ResizeRangeScaling", {}, "max_value.*random"),
+    ("ResizeStepScaling", {}, "max_scale_factor.*random"),
+    ("ResizeStepScaling", {"min_scale_factor": 1, "max_scale_factor": 1.5, "scale_step_size": 0}, "random"),
+    ("Padding", {}, "target_size is missing"),
+    ("Padding", {"target_size": [5, 5], "im_padding_value": "grey"}, "im_padding_value"),
+    ("PaddingByAspectRatio", {"aspect_ratio": 0}, "aspect_ratio"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "message"), WRONG, ids=lambda value: str(value)[:40])
+def test_wrong_parameters_name_transform_and_parameter(
+    name: str, params: dict[str, Any], message: str
+) -> None:
+    """A parameter that is unknown, missing or wrong is named in one line, before any picture is read."""
+    with pytest.raises(TransformError, match=message) as caught:
+        build([TransformSpec(name, params)])
+    assert caught.value.where == f"transforms: {name}"
+    assert "\n" not in caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "shape"),
+    [
+        ("Padding", {"target_size": [50, 90]}, (80, 60)),
+        ("ResizeByLong", {"long_size": 4}, (1, 2000)),
+        ("ResizeByShort", {"short_size": 512}, (1, 20000)),
+        ("ResizeStepScaling", {"min_scale_factor": 9999, "max_scale_factor": 9999}, (80, 60)),
+        ("PaddingByAspectRatio", {"aspect_ratio": 0.001}, (1, 20000)),
+    ],
+)
+def test_a_picture_that_does_not_fit_is_at_fault_itself(
+    name: str, params: dict[str, Any], shape: tuple[int, int]
+) -> None:
+    """Where only some pictures cannot pass, the error is the picture's, so the order goes on."""
+    chain = build([TransformSpec(name, params)])
+    with pytest.raises(ImageSizeError, match=name):
+        chain(np.zeros((*shape, 3), np.uint8), Geometry.identity(shape))
