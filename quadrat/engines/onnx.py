@@ -1,0 +1,211 @@
+"""ONNX Runtime: CUDA and TensorRT on a GPU, and a second opinion on the CPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.engines.common import (
+    cache_folder,
+    choose_format,
+    fit_input,
+    last_words,
+    need_float_input,
+    need_library,
+    need_outputs,
+    threads,
+)
+from quadrat.engines.onnx_check import check
+from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
+from quadrat.settings import Settings
+from quadrat.types import Engine, ModelPackage, OutputSpec
+
+GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+TRT_RANGE = {"min": (100, 100), "opt": (512, 1024), "max": (2000, 3000)}
+"""Heights and widths that TensorRT is built for, as in the original service."""
+
+Provider = tuple[str, dict[str, str]]
+
+
+def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+    """Start the archive's ONNX network.
+
+    Raises EngineUnavailableError (no ONNX file, oneDNN insisted on), DeviceError (provider or
+    precision not here) or GraphError (the file is refused or cannot be read).
+    """
+    choose_format(package, ("onnx",))
+    need_library("onnxruntime", "pip install quadrat")
+    if settings.enable_mkldnn:
+        raise EngineUnavailableError("onnx has no oneDNN", where="enable-mkldnn")
+    _need_precision(settings)
+    import onnxruntime
+
+    path = package.engines["onnx"]
+    available = onnxruntime.get_available_providers()
+    folder = cache_folder() if settings.use_trt else None
+    _need_providers(settings, available)
+    check(path)
+    name = _input_name(path)
+    chosen = providers(settings, name, package.input_shape, folder and folder / "tensorrt" / package.digest)
+    return OnnxEngine(path, settings, chosen, log)
+
+
+def providers(
+    settings: Settings, input_name: str, input_shape: Sequence[int | None], cache: Path | None
+) -> list[Provider]:
+    """Give ONNX Runtime's providers with their options (all strings), best first.
+
+    TensorRT is built for fixed ranges of the input's shape; with auto-tune none are given, and it
+    takes the shape of the first images and widens it when one does not fit. `cache` keeps what it
+    has built.
+    """
+    if settings.device == "cpu":
+        return [("CPUExecutionProvider", {})]
+    cuda: Provider = ("CUDAExecutionProvider", {"device_id": "0"})
+    rest: list[Provider] = [cuda, ("CPUExecutionProvider", {})]
+    if not settings.use_trt:
+        return rest
+    options = {
+        "device_id": "0",
+        "trt_max_workspace_size": str(1 << 30),
+        "trt_min_subgraph_size": str(settings.min_subgraph_size),
+        "trt_fp16_enable": str(settings.precision == "fp16"),
+    }
+    if cache is not None:
+        options |= {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(cache)}
+    if not settings.enable_auto_tune:
+        for word, (height, width) in TRT_RANGE.items():
+            count = settings.batch_size if word == "max" else 1
+            shape = _fixed((count, 3, height, width), input_shape)
+            options[f"trt_profile_{word}_shapes"] = f"{input_name}:{'x'.join(map(str, shape))}"
+    return [("TensorrtExecutionProvider", options), *rest]
+
+
+def _fixed(wanted: Sequence[int], declared: Sequence[int | None]) -> list[int]:
+    """Give the `wanted` shape, but each size that the network fixes as it is declared."""
+    fixed = list(declared) if len(declared) == len(wanted) else [None] * len(wanted)
+    return [own or size for own, size in zip(fixed, wanted, strict=True)]
+
+
+def _need_precision(settings: Settings) -> None:
+    """Raise DeviceError for a precision that ONNX Runtime would ignore."""
+    if settings.precision == "fp32" or (settings.precision == "fp16" and settings.use_trt):
+        return
+    hint = "Add --use-trt" if settings.precision == "fp16" and settings.device == "gpu" else ""
+    raise DeviceError(
+        f"onnx does not run in {settings.precision} on the {settings.device}", where="precision", hint=hint
+    )
+
+
+def _need_providers(settings: Settings, available: Sequence[str]) -> None:
+    """Raise DeviceError unless this build of ONNX Runtime has what the settings ask for."""
+    if settings.device == "cpu":
+        return
+    for name in GPU if settings.use_trt else GPU[1:]:
+        if name not in available:
+            raise DeviceError(
+                f"this ONNX Runtime has no {name}", where="device",
+                hint="Install onnxruntime-gpu in place of onnxruntime",
+            )  # fmt: skip
+
+
+def _input_name(path: Path) -> str:
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    names = [entry.name for entry in graph.input if entry.name not in weights]
+    if len(names) != 1:
+        raise GraphError(f"the network has {len(names)} inputs and must have one", where=path.name)
+    return str(names[0])
+
+
+class OnnxEngine:
+    """An ONNX Runtime session; runs only what the outputs asked for need."""
+
+    name = "onnx"
+
+    def __init__(
+        self, path: Path, settings: Settings, chosen: Sequence[Provider], log: logging.Logger
+    ) -> None:
+        import onnxruntime
+
+        self.version = onnxruntime.__version__
+        self.device, self.precision = settings.device, settings.precision
+        for _, options in chosen:
+            if "trt_engine_cache_path" in options:
+                Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True, mode=0o700)
+        setup = onnxruntime.SessionOptions()
+        setup.intra_op_num_threads = threads(settings.cpu_threads)
+        setup.inter_op_num_threads = 1
+        setup.log_severity_level = 1 if settings.print_detail else 3  # info, or errors only
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), setup, providers=[n for n, _ in chosen], provider_options=[o for _, o in chosen]
+            )
+        except Exception as error:  # its errors share no base class of their own
+            raise _refused(error, settings, path) from error
+        session.disable_fallback()
+        _need_first(session.get_providers(), chosen[0][0])
+        self._session: Any = session
+        self._only_asked = onnxruntime.RunOptions()
+        self._only_asked.only_execute_path_to_fetches = True
+        inputs = session.get_inputs()
+        self._dtype = _numpy_name(inputs[0].type) if inputs else ""
+        need_float_input([entry.name for entry in inputs], self._dtype, path)
+        self._input = inputs[0].name
+        self.outputs: Sequence[OutputSpec] = tuple(
+            OutputSpec(entry.name, _numpy_name(entry.type), _dims(entry.shape))
+            for entry in session.get_outputs()
+        )
+        if settings.print_detail:
+            log.info("onnx: providers %s", session.get_provider_options())
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run (N, C, H, W) float32; the arrays are new. Raises EngineRunError."""
+        need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
+        if self._session is None:
+            raise EngineRunError("the engine is closed", where=self.name)
+        asked = list(dict.fromkeys(outputs))
+        try:
+            arrays = self._session.run(asked, {self._input: fit_input(batch, self._dtype)}, self._only_asked)
+        except Exception as error:  # its errors share no base class of their own
+            raise EngineRunError(
+                f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
+            ) from error
+        return dict(zip(asked, arrays, strict=True))
+
+    def close(self) -> None:
+        """Free the network; a second call does nothing."""
+        self._session = None
+
+
+def _refused(error: Exception, settings: Settings, path: Path) -> GraphError | DeviceError:
+    """Say whether the network or the device is at fault when no session comes about."""
+    if settings.device == "gpu" and type(error).__name__ in ("EPFail", "RuntimeException"):
+        hint = "Add --enable-auto-tune" if "profile" in str(error) else ""
+        return DeviceError(f"onnx cannot use the GPU: {last_words(error)}", where="device", hint=hint)
+    return GraphError(f"onnx cannot read it: {last_words(error)}", where=path.name)
+
+
+def _need_first(active: Sequence[str], wanted: str) -> None:
+    """Raise DeviceError if a provider was left out in silence: its libraries did not load."""
+    if not active or active[0] != wanted:
+        raise DeviceError(
+            f"{wanted} does not load; its CUDA, cuDNN or TensorRT libraries are not found", where="device"
+        )
+
+
+def _numpy_name(kind: str) -> str:
+    """Give numpy's name of 'tensor(float)' and its like."""
+    word = kind.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(word, word)
+
+
+def _dims(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in shape)

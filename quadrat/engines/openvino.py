@@ -1,0 +1,223 @@
+"""OpenVINO on the CPU: reads .pdmodel and ONNX without paddle, and keeps what it has compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.engines.blobs import BlobCache
+from quadrat.engines.common import (
+    cache_folder,
+    choose_format,
+    fit_input,
+    last_words,
+    need_float_input,
+    need_library,
+    need_outputs,
+    threads,
+)
+from quadrat.engines.onnx_check import check
+from quadrat.errors import DeviceError, EngineRunError, GraphError
+from quadrat.settings import Settings
+from quadrat.types import Engine, ModelPackage, OutputSpec
+
+PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
+"""Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
+
+
+def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+    """Start the network on the CPU.
+
+    Raises EngineUnavailableError (no format that it reads), DeviceError (a GPU, or a precision the
+    CPU lacks) or GraphError (the file cannot be read or compiled).
+    """
+    if settings.device != "cpu":
+        raise DeviceError("openvino runs on the CPU here", where="engine", hint="Choose --engine onnx")
+    graph_format = choose_format(package, ("onnx", "pdmodel"))
+    need_library("openvino", "pip install quadrat")
+    return OpenVINOEngine(package, graph_format, settings, log)
+
+
+def library() -> Any:
+    """Import openvino with its telemetry off: importing it would send an event over the network."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
+    import openvino
+
+    return openvino
+
+
+def _config(core: Any, settings: Settings) -> dict[str, Any]:
+    """Give the compile settings; DeviceError for a precision this CPU does not have."""
+    if settings.precision not in PRECISIONS:
+        raise DeviceError(f"openvino does not run in {settings.precision}", where="precision")
+    hint, capability = PRECISIONS[settings.precision]
+    if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise DeviceError(
+            f"this CPU has no {settings.precision}", where="precision", hint="Choose --precision fp32"
+        )
+    return {
+        "INFERENCE_PRECISION_HINT": hint,  # explicit, else it takes bf16 by itself where the CPU has it
+        "INFERENCE_NUM_THREADS": threads(settings.cpu_threads),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+
+
+class OpenVINOEngine:
+    """A network compiled for exactly the outputs that are asked for; one call at a time.
+
+    The first guess, made at the start so that a bad graph shows there, is labels and confidence
+    where the archive names them, else all outputs; a run that asks for others compiles for those.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self, package: ModelPackage, graph_format: str, settings: Settings, log: logging.Logger
+    ) -> None:
+        self.version = library().get_version().split("-")[0]
+        self.precision = settings.precision
+        self.outputs: Sequence[OutputSpec] = ()
+        self._core, self._log = library().Core(), log
+        self._config = _config(self._core, settings)
+        self._path = package.engines[graph_format]
+        self._params = package.params if graph_format == "pdmodel" else None
+        self._roles = tuple(package.outputs.values()) if graph_format == "onnx" else ()
+        self._digest = package.digest or _digest(self._path, self._params)
+        folder = cache_folder()
+        self._cache = BlobCache(folder / "openvino" if folder else None, log)
+        self._detail = settings.print_detail
+        self._request: Any = None
+        self._blob: NDArray[np.uint8] | None = None
+        roles = package.outputs if graph_format == "onnx" else {}
+        self._prepare(tuple(roles[role] for role in ("labels", "confidence") if role in roles))
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
+        need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
+        if self._request is None:
+            raise EngineRunError("the engine is closed", where=self.name)
+        asked = tuple(dict.fromkeys(outputs))
+        if set(asked) != set(self._compiled):
+            self._prepare(asked)
+        try:
+            self._request.infer({0: fit_input(batch, self._dtype)}, share_inputs=True)
+            return {
+                name: np.array(self._request.get_output_tensor(self._compiled.index(name)).data)
+                for name in asked
+            }
+        except (RuntimeError, MemoryError) as error:
+            raise EngineRunError(
+                f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
+            ) from error
+
+    def close(self) -> None:
+        """Free the network; a second call does nothing."""
+        self._request = self._blob = None
+
+    def _prepare(self, wanted: tuple[str, ...]) -> None:
+        """Make the request for the outputs `wanted` (all when empty), from the cache if it is there."""
+        self._request = self._blob = None  # first free what is held
+        key = self._key(wanted)
+        compiled = self._cached(key)
+        if compiled is None:
+            compiled = self._compile(wanted, key)
+        if self._detail:
+            self._log.info("openvino: %s", _detail(compiled))
+        self._request = compiled.create_infer_request()
+
+    def _key(self, wanted: tuple[str, ...]) -> str:
+        """Digest all that a compiled network depends on."""
+        cpu = self._core.get_property("CPU", "FULL_DEVICE_NAME")
+        able = sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        parts = [self._digest, self._path.name, wanted, self._roles, library().get_version(), cpu, able]
+        return hashlib.sha256(json.dumps([*parts, self._config]).encode()).hexdigest()
+
+    def _cached(self, key: str) -> Any:
+        found = self._cache.load(key)
+        if found is None:
+            return None
+        header, blob = found
+        try:
+            tensor = library().Tensor(blob, shared_memory=True)
+            compiled = self._core.import_model(tensor, "CPU", self._config)
+        except RuntimeError as error:
+            self._log.warning("compiled network in the cache is not used: %s", last_words(error))
+            self._cache.drop(key)
+            return None
+        self._blob = blob  # its memory is the weights
+        self._dtype, self._compiled = header["input"], tuple(header["compiled"])
+        self.outputs = tuple(OutputSpec(n, d, tuple(s)) for n, d, s in header["outputs"])
+        return compiled
+
+    def _compile(self, wanted: tuple[str, ...], key: str) -> Any:
+        if self._path.suffix == ".onnx":
+            check(self._path)
+        try:
+            model = self._core.read_model(self._path, *([self._params] if self._params else []))
+            ports = {_port_name(port, i, self._roles): port for i, port in enumerate(model.outputs)}
+            inputs = [str(port.any_name) for port in model.inputs]
+            self._dtype = model.inputs[0].element_type.to_dtype().name if inputs else ""
+            need_float_input(inputs, self._dtype, self._path)
+            self.outputs = tuple(_spec(name, port) for name, port in ports.items())
+            missing = [name for name in wanted if name not in ports]
+            if missing:
+                raise GraphError(f"the network has no output {missing[0]!r}", where=self._path.name)
+            self._compiled = wanted or tuple(ports)
+            if set(self._compiled) != set(ports):
+                chosen = [ports[name] for name in self._compiled]
+                model = library().Model(chosen, model.get_parameters(), model.friendly_name)
+            compiled = self._core.compile_model(model, "CPU", self._config)
+        except RuntimeError as error:
+            raise GraphError(
+                f"openvino cannot read it: {last_words(error)}", where=self._path.name
+            ) from error
+        self._keep(key, compiled)
+        return compiled
+
+    def _keep(self, key: str, compiled: Any) -> None:
+        stream = io.BytesIO()
+        compiled.export_model(stream)
+        header = {
+            "input": self._dtype,
+            "compiled": self._compiled,
+            "outputs": [(spec.name, spec.dtype, spec.shape) for spec in self.outputs],
+        }
+        self._cache.store(key, header, stream.getbuffer())
+
+
+def _digest(*paths: Path | None) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        if path is not None:
+            total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _port_name(port: Any, index: int, roles: Sequence[str]) -> str:
+    """Name an output: as the archive calls it if one of its names is a role's, else its first name."""
+    names = sorted(port.get_names())
+    known = [name for name in names if name in roles]
+    return str((known or names or [f"output{index}"])[0])
+
+
+def _spec(name: str, port: Any) -> OutputSpec:
+    shape = port.partial_shape
+    if shape.rank.is_dynamic:
+        raise GraphError(f"output {name!r} has no fixed number of axes", where=name)
+    dims = tuple(None if axis.is_dynamic else axis.get_length() for axis in shape)
+    return OutputSpec(name, port.element_type.to_dtype().name, dims)
+
+
+def _detail(compiled: Any) -> str:
+    names = ("NETWORK_NAME", "INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "NUM_STREAMS")
+    return ", ".join(f"{name}={compiled.get_property(name)}" for name in names)
