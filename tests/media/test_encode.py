@@ -1,0 +1,76 @@
+"""Encoders: what is written comes back, and the same array gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quadrat.media.encode import gray_png, jpeg, palette_png
+from quadrat.types import UNKNOWN
+from tests.pictures import drawing
+
+LABELS = np.random.default_rng(5).choice(np.array([0, 1, 2, UNKNOWN], np.uint8), (40, 70))
+PALETTE = [(200, 10, 10), (20, 210, 20), (30, 30, 220)]
+
+
+def opened(body: bytes) -> Image.Image:
+    """Load a file with Pillow."""
+    with Image.open(io.BytesIO(body)) as image:
+        image.load()
+        return image
+
+
+@pytest.mark.parametrize("palette", [PALETTE, PALETTE * 85 + [(1, 2, 3)], []], ids=len)
+def test_index_is_class_for_any_palette(palette: list[tuple[int, int, int]]) -> None:
+    """The mask's indices are the labels, UNKNOWN included, in 8 bits, however many colours there are."""
+    body = palette_png(LABELS, palette)
+    image = opened(body)
+    assert image.mode == "P"
+    assert body[24:26] == b"\x08\x03", "8 bits, palette"
+    np.testing.assert_array_equal(np.asarray(image), LABELS)
+    colors = np.asarray(image.convert("RGB"))
+    padded = np.zeros((256, 3), np.uint8)
+    padded[: len(palette)] = np.reshape(palette, (-1, 3))
+    np.testing.assert_array_equal(colors, padded[LABELS])
+
+
+def test_a_palette_of_more_than_a_png_holds_is_an_error() -> None:
+    """257 colours are a programmer's mistake."""
+    with pytest.raises(ValueError, match="257"):
+        palette_png(LABELS, [(0, 0, 0)] * 257)
+
+
+def test_grey_values_come_back() -> None:
+    """An 8-bit grey PNG is lossless."""
+    values = drawing()[..., 0]
+    image = opened(gray_png(values))
+    assert image.mode == "L"
+    np.testing.assert_array_equal(np.asarray(image), values)
+
+
+def test_a_jpeg_comes_back_near_and_honours_its_quality() -> None:
+    """Quality 90 stays within a few grey levels, and a lower one is smaller."""
+    pixels = drawing()
+    image = opened(jpeg(pixels))
+    assert image.mode == "RGB"
+    assert np.abs(np.asarray(image).astype(int) - pixels).mean() < 2
+    assert len(jpeg(pixels, quality=40)) < len(jpeg(pixels))
+
+
+def test_views_are_written_as_they_look() -> None:
+    """Arrays that are not contiguous are written right too."""
+    pixels = drawing(61, 83)
+    np.testing.assert_array_equal(np.asarray(opened(gray_png(pixels[::2, ::-3, 1]))), pixels[::2, ::-3, 1])
+    np.testing.assert_array_equal(np.asarray(opened(palette_png(LABELS[:, ::-1], PALETTE))), LABELS[:, ::-1])
+    assert jpeg(pixels[:, ::-1]) == jpeg(pixels[:, ::-1].copy())
+
+
+def test_the_same_array_gives_the_same_bytes() -> None:
+    """No time stamp, no order of threads goes into a file."""
+    pixels = drawing()
+    assert palette_png(LABELS, PALETTE) == palette_png(LABELS.copy(), list(PALETTE))
+    assert gray_png(LABELS) == gray_png(LABELS.copy())
+    assert jpeg(pixels) == jpeg(pixels.copy())

@@ -1,0 +1,257 @@
+"""One decoding policy: what is read, how, and what is refused with which error."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError, InputError
+from quadrat.media import images
+from quadrat.media.images import MAX_SOURCE_PIXELS, decode
+from quadrat.types import Frame, FrameKey
+from tests import pictures
+from tests.pictures import drawing, encode, jpeg, oriented, png, truncated
+
+GOOD, BAD = pictures.good_pictures(), pictures.bad_pictures()
+
+
+def read(body: bytes, max_pixels: int = -1) -> Frame:
+    """Decode with a name of no meaning."""
+    return decode(body, FrameKey("urn:test:1"), max_pixels)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_pictures_become_upright_rgb(name: str) -> None:
+    """Every format we read gives (H, W, 3) uint8 of the source's size, the key and the file's digest."""
+    frame = read(GOOD[name])
+    wanted = {"1x1.png": (1, 1), "1x20000.png": (20000, 1)}.get(name, (60, 80))
+    assert frame.key == FrameKey("urn:test:1")
+    assert frame.source_hw == wanted == frame.pixels.shape[:2]
+    assert frame.pixels.dtype == np.uint8
+    assert frame.pixels.shape[2:] == (3,)
+    assert frame.pixels.flags.c_contiguous
+    assert frame.digest == hashlib.sha256(GOOD[name]).hexdigest()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_pictures_raise_their_own_error_in_one_line(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each kind of bad file has one error class, a text of its own, and nothing for the caller's `where`."""
+    body, kind = BAD[name]
+    with pytest.raises(InputError) as caught:
+        read(body, 1_000_000)
+    assert type(caught.value) is kind
+    assert caught.value.where == ""
+    assert caught.value.what
+    assert "\n" not in caught.value.line
+    assert "0x" not in caught.value.line, "an object's address says nothing to a user"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("page.jpg", "web page"), ("text.jpg", "text"), ("moving.gif", "GIF"), ("phone.jpg", "HEIC"),
+     ("paper.jpg", "PDF"), ("vector.eps", "PostScript"), ("drawing.svg", "SVG"), ("bomb.png", "20000 x 20000"),
+     ("pages.tif", "several"), ("moving.png", "several"), ("empty.jpg", "empty")],
+)  # fmt: skip
+def test_refusals_name_what_the_file_is(name: str, word: str) -> None:
+    """The error says what the file looks like, not only that it is wrong."""
+    with pytest.raises(InputError, match=word):
+        read(BAD[name][0])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_real_photograph_cut_anywhere_is_refused(photo_5mp: Path, share: float, progressive: bool) -> None:
+    """A cut photograph never gives pixels: half of it would be grey and its cover wrong."""
+    body = photo_5mp.read_bytes()
+    if progressive:
+        with Image.open(io.BytesIO(body)) as image:
+            body = encode(image.resize((640, 512)), "JPEG", progressive=True)
+    with pytest.raises(ImageTruncatedError):
+        read(truncated(body, share), 1_000_000)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_show_the_same_picture(kind: str, orientation: int) -> None:
+    """However the camera was held, pixels and sizes are upright, at full and at working size."""
+    pixels = drawing(90, 130)
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {})
+    body = oriented(pixels, orientation, kind, **options)
+    frame = read(body)
+    assert frame.source_hw == (90, 130)
+    np.testing.assert_allclose(frame.pixels.astype(int), pixels, atol=5 if kind == "JPEG" else 0)
+    small, plain = read(body, 3000), read(png(pixels), 3000)
+    assert small.source_hw == (90, 130)
+    assert small.pixels.flags.c_contiguous
+    np.testing.assert_allclose(small.pixels.astype(int), plain.pixels, atol=5 if kind == "JPEG" else 1)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_orientation_out_of_range_is_upright(value: int) -> None:
+    """Orientation tags outside 1..8 are ignored."""
+    exif = Image.Exif()
+    exif[0x0112] = value
+    np.testing.assert_array_equal(read(png(exif=exif)).pixels, drawing())
+
+
+def test_sixteen_bits_are_cut_to_the_high_byte() -> None:
+    """Grey and colour of 16 bits give the high byte, as OpenCV's reader did for the original."""
+    pixels = drawing()
+    grey = pixels[..., :1].repeat(3, axis=2)
+    np.testing.assert_array_equal(read(GOOD["grey16.png"]).pixels, grey)
+    np.testing.assert_array_equal(read(GOOD["grey16.tif"]).pixels, grey)
+    np.testing.assert_array_equal(read(GOOD["colour16.png"]).pixels, pixels)
+
+
+def test_alpha_is_ignored() -> None:
+    """A transparent pixel keeps the colour that it is stored with."""
+    pixels = drawing()
+    alpha = np.dstack([pixels, np.zeros(pixels.shape[:2], np.uint8)])
+    np.testing.assert_array_equal(read(encode(alpha, "PNG")).pixels, pixels)
+    np.testing.assert_array_equal(read(GOOD["palette-alpha.png"]).pixels, read(GOOD["palette.png"]).pixels)
+    grey = read(GOOD["grey-alpha.png"]).pixels
+    np.testing.assert_array_equal(
+        grey, np.asarray(Image.fromarray(pixels).convert("L"))[..., None].repeat(3, axis=2)
+    )
+
+
+def test_cmyk_is_near_the_rgb_it_was_made_of() -> None:
+    """CMYK in JPEG (inverted, as Adobe does) and in TIFF both come back as the colours meant."""
+    for name in ("cmyk.jpg", "cmyk.tif"):
+        difference = np.abs(read(GOOD[name]).pixels.astype(int) - drawing())
+        assert difference.mean() < 3, name
+
+
+def test_a_jpegs_trailing_bytes_and_profile_change_nothing() -> None:
+    """Bytes after the end, a colour profile and further pictures of an MPO are no part of the picture."""
+    pixels = read(GOOD["baseline.jpg"]).pixels
+    np.testing.assert_array_equal(read(GOOD["trailing.jpg"]).pixels, pixels)
+    np.testing.assert_array_equal(read(GOOD["profile.jpg"]).pixels, pixels)
+    np.testing.assert_array_equal(read(GOOD["broken-exif.jpg"]).pixels, pixels)
+    first = encode(Image.fromarray(drawing()), "JPEG", quality=75)
+    np.testing.assert_array_equal(read(GOOD["two-pictures.mpo"]).pixels, read(first).pixels)
+
+
+def test_jpeg_pixels_are_pillows(photo_5mp: Path) -> None:
+    """The fast decoder gives the very pixels that Pillow gives, on a real photograph."""
+    with Image.open(photo_5mp) as image:
+        wanted = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(read(photo_5mp.read_bytes()).pixels, wanted)
+
+
+def test_a_photograph_is_shrunk_from_its_full_pixels(photo_5mp: Path) -> None:
+    """At working size the mean colour is that of the photograph; the source's size is kept beside it."""
+    body = photo_5mp.read_bytes()
+    full, small = read(body), read(body, 1_000_000)
+    assert small.source_hw == full.source_hw == (2048, 2560)
+    assert small.pixels.shape == (894, 1118, 3)
+    np.testing.assert_allclose(small.pixels.mean((0, 1)), full.pixels.mean((0, 1)), atol=0.2)
+
+
+@pytest.mark.parametrize(("size", "accepted"), [((13_000, 13_000), True), ((13_400, 13_400), False)])
+def test_the_pixel_limit_is_ours(size: tuple[int, int], accepted: bool) -> None:
+    """Below 178 MP the header passes, Pillow's zone of warnings included; above, nothing is decoded."""
+    assert (size[0] * size[1] <= MAX_SOURCE_PIXELS) == accepted
+    with pytest.raises(ImageTruncatedError if accepted else ImageSizeError):
+        read(pictures.bomb_png(*size))
+
+
+def test_a_bomb_takes_no_memory() -> None:
+    """Ten thousand million promised pixels are refused from the header."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageSizeError):
+            read(pictures.bomb_png(100_000, 100_000))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_camera_tags_are_kept_where_they_are_sane(photo_small: Path) -> None:
+    """Time, make, model and position in decimal degrees; blanks and NULs cut."""
+    assert read(pictures.camera_jpeg()).exif == {
+        "Make": "Quadrat Instruments",
+        "Model": "Q-1",
+        "DateTimeOriginal": "2023:07:12 09:15:30",
+        "GPSLatitude": "-32.060000",
+        "GPSLongitude": "115.500000",
+    }
+    assert read(photo_small.read_bytes()).exif.get("GPSLatitude", "none") == "none"
+    assert read(pictures.broken_exif_jpeg()).exif == {}
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "refs"),
+    [
+        ((99.0, 0.0, 0.0), (115.0, 0.0, 0.0), "SE"),
+        ((32.0, 75.0, 0.0), (115.0, 0.0, 0.0), "SE"),
+        ((32.0, 0.0, 0.0), (181.0, 0.0, 0.0), "SE"),
+        ((32.0, 0.0, 0.0), (115.0, 0.0, 0.0), "XE"),
+        ((32.0, 0.0), (115.0, 0.0, 0.0), "SE"),
+    ],
+)
+def test_positions_that_cannot_be_are_left_out(
+    latitude: tuple[float, ...], longitude: tuple[float, ...], refs: str
+) -> None:
+    """A latitude of 99, 75 minutes, no hemisphere or half a position is as no position."""
+    assert read(pictures.gps_jpeg(latitude, longitude, refs)).exif == {}
+
+
+def test_a_zero_denominator_is_no_position() -> None:
+    """EXIF writes 0/0 for an unknown degree."""
+    body = pictures.gps_jpeg((32.0, 3.0, 36.0), (115.0, 30.0, 0.0))
+    assert body.count(b"\0\0\0\x20\0\0\0\x01") == 1
+    assert read(body.replace(b"\0\0\0\x20\0\0\0\x01", bytes(8))).exif == {}
+
+
+@pytest.mark.parametrize("name", ["colour.png", "baseline.jpg", "packed.tiff"])
+def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str) -> None:
+    """Damage anywhere in a file never escapes as a foreign exception or a warning."""
+    body, generator = GOOD[name], np.random.default_rng(3)
+    for place, bit in zip(generator.integers(0, len(body), 150), generator.integers(0, 8, 150), strict=True):
+        damaged = bytearray(body)
+        damaged[place] ^= 1 << bit
+        with suppress(InputError):
+            assert read(bytes(damaged), 1_000_000).pixels.ndim == 3
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """Eight threads give the frames that one gives, errors included, without a leaked warning."""
+    names = [*GOOD, *BAD] * 3
+
+    def outcome(name: str) -> str:
+        body = GOOD[name] if name in GOOD else BAD[name][0]
+        try:
+            return hashlib.sha256(read(body, 2000).pixels.tobytes()).hexdigest()
+        except InputError as error:
+            return error.line
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(outcome, names)) == [outcome(name) for name in names]
+
+
+def test_previews_and_raw_files_are_refused() -> None:
+    """A raw file's first picture is a thumbnail; to measure it would look right and be wrong."""
+    image = Image.fromarray(drawing())
+    for tag, value in ((254, 1), (50706, b"\x01\x04\0\0")):
+        with pytest.raises(ImageFormatError, match="raw"):
+            read(encode(image, "TIFF", tiffinfo={tag: value}))
+
+
+def test_a_jpeg_that_turbo_cannot_name_goes_through_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where libjpeg-turbo's header reader gives up, Pillow decodes the same pixels."""
+
+    def give_up(_body: bytes) -> tuple[int, int, str, str]:
+        raise ValueError("Could not determine subsampling level of JPEG image")
+
+    wanted = read(jpeg()).pixels
+    monkeypatch.setattr(images.simplejpeg, "decode_jpeg_header", give_up)
+    np.testing.assert_array_equal(read(jpeg()).pixels, wanted)
