@@ -187,21 +187,21 @@ docs: setup ## write the generated files anew: service.json, the parameter refer
 
 # ---- container and platform ---------------------------------------------------------------------------------
 
+.PHONY: destination docker-build docker-publish service-description service-register run-ivcap
 # The platform pulls the image from where it was pushed to.
-need-registry = test -n "$(DOCKER_REGISTRY)" -o "$(PUBLISH)" = ivcap || \
-	{ echo "Say where the image goes: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
+destination:
+	@test -n "$(DOCKER_REGISTRY)" -o "$(PUBLISH)" = ivcap || \
+		{ echo "Say where the image goes: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
 
-.PHONY: docker-build docker-publish service-description service-register run-ivcap
 docker-build: ## build the image; ENGINES=openvino,onnx,paddle adds paddle
 	$(DOCKER) build --platform $(DOCKER_PLATFORM) --build-arg ENGINES=$(ENGINES) --build-arg GIT_TAG=$(GIT_TAG) \
 		--build-arg GIT_COMMIT=$(GIT_COMMIT) --build-arg BUILD_DATE="$$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
 		-t $(IMAGE_LOCAL) $(DOCKER_BUILD_ARGS) .
 
-docker-publish: docker-build ## push the image to DOCKER_REGISTRY, or with PUBLISH=ivcap through the CLI
+docker-publish: destination docker-build ## push the image to DOCKER_REGISTRY, or with PUBLISH=ivcap through the CLI
 ifeq ($(PUBLISH),ivcap)
 	$(IVCAP) package push --force --local $(IMAGE_LOCAL)
 else
-	@$(need-registry)
 	$(DOCKER) tag $(IMAGE_LOCAL) $(IMAGE_REMOTE)
 	$(DOCKER) push $(IMAGE_REMOTE)
 endif
@@ -210,8 +210,7 @@ PLATFORM = $(PY) tools/ivcap.py --cli "$(IVCAP)" --service-id "$(SERVICE_ID)" --
 service-description: setup ## print the order service's description, as the platform reads it
 	@$(PLATFORM) describe --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
 
-service-register: setup ## register the service: by the CLI where it still can, else by REST
-	@$(need-registry)
+service-register: destination setup ## register the service: by the CLI where it still can, else by REST
 	@$(PLATFORM) register --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
 
 run-ivcap: setup ## place an order: MODEL_ARTIFACT=urn... IMAGES_ARTIFACT=urn... (or IMAGE_ARTIFACT=urn...)

@@ -127,15 +127,15 @@ def published(cli: Cli, image: str) -> str:
     return listed[0]
 
 
-def describe(identifiers: dict[str, str], image: str, service_file: Path = SERVICE_FILE) -> str:
+def describe(identifiers: dict[str, str], image: str) -> str:
     """Give the SDK's YAML description; an identifier that is not given stays the SDK's placeholder."""
     env = {f"IVCAP_{k}": v for k, v in {**identifiers, "CONTAINER": image}.items() if v}
     done = subprocess.run(
-        [sys.executable, str(service_file), "--ivcap:print-service-description"],
+        [sys.executable, str(SERVICE_FILE), "--ivcap:print-service-description"],
         env={**os.environ, **env, "IVCAP_CACHE_DIR": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise PlatformError(f"{service_file.name} gives no description: {(done.stdout + done.stderr)[-500:]}")
+        raise PlatformError(f"{SERVICE_FILE.name} gives no description: {(done.stdout + done.stderr)[-500:]}")
     return done.stdout
 
 

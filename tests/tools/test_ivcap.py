@@ -1,0 +1,216 @@
+"""tools/ivcap.py takes the route that the platform's CLI still has, and says which."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tools.cli import ACCOUNT, GENERATIONS, stand_in
+from tests.tools.rest import platform
+
+ROOT = Path(__file__).resolve().parents[2]
+URN = "urn:ivcap:service:6f0d1b1c-3a8c-5a3e-9d5a-0d8d4b1f2a3b"
+ORDER = ["model=urn:ivcap:artifact:m", "images=urn:ivcap:collection:i", "batch-size=2"]
+DESCRIPTION = """
+"id": "urn:x"
+"provider-id": "@PROVIDER_ID@"
+"name": "infer"
+"description": "Measures."
+"parameters":
+- "name": "model"
+  "type": "artifact"
+  "description": "Archive."
+  "optional": !!bool "false"
+"workflow":
+  "type": "basic"
+  "basic": {"image": "host/infer:abc", "command": ["python", "/app/service.py"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def ivcap():
+    """The script, as a module."""
+    spec = importlib.util.spec_from_file_location("ivcap_tool", ROOT / "tools" / "ivcap.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ivcap_tool"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["ivcap_tool"]
+
+
+@pytest.mark.parametrize(
+    ("generation", "wanted"),
+    [
+        ("v0.41.7", (True, True, False)),
+        ("unversioned old", (True, True, False)),
+        ("v0.45.0", (False, True, True)),
+        ("v0.47.4", (False, False, False)),
+        ("talkative v0.48.0", (False, False, False)),
+        ("unversioned new", (False, False, False)),
+    ],
+)
+def test_probe(ivcap, tmp_path, generation, wanted):
+    """Each generation's help and version give the routes that its source has."""
+    routes = ivcap.probe(ivcap.Cli(str(stand_in(tmp_path, generation).path)))
+    assert (routes.register, routes.order, routes.skip_check) == wanted
+
+
+def test_a_version_is_believed_over_the_help(ivcap, tmp_path, monkeypatch):
+    """A CLI that says it is newer does not get the old description, whatever commands it shows."""
+    monkeypatch.setitem(GENERATIONS, "v0.41.8", {"order", "service"})
+    assert not ivcap.probe(ivcap.Cli(str(stand_in(tmp_path, "v0.41.8").path))).register
+
+
+def test_register_by_the_cli(ivcap, tmp_path, capsys):
+    """The old CLI gets the SDK's YAML on its standard input."""
+    program = stand_in(tmp_path, "v0.41.7")
+    assert "done" in ivcap.register(ivcap.Cli(str(program.path)), URN, DESCRIPTION)
+    (call,) = program.calls("service")
+    assert call["args"] == f"service update --create {URN} --format yaml -f - --timeout 600".split()
+    assert call["stdin"] == DESCRIPTION
+    assert "by `service update --create`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("generation", ["v0.45.0", "v0.47.4", "unversioned new"])
+def test_register_by_rest(ivcap, tmp_path, capsys, generation):
+    """A newer CLI lends its address and token; the body is what v1 knows of the description."""
+    with platform() as server:
+        program = stand_in(tmp_path, generation, url=server.url + "/")
+        ivcap.register(ivcap.Cli(str(program.path)), URN, DESCRIPTION)
+    (request,) = server.requests
+    body = request.pop("body")
+    assert request == {
+        "method": "PUT", "path": f"/1/services/{URN}?force-create=true", "token": "Bearer a-token",
+    }  # fmt: skip
+    wanted = yaml.safe_load(DESCRIPTION)
+    assert body == {k: wanted[k] for k in ("name", "description", "parameters", "workflow")}
+    assert program.calls("service") == []
+    assert program.calls("context", "get", "access-token")[0]["args"][-1] == "--refresh-token"
+    assert "by REST, PUT /1/services" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("generation", "flags"), [("v0.41.7", []), ("v0.45.0", ["--skip-parameter-check"])])
+def test_order_by_the_cli(ivcap, tmp_path, capsys, generation, flags):
+    """A CLI with orders places it; the middle generation must not look parameters up in the newer API."""
+    program = stand_in(tmp_path, generation)
+    ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
+    assert [c["args"] for c in program.calls("order")] == [["order", "create", *flags, URN, *ORDER]]
+    assert "by `order create`" in capsys.readouterr().err
+
+
+def test_order_by_rest(ivcap, tmp_path, capsys):
+    """Without orders in the CLI the order is posted, parameters as name and value."""
+    with platform() as server:
+        program = stand_in(tmp_path, "v0.47.4", url=server.url)
+        reply = ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
+    (request,) = server.requests
+    assert (request["method"], request["path"]) == ("POST", "/1/orders")
+    pairs = [dict(zip(("name", "value"), p.split("=", 1), strict=True)) for p in ORDER]
+    assert request["body"] == {"service": URN, "parameters": pairs}
+    assert "urn:ivcap:order:1" in reply
+    assert "by REST, POST /1/orders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_refusal_is_told(ivcap, tmp_path, status):
+    """An error of the platform is one line with its number."""
+    with platform() as server:
+        server.status = status
+        program = stand_in(tmp_path, "v0.47.4", url=server.url)
+        with pytest.raises(ivcap.PlatformError, match=f"POST .* answered with {status}"):
+            ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
+
+
+def test_a_redirect_is_not_followed(ivcap, tmp_path):
+    """The token goes to no other host, and a PUT never becomes a GET."""
+    with platform() as server, platform() as other:
+        server.status, server.location = 302, other.url + "/1/orders"
+        program = stand_in(tmp_path, "v0.47.4", url=server.url)
+        with pytest.raises(ivcap.PlatformError, match="302"):
+            ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ({"access_token": "NOT AUTHORISED", "url": "http://127.0.0.1:1"}, "not logged in"),
+        ({"access_token": "", "url": "http://127.0.0.1:1"}, "not logged in"),
+        ({"url": "127.0.0.1"}, "no usable address"),
+        ({"url": "http://127.0.0.1:1"}, "was not answered"),
+    ],
+)
+def test_no_platform(ivcap, tmp_path, context, said):
+    """A CLI that is not logged in, has no address, or whose platform is away: one line each."""
+    program = stand_in(tmp_path, "v0.47.4", **context)
+    with pytest.raises(ivcap.PlatformError, match=said):
+        ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
+
+
+def test_a_failing_cli_is_told(ivcap, tmp_path):
+    """What the CLI says of its failure is passed on."""
+    program = stand_in(tmp_path, "v0.41.7", broken="yes")
+    with pytest.raises(ivcap.PlatformError, match="403 not for you"):
+        ivcap.register(ivcap.Cli(str(program.path)), URN, DESCRIPTION)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        [],
+        ["model=m"],
+        ["images=i"],
+        ["model=m", "images=i", "image=j"],
+        ["model=m", "images"],
+        ["model=", "images=i"],
+    ],
+)
+def test_an_order_needs_a_model_and_images(ivcap, tmp_path, parameters):
+    """An order that the service would refuse is not placed."""
+    program = stand_in(tmp_path, "v0.41.7")
+    with pytest.raises(ivcap.PlatformError):
+        ivcap.order(ivcap.Cli(str(program.path)), URN, parameters)
+    assert program.calls("order") == []
+
+
+def test_identity(ivcap, tmp_path):
+    """The URN is one of name and account, the same each time, in the platform's form; a given one is kept."""
+    cli = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7").path))
+    made = ivcap.identity(cli, "", "infer")
+    assert made == ivcap.service_id("infer", ACCOUNT) == ivcap.identity(cli, "", "infer")
+    assert made != ivcap.service_id("infer", "another")
+    assert len(made) == len("urn:ivcap:service:") + 36
+    assert ivcap.identity(cli, URN, "infer") == URN
+    nobody = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7", account_id="").path))
+    with pytest.raises(ivcap.PlatformError, match="log in"):
+        ivcap.identity(nobody, "", "infer")
+
+
+def test_describe_without_a_cli(ivcap, tmp_path, capsys, monkeypatch):
+    """With no CLI on the machine the description is printed, its placeholders kept, and that is said."""
+    service = tmp_path / "service.py"
+    service.write_text(
+        "import os\nprint({k: os.environ.get(k) for k in ('IVCAP_SERVICE_ID', 'IVCAP_CONTAINER')})\n"
+    )
+    monkeypatch.setattr(ivcap, "SERVICE_FILE", service)
+    monkeypatch.delenv("IVCAP_SERVICE_ID", raising=False)
+    assert ivcap.main(["--cli", "no-such-program", "--name", "infer", "describe", "--image", "i:1"]) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == "{'IVCAP_SERVICE_ID': None, 'IVCAP_CONTAINER': 'i:1'}"
+    assert "SERVICE_ID stays open: cannot run no-such-program" in said.err
+
+
+def test_register_without_a_cli(ivcap, capsys):
+    """Registration needs the CLI's login: one line and status 1."""
+    assert ivcap.main(["--cli", "no-such-program", "--name", "infer", "register", "--image", "i:1"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_published_image_has_the_platforms_name(ivcap, tmp_path):
+    """The full name of an image pushed through the CLI is asked of the CLI."""
+    cli = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7").path))
+    assert ivcap.published(cli, "infer:abc") == "4c65b865/infer:abc"
