@@ -1,0 +1,22 @@
+"""Measure the example images from Python and save one picture to look at.
+
+python examples/quickstart.py [OUT_FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+from predictor import Measurement, Predictor
+
+HERE = Path(__file__).resolve().parent
+OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "DATA/quickstart")
+
+OUT.mkdir(parents=True, exist_ok=True)
+with Predictor(HERE / "models" / "seagrass-tiny.tgz") as predictor:
+    for measured in predictor.predict(HERE / "images", on_error="skip"):
+        if not isinstance(measured, Measurement):
+            print(measured.error)
+            continue
+        print(measured.name, {name: f"{share:.1%}" for name, share in measured.cover.items()})
+        measured.overlay().save(OUT / f"{measured.name.replace('/', '-')}.overlay.jpg")
+print(f"Pictures are in {OUT}")

@@ -1,0 +1,101 @@
+"""The Python API: the service's own path, for notebooks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictor import Failure, Measurement, Predictor
+from quadrat.artifacts.folder import FolderStore
+from quadrat.errors import ImageFormatError, ParameterError
+from quadrat.job import run_order
+from quadrat.settings import Settings
+from tests import pictures
+from tests.networks import brightness_archive
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The brightness network's archive."""
+    return brightness_archive(tmp_path / "m.tgz")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A picture, a quarter of it white."""
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :10] = 255
+    path = tmp_path / "site" / "q.png"
+    path.parent.mkdir()
+    path.write_bytes(pictures.png(pixels))
+    return path
+
+
+def test_predict_gives_mask_cover_and_pictures(model: Path, image: Path) -> None:
+    """One image gives its mask, its covers by name, and pictures to look at."""
+    with Predictor(model) as predictor:
+        (measured,) = predictor.predict([image])
+
+        assert isinstance(measured, Measurement)
+        assert {"sand": 0.75, "seagrass": 0.25} == measured.cover
+        assert ((20, 40), (20, 40), np.uint8) == (
+            measured.labels.shape,
+            measured.source_hw,
+            measured.labels.dtype,
+        )
+        assert measured.confidence is not None
+        assert measured.pseudo().mode == "P"
+        assert measured.overlay().width == 40
+        assert ["sand", "seagrass"] == [c.name for c in predictor.classes]
+
+
+def test_it_measures_what_the_service_measures(model: Path, image: Path, tmp_path: Path) -> None:
+    """Predictor and order give the same numbers for the same image."""
+    run_order(Settings(), FolderStore(model, image, tmp_path / "out"), logging.getLogger("test"))
+    aspect = json.loads((tmp_path / "out" / "q.pseudo.png-meta.json").read_text())
+    with Predictor(model) as predictor:
+        (measured,) = predictor.predict(image)
+
+        assert isinstance(measured, Measurement)
+        assert [c["cover"] for c in aspect["cover"]] == list(measured.cover.values())
+
+
+def test_folders_are_walked_and_other_files_passed_over(model: Path, image: Path) -> None:
+    """A folder gives its images, not its notes."""
+    (image.parent / "notes.txt").write_text("windy")
+    with Predictor(model) as predictor:
+        assert ["q.png"] == [m.name for m in predictor.predict(image.parent) if isinstance(m, Measurement)]
+
+
+def test_a_bad_image_raises_or_is_skipped(model: Path, image: Path) -> None:
+    """By default its error is raised; with skip it is a Failure among the results."""
+    bad = image.parent / "bad.jpg"
+    bad.write_text("no picture")
+    with Predictor(model) as predictor:
+        with pytest.raises(ImageFormatError, match=r"bad\.jpg"):
+            list(predictor.predict([bad, image]))
+
+        kinds = [type(m) for m in predictor.predict([bad, image], on_error="skip")]
+        assert [Failure, Measurement] == kinds
+
+
+def test_wrong_settings_are_refused(model: Path) -> None:
+    """The service's checks hold here too."""
+    with pytest.raises(ParameterError, match="batch-size"):
+        Predictor(model, batch_size=0)
+
+
+def test_importing_it_loads_no_engine() -> None:
+    """`import predictor` is light: no engine, no OpenCV."""
+    code = "import predictor, sys; print([m for m in ('openvino', 'onnxruntime', 'cv2', 'onnx', 'paddle') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
