@@ -53,6 +53,7 @@ _OPEN: dict[str, type[ImageFile.ImageFile]] = {
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
+_STRIP_PIXELS = 1 << 18
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 _THUMBNAIL, _DNG_VERSION = 254, 50706
 _UNSUPPORTED = ("unknown", "unsupported", "cannot handle", "not supported")
@@ -190,11 +191,21 @@ def _pillow_pixels(image: ImageFile.ImageFile, kind: str) -> ImageU8:
 
 
 def _rgb(image: Image.Image) -> ImageU8:
-    """Give a loaded image as (H, W, 3) uint8; alpha dropped, 16 bits cut to the high byte."""
-    if image.mode.startswith("I;16"):
-        grey: NDArray[Any] = np.asarray(image)
-        return np.asarray(cv2.cvtColor((grey >> 8).astype(np.uint8), cv2.COLOR_GRAY2RGB))
+    """Give a loaded image as (H, W, 3) uint8, strip by strip: whole, Pillow would hold two more copies."""
     image.info.pop("transparency", None)  # else converting a palette warns that it is dropped
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        end = min(top + rows, height)
+        pixels[top:end] = _strip(image.crop((0, top, width, end)))
+    return pixels
+
+
+def _strip(image: Image.Image) -> NDArray[Any]:
+    """Give RGB, or grey with an axis for RGB; alpha dropped, 16 bits cut to the high byte."""
+    if image.mode.startswith("I;16"):
+        return (np.asarray(image) >> 8)[..., None]
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError, InputError
@@ -42,7 +44,7 @@ def test_good_pictures_become_upright_rgb(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_pictures_raise_their_own_error_in_one_line(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_pictures_raise_their_own_error_in_one_line(name: str) -> None:
     """Each kind of bad file has one error class, a text of its own, and nothing for the caller's `where`."""
     body, kind = BAD[name]
     with pytest.raises(InputError) as caught:
@@ -212,7 +214,9 @@ def test_a_zero_denominator_is_no_position() -> None:
     assert read(body.replace(b"\0\0\0\x20\0\0\0\x01", bytes(8))).exif == {}
 
 
-@pytest.mark.parametrize("name", ["colour.png", "baseline.jpg", "packed.tiff"])
+@pytest.mark.parametrize(
+    "name", ["colour.png", "baseline.jpg", "camera.jpg", "packed.tiff", "colour.webp", "colour.bmp"]
+)
 def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str) -> None:
     """Damage anywhere in a file never escapes as a foreign exception or a warning."""
     body, generator = GOOD[name], np.random.default_rng(3)
@@ -221,6 +225,21 @@ def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str) -> None:
         damaged[place] ^= 1 << bit
         with suppress(InputError):
             assert read(bytes(damaged), 1_000_000).pixels.ndim == 3
+
+
+@given(st.sampled_from(sorted(GOOD)), st.integers(0, 60), st.binary(max_size=80))
+def test_noise_behind_any_header_is_refused_in_our_words(name: str, kept: int, noise: bytes) -> None:
+    """A header that turns into noise gives a picture or an InputError, whatever the noise."""
+    with suppress(InputError):
+        assert read(GOOD[name][:kept] + noise, 1_000_000).pixels.ndim == 3
+
+
+@pytest.mark.parametrize("name", ["colour.png", "grey16.png", "palette.png", "cmyk.tif"])
+def test_strips_join_without_a_seam(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's pictures are taken over in strips; one row at a time gives the same pixels as all at once."""
+    whole = read(GOOD[name]).pixels
+    monkeypatch.setattr(images, "_STRIP_PIXELS", 1)
+    np.testing.assert_array_equal(read(GOOD[name]).pixels, whole)
 
 
 def test_threads_do_not_disturb_each_other() -> None:
