@@ -142,13 +142,13 @@ run-collection: setup ## measure a folder of your own: MODEL=... IMAGES=..., int
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-collection"
 	@$(call where,run-collection)
 
-run-batch: setup ## one order for each file of IMAGES, each into its own folder of DATA/run-batch
+run-batch: setup ## one order for each image below IMAGES, each into a folder of its own in DATA/run-batch
 	@$(call fresh,run-batch)
-	@failed=0; model=$(model); while IFS= read -r -d '' image; do \
-		out="$(CURDIR)/DATA/run-batch/$$(basename "$$image")"; mkdir "$$out"; echo "== $$image"; \
-		$(SERVICE) --model "$$model" --image "$$image" --outputs $(OUTPUTS) $(ARGS) \
-			--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out" </dev/null || failed=$$((failed + 1)); \
-	done < <(find $(images) -maxdepth 1 -type f -not -name '.*' -not -name '*.md' -print0 | sort -z); \
+	@failed=0; cd $(images); while IFS= read -r -d '' image; do \
+		out="$(CURDIR)/DATA/run-batch/$${image#./}"; mkdir -p "$$out"; echo "== $$image"; \
+		(cd "$(CURDIR)"; $(SERVICE) --model $(model) --image $(images)/"$${image#./}" --outputs $(OUTPUTS) $(ARGS) \
+			--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out" </dev/null) || failed=$$((failed + 1)); \
+	done < <(find . -type f -not -path '*/.*' -regextype egrep -iregex '.*\.(jpe?g|png|tiff?|bmp|webp)' -print0 | sort -z); \
 	if [ $$failed -gt 0 ]; then echo "== $$failed of the orders failed" >&2; exit 1; fi
 	@$(call where,run-batch)
 
