@@ -105,7 +105,7 @@ class Params:
         if unknown:
             known = ", ".join(self._known) or "none"
             raise TransformError(
-                f"{reprlib.repr(unknown[0])} is no parameter of it",
+                f"{_shown(unknown[0])} is no parameter of it",
                 where=self._where,
                 hint=f"Known are {known}",
             )
@@ -113,9 +113,7 @@ class Params:
     def wrong(self, name: str, value: Any, wanted: str) -> TransformError:
         """Make the error: `name` has `value` where `wanted` is."""
         hint = "YAML reads 1e-3 as text; write 1.0e-3" if isinstance(value, str) else ""
-        return TransformError(
-            f"{name} is {reprlib.repr(value)}, it must be {wanted}", where=self._where, hint=hint
-        )
+        return TransformError(f"{name} is {_shown(value)}, it must be {wanted}", where=self._where, hint=hint)
 
     @property
     def _where(self) -> str:
@@ -137,3 +135,11 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, int) or math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    """Write a value short; Python refuses to write whole numbers of more than 4300 digits."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a huge number"

@@ -158,6 +158,14 @@ def test_a_photograph_is_shrunk_from_its_full_pixels(photo_5mp: Path) -> None:
     np.testing.assert_allclose(small.pixels.mean((0, 1)), full.pixels.mean((0, 1)), atol=0.2)
 
 
+@pytest.mark.parametrize(
+    ("limit", "hw"), [(1, (1, 1)), (100, (100, 1)), (20_000, (20_000, 1)), (10**12, (20_000, 1))]
+)
+def test_a_sliver_keeps_a_pixel_across(limit: int, hw: tuple[int, int]) -> None:
+    """A picture of 1 x 20000 can be shrunk to any limit."""
+    assert read(GOOD["1x20000.png"], limit).pixels.shape == (*hw, 3)
+
+
 @pytest.mark.parametrize(("size", "accepted"), [((13_000, 13_000), True), ((13_400, 13_400), False)])
 def test_the_pixel_limit_is_ours(size: tuple[int, int], accepted: bool) -> None:
     """Below 178 MP the header passes, Pillow's zone of warnings included; above, nothing is decoded."""
