@@ -23,7 +23,7 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
     if listed is None:
         listed = []
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise _wrong("classes", "it is not a list of objects", 'Write [{"name": "sand"}, ...]')
+        raise _wrong("meta.json: classes", "it is not a list of objects", 'Write [{"name": "sand"}, ...]')
     stated = _stated(meta)
     count = stated if stated is not None else len(listed)
     if count > UNKNOWN:
@@ -37,7 +37,7 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
             where="meta.json: classes", hint="List every class of the network once, the background too",
         )  # fmt: skip
     classes = [
-        _class(entry, index, f"classes[{place}]")
+        _class(entry, index, f"meta.json: classes[{place}]")
         for place, (entry, index) in enumerate(zip(listed, _indices(listed), strict=True))
     ]
     return tuple(sorted(classes, key=lambda each: each.index)), count or None
@@ -52,14 +52,15 @@ def text(value: Any, where: str) -> str:
     """Check that `value` is a text of one line, fit to be shown; raise ManifestError."""
     if isinstance(value, str) and value.strip() and len(value) <= 255 and value.isprintable():
         return value
-    raise _wrong(where, "it is not a text of 1 to 255 printable characters", "")
+    said = "it is missing" if value is None else "it is not a text of 1 to 255 printable characters"
+    raise ManifestError(said, where=where)
 
 
 def _stated(meta: Mapping[str, Any]) -> int | None:
     model = meta.get("model")
     stated = model.get("num_classes") if isinstance(model, dict) else None
     if stated is not None and (not is_int(stated) or stated < 1):
-        raise _wrong("model.num_classes", "it is not a number from 1", "")
+        raise _wrong("meta.json: model.num_classes", "it is not a number from 1", "")
     return stated
 
 
@@ -70,7 +71,7 @@ def _indices(listed: list[dict[str, Any]]) -> list[int]:
         return list(range(len(listed)))
     if not all(is_int(index) for index in stated):
         raise ClassesError(
-            "some classes state an integer index and some do not", where="meta.json: classes",
+            "some classes state an index, and not all state an integer", where="meta.json: classes",
             hint="Give every class an index, or none",
         )  # fmt: skip
     indices = [int(index) for index in stated if index is not None]
@@ -103,4 +104,4 @@ def _color(value: Any, index: int, where: str) -> RGB:
 
 
 def _wrong(where: str, what: str, hint: str) -> ManifestError:
-    return ManifestError(what, where=f"meta.json: {where}", hint=hint)
+    return ManifestError(what, where=where, hint=hint)

@@ -10,6 +10,7 @@ from typing import Any
 
 from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
+from quadrat.package.onnx_scan import check_graph
 from quadrat.package.strict import read_json, read_yaml
 from quadrat.types import ModelPackage, TransformSpec
 
@@ -24,22 +25,25 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
     """Read the manifest in `root`; `name` serves where it gives none, `digest` is the archive's sha256.
 
-    Transform types are not judged here. Raises ManifestError, ClassesError, DigestError.
+    Transform types are not judged here. Raises ManifestError, ClassesError, DigestError, and
+    GraphError for an ONNX file that reaches outside itself.
     """
     for file, hint in _HINTS.items():
-        if not (root / file).is_file():
+        if not _has(root, file):
             raise ManifestError(f"the archive has no {file}", where=file, hint=hint)
     meta = read_json(root / "meta.json")
     deploy = _section(read_yaml(root / "deploy.yaml").get("Deploy"), "deploy.yaml: Deploy")
     _check_digests(root, meta)
     engines = _engines(root, meta, deploy)
+    if "onnx" in engines:
+        check_graph(engines["onnx"])
     classes, num_classes = read_classes(meta)
     self_test = meta.get("self-test")
     return ModelPackage(
         root=root,
-        name=text(meta.get("name") or name, "name"),
+        name=text(meta.get("name") or name, "meta.json: name"),
         digest=digest,
-        task=text(meta.get("task", "segment"), "task"),
+        task=text(meta.get("task", "segment"), "meta.json: task"),
         engines=engines,
         params=_params(root, deploy, engines),
         transforms=_transforms(deploy),
@@ -61,7 +65,8 @@ _HINTS = {
 def _section(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return value
-    raise ManifestError("it does not hold names with values", where=where)
+    said = "it is missing" if value is None else "it does not hold names with values"
+    raise ManifestError(said, where=where)
 
 
 def _file(root: Path, value: Any, where: str, *suffixes: str) -> Path:
@@ -69,11 +74,18 @@ def _file(root: Path, value: Any, where: str, *suffixes: str) -> Path:
     name = text(value, where)
     if Path(name).name != name or "\\" in name or name == "..":
         raise ManifestError(f"{name!r} is not the plain name of a file in the archive", where=where)
-    if name.casefold() in _MANIFEST or (suffixes and not name.lower().endswith(suffixes)):
-        raise ManifestError(f"{name!r} is not a name that ends with {' or '.join(suffixes)}", where=where)
-    if not (root / name).is_file():
+    if name.casefold() in _MANIFEST:
+        raise ManifestError(f"{name!r} is the manifest itself", where=where)
+    if not name.lower().endswith(suffixes):
+        raise ManifestError(f"{name!r} does not end with {' or '.join(suffixes)}", where=where)
+    if not _has(root, name):
         raise ManifestError(f"the archive has no file {name!r}", where=where, hint="Export the model again")
     return root / name
+
+
+def _has(root: Path, name: str) -> bool:
+    """Whether a file of exactly this name lies in `root`; no name, however odd, reaches the disk."""
+    return any(path.name == name and path.is_file() for path in root.iterdir())
 
 
 def _engines(root: Path, meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Path]:
@@ -97,9 +109,9 @@ def _renamed(root: Path, name: Any) -> Any:
 
     Paddle 3 writes model.json, and exporters of Paddle 2's time go on naming model.pdmodel.
     """
-    if isinstance(name, str) and name.endswith(".pdmodel") and Path(name).name == name:
+    if isinstance(name, str) and name.endswith(".pdmodel"):
         pir = name.removesuffix(".pdmodel") + ".json"
-        if not (root / name).is_file() and (root / pir).is_file():
+        if not _has(root, name) and _has(root, pir):
             return pir
     return name
 
@@ -151,7 +163,7 @@ def _is_length(value: Any) -> bool:
 
 def _outputs(meta: Mapping[str, Any]) -> dict[str, str]:
     stated = _section(meta.get("outputs", {}), "meta.json: outputs")
-    return {role: text(tensor, f"outputs.{role}") for role, tensor in stated.items()}
+    return {role: text(tensor, f"meta.json: outputs.{role}") for role, tensor in stated.items()}
 
 
 def _self_test(root: Path, value: Any) -> dict[str, Any]:
@@ -168,7 +180,7 @@ def _check_digests(root: Path, meta: Mapping[str, Any]) -> None:
     for name, stated in _section(meta.get("sha256", {}), "meta.json: sha256").items():
         if not isinstance(stated, str) or not _HEX.fullmatch(stated):
             raise ManifestError(f"the digest of {name!r} is not 64 hex digits", where="meta.json: sha256")
-        if Path(name).name != name or not (root / name).is_file():
+        if not _has(root, name):
             raise DigestError(f"sha256 is stated for {name!r}, which is not there", where="meta.json: sha256")
         with (root / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,8 +17,8 @@ MAX_DEPTH = 8
 MAX_NAME = 255
 """Bytes of a member's whole name in UTF-8."""
 
-_HEADER = 8 << 10
-_HEADERS = 1 << 20
+_HEADER = 4 << 10
+_HEADERS = 256 << 10
 _BLOCK = tarfile.BLOCKSIZE
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _SPECIAL = {

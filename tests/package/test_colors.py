@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from quadrat.package.colors import PALETTE, default_color
 
 
@@ -12,9 +14,6 @@ def test_every_class_has_a_colour_of_its_own():
 
 def test_neighbours_are_far_apart():
     """Classes next to each other in the list never look alike."""
-    far = [
-        max(abs(a - b) for a, b in zip(*pair, strict=True))
-        for pair in zip(PALETTE, PALETTE[1:], strict=False)
-    ]
+    far = [max(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in pairwise(PALETTE)]
 
     assert min(far) >= 40

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from quadrat.errors import GraphError
+from quadrat.package import open_archive
+from quadrat.package.onnx_scan import check_graph
+from tests import archives
+
+IMAGE = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3, None, None])
+LABELS = helper.make_tensor_value_info("labels", TensorProto.FLOAT, None)
+OPSETS = [helper.make_opsetid("", 17)]
+
+
+def _model(*nodes, weights=(), **changes):
+    graph = helper.make_graph(
+        list(nodes) or [helper.make_node("Relu", ["x"], ["labels"])], "g", [IMAGE], [LABELS], list(weights)
+    )
+    return helper.make_model(graph, opset_imports=OPSETS, **changes)
+
+
+def _elsewhere():
+    tensor = numpy_helper.from_array(np.zeros(4, np.float32), "w")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return tensor
+
+
+def _branch(tensor):
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["c"], value=tensor)],
+        "b",
+        [],
+        [helper.make_tensor_value_info("c", 1, None)],
+    )
+    return helper.make_node("If", ["x"], ["labels"], then_branch=inner, else_branch=inner)
+
+
+def _with_function():
+    function = helper.make_function(
+        "own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], OPSETS
+    )
+    return _model(functions=[function])
+
+
+def _with_training():
+    model = _model()
+    model.training_info.add().algorithm.CopyFrom(_model(weights=[_elsewhere()]).graph)
+    return model
+
+
+GOOD = {
+    "relu": _model(),
+    "weights": _model(weights=[numpy_helper.from_array(np.ones((64, 64), np.float32), "w")]),
+    "quantised": _model(helper.make_node("QLinearAdd", ["x"], ["labels"], domain="com.microsoft")),
+    "branch": _model(_branch(numpy_helper.from_array(np.ones(3, np.float32)))),
+}
+BAD = {
+    "external": (_model(weights=[_elsewhere()]), "another file"),
+    "external-in-branch": (_model(_branch(_elsewhere())), "another file"),
+    "external-in-training": (_with_training(), "another file"),
+    "domain": (
+        _model(helper.make_node("PyOp", ["x"], ["labels"], domain="ai.onnx.contrib")),
+        "ai.onnx.contrib",
+    ),
+    "compiled": (
+        _model(helper.make_node("EPContext", ["x"], ["labels"], domain="com.microsoft")),
+        "EPContext",
+    ),
+    "function": (_with_function(), "functions"),
+}
+
+
+@pytest.mark.parametrize("model", GOOD.values(), ids=GOOD)
+def test_ordinary_graphs_pass(model, tmp_path, into):
+    """Weights inside, standard and quantised operators, and branches open as an ONNX-only archive."""
+    files = archives.contents(network=("model.onnx", model.SerializeToString()), params=None)
+    package = open_archive(archives.build(tmp_path / "m.tgz", files), into)
+
+    assert ["onnx"] == list(package.engines)
+    assert package.params is None
+
+
+@pytest.mark.parametrize(("model", "said"), BAD.values(), ids=BAD)
+def test_graphs_that_reach_outside_are_refused(model, said, tmp_path, refused):
+    """Other files, other operators, compiled programs and own functions are refused, in branches too."""
+    files = archives.contents(network=("model.onnx", model.SerializeToString()), params=None)
+
+    assert said in refused(archives.build(tmp_path / "m.tgz", files), "E_MODEL_GRAPH").what
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>503</html>", b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 40])
+def test_rubbish_is_refused(body, tmp_path, refused):
+    """What is no protobuf is an error of the graph."""
+    files = archives.contents(network=("model.onnx", body), params=None)
+
+    refused(archives.build(tmp_path / "m.tgz", files), "E_MODEL_GRAPH")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_bytes_pass_or_are_refused(data, tmp_path_factory):
+    """A damaged graph never fails in another way than GraphError, and one that onnx reads is never called rubbish."""
+    body = bytearray(GOOD["branch"].SerializeToString())
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("any") / "model.onnx"
+    path.write_bytes(body)
+    try:
+        check_graph(path)
+        said = ""
+    except GraphError as error:
+        said = error.line
+
+    assert said.isprintable()
+    if said == "":
+        read = onnx.load(path, load_external_data=False) if _parses(bytes(body)) else onnx.ModelProto()
+        assert not any(tensor.external_data for tensor in read.graph.initializer)
+        assert not read.functions
+
+
+def _parses(body: bytes) -> bool:
+    from google.protobuf.message import DecodeError
+
+    try:
+        onnx.ModelProto.FromString(body)
+    except DecodeError:
+        return False
+    return True
