@@ -39,7 +39,9 @@ class Drawing:
     mask: NDArray[np.uint8]
 
 
-def draw(seed: int, hw: tuple[int, int], *, density: float | None = None, frame: bool | None = None) -> Drawing:
+def draw(
+    seed: int, hw: tuple[int, int], *, density: float | None = None, frame: bool | None = None
+) -> Drawing:
     """Draw one quadrat of `hw` (height, width) pixels.
 
     `density` (0..1) says how full of grass it is, `frame` whether the PVC frame is in the picture;
@@ -98,11 +100,15 @@ def _litter(rng: np.random.Generator, canvas: F32, unit: float) -> None:
     for _ in range(int(rng.integers(0, 25))):
         tone = rng.uniform(45, 90) * np.array([1.0, rng.uniform(0.62, 0.8), rng.uniform(0.45, 0.6)])
         root = np.array([rng.uniform(0, width), rng.uniform(0, height)])
-        blade = _blade(rng, root, rng.uniform(0, 2 * math.pi), rng.uniform(3, 9) * unit, rng.uniform(0.5, 1.0) * unit)
+        blade = _blade(
+            rng, root, rng.uniform(0, 2 * math.pi), rng.uniform(3, 9) * unit, rng.uniform(0.5, 1.0) * unit
+        )
         cv2.fillPoly(canvas, [blade], tone.tolist())
 
 
-def _blade(rng: np.random.Generator, root: NDArray[np.float64], angle: float, length: float, width: float) -> I32:
+def _blade(
+    rng: np.random.Generator, root: NDArray[np.float64], angle: float, length: float, width: float
+) -> I32:
     """Outline of one curved, tapering blade: (2n, 2) int32 (x, y)."""
     steps = 12
     along = np.linspace(0, 1, steps)
@@ -113,7 +119,9 @@ def _blade(rng: np.random.Generator, root: NDArray[np.float64], angle: float, le
     return outline
 
 
-def _meadow(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], unit: float, density: float) -> None:
+def _meadow(
+    rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], unit: float, density: float
+) -> None:
     """Plant shoots of three to six blades in patches; each blade throws a shadow, which is not grass."""
     height, width = mask.shape
     patches = _noise(rng, mask.shape, rng.uniform(15, 40) * unit)
@@ -127,7 +135,9 @@ def _meadow(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], unit
             continue
         for _ in range(blades):
             angle = lean + rng.normal(0, 0.9)
-            outline = _blade(rng, np.array([x, y]), angle, rng.uniform(4, 13) * unit, rng.uniform(0.45, 1.1) * unit)
+            outline = _blade(
+                rng, np.array([x, y]), angle, rng.uniform(4, 13) * unit, rng.uniform(0.45, 1.1) * unit
+            )
             tone = green * rng.uniform(0.55, 1.3) * rng.uniform(0.9, 1.1, 3)
             _shade(canvas, outline, int(0.6 * unit), 0.72)
             cv2.fillPoly(canvas, [outline], tone.tolist())
@@ -162,10 +172,10 @@ def _pvc_frame(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], u
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     points = corners @ rotation.T + centre
     tone = rng.uniform(205, 250) * np.array([1.0, 1.0, rng.uniform(0.92, 1.0)])
-    for start, end in zip(points, np.roll(points, -1, 0), strict=True):
-        along = (end - start) / np.linalg.norm(end - start)
+    for corner, next_corner in zip(points, np.roll(points, -1, 0), strict=True):
+        along = (next_corner - corner) / np.linalg.norm(next_corner - corner)
         across = np.array([-along[1], along[0]])
-        start, end = start - along * pipe / 2, end + along * pipe / 2
+        start, end = corner - along * pipe / 2, next_corner + along * pipe / 2
         _shade(canvas, _bar(start, end, across, pipe / 2), int(0.9 * unit), 0.6)
         for share in (1.0, 0.75, 0.5, 0.25):  # round: brighter towards its middle
             bar = _bar(start, end, across, pipe / 2 * share)
@@ -173,11 +183,13 @@ def _pvc_frame(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], u
         cv2.fillPoly(mask, [_bar(start, end, across, pipe / 2)], FRAME)
 
 
-def _bar(start: NDArray[np.float64], end: NDArray[np.float64], across: NDArray[np.float64], half: float) -> I32:
+def _bar(
+    start: NDArray[np.float64], end: NDArray[np.float64], across: NDArray[np.float64], half: float
+) -> I32:
     """Outline (4, 2) int32 of a bar from `start` to `end`, `half` pixels to either side."""
-    outline: I32 = np.rint([start + across * half, end + across * half, end - across * half, start - across * half]).astype(
-        np.int32
-    )
+    outline: I32 = np.rint(
+        [start + across * half, end + across * half, end - across * half, start - across * half]
+    ).astype(np.int32)
     return outline
 
 
@@ -202,7 +214,9 @@ def _photograph(rng: np.random.Generator, canvas: F32) -> NDArray[np.uint8]:
 def main() -> None:
     """Draw the example images; with --masks, their true masks beside them as grey PNG."""
     parser = argparse.ArgumentParser(description="Draw the example images again, with the same seeds.")
-    parser.add_argument("--into", type=Path, default=Path(__file__).parent / "images", help="folder to write to")
+    parser.add_argument(
+        "--into", type=Path, default=Path(__file__).parent / "images", help="folder to write to"
+    )
     parser.add_argument("--masks", action="store_true", help="write NAME.mask.png (class indices) too")
     given = parser.parse_args()
     for name, seed, hw, density in EXAMPLES:

@@ -112,13 +112,17 @@ def train(steps: int) -> torch.nn.Module:
         optimizer.step()
         schedule.step()
         if step % 50 == 0:
-            print(f"step {step}/{steps} loss {loss.item():.3f} {time.perf_counter() - began:.0f} s", flush=True)
+            print(
+                f"step {step}/{steps} loss {loss.item():.3f} {time.perf_counter() - began:.0f} s", flush=True
+            )
     return network
 
 
 def export(weights: Path, archive: Path) -> None:
     """Make the archive through export_model/export.py, as a user would."""
-    classes = [f"--class={name}=#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True)]
+    classes = [
+        f"--class={name}=#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True)
+    ]
     command = [
         sys.executable, str(HERE.parent / "export_model" / "export.py"), "--torch", "seagrass_net:build",
         "--weights", str(weights.resolve()), *classes, "--name", archive.stem, "--save-path", str(archive.resolve()),

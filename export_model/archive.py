@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from export_model import selftest
+from export_model import ARTIFACT, metadata_path, selftest
 from export_model.network import F32, Network
 from quadrat import __version__
 from quadrat.errors import ClassesError, ModelError
 
 SCHEMA = "urn:ibenthos:schema:paddle.seg.model.1"
-ARTIFACT = "@@ARTIFACT@@"
 INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
 TOLERANCE = 0.0
 """Share of self-test pixels that an engine may label otherwise."""
@@ -38,10 +37,14 @@ def assemble(network: Network, classes: Sequence[Mapping[str, Any]], name: str) 
     image, labels = selftest.choose(_single(network, batched), network.shape)
     given = network.run(image.astype(np.float32).repeat(batched, 0))
     if labels.shape != (1, *image.shape[2:]):
-        raise ModelError(f"labels are {labels.shape[1:]} for an input of {image.shape[2:]}", where=network.name)
+        raise ModelError(
+            f"labels are {labels.shape[1:]} for an input of {image.shape[2:]}", where=network.name
+        )
     channels = given.shape[1] if np.issubdtype(given.dtype, np.floating) else None
     if classes and channels is not None and len(classes) != channels:
-        raise ClassesError(f"{len(classes)} classes are named, the network has {channels}", where=network.name)
+        raise ClassesError(
+            f"{len(classes)} classes are named, the network has {channels}", where=network.name
+        )
     files = dict(network.files)
     files["deploy.yaml"] = _deploy(network)
     files[INPUT], files[LABELS] = _npy(image), _npy(labels)
@@ -62,11 +65,6 @@ def write(files: Mapping[str, bytes], path: Path) -> str:
             tar.addfile(member, io.BytesIO(files[name]))
     replace(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
-
-
-def metadata_path(archive: Path) -> Path:
-    """Where the metadata of an archive lies: NAME.tgz -> NAME-meta.json."""
-    return archive.with_name(f"{archive.stem}-meta.json")
 
 
 def write_metadata(files: Mapping[str, bytes], archive: Path) -> Path:

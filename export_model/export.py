@@ -22,33 +22,60 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line; the original exporter's options keep their names."""
     made = argparse.ArgumentParser(prog="export.py", description=__doc__)
     source = made.add_argument_group("what to export (one of)")
-    source.add_argument("--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg")
     source.add_argument(
-        "--cv-config", type=Path, metavar="JSON", help="cv-pipeline JSON: names config, weights, classes and colours"
+        "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
     )
-    source.add_argument("--torch", metavar="MODULE:FACTORY", help="function without arguments that makes a torch module")
+    source.add_argument(
+        "--cv-config",
+        type=Path,
+        metavar="JSON",
+        help="cv-pipeline JSON: names config, weights, classes and colours",
+    )
+    source.add_argument(
+        "--torch", metavar="MODULE:FACTORY", help="function without arguments that makes a torch module"
+    )
     source.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX network that gives scores or labels")
     weights = made.add_argument_group("weights and outputs")
     weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
-    weights.add_argument("--weights", type=Path, metavar="FILE", help="torch weights: safetensors or a state_dict")
-    weights.add_argument("--onnx-output", metavar="NAME", help="output of the --onnx network that holds the scores")
-    weights.add_argument("--without-argmax", action="store_true", help="let the Paddle network give scores, not classes")
-    weights.add_argument("--with-softmax", action="store_true", help="let the Paddle network's scores be probabilities")
     weights.add_argument(
-        "--input-shape", type=int, nargs=4, metavar=("N", "C", "H", "W"), help="fix the input; -1 leaves an axis open"
+        "--weights", type=Path, metavar="FILE", help="torch weights: safetensors or a state_dict"
+    )
+    weights.add_argument(
+        "--onnx-output", metavar="NAME", help="output of the --onnx network that holds the scores"
+    )
+    weights.add_argument(
+        "--without-argmax", action="store_true", help="let the Paddle network give scores, not classes"
+    )
+    weights.add_argument(
+        "--with-softmax", action="store_true", help="let the Paddle network's scores be probabilities"
+    )
+    weights.add_argument(
+        "--input-shape",
+        type=int,
+        nargs=4,
+        metavar=("N", "C", "H", "W"),
+        help="fix the input; -1 leaves an axis open",
     )
     weights.add_argument(
         "--onnx-python", metavar="PYTHON", default=sys.executable,
         help="interpreter that has paddle2onnx; '' puts no ONNX beside a Paddle network",
     )  # fmt: skip
     meaning = made.add_argument_group("meaning")
-    meaning.add_argument("--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order")
+    meaning.add_argument(
+        "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
+    )
     meaning.add_argument("--classes", type=Path, metavar="FILE", help="JSON or YAML list of classes")
-    meaning.add_argument("--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms")
-    meaning.add_argument("--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of 0..1)")
+    meaning.add_argument(
+        "--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms"
+    )
+    meaning.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of 0..1)"
+    )
     meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
     meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
-    made.add_argument("--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]")
+    made.add_argument(
+        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
+    )
     return made
 
 
@@ -61,7 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.line, file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(ParameterError(str(error.strerror), where=str(error.filename or given.save_path)).line, file=sys.stderr)
+        print(
+            ParameterError(str(error.strerror), where=str(error.filename or given.save_path)).line,
+            file=sys.stderr,
+        )
         return ParameterError.exit_status
     return 0
 
@@ -80,7 +110,9 @@ def export(given: argparse.Namespace) -> None:
     forms = ", ".join(network.engines.values())
     heads = ", ".join(network.outputs) or "the Paddle network's own"
     print(f"{given.save_path}: {size:.1f} MB, sha256 {digest}")
-    print(f"  networks: {forms}; outputs: {heads}; classes: {len(classes)}; transforms: {list(network.transforms)}")
+    print(
+        f"  networks: {forms}; outputs: {heads}; classes: {len(classes)}; transforms: {list(network.transforms)}"
+    )
     print(f"  metadata to upload with it: {beside}")
 
 
@@ -170,7 +202,9 @@ def _transformed(network: Network, given: argparse.Namespace) -> Network:
     if given.transforms is None:
         return network
     listed = labels.read_document(given.transforms, "--transforms")
-    if not isinstance(listed, list) or not all(isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed):
+    if not isinstance(listed, list) or not all(
+        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
+    ):
         raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {given.transforms}")
     return replace(network, transforms=tuple(listed))
 

@@ -80,7 +80,9 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
     image_name = str(model.graph.input[0].name)
     names = [o.name for o in model.graph.output]
     if output is None and set(heads.ROLES) <= set(names):
-        return Graph(model.SerializeToString(deterministic=True), {r: r for r in heads.ROLES}, merged, image_name)
+        return Graph(
+            model.SerializeToString(deterministic=True), {r: r for r in heads.ROLES}, merged, image_name
+        )
     scores = _scores(model, output, where)
     image = picture(0, merged).astype(np.float32)
     try:

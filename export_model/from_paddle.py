@@ -65,9 +65,11 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
     shape = options.shape or DYNAMIC
     files, engines = _save(network, options, shape)
 
+    from export_model.paddle_ending import first
+
     def run(image: F32) -> NDArray[Any]:
         with paddle.no_grad():
-            return np.asarray(_first(network(paddle.to_tensor(image))).numpy())
+            return np.asarray(first(network(paddle.to_tensor(image))).numpy())
 
     outputs: Mapping[str, str] = {}
     graph = _onnx(network, options, shape, run, say)
@@ -123,7 +125,9 @@ def _build(settings: Mapping[str, Any], *, keep_pretrained: bool) -> Any:
         return SegBuilder(None, parts).build_component(model)
     except Exception as error:  # networks raise anything
         lines = [line for line in str(error).splitlines() if line.strip()]
-        raise ParameterError(f"the model cannot be built: {(lines or ['?'])[-1]}", where="--config") from error
+        raise ParameterError(
+            f"the model cannot be built: {(lines or ['?'])[-1]}", where="--config"
+        ) from error
 
 
 def _drop_pretrained(model: dict[str, Any]) -> None:
@@ -153,38 +157,16 @@ def _load_weights(network: Any, path: Path) -> None:
     network.set_state_dict(state)
 
 
-def _first(given: Any) -> Any:
-    """Return the main scores: networks give a list, whose further members serve training."""
-    return given[0] if isinstance(given, (list, tuple)) else given
-
-
 def _save(network: Any, options: Options, shape: Shape) -> tuple[dict[str, bytes], dict[str, str]]:
     """Save with the ending the user wants: files by member name, and the format that paddle wrote."""
+    from export_model.paddle_ending import Ending
+
+    ending = Ending(network, softmax=options.with_softmax, argmax=not options.without_argmax)
     with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
-        network_file, params = _jit_save(_ending(network, options), shape, Path(folder))
+        network_file, params = _jit_save(ending, shape, Path(folder))
         form = "pdmodel" if network_file.suffix == ".pdmodel" else "pir"
         files = {network_file.name: network_file.read_bytes(), PARAMS: params.read_bytes()}
         return files, {form: network_file.name}
-
-
-def _ending(network: Any, options: Options) -> Any:
-    """Put softmax and argmax behind a network, as the original exporter does."""
-    import paddle
-
-    class Ending(paddle.nn.Layer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, image: Any) -> Any:
-            given = _first(self.network(image))
-            if options.with_softmax:
-                given = paddle.nn.functional.softmax(given, axis=1)
-            return given if options.without_argmax else paddle.argmax(given, axis=1)
-
-    layer = Ending()
-    layer.eval()
-    return layer
 
 
 def _jit_save(layer: Any, shape: Shape, folder: Path) -> tuple[Path, Path]:
@@ -194,20 +176,27 @@ def _jit_save(layer: Any, shape: Shape, folder: Path) -> tuple[Path, Path]:
     spec = paddle.static.InputSpec(shape=list(shape), dtype="float32", name="image")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of paddle's own tracing
-        paddle.jit.save(paddle.jit.to_static(layer, input_spec=[spec], full_graph=True), str(folder / "model"))
+        paddle.jit.save(
+            paddle.jit.to_static(layer, input_spec=[spec], full_graph=True), str(folder / "model")
+        )
     found = [folder / name for name in ("model.pdmodel", "model.json") if (folder / name).is_file()]
     return found[0], folder / PARAMS
 
 
 def _onnx(
-    network: Any, options: Options, shape: Shape, run: Callable[[F32], NDArray[Any]], say: Callable[[str], None]
+    network: Any,
+    options: Options,
+    shape: Shape,
+    run: Callable[[F32], NDArray[Any]],
+    say: Callable[[str], None],
 ) -> Graph | None:
     """Convert the scores to ONNX and append the three outputs; None, and why is said, where that fails."""
+    from export_model.paddle_ending import Ending
+
     if options.onnx_python is None:
         return None
     with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
-        plain = Options(without_argmax=True, with_softmax=False)
-        network_file, params = _jit_save(_ending(network, plain), shape, Path(folder))
+        network_file, params = _jit_save(Ending(network, softmax=False, argmax=False), shape, Path(folder))
         out = Path(folder) / "scores.onnx"
         reason = _convert(options.onnx_python, network_file, params, out)
         if reason is None:
@@ -238,7 +227,8 @@ def _convert(python: str, network_file: Path, params: Path, out: Path) -> str | 
     if done.returncode == 0 and out.is_file():
         return None
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line or "only support" in line] or lines or ["no word"]
+    telling = [t for t in lines if ("rror" in t or "only support" in t) and "FatalError" not in t]
+    telling = telling or lines or ["it said nothing"]
     died = f"died of signal {-done.returncode}" if done.returncode < 0 else f"ended with {done.returncode}"
     return f"paddle2onnx {died}: {telling[-1][:300]}"
 

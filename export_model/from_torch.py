@@ -84,7 +84,7 @@ def _load_weights(network: Any, path: Path) -> None:
 
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            from safetensors.torch import load_file  # type: ignore[import-not-found,unused-ignore]
 
             state: Any = load_file(str(path))
         else:
@@ -108,7 +108,7 @@ def _scores_only(network: Any) -> Any:
     """Wrap a network so that it returns its scores, whichever of the usual containers they come in."""
     import torch
 
-    class Scores(torch.nn.Module):
+    class Scores(torch.nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.network = network
@@ -146,7 +146,9 @@ def _export(network: Any, shape: Shape) -> bytes:
             raise
         except Exception as error:  # the tracer and the network raise anything
             first = (str(error).splitlines() or [""])[0]
-            raise GraphError(f"it cannot be traced: {type(error).__name__}: {first}", where="--torch") from error
+            raise GraphError(
+                f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
+            ) from error
     return buffer.getvalue()
 
 
@@ -187,6 +189,6 @@ def _like(graph: Graph, run: Any) -> Any:
             given = torch.cat([torch.zeros_like(given), given], 1)
         if given.shape[2:] != image.shape[2:]:
             given = functional.interpolate(given, image.shape[2:], mode="bilinear", align_corners=False)
-        return given.numpy()
+        return np.asarray(given.numpy())
 
     return scores

@@ -56,13 +56,13 @@ def append(model: Any, scores: str, *, probabilities: bool, channels: int, resiz
 
     current = _renamed(graph, scores) if scores in ROLES else scores
     if probabilities and channels == 1:
-        rest = add("Sub", [constant("one", np.float32(1)), current], PREFIX + "rest")
+        rest = add("Sub", [constant("one", np.array(1, np.float32)), current], PREFIX + "rest")
         current = add("Concat", [rest, current], PREFIX + "both", axis=1)
     if probabilities:
-        floor = add("Max", [current, constant("tiny", np.float32(1e-12))], PREFIX + "positive")
+        floor = add("Max", [current, constant("tiny", np.array(1e-12, np.float32))], PREFIX + "positive")
         current = add("Log", [floor], PREFIX + "log")
     elif channels == 1:
-        zero = add("Mul", [current, constant("zero", np.float32(0))], PREFIX + "background")
+        zero = add("Mul", [current, constant("zero", np.array(0, np.float32))], PREFIX + "background")
         current = add("Concat", [zero, current], PREFIX + "both", axis=1)
     if resize:
         current = _resized(add, constant, current, graph.input[0].name)
@@ -70,7 +70,12 @@ def append(model: Any, scores: str, *, probabilities: bool, channels: int, resiz
     if clash:
         raise GraphError(f"the graph has inner tensors called {', '.join(sorted(clash))}", where="--onnx")
     add("Identity", [current], "logits")
-    add("Cast", [add("ArgMax", [current], PREFIX + "index", axis=1, keepdims=0)], "labels", to=TensorProto.UINT8)
+    add(
+        "Cast",
+        [add("ArgMax", [current], PREFIX + "index", axis=1, keepdims=0)],
+        "labels",
+        to=TensorProto.UINT8,
+    )
     soft = add("Softmax", [current], PREFIX + "softmax", axis=1)
     if opset(model) >= 18:
         add("ReduceMax", [soft, constant("axes", np.array([1], np.int64))], "confidence", keepdims=0)
@@ -83,7 +88,9 @@ def append(model: Any, scores: str, *, probabilities: bool, channels: int, resiz
         [
             helper.make_tensor_value_info("labels", TensorProto.UINT8, planes),
             helper.make_tensor_value_info("confidence", TensorProto.FLOAT, planes),
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", max(2, channels), "height", "width"]),
+            helper.make_tensor_value_info(
+                "logits", TensorProto.FLOAT, ["batch", max(2, channels), "height", "width"]
+            ),
         ]
     )
     return model

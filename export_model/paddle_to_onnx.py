@@ -11,7 +11,7 @@ OPSET = 17
 
 def main(model: str, params: str, out: str) -> None:
     """Write `out`; errors leave as a traceback whose last line the parent shows."""
-    import paddle2onnx
+    import paddle2onnx  # type: ignore[import-not-found,unused-ignore]
 
     if not model.endswith(".pdmodel"):
         import paddle  # noqa: F401  PIR needs paddle's own symbols

@@ -51,10 +51,10 @@ def picture(seed: int, shape: Shape) -> NDArray[np.float16]:
     rng = np.random.default_rng(seed)
     rows, columns = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)[None, :]
     planes = np.zeros((channels, height, width))
-    for plane in planes:
+    for channel in range(channels):
         for _ in range(4):
             a, b, phase = rng.uniform(-9, 9), rng.uniform(-9, 9), rng.uniform(0, 6)
-            plane += rng.uniform(0.1, 0.5) * np.sin(a * rows + b * columns + phase)
+            planes[channel] += rng.uniform(0.1, 0.5) * np.sin(a * rows + b * columns + phase)
     top, left = int(rng.integers(height // 2 + 1)), int(rng.integers(width // 2 + 1))
     planes[:, top : top + height // 3, left : left + width // 3] += rng.uniform(-0.8, 0.8, (channels, 1, 1))
     return (np.rint(np.clip(planes, -1, 1) * 64) / 64).astype(np.float16)[None]
