@@ -24,7 +24,7 @@ class Survey:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._rows: list[tuple[Any, ...]] = []
-        self._sums: dict[tuple[str, str], float] = {}
+        self._sums: dict[int, tuple[Cover, float]] = {}
 
     def add_result(
         self, source: Source, frame: Frame, covers: Sequence[Cover], size: tuple[int, int], product: str
@@ -38,7 +38,7 @@ class Survey:
             exif.get("GPSLatitude", ""), exif.get("GPSLongitude", ""), frame.digest, "", "",
         )  # fmt: skip
         for cover in covers:
-            self._sums[cover.id, cover.name] = self._sums.get((cover.id, cover.name), 0.0) + cover.cover
+            self._sums[cover.index] = (cover, self._sums.get(cover.index, (cover, 0.0))[1] + cover.cover)
             mean = "" if cover.confidence is None else f"{cover.confidence:.4f}"
             head = (
                 source.urn,
@@ -65,7 +65,7 @@ class Survey:
     def mean_covers(self) -> list[dict[str, Any]]:
         """Give the mean cover of each class over the measured images."""
         count = max(self.counts["ok"], 1)
-        return [{"id": i, "name": n, "mean-cover": total / count} for (i, n), total in self._sums.items()]
+        return [{"id": c.id, "name": c.name, "mean-cover": total / count} for c, total in self._sums.values()]
 
     def body(self) -> bytes:
         """Write the table: UTF-8, RFC 4180, decimal points, and no cell that a spreadsheet would run."""

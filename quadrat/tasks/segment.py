@@ -182,8 +182,7 @@ def decide(scores: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float16]
 
 def _plane(array: NDArray[Any]) -> NDArray[Any]:
     """(1, H, W) or (H, W) -> (H, W)."""
-    if array.ndim == 3 and array.shape[0] == 1:
-        return array[0]
-    if array.ndim != 2:
+    plane = array.squeeze(0) if array.ndim == 3 and array.shape[0] == 1 else array
+    if plane.ndim != 2:
         raise EngineRunError(f"an output has shape {array.shape} where one plane (H, W) was due")
-    return array
+    return plane

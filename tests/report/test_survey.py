@@ -80,6 +80,16 @@ def test_mean_cover_is_over_images() -> None:
     assert [0.3, 0.7] == pytest.approx([c["mean-cover"] for c in survey.mean_covers()])
 
 
+def test_two_classes_of_one_name_are_not_added_up() -> None:
+    """Means are kept by index, whatever the archive calls its classes."""
+    survey = Survey()
+    covers = [Cover(i, "urn:same", "same", (0, 0, 0), 1, c) for i, c in enumerate((0.25, 0.75))]
+    frame = Frame(FrameKey("a"), (1, 4), np.zeros((1, 4, 3), np.uint8))
+    survey.add_result(Source("urn:a", "a"), frame, covers, (1, 4), "")
+
+    assert [0.25, 0.75] == [c["mean-cover"] for c in survey.mean_covers()]
+
+
 def test_an_empty_table_still_has_its_head() -> None:
     """A reader finds the columns even where nothing was measured."""
     assert [",".join(COLUMNS)] == Survey().body().decode().splitlines()

@@ -138,7 +138,7 @@ def test_the_floor_makes_unknown() -> None:
 
 @pytest.mark.parametrize(("size", "shape"), [("working", (4, 6)), ("source", (8, 12))])
 def test_result_size(size: str, shape: tuple[int, int]) -> None:
-    """working is the size after max-img-size, source the image's own."""
+    """Working is the size after max-img-size, source the image's own."""
     f = frame(source=(8, 12))
     task = Segment(package(), [LABELS], Settings(result_size=size))
 
