@@ -180,7 +180,7 @@ check: setup-test ## ruff, ruff format, mypy
 	$(PY) -m mypy
 
 bench: setup-test ## the benchmarks in their short form
-	$(PY) benchmarks/segment.py --smoke
+	$(PY) -m benchmarks.segment --smoke
 
 docs: setup ## write the generated files anew: service.json, the parameter reference
 	$(PY) -m quadrat.describe

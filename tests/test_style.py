@@ -97,29 +97,32 @@ def test_modules_are_short():
     """A module has at most 400 lines, a test's too."""
     paths = project_files("**/*.py")
     assert len(paths) > 20
-    assert over(long_modules, paths) == []
+    found = over(long_modules, paths)
+    assert not found, "\n".join(found)
 
 
 def test_functions_are_short():
     """A function has at most 50 lines; a test may be a long scenario."""
-    assert over(long_functions, [p for p in project_files("**/*.py") if "tests" not in p.parts]) == []
+    found = over(long_functions, [p for p in project_files("**/*.py") if "tests" not in p.parts])
+    assert not found, "\n".join(found)
 
 
 def test_everything_public_says_what_it_is_for():
     """Every public module, class, function and method of the product has a docstring."""
-    assert (
-        over(undocumented, project_files("quadrat/**/*.py", "tools/*.py", "export_model/*.py", "*.py")) == []
-    )
+    found = over(undocumented, project_files("quadrat/**/*.py", "tools/*.py", "export_model/*.py", "*.py"))
+    assert not found, "\n".join(found)
 
 
 def test_the_package_neither_prints_nor_exits():
     """The package raises and logs; only command lines speak and end."""
-    assert over(rude, project_files("quadrat/**/*.py", "predictor.py")) == []
+    found = over(rude, project_files("quadrat/**/*.py", "predictor.py"))
+    assert not found, "\n".join(found)
 
 
 def test_no_file_names_a_machine():
     """A clone works anywhere: no folder of one machine, no host of one registry."""
-    assert over(machine_paths, project_files("**")) == []
+    found = over(machine_paths, project_files("**"))
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture
