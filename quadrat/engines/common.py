@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.types import ModelPackage
 
+TRT_RANGE = {"min": (100, 100), "opt": (512, 1024), "max": (2000, 3000)}
+"""Heights and widths that TensorRT is built for without auto-tune, as in the original service."""
+
 FILES = {"pdmodel": "a .pdmodel file", "pir": "a PIR model.json", "onnx": "an ONNX file"}
 
 

@@ -118,6 +118,9 @@ class HostedEngine:
             ) from error
         except (EOFError, OSError, ValueError) as error:
             raise self._death(starting=starting) from error
+        except BaseException:
+            self._end()  # half a message may be under way: the line is of no more use
+            raise
         if "error" in answer:
             raise _error(answer["error"])
         return answer, results
@@ -126,6 +129,8 @@ class HostedEngine:
         """End what is left of the child and say how it died."""
         self._deaths += 1
         child = self._child
+        if child is not None:
+            child.settle()
         self._end()
         how = child.epitaph() if child else "is gone"
         doing = "reading the network" if starting else "running a batch"
@@ -167,6 +172,12 @@ class _Child:
                 if line:
                     self._words.append(line)
                     log.log(level, "engine: %s", line)
+
+    def settle(self) -> None:
+        """Give a process that hung up a moment to end in its own way."""
+        self.sock.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
 
     def end(self) -> None:
         """Close the socket and the lifeline, wait a little, then kill; nothing stays open."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.engines.common import (
+    TRT_RANGE,
     cache_folder,
     choose_format,
     fit_input,
@@ -26,9 +27,6 @@ from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
-TRT_RANGE = {"min": (100, 100), "opt": (512, 1024), "max": (2000, 3000)}
-"""Heights and widths that TensorRT is built for, as in the original service."""
-
 Provider = tuple[str, dict[str, str]]
 
 
@@ -49,9 +47,9 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     available = onnxruntime.get_available_providers()
     folder = cache_folder() if settings.use_trt else None
     _need_providers(settings, available)
-    check(path)
-    name = _input_name(path)
-    chosen = providers(settings, name, package.input_shape, folder and folder / "tensorrt" / package.digest)
+    chosen = providers(
+        settings, check(path), package.input_shape, folder and folder / "tensorrt" / package.digest
+    )
     return OnnxEngine(path, settings, chosen, log)
 
 
@@ -112,17 +110,6 @@ def _need_providers(settings: Settings, available: Sequence[str]) -> None:
                 f"this ONNX Runtime has no {name}", where="device",
                 hint="Install onnxruntime-gpu in place of onnxruntime",
             )  # fmt: skip
-
-
-def _input_name(path: Path) -> str:
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    names = [entry.name for entry in graph.input if entry.name not in weights]
-    if len(names) != 1:
-        raise GraphError(f"the network has {len(names)} inputs and must have one", where=path.name)
-    return str(names[0])
 
 
 class OnnxEngine:

@@ -14,8 +14,12 @@ REFUSED = frozenset(("EPContext", "PyOp"))
 """Operators of allowed domains that carry another library's program."""
 
 
-def check(path: Path) -> None:
-    """Raise GraphError unless the file is whole, valid, self-contained and of known operators."""
+def check(path: Path) -> str:
+    """Give the name of the network's input.
+
+    Raises GraphError unless the file is whole, valid, self-contained, of known operators, and has
+    exactly one input.
+    """
     import onnx
 
     try:
@@ -27,6 +31,11 @@ def check(path: Path) -> None:
         onnx.checker.check_model(str(path))
     except Exception as error:  # ValidationError, and what its C++ side lets through
         raise GraphError(f"it is no valid ONNX network: {last_words(error)}", where=path.name) from error
+    weights = {tensor.name for tensor in model.graph.initializer}
+    names = [entry.name for entry in model.graph.input if entry.name not in weights]
+    if len(names) != 1:
+        raise GraphError(f"the network has {len(names)} inputs and must have one", where=path.name)
+    return str(names[0])
 
 
 def _refuse(path: Path, model: Any) -> None:

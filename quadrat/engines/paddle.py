@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.engines.common import choose_format, last_words, need_library, need_outputs, threads
+from quadrat.engines.common import (
+    TRT_RANGE,
+    choose_format,
+    last_words,
+    need_library,
+    need_outputs,
+    threads,
+)
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.settings import Settings
@@ -23,9 +30,6 @@ from quadrat.types import Engine, ModelPackage, OutputSpec
 
 TUNE_RUNS = 3
 """Batches whose shapes are collected before TensorRT is built, with enable-auto-tune."""
-
-TRT_RANGE = {"min": (100, 100), "max": (2000, 3000), "opt": (512, 1024)}
-"""Heights and widths that TensorRT is built for without auto-tune, as in the original service."""
 
 
 def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
@@ -205,7 +209,7 @@ class PaddleEngine:
             raise EngineRunError("the engine is closed", where=self.name)
         try:
             arrays = feed(self._predictor, self._input, batch)
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except Exception as error:  # any kind: C++ exceptions come as IndexError and others
             raise EngineRunError(
                 f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
             ) from error
@@ -239,7 +243,7 @@ def create(inference: Any, config: Any, plan: Plan) -> Any:
     """Make a predictor; GraphError if paddle cannot read the network."""
     try:
         return inference.create_predictor(config)
-    except (ValueError, RuntimeError, OSError, NotImplementedError) as error:
+    except Exception as error:  # any kind: its C++ exceptions come as IndexError and others
         raise GraphError(f"paddle cannot read it: {last_words(error)}", where=plan.graph.name) from error
 
 
@@ -274,7 +278,7 @@ def probe(
         shape = [own or size for own, size in zip(declared, sizes, strict=True)]
         try:
             seen.append(feed(predictor, names[0], np.zeros(shape, np.float32)))
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:  # as above
             said = f"paddle cannot run it on an input of shape {shape}: {last_words(error)}"
             raise GraphError(said, where=plan.graph.name) from error
     return names[0], tuple(_spec(name, array, seen[1][name]) for name, array in seen[0].items())

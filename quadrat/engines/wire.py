@@ -22,7 +22,7 @@ DTYPES = frozenset((*INTEGERS, "bool", "float16", "float32", "float64"))
 
 def send(sock: socket.socket, message: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Send a JSON-able message and arrays by name."""
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     listed = [(name, array.dtype.name, array.shape) for name, array in whole.items()]
     text = json.dumps({"message": message, "arrays": listed}).encode()
     sock.sendall(len(text).to_bytes(4, "little") + text)

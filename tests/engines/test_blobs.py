@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from quadrat.engines import blobs
+from quadrat.engines.blobs import BlobCache
+
+
+def test_what_is_stored_is_loaded(tmp_path: Path, log: logging.Logger) -> None:
+    """Header and blob come back as they were, whatever the blob's size; writing leaves nothing else."""
+    cache = BlobCache(tmp_path / "new", log)
+    for size in (1, 4095, 4096, 4097, 100_000):
+        body = os.urandom(size)
+        cache.store(f"k{size}", {"outputs": ["a"]}, memoryview(body))
+        found = cache.load(f"k{size}")
+        assert found is not None
+        header, blob = found
+        assert header["outputs"] == ["a"]
+        assert blob.tobytes() == body
+    assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".blob"}
+
+
+def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
+    """Writing to a loaded blob does not reach the file."""
+    cache = BlobCache(tmp_path, log)
+    cache.store("k", {}, memoryview(b"a" * 100))
+    found = cache.load("k")
+    assert found is not None
+    found[1][:] = 0
+    again = cache.load("k")
+    assert again is not None
+    assert again[1].tobytes() == b"a" * 100
+
+
+def test_an_unknown_key_and_no_folder_give_nothing(tmp_path: Path, log: logging.Logger) -> None:
+    """Neither is an error."""
+    assert BlobCache(tmp_path / "absent", log).load("k") is None
+    nowhere = BlobCache(None, log)
+    nowhere.store("k", {}, memoryview(b"a"))
+    assert nowhere.load("k") is None
+
+
+def test_only_the_last_used_are_kept(
+    tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache does not grow without end, and a load counts as a use."""
+    monkeypatch.setattr(blobs, "KEEP", 2)
+    cache = BlobCache(tmp_path, log)
+    for age, key in ((300, "a"), (200, "b")):
+        cache.store(key, {}, memoryview(b"x"))
+        at = (tmp_path / f"{key}.blob").stat().st_mtime - age
+        os.utime(tmp_path / f"{key}.blob", (at, at))
+    assert cache.load("a") is not None
+    cache.store("c", {}, memoryview(b"x"))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_a_failed_write_leaves_no_part(
+    tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: no blob, no half of one, no error."""
+
+    def full(self: Path, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    BlobCache(tmp_path, log).store("k", {}, memoryview(b"x"))
+    assert not list(tmp_path.iterdir())

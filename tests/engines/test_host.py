@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quadrat.engines import start
+from quadrat.engines.host import MAX_DEATHS, HostedEngine
+from quadrat.errors import DeviceError, EngineRunError, GraphError
+from quadrat.settings import Settings
+from quadrat.types import ModelPackage
+from tests.engines.conftest import ROLES
+
+ROOT = Path(__file__).resolve().parents[2]
+Hosted = Callable[..., HostedEngine]
+
+
+@pytest.fixture
+def hosted(tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
+    """Host an engine of tests/engines/faulty.py, and end it after the test."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    made: list[HostedEngine] = []
+
+    def make(name: str, timeout_s: float = 60, settings: Settings | None = None) -> HostedEngine:
+        target = name if ":" in name else f"tests.engines.faulty:{name}"
+        engine = HostedEngine(target, tiny, settings or Settings(), log, start_timeout_s=timeout_s)
+        made.append(engine)
+        return engine
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+def gone(pid: int) -> bool:
+    """Whether the process is no more."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_hosted_engine_is_the_engine_that_it_hosts(
+    hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """Same names, specs and bytes as in this process; another process does the work."""
+    inside = start(tiny, Settings(engine="fake"), log)
+    outside = hosted("quadrat.engines.fake:start")
+    assert outside.outputs == inside.outputs
+    assert (outside.name, outside.version, outside.device) == ("fake", "1", "cpu")
+    mine, theirs = inside.run(noise, list(ROLES)), outside.run(noise, list(ROLES))
+    for name in ROLES:
+        assert theirs[name].tobytes() == mine[name].tobytes()
+    assert outside.pid not in (None, os.getpid())
+
+
+def test_any_engine_can_be_hosted(
+    hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """OpenVINO in a child gives what it gives here."""
+    here = start(tiny, Settings(), log).run(noise, ["labels"])["labels"]
+    there = hosted("quadrat.engines.openvino:start").run(noise, ["labels"])["labels"]
+    np.testing.assert_array_equal(here, there)
+
+
+def test_our_errors_cross_the_border_as_they_are(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """Kind, words, place and hint, at the start and on a batch; the child lives on after a refusal."""
+    with pytest.raises(DeviceError) as caught:
+        hosted("refusing_start")
+    assert str(caught.value) == "capacitor: no flux. Wait for lightning"
+    engine = hosted("moody")
+    pid = engine.pid
+    with pytest.raises(EngineRunError, match="not in the mood"):
+        engine.run(np.full_like(noise, 3), ["labels"])
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+    assert engine.pid == pid
+
+
+def test_a_crash_while_reading_the_network_is_the_models_fault(hosted: Hosted) -> None:
+    """SIGSEGV at the start: GraphError with the signal's name."""
+    with pytest.raises(GraphError, match="died of SIGSEGV while reading the network"):
+        hosted("crashing_start")
+
+
+def test_an_exit_at_the_start_gives_its_status_and_last_word(hosted: Hosted) -> None:
+    """An exit is no crash: the engine is at fault, and what it said last is told."""
+    with pytest.raises(EngineRunError, match=r"exit status 7 \(last word\)"):
+        hosted("leaving_start")
+
+
+def test_a_start_that_takes_too_long_is_ended(hosted: Hosted) -> None:
+    """The limit is kept, and nothing of it stays."""
+    begun = time.monotonic()
+    with pytest.raises(EngineRunError, match="not ready after 1 s"):
+        hosted("slow_start", timeout_s=1)
+    assert time.monotonic() - begun < 30
+
+
+def test_a_crash_on_a_batch_costs_that_batch_only(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """The batch is an EngineRunError with the signal's name; the next one gets a new child."""
+    engine = hosted("moody")
+    first = engine.pid
+    with pytest.raises(EngineRunError, match="died of SIGSEGV while running a batch"):
+        engine.run(np.full_like(noise, 1), ["labels"])
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+    assert engine.pid not in (None, first)
+
+
+def test_a_child_that_always_dies_is_given_up(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """After three deaths in a row no further child is started."""
+    engine = hosted("moody")
+    for _ in range(MAX_DEATHS):
+        with pytest.raises(EngineRunError, match="SIGSEGV"):
+            engine.run(np.full_like(noise, 1), ["labels"])
+    with pytest.raises(EngineRunError, match="died 3 times in a row"):
+        engine.run(noise, ["labels"])
+
+
+def test_kill_9_in_the_middle_of_a_batch_is_named(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """As the kernel does when memory runs out."""
+    engine = hosted("moody")
+    pid = engine.pid
+    assert pid is not None
+    threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
+    with pytest.raises(EngineRunError, match=r"SIGKILL.*out of memory"):
+        engine.run(np.full_like(noise, 2), ["labels"])
+    assert gone(pid)
+
+
+def test_close_ends_the_child_and_closes_twice(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """No process is left, and a closed engine says so."""
+    engine = hosted("working")
+    pid = engine.pid
+    assert pid is not None
+    engine.close()
+    engine.close()
+    assert gone(pid)
+    with pytest.raises(EngineRunError, match="closed"):
+        engine.run(noise, ["labels"])
+
+
+def test_what_the_child_says_goes_to_the_log(hosted: Hosted, caplog: pytest.LogCaptureFixture) -> None:
+    """At debug level, or as information with print-detail."""
+    with caplog.at_level(logging.INFO):
+        hosted("working").close()
+        assert "hello from" not in caplog.text
+        hosted("working", settings=Settings(print_detail=True)).close()
+        assert "hello from" in caplog.text
+
+
+@pytest.mark.parametrize("mood", [0, 2])
+def test_the_child_dies_with_its_parent(tiny: ModelPackage, mood: int) -> None:
+    """A parent killed while its child idles (0) or works on a batch (2) leaves no process behind."""
+    code = f"""
+import logging, threading, time
+import numpy as np
+from pathlib import Path
+from quadrat.engines.host import HostedEngine
+from quadrat.settings import Settings
+from tests.engines.conftest import package_of, ROLES
+package = package_of(Path({str(tiny.engines["onnx"])!r}), outputs=ROLES)
+engine = HostedEngine("tests.engines.faulty:moody", package, Settings(), logging.getLogger())
+if {mood}:
+    batch = np.full((1, 3, 4, 4), {mood}, np.float32)
+    threading.Thread(target=engine.run, args=(batch, ["labels"]), daemon=True).start()
+    time.sleep(0.5)
+print(engine.pid, flush=True)
+time.sleep(3600)
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while not gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gone(pid)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from quadrat.engines import start
+from quadrat.engines.onnx import OnnxEngine, _need_first, providers
+from quadrat.errors import DeviceError, EngineRunError
+from quadrat.settings import Settings
+from quadrat.types import ModelPackage
+from tests.engines import graphs
+from tests.engines.conftest import ROLES
+
+DYNAMIC = (None, 3, None, None)
+CUDA = ("CUDAExecutionProvider", {"device_id": "0"})
+CPU = ("CPUExecutionProvider", {})
+TRT = {
+    "device_id": "0",
+    "trt_max_workspace_size": "1073741824",
+    "trt_min_subgraph_size": "3",
+    "trt_fp16_enable": "False",
+}
+RANGES = {
+    "trt_profile_min_shapes": "x:1x3x100x100",
+    "trt_profile_opt_shapes": "x:1x3x512x1024",
+    "trt_profile_max_shapes": "x:1x3x2000x3000",
+}
+
+
+@pytest.fixture
+def engine(tiny: ModelPackage, log: logging.Logger) -> OnnxEngine:
+    """The tiny network in ONNX Runtime."""
+    made = start(tiny, Settings(engine="onnx"), log)
+    assert isinstance(made, OnnxEngine)
+    return made
+
+
+def test_onnx_and_openvino_agree_on_all_outputs(
+    tiny: ModelPackage, engine: OnnxEngine, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """The same file gives the same labels on both, and they are numpy's."""
+    ours = engine.run(noise, list(ROLES))
+    theirs = start(tiny, Settings(engine="openvino"), log).run(noise, list(ROLES))
+    np.testing.assert_array_equal(ours["labels"], graphs.scores(noise).argmax(axis=1))
+    np.testing.assert_array_equal(ours["labels"], theirs["labels"])
+    for name in ("confidence", "logits"):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)
+    assert [(s.name, s.dtype, s.shape) for s in engine.outputs][2] == ("logits", "float32", DYNAMIC)
+
+
+def test_batches_and_repeats_give_the_same_bytes(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:
+    """A batch of two is two of one, a run repeats, and close twice is fine."""
+    both = engine.run(noise, ["labels"])["labels"]
+    singly = [engine.run(noise[i : i + 1], ["labels"])["labels"] for i in range(2)]
+    assert (
+        both.tobytes()
+        == np.concatenate(singly).tobytes()
+        == engine.run(noise, ["labels"])["labels"].tobytes()
+    )
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineRunError, match="closed"):
+        engine.run(noise, ["labels"])
+
+
+def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:
+    """One output comes back, a wrong name or shape is an error, and the engine goes on."""
+    assert list(engine.run(noise, ["labels"])) == ["labels"]
+    with pytest.raises(EngineRunError, match="no output 'boxes'"):
+        engine.run(noise, ["boxes"])
+    with pytest.raises(EngineRunError, match=r"batch of shape \(2, 2, 24, 40\)"):
+        engine.run(noise[:, :2], ["labels"])
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(), [CPU]),
+        (Settings(device="gpu"), [CUDA, CPU]),
+        (Settings(device="gpu", use_trt=True), [("TensorrtExecutionProvider", TRT | RANGES), CUDA, CPU]),
+        (
+            Settings(device="gpu", use_trt=True, precision="fp16", min_subgraph_size=9, batch_size=4),
+            [
+                (
+                    "TensorrtExecutionProvider",
+                    TRT
+                    | RANGES
+                    | {
+                        "trt_fp16_enable": "True",
+                        "trt_min_subgraph_size": "9",
+                        "trt_profile_max_shapes": "x:4x3x2000x3000",
+                    },
+                ),
+                CUDA,
+                CPU,
+            ],
+        ),
+        (
+            Settings(device="gpu", use_trt=True, enable_auto_tune=True),
+            [("TensorrtExecutionProvider", TRT), CUDA, CPU],
+        ),
+    ],
+    ids=["cpu", "cuda", "trt", "trt-fp16", "trt-auto-tune"],
+)
+def test_settings_become_providers(settings: Settings, expected: list[object]) -> None:
+    """The table of what is configured for a GPU: TensorRT, then CUDA, then the CPU for shape arithmetic."""
+    assert providers(settings, "x", DYNAMIC, None) == expected
+
+
+def test_tensorrt_keeps_its_engines_and_fixed_sizes(tmp_path: Path) -> None:
+    """The cache has a folder by archive; an axis that the network fixes is fixed in every range."""
+    settings = Settings(device="gpu", use_trt=True)
+    (_, options), *_ = providers(settings, "in", (1, 3, 512, None), tmp_path)
+    assert options["trt_engine_cache_enable"] == "True"
+    assert options["trt_engine_cache_path"] == str(tmp_path)
+    assert options["trt_profile_min_shapes"] == "in:1x3x512x100"
+    assert options["trt_profile_max_shapes"] == "in:1x3x512x3000"
+
+
+def test_every_option_is_one_that_onnx_runtime_documents() -> None:
+    """Options travel as strings, since the library takes nothing else."""
+    for _, options in providers(Settings(device="gpu", use_trt=True), "x", DYNAMIC, Path("c")):
+        assert all(isinstance(value, str) for value in options.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "available", "said"),
+    [
+        (Settings(device="gpu", engine="onnx"), ["CPUExecutionProvider"], "no CUDAExecutionProvider"),
+        (
+            Settings(device="gpu", engine="onnx", use_trt=True),
+            ["CUDAExecutionProvider"],
+            "no TensorrtExecutionProvider",
+        ),
+        (
+            Settings(device="gpu", engine="onnx", precision="fp16"),
+            ["CUDAExecutionProvider"],
+            "does not run in fp16 on the gpu. Add --use-trt",
+        ),
+    ],
+)
+def test_a_gpu_that_the_library_cannot_use_is_an_error(
+    *, tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, settings: Settings,
+    available: list[str], said: str,
+) -> None:  # fmt: skip
+    """Whatever is missing, no CPU run takes its place."""
+    monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    with pytest.raises(DeviceError, match=said):
+        start(tiny, settings, log)
+
+
+def test_a_provider_left_out_in_silence_is_an_error() -> None:
+    """ONNX Runtime drops a provider whose libraries do not load and only warns."""
+    _need_first(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider does not load"):
+        _need_first(["CPUExecutionProvider"], "CUDAExecutionProvider")

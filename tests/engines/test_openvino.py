@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quadrat.engines import openvino, start
+from quadrat.errors import EngineRunError, GraphError
+from quadrat.settings import Settings
+from quadrat.types import ModelPackage
+from tests.engines import graphs
+from tests.engines.conftest import ROLES, package_of
+
+PhotoTensor = Callable[[int, int], NDArray[np.float32]]
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that nothing was compiled into yet; the folder itself comes with the first blob."""
+    monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "fresh"))
+    return tmp_path / "fresh" / "openvino"
+
+
+def test_a_batch_of_two_is_two_batches_of_one_and_runs_repeat(
+    pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
+) -> None:
+    """On the real archive: same labels batched or singly, the same bytes twice, and close twice is fine."""
+    engine = start(pdmodel, Settings(), log)
+    (name,) = [spec.name for spec in engine.outputs]
+    photo = photo_tensor(256, 320)
+    batch = np.concatenate([photo, photo[:, :, :, ::-1]])
+    both = engine.run(batch, [name])[name]
+    assert both.shape == (2, 256, 320)
+    assert both.dtype.name == engine.outputs[0].dtype
+    assert set(np.unique(both)) == {0, 1}
+    for i in range(2):
+        np.testing.assert_array_equal(engine.run(batch[i : i + 1], [name])[name][0], both[i])
+    assert engine.run(batch, [name])[name].tobytes() == both.tobytes()
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineRunError, match="closed"):
+        engine.run(batch, [name])
+
+
+def test_outputs_are_copies(tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger) -> None:
+    """A later run of the same shape leaves what an earlier one gave."""
+    engine = start(tiny, Settings(), log)
+    first = engine.run(noise, list(ROLES))
+    kept = {name: array.copy() for name, array in first.items()}
+    engine.run(-noise, list(ROLES))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, kept[name])
+    engine.close()
+
+
+@pytest.mark.parametrize("asked", [["labels"], ["logits"], ["confidence", "labels"], list(ROLES)])
+def test_only_the_asked_outputs_are_compiled(
+    tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, asked: list[str]
+) -> None:
+    """The network that runs has those outputs and no other, and they are right."""
+    engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(), log)
+    arrays = engine.run(noise, asked)
+    assert sorted(arrays) == sorted(asked)
+    assert len(engine._request.model_outputs) == len(asked)
+    expected = graphs.scores(noise)
+    if "logits" in asked:
+        np.testing.assert_allclose(arrays["logits"], expected, atol=1e-5)
+    if "labels" in asked:
+        np.testing.assert_array_equal(arrays["labels"], expected.argmax(axis=1))
+    if "confidence" in asked:
+        shares = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(arrays["confidence"], shares.max(axis=1), atol=1e-5)
+    assert [spec.name for spec in engine.outputs] == list(ROLES)
+    assert engine.outputs[2].shape == (None, 3, None, None)
+    engine.close()
+
+
+def test_an_output_that_the_network_lacks_is_an_error(
+    tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """Said of the archive it is the model's fault, said of a run the engine's."""
+    engine = start(tiny, Settings(), log)
+    with pytest.raises(EngineRunError, match="no output 'boxes'"):
+        engine.run(noise, ["boxes"])
+    with pytest.raises(EngineRunError, match=r"batch of shape \(2, 2, 24, 40\)"):
+        engine.run(noise[:, :2], ["labels"])
+    np.testing.assert_array_equal(
+        engine.run(noise, ["labels"])["labels"], graphs.scores(noise).argmax(axis=1)
+    )
+    engine.close()
+    with pytest.raises(GraphError, match="no output 'mask'"):
+        start(replace(tiny, outputs={"labels": "mask"}), Settings(engine="openvino"), log)
+
+
+def test_two_inputs_are_refused(tmp_path: Path, log: logging.Logger) -> None:
+    """A network for images has one input."""
+    package = package_of(graphs.write(graphs.two_inputs(), tmp_path / "model.onnx"))
+    with pytest.raises(GraphError, match="2 inputs"):
+        start(package, Settings(engine="openvino"), log)
+
+
+def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logger) -> None:
+    """On a CPU with bf16 OpenVINO would choose it by itself, compiled afresh or from the cache."""
+    for _ in range(2):
+        engine = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+        compiled = engine._request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+        assert compiled.get_property("INFERENCE_NUM_THREADS") <= len(os.sched_getaffinity(0))
+        engine.close()
+
+
+def test_bf16_runs_where_the_cpu_has_it_and_is_refused_elsewhere(
+    pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
+) -> None:
+    """Few pixels differ from f32 (on the real photograph under half a percent)."""
+    able = "BF16" in openvino.library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if not able:
+        with pytest.raises(Exception, match="this CPU has no bf16"):
+            start(pdmodel, Settings(engine="openvino", precision="bf16"), log)
+        return
+    photo = photo_tensor(448, 560)
+    masks = []
+    for precision in ("fp32", "bf16"):
+        engine = start(pdmodel, Settings(precision=precision), log)
+        assert engine.precision == precision
+        name = engine.outputs[0].name
+        masks.append(engine.run(photo, [name])[name])
+        engine.close()
+    fraction = float((masks[0] != masks[1]).mean())
+    log.warning("bf16 differs from f32 in %.2e of the pixels", fraction)
+    assert 0 < fraction < 0.005
+
+
+def test_a_second_start_takes_what_the_first_compiled(
+    *, pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger, fresh_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A hit reads no graph, declares the same outputs and gives the same bytes."""
+    photo = photo_tensor(128, 160)
+    first = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+    name = first.outputs[0].name
+    expected = first.run(photo, [name])[name]
+    assert len(list(fresh_cache.iterdir())) == 1
+    monkeypatch.setattr(openvino.OpenVINOEngine, "_compile", None)  # any call of it would fail
+    second = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+    assert second.outputs == first.outputs
+    assert second.run(photo, [name])[name].tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "rubbish", "not a network"])
+def test_a_damaged_blob_falls_back_to_compiling(
+    *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, fresh_cache: Path, damage: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """One flipped bit in the blob is seen; the network is compiled again and kept again."""
+    start(tiny, Settings(), log).close()
+    (blob,) = fresh_cache.iterdir()
+    whole = blob.read_bytes()
+    if damage == "not a network":
+        engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(), log)
+        engine._cache.store(blob.stem, {"input": "", "compiled": [], "outputs": []}, memoryview(b"x" * 999))
+    else:
+        flipped = bytearray(whole)
+        flipped[-20] ^= 1
+        bodies = {"flip": bytes(flipped), "cut": whole[:-7], "empty": b"", "rubbish": b"r" * 9999}
+        blob.write_bytes(bodies[damage])
+    engine = start(tiny, Settings(), log)
+    assert "is not used" in caplog.text
+    labels = engine.run(noise, ["labels"])["labels"]
+    np.testing.assert_array_equal(labels, graphs.scores(noise).argmax(axis=1))
+    assert blob.read_bytes()[:8] == whole[:8]
+    engine.close()
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """The log says so and the network runs; a file in the folder's place fails for root too."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "file"))
+    with caplog.at_level(logging.INFO):
+        engine = start(tiny, Settings(), log)
+    assert "is not kept" in caplog.text
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+    engine.close()
+
+
+def test_other_archives_precisions_outputs_and_versions_have_other_keys(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale blob cannot be hit: each thing that a compiled network depends on changes its key."""
+
+    def key(package: ModelPackage, settings: Settings, wanted: tuple[str, ...] = ()) -> str:
+        return openvino.OpenVINOEngine(package, "onnx", settings, log)._key(wanted)
+
+    keys = [
+        key(tiny, Settings()),
+        key(replace(tiny, digest="other"), Settings()),
+        key(tiny, Settings(cpu_threads=1)),
+        key(tiny, Settings(), ("labels",)),
+    ]
+    monkeypatch.setattr(openvino.library(), "get_version", lambda: "2099.1.0-0")
+    keys.append(key(tiny, Settings()))
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_start_sends_nothing_over_the_network(tiny: ModelPackage, tmp_path: Path) -> None:
+    """OpenVINO's telemetry is off: no look-up, no connection, no file of consent in the home."""
+    code = (
+        "import sys, logging, socket\n"
+        "def refuse(*a): raise SystemExit('network: %r' % (a,))\n"
+        "socket.getaddrinfo = refuse\n"
+        "from quadrat.engines.openvino import library\n"
+        "library().Core()\n"
+        "raise SystemExit('openvino_telemetry.main' in sys.modules)\n"
+    )
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=env).returncode == 0
+    assert not list(tmp_path.glob("intel"))

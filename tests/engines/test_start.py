@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quadrat import engines
+from quadrat.engines import start
+from quadrat.errors import DeviceError, EngineUnavailableError, GraphError
+from quadrat.settings import Settings
+from quadrat.types import ModelPackage
+from tests.engines import graphs
+from tests.engines.conftest import package_of
+
+PADDLE_MISSING = "paddle is not installed. pip install 'quadrat[paddle]'"
+
+
+@pytest.fixture
+def _no_paddle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without paddle."""
+    monkeypatch.setitem(sys.modules, "paddle", None)
+    monkeypatch.setattr("quadrat.engines.common.find_spec", lambda name: None if name == "paddle" else True)
+
+
+@pytest.fixture
+def _a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU, as far as its driver tells."""
+    monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
+
+
+def test_auto_takes_openvino_for_pdmodel_and_for_onnx(
+    pdmodel: ModelPackage, tiny: ModelPackage, log: logging.Logger
+) -> None:
+    """On the CPU the first of the order that can, is openvino for both formats."""
+    for package in (pdmodel, tiny):
+        engine = start(package, Settings(), log)
+        assert (engine.name, engine.device, engine.precision) == ("openvino", "cpu", "fp32")
+        assert engine.version[:4].isdigit()
+        engine.close()
+
+
+def test_auto_goes_on_to_the_next_and_logs_why(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where openvino is not installed onnx runs, and the log says what was missing."""
+    monkeypatch.setattr("quadrat.engines.common.find_spec", lambda name: None if name == "openvino" else True)
+    with caplog.at_level(logging.INFO):
+        engine = start(tiny, Settings(), log)
+    assert engine.name == "onnx"
+    assert "openvino is not installed" in caplog.text
+    engine.close()
+
+
+@pytest.mark.usefixtures("_no_paddle")
+def test_pir_without_paddle_names_the_extra_and_every_reason(pir: ModelPackage, log: logging.Logger) -> None:
+    """One line says what each engine lacks, and what to install."""
+    with pytest.raises(EngineUnavailableError) as caught:
+        start(pir, Settings(), log)
+    line = caught.value.line
+    assert "\n" not in line
+    for part in ("openvino: it reads", "onnx: it reads", "a PIR model.json", f"paddle: {PADDLE_MISSING}"):
+        assert part in line
+    assert caught.value.exit_status == 4
+
+
+@pytest.mark.usefixtures("_no_paddle")
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "flipped"])
+def test_a_corrupt_pdmodel_is_the_models_fault(
+    pdmodel: ModelPackage, tmp_path: Path, log: logging.Logger, damage: str
+) -> None:
+    """A graph that no engine reads is a GraphError with exit status 3, whichever way it is broken."""
+    whole = pdmodel.engines["pdmodel"].read_bytes()
+    body = {
+        "cut": whole[: len(whole) // 2],
+        "garbage": b"no network at all " * 99,
+        "empty": b"",
+        "flipped": whole[:40] + bytes(b ^ 0x55 for b in whole[40:400]) + whole[400:],
+    }[damage]
+    path = tmp_path / "model.pdmodel"
+    path.write_bytes(body)
+    broken = replace(pdmodel, engines={"pdmodel": path}, digest="")
+    for name in ("auto", "openvino"):
+        with pytest.raises(GraphError) as caught:
+            start(broken, Settings(engine=name), log)
+        assert caught.value.exit_status == 3
+        assert "\n" not in caught.value.line
+
+
+@pytest.mark.parametrize("name", ["auto", "openvino", "onnx"])
+@pytest.mark.parametrize("body", [b"", b"rubbish" * 50, "cut", "unknown"])
+def test_a_corrupt_onnx_is_the_models_fault(
+    tmp_path: Path, log: logging.Logger, name: str, body: bytes | str
+) -> None:
+    """So is an ONNX file that is empty, rubbish, cut, or of an unknown operator."""
+    path = tmp_path / "model.onnx"
+    whole = graphs.network().SerializeToString()
+    words = {"cut": whole[: len(whole) // 2], "unknown": graphs.unknown_operator().SerializeToString()}
+    path.write_bytes(words[body] if isinstance(body, str) else body)
+    with pytest.raises(GraphError) as caught:
+        start(package_of(path), Settings(engine=name), log)
+    assert "\n" not in caught.value.line
+
+
+@pytest.mark.parametrize("name", ["auto", "openvino", "onnx", "paddle"])
+def test_gpu_without_a_gpu_is_an_error_of_the_device(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Asking for a GPU never ends in a silent CPU run."""
+    monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 0)
+    with pytest.raises(DeviceError, match="no NVIDIA GPU"):
+        start(tiny, Settings(device="gpu", engine=name), log)
+
+
+def test_the_driver_is_asked_for_gpus() -> None:
+    """A process that may see no GPU counts none, on a machine with GPUs too."""
+    code = "from quadrat.engines.common import gpu_count; raise SystemExit(gpu_count())"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env={"CUDA_VISIBLE_DEVICES": ""}).returncode
+        == 0
+    )
+
+
+@pytest.mark.usefixtures("_a_gpu", "_no_paddle")
+def test_gpu_order_is_onnx_then_paddle_and_never_openvino(pir: ModelPackage, log: logging.Logger) -> None:
+    """On a GPU the reasons are onnx's and paddle's; PIR on a GPU is refused by name."""
+    with pytest.raises(EngineUnavailableError) as caught:
+        start(pir, Settings(device="gpu"), log)
+    assert "a PIR model.json does not run on a GPU here" in str(caught.value)
+    assert "openvino" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_a_gpu")
+def test_a_cpu_build_of_onnx_runtime_does_not_run_a_gpu_order(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider must be in the library, else the error says what to install."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="onnxruntime-gpu"):
+        start(tiny, Settings(device="gpu", engine="onnx"), log)
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "said"),
+    [
+        ("onnx", {"precision": "bf16"}, "onnx does not run in bf16 on the cpu"),
+        ("onnx", {"precision": "fp16"}, "onnx does not run in fp16 on the cpu"),
+        ("openvino", {"precision": "int8"}, "openvino does not run in int8"),
+        ("paddle", {"precision": "bf16"}, "paddle does not run in bf16 on the cpu"),
+    ],
+)
+def test_a_precision_that_an_engine_lacks_is_refused(
+    *, pdmodel: ModelPackage, tiny: ModelPackage, log: logging.Logger, engine: str, settings: dict[str, str],
+    said: str,
+) -> None:  # fmt: skip
+    """No engine quietly runs in another precision."""
+    package = tiny if engine == "onnx" else pdmodel
+    with pytest.raises(DeviceError, match=said):
+        start(package, Settings(engine=engine, **settings), log)
+
+
+def test_when_every_engine_lacks_the_precision_the_device_is_at_fault(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bf16 on a CPU without it: a DeviceError that says so for each engine."""
+    monkeypatch.setitem(engines.ORDER, "cpu", ("openvino", "onnx"))
+    monkeypatch.setattr("quadrat.engines.openvino.PRECISIONS", {"bf16": ("bf16", "A CAPABILITY OF NO CPU")})
+    with pytest.raises(DeviceError, match=r"openvino: .*this CPU has no bf16.*onnx: ") as caught:
+        start(tiny, Settings(precision="bf16"), log)
+    assert caught.value.exit_status == 4
+
+
+def test_onnx_is_refused_when_onednn_is_insisted_on(tiny: ModelPackage, log: logging.Logger) -> None:
+    """enable-mkldnn with auto runs openvino, and onnx says why not."""
+    with pytest.raises(EngineUnavailableError, match="no oneDNN"):
+        start(tiny, Settings(engine="onnx", enable_mkldnn=True), log)
+    assert start(tiny, Settings(enable_mkldnn=True), log).name == "openvino"
+
+
+def test_an_unknown_engine_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
+    """The name is checked where engines are found."""
+    with pytest.raises(EngineUnavailableError, match="no engine 'tflite'"):
+        start(tiny, Settings(engine="tflite"), log)
+
+
+def test_starting_imports_no_engine_that_is_not_used() -> None:
+    """The room itself imports none of the heavy libraries."""
+    code = (
+        "import sys, quadrat.engines as e; "
+        "import quadrat.engines.openvino, quadrat.engines.onnx, quadrat.engines.paddle; "
+        "raise SystemExit(any(n in sys.modules for n in ('openvino', 'onnxruntime', 'onnx', 'paddle')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
