@@ -23,6 +23,7 @@ from quadrat.errors import ClassesError, ModelError
 
 SCHEMA = "urn:ibenthos:schema:paddle.seg.model.1"
 INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
+MAX_CLASSES = 255
 TOLERANCE = 0.0
 """Share of self-test pixels that an engine may label otherwise."""
 
@@ -41,6 +42,8 @@ def assemble(network: Network, classes: Sequence[Mapping[str, Any]], name: str) 
             f"labels are {labels.shape[1:]} for an input of {image.shape[2:]}", where=network.name
         )
     channels = given.shape[1] if np.issubdtype(given.dtype, np.floating) else None
+    if channels is not None and channels > MAX_CLASSES:
+        raise ClassesError(f"{channels} classes are too many for masks of 8 bits", where=network.name)
     if classes and channels is not None and len(classes) != channels:
         raise ClassesError(
             f"{len(classes)} classes are named, the network has {channels}", where=network.name

@@ -60,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
         "--onnx-python", metavar="PYTHON", default=sys.executable,
         help="interpreter that has paddle2onnx; '' puts no ONNX beside a Paddle network",
     )  # fmt: skip
+    _add_meaning(made)
+    made.add_argument(
+        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
+    )
+    return made
+
+
+def _add_meaning(made: argparse.ArgumentParser) -> None:
     meaning = made.add_argument_group("meaning")
     meaning.add_argument(
         "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
@@ -73,10 +81,6 @@ def parser() -> argparse.ArgumentParser:
     )
     meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
     meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
-    made.add_argument(
-        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
-    )
-    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

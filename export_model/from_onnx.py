@@ -18,12 +18,16 @@ from quadrat.errors import GraphError, ParameterError
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model with its three outputs: `data` is the file, `roles` the tensor of each role."""
+    """A model with its three outputs: `data` is the file, `roles` the tensor of each role.
+
+    `shares` says whether the network itself gave probabilities, whose logarithm the logits are.
+    """
 
     data: bytes
     roles: Mapping[str, str]
     shape: Shape
     input_name: str
+    shares: bool = False
 
 
 def load(path: Path, output: str | None, shape: Shape | None) -> Network:
@@ -84,7 +88,7 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
             model.SerializeToString(deterministic=True), {r: r for r in heads.ROLES}, merged, image_name
         )
     scores = _scores(model, output, where)
-    image = picture(0, merged).astype(np.float32)
+    image = picture(0, merged).astype(np.float32).repeat(merged[0] or 1, 0)
     try:
         given = heads.Runner(model.SerializeToString())(image, scores)
     except Exception as error:  # whatever the runner says, the graph does not run
@@ -96,26 +100,33 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
         raise GraphError(
             f"output {scores} is {given.dtype} {given.shape}, not float32 (N, classes, H, W)", where=where
         )
+    shares = _is_share(model, scores, given)
     heads.append(
-        model, scores, probabilities=_is_share(given), channels=given.shape[1],
+        model, scores, probabilities=shares, channels=given.shape[1],
         resize=given.shape[2:] != image.shape[2:],
     )  # fmt: skip
     done = model.SerializeToString(deterministic=True)
     heads.load(done, where)
-    return Graph(done, {r: r for r in heads.ROLES}, merged, image_name)
+    return Graph(done, {r: r for r in heads.ROLES}, merged, image_name, shares)
 
 
 def agrees(graph: Graph, image: F32, labels: NDArray[np.uint8]) -> int:
     """Count the pixels of `image` for which the graph's labels differ from `labels`."""
-    said = labels_of(heads.Runner(graph.data)(image, graph.roles["labels"]))
+    given = heads.Runner(graph.data)(image.repeat(graph.shape[0] or 1, 0), graph.roles["labels"])
+    said = labels_of(given)[:1]
     return int((said != labels).sum()) if said.shape == labels.shape else labels.size
 
 
-def _is_share(scores: NDArray[Any]) -> bool:
-    """Tell probabilities from logits: in 0..1, and adding up to one over more than one channel."""
+def _is_share(model: Any, name: str, scores: NDArray[Any]) -> bool:
+    """Tell probabilities from logits: in 0..1, and adding up to one; one channel must come from a sigmoid."""
     if scores.min() < 0 or scores.max() > 1:
         return False
-    return scores.shape[1] == 1 or bool(np.allclose(scores.sum(1), 1, atol=1e-4))
+    if scores.shape[1] > 1:
+        return bool(np.allclose(scores.sum(1), 1, atol=1e-4))
+    makers = {output: node for node in model.graph.node for output in node.output}
+    while name in makers and makers[name].op_type in ("Identity", "Resize", "Cast"):
+        name = makers[name].input[0]
+    return name in makers and makers[name].op_type in ("Sigmoid", "HardSigmoid")
 
 
 def _scores(model: Any, output: str | None, where: str) -> str:

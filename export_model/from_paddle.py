@@ -46,15 +46,7 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
     existing(config, "--config")
     if weights is not None:
         existing(weights, "--model")
-    os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks leave out training parts then
-    try:
-        import paddle
-        import paddleseg
-    except ImportError as error:
-        raise ParameterError(
-            f"this needs paddle and paddleseg: {error}", where="--config",
-            hint="Install export_model/requirements.txt, see its README",
-        ) from error  # fmt: skip
+    versions = _versions()
     settings = _read(config)
     network = _build(settings, keep_pretrained=weights is None)
     if weights is None:
@@ -65,12 +57,7 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
     shape = options.shape or DYNAMIC
     files, engines = _save(network, options, shape)
 
-    from export_model.paddle_ending import first
-
-    def run(image: F32) -> NDArray[Any]:
-        with paddle.no_grad():
-            return np.asarray(first(network(paddle.to_tensor(image))).numpy())
-
+    run = _runner(network)
     outputs: Mapping[str, str] = {}
     graph = _onnx(network, options, shape, run, say)
     if graph is not None:
@@ -88,9 +75,35 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
         transforms=_transforms(settings),
         provenance={
             "sources": {p.name: digest(p) for p in sources},
-            "versions": {"paddle": paddle.__version__, "paddleseg": paddleseg.__version__},
+            "versions": versions,
         },
     )
+
+
+def _versions() -> dict[str, str]:
+    """Import the libraries of this route and give their versions; ParameterError if they are not here."""
+    os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks leave out training parts then
+    try:
+        import paddle
+        import paddleseg
+    except ImportError as error:
+        raise ParameterError(
+            f"this needs paddle and paddleseg: {error}", where="--config",
+            hint="Install export_model/requirements.txt, see its README",
+        ) from error  # fmt: skip
+    return {"paddle": paddle.__version__, "paddleseg": paddleseg.__version__}
+
+
+def _runner(network: Any) -> Callable[[F32], NDArray[Any]]:
+    import paddle
+
+    from export_model.paddle_ending import first
+
+    def run(image: F32) -> NDArray[Any]:
+        with paddle.no_grad():
+            return np.asarray(first(network(paddle.to_tensor(image))).numpy())
+
+    return run
 
 
 def _read(config: Path) -> dict[str, Any]:
@@ -202,7 +215,7 @@ def _onnx(
         if reason is None:
             try:
                 graph = complete(out.read_bytes(), "paddle2onnx", shape=shape)
-                image, labels = choose(run, shape)
+                image, labels = choose(lambda one: run(one.repeat(shape[0] or 1, 0))[:1], shape)
                 off = agrees(graph, image.astype(np.float32), labels)
             except (ImportError, QuadratError) as error:
                 reason = str(error)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model.from_onnx import Graph, complete
-from export_model.heads import Runner
+from export_model.heads import TINY, Runner
 from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing
 from export_model.selftest import picture
 from quadrat.errors import GraphError, ModelError, ParameterError
@@ -154,9 +154,9 @@ def _export(network: Any, shape: Shape) -> bytes:
 
 def _check_sizes(graph: Graph, run: Any) -> None:
     """Run another size and batch than the one traced; GraphError where the graph gives other scores."""
-    free = tuple(None if s is None else s for s in graph.shape)
-    other = (free[0], 3, free[2] or 160, free[3] or 224)
-    images = np.concatenate([picture(seed, other) for seed in range(free[0] or 2)]).astype(np.float32)
+    batch, _, height, width = graph.shape
+    other = (batch, 3, height or 160, width or 224)
+    images = np.concatenate([picture(seed, other) for seed in range(batch or 2)]).astype(np.float32)
     try:
         given, wanted = Runner(graph.data)(images, "logits"), _like(graph, run)(images)
     except Exception as error:  # whatever the runner says, the graph does not run
@@ -173,20 +173,16 @@ def _tied(graph: Graph) -> GraphError:
 
 
 def _like(graph: Graph, run: Any) -> Any:
-    """Bring what the module itself gives to the form of `logits`, by the same rules as the graph's heads."""
+    """Bring what the module itself gives to the form of `logits`, as the graph's heads do."""
     import torch
     from torch.nn import functional
 
-    sample = run(picture(0, graph.shape).astype(np.float32).repeat(graph.shape[0] or 1, 0))
-    shares = sample.min() >= 0 and sample.max() <= 1
-
     def scores(image: F32) -> NDArray[Any]:
         given = torch.from_numpy(run(image))
-        if shares and (given.shape[1] == 1 or torch.allclose(given.sum(1), torch.ones(()), atol=1e-4)):
-            both = torch.cat([1 - given, given], 1) if given.shape[1] == 1 else given
-            given = both.clamp_min(1e-12).log()
-        elif given.shape[1] == 1:
-            given = torch.cat([torch.zeros_like(given), given], 1)
+        if given.shape[1] == 1:
+            given = torch.cat([1 - given if graph.shares else torch.zeros_like(given), given], 1)
+        if graph.shares:
+            given = given.clamp_min(TINY).log()
         if given.shape[2:] != image.shape[2:]:
             given = functional.interpolate(given, image.shape[2:], mode="bilinear", align_corners=False)
         return np.asarray(given.numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from quadrat.errors import GraphError
 ROLES = ("labels", "confidence", "logits")
 PREFIX = "quadrat_"
 MIN_OPSET = 13
+TINY = 1e-12
+"""Least probability, so that its logarithm is a number."""
 
 
 def load(data: bytes, where: str) -> Any:
@@ -33,89 +36,97 @@ def opset(model: Any) -> int:
     return max((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
+class _Growth:
+    """Nodes and constants to be added behind a graph; every name is its own."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+
+    def node(
+        self, kind: str, inputs: list[str], result: str, attributes: Mapping[str, Any] | None = None
+    ) -> str:
+        """Add a node with one output and return that output's name; a role keeps its name, others get a prefix."""
+        from onnx import helper
+
+        name = result if result in ROLES else PREFIX + result
+        self.graph.node.append(
+            helper.make_node(kind, inputs, [name], name=PREFIX + "node_" + result, **(attributes or {}))
+        )
+        return name
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a constant and return its name."""
+        from onnx import numpy_helper
+
+        self.graph.initializer.append(numpy_helper.from_array(value, PREFIX + name))
+        return PREFIX + name
+
+
 def append(model: Any, scores: str, *, probabilities: bool, channels: int, resize: bool) -> Any:
     """Return the model with its outputs replaced by the three roles.
 
     `scores` names a float tensor (N, K, h, w). `probabilities`: it is past softmax, and its
     logarithm is taken as logits. One channel is a binary network: class 1 where its score is above
-    zero. `resize`: scores are smaller than the input, and are interpolated to its size first.
-    Labels are uint8, (N, H, W), like confidence, float32.
+    zero (a probability above a half). `resize`: scores are smaller than the input, and are
+    interpolated to its size first. Labels are uint8, (N, H, W), like confidence, float32.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     graph = model.graph
-    nodes: list[Any] = []
-
-    def add(kind: str, inputs: list[str], result: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [result], name=PREFIX + result, **attributes))
-        return result
-
-    def constant(name: str, value: NDArray[Any]) -> str:
-        graph.initializer.append(numpy_helper.from_array(value, PREFIX + name))
-        return PREFIX + name
-
-    current = _renamed(graph, scores) if scores in ROLES else scores
-    if probabilities and channels == 1:
-        rest = add("Sub", [constant("one", np.array(1, np.float32)), current], PREFIX + "rest")
-        current = add("Concat", [rest, current], PREFIX + "both", axis=1)
-    if probabilities:
-        floor = add("Max", [current, constant("tiny", np.array(1e-12, np.float32))], PREFIX + "positive")
-        current = add("Log", [floor], PREFIX + "log")
-    elif channels == 1:
-        zero = add("Mul", [current, constant("zero", np.array(0, np.float32))], PREFIX + "background")
-        current = add("Concat", [zero, current], PREFIX + "both", axis=1)
+    current = _renamed(graph).get(scores, scores)
+    grow = _Growth(graph)
+    current = _as_logits(grow, current, probabilities=probabilities, channels=channels)
     if resize:
-        current = _resized(add, constant, current, graph.input[0].name)
-    clash = {name for node in graph.node for name in node.output if name in ROLES}
-    if clash:
-        raise GraphError(f"the graph has inner tensors called {', '.join(sorted(clash))}", where="--onnx")
-    add("Identity", [current], "logits")
-    add(
-        "Cast",
-        [add("ArgMax", [current], PREFIX + "index", axis=1, keepdims=0)],
-        "labels",
-        to=TensorProto.UINT8,
-    )
-    soft = add("Softmax", [current], PREFIX + "softmax", axis=1)
+        current = _resized(grow, current, graph.input[0].name)
+    grow.node("Identity", [current], "logits")
+    index = grow.node("ArgMax", [current], "index", {"axis": 1, "keepdims": 0})
+    grow.node("Cast", [index], "labels", {"to": TensorProto.UINT8})
+    soft = grow.node("Softmax", [current], "softmax", {"axis": 1})
     if opset(model) >= 18:
-        add("ReduceMax", [soft, constant("axes", np.array([1], np.int64))], "confidence", keepdims=0)
+        axes = grow.constant("axes", np.array([1], np.int64))
+        grow.node("ReduceMax", [soft, axes], "confidence", {"keepdims": 0})
     else:
-        add("ReduceMax", [soft], "confidence", axes=[1], keepdims=0)
-    graph.node.extend(nodes)
+        grow.node("ReduceMax", [soft], "confidence", {"axes": [1], "keepdims": 0})
     del graph.output[:]
-    planes = ["batch", "height", "width"]
-    graph.output.extend(
-        [
-            helper.make_tensor_value_info("labels", TensorProto.UINT8, planes),
-            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, planes),
-            helper.make_tensor_value_info(
-                "logits", TensorProto.FLOAT, ["batch", max(2, channels), "height", "width"]
-            ),
-        ]
-    )
+    planes, scored = ["batch", "height", "width"], ["batch", max(2, channels), "height", "width"]
+    graph.output.append(helper.make_tensor_value_info("labels", TensorProto.UINT8, planes))
+    graph.output.append(helper.make_tensor_value_info("confidence", TensorProto.FLOAT, planes))
+    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, scored))
     return model
 
 
-def _renamed(graph: Any, name: str) -> str:
-    """Give another name to an inner tensor, so that an output may have its own."""
+def _as_logits(grow: _Growth, scores: str, *, probabilities: bool, channels: int) -> str:
+    """Undo softmax and sigmoid, and give a binary network its second channel."""
+    if probabilities:
+        if channels == 1:
+            rest = grow.node("Sub", [grow.constant("one", np.array(1, np.float32)), scores], "rest")
+            scores = grow.node("Concat", [rest, scores], "both", {"axis": 1})
+        positive = grow.node("Max", [scores, grow.constant("tiny", np.array(TINY, np.float32))], "positive")
+        return grow.node("Log", [positive], "log")
+    if channels == 1:
+        zero = grow.node("Mul", [scores, grow.constant("zero", np.array(0, np.float32))], "background")
+        return grow.node("Concat", [zero, scores], "both", {"axis": 1})
+    return scores
+
+
+def _renamed(graph: Any) -> dict[str, str]:
+    """Give inner tensors that are called like a role another name, so that an output may have it; old to new."""
+    new = {name: PREFIX + "inner_" + name for node in graph.node for name in node.output if name in ROLES}
     for node in graph.node:
         for names in (node.input, node.output):
-            names[:] = [PREFIX + "scores" if n == name else n for n in names]
-    return PREFIX + "scores"
+            names[:] = [new.get(name, name) for name in names]
+    return new
 
 
-def _resized(add: Any, constant: Any, scores: str, image: str) -> str:
+def _resized(grow: _Growth, scores: str, image: str) -> str:
     """Interpolate scores (N, K, h, w) to the height and width of the input."""
-    small, full = add("Shape", [scores], PREFIX + "small"), add("Shape", [image], PREFIX + "full")
-    start, middle, end = (constant(f"at{i}", np.array([i], np.int64)) for i in (0, 2, 4))
-    head = add("Slice", [small, start, middle], PREFIX + "head")
-    tail = add("Slice", [full, middle, end], PREFIX + "tail")
-    sizes = add("Concat", [head, tail], PREFIX + "sizes", axis=0)
-    resized: str = add(
-        "Resize", [scores, "", "", sizes], PREFIX + "resized",
-        mode="linear", coordinate_transformation_mode="pytorch_half_pixel",
-    )  # fmt: skip
-    return resized
+    small, full = grow.node("Shape", [scores], "small"), grow.node("Shape", [image], "full")
+    start, middle, end = (grow.constant(f"at{i}", np.array([i], np.int64)) for i in (0, 2, 4))
+    head = grow.node("Slice", [small, start, middle], "head")
+    tail = grow.node("Slice", [full, middle, end], "tail")
+    sizes = grow.node("Concat", [head, tail], "sizes", {"axis": 0})
+    how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return grow.node("Resize", [scores, "", "", sizes], "resized", how)
 
 
 def with_shape(model: Any, shape: Shape) -> Any:

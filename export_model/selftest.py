@@ -30,18 +30,16 @@ def choose(run: Callable[[F32], NDArray[Any]], shape: Shape) -> tuple[NDArray[np
     nothing. Of a few inputs the one is taken whose closest pixel is furthest from a tie; inputs
     with one class only are taken last.
     """
-    best: tuple[tuple[bool, float], NDArray[np.float16], NDArray[np.uint8]] | None = None
+    tried = []
     for seed in range(TRIES):
         image = picture(seed, shape)
         given = run(image.astype(np.float32))
         labels = labels_of(given)
-        rank = (np.unique(labels).size > 1, _margin(given))
-        if best is None or rank > best[0]:
-            best = (rank, image, labels)
+        tried.append(((np.unique(labels).size > 1, _margin(given)), image, labels))
         if given.ndim == 3:  # labels only: there is no margin to compare
             break
-    assert best is not None  # noqa: S101  TRIES is above zero
-    return best[1], best[2]
+    _, image, labels = max(tried, key=lambda one: one[0])
+    return image, labels
 
 
 def picture(seed: int, shape: Shape) -> NDArray[np.float16]:

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from export_model import archive
+from export_model.verify import main
+from tests.export_model.conftest import Made
+
+
+@pytest.fixture
+def made(exported, onnx_file):
+    """A good archive with a self-test."""
+    return exported("--onnx", onnx_file)[0]
+
+
+def rewritten(made: Made, **changed: bytes) -> str:
+    """Write the archive again with members changed, and its digests left out."""
+    meta = dict(made.meta)
+    meta.pop("sha256")
+    members = {**made.members, "meta.json": json.dumps(meta).encode()}
+    members.update({name.replace("__", "-").replace("_npy", ".npy"): body for name, body in changed.items()})
+    archive.write(members, made.path)
+    return str(made.path)
+
+
+def with_wrong_labels(made: Made, count: int) -> str:
+    """Let the archive's self-test expect another class in `count` pixels."""
+    labels = made.array("selftest-labels.npy").copy()
+    labels.ravel()[:count] ^= 1
+    buffer = io.BytesIO()
+    np.save(buffer, labels)
+    return rewritten(made, selftest__labels_npy=buffer.getvalue())
+
+
+def test_a_good_archive_agrees_on_both_engines(made, capsys):
+    """Both engines say what the self-test expects, with the same confidence; paddle says why it did not run."""
+    assert main([str(made.path)]) == 0
+    said = capsys.readouterr().out
+    lines = {" ".join(line.split()[:3]): line for line in said.splitlines() if " / " not in line}
+    for who in ("openvino on model.onnx", "onnx on model.onnx"):
+        assert lines[who].split()[-1] == "agrees"
+        assert lines[who].split()[3] == "0"
+    assert "onnx on model.onnx / openvino on model.onnx" in said
+    assert "absent: " in next(line for line in said.splitlines() if line.startswith("paddle"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "options", "status"),
+    [
+        (1, [], 1),
+        (12, ["--tolerance", "0.001"], 0),
+        (13, ["--tolerance", "0.001"], 1),
+        (1, ["--engine", "onnx"], 1),
+    ],
+)
+def test_pixels_above_the_tolerance_fail(made, wrong, options, status, capsys):
+    """One pixel too many fails the archive (12288 pixels, so a thousandth is 12)."""
+    assert main([with_wrong_labels(made, wrong), *options]) == status
+    assert ("FAILS" in capsys.readouterr().out) == bool(status)
+
+
+def test_an_engine_asked_for_must_run(made, capsys):
+    """--engine paddle on an ONNX archive is not a success."""
+    assert main([str(made.path), "--engine", "paddle"]) == 1
+    assert "not verified: paddle did not run" in capsys.readouterr().out
+
+
+def test_a_broken_network_fails(made, capsys):
+    """A graph that an engine cannot read fails the archive, though the archive opens."""
+    path = rewritten(made, **{"model.onnx": made.members["model.onnx"].replace(b"ArgMax", b"ArgMix")})
+    assert main([path]) != 0
+    said = capsys.readouterr()
+    assert "E_MODEL_GRAPH" in said.out + said.err
+
+
+def test_without_a_self_test(made, capsys):
+    """An archive of the original form has no self-test, and the error says how to get one."""
+    members = {n: b for n, b in made.members.items() if n in ("deploy.yaml", "model.onnx")}
+    members["meta.json"] = json.dumps({"name": "old", "classes": []}).encode()
+    archive.write(members, made.path)
+    assert main([str(made.path)]) == 3
+    assert capsys.readouterr().err.startswith("E_MODEL_MANIFEST old: it has no self-test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["no.tgz"], "no such file"), (["{}", "--tolerance", "2"], "0 to 1")]
+)
+def test_mistakes_are_one_line(made, arguments, said, capsys):
+    """A missing file and a tolerance that is no share are errors of the command line."""
+    assert main([a.format(made.path) for a in arguments]) == 2
+    text = capsys.readouterr().err
+    assert said in text
+    assert text.count("\n") == 1
