@@ -102,11 +102,11 @@ class Order:
                 self._store.acknowledge(item.source)
 
     def _take_failure(self, failure: Failure, progress: Progress) -> None:
-        skipped = isinstance(failure.error, NotAnImageError)
-        progress.failed(failure, skipped=skipped)
         self._survey.add_failure(failure)
-        if skipped:
+        if isinstance(failure.error, NotAnImageError):
+            progress.skipped(failure)
             return
+        progress.failed(failure)
         failed, limit = self._survey.counts["failed"], self._settings.max_failures
         if self._settings.on_error == "stop":
             raise StoppedError(

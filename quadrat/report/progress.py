@@ -11,7 +11,7 @@ from quadrat.types import Cover, Failure, Source
 
 
 class Progress:
-    """Counts images; `total` may be unknown (None), as for a queue."""
+    """Counts images, not skipped files; `total` may be unknown (None), as for a queue."""
 
     def __init__(self, log: logging.Logger, total: int | None) -> None:
         from tqdm import tqdm
@@ -33,10 +33,13 @@ class Progress:
         """Count a measured image and say its covers."""
         self._step(f"{source.name}: " + ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers))
 
-    def failed(self, failure: Failure, *, skipped: bool) -> None:
+    def failed(self, failure: Failure) -> None:
         """Count an image without a result and say why."""
-        text = f"{failure.source.name}: {'skipped' if skipped else 'failed'}, {failure.error.line}"
-        self._step(text, logging.INFO if skipped else logging.WARNING)
+        self._step(f"{failure.source.name}: failed, {failure.error.line}", logging.WARNING)
+
+    def skipped(self, failure: Failure) -> None:
+        """Say why a file is not measured."""
+        self._log.debug("%s: skipped, %s", failure.source.name, failure.error.line)
 
     def _step(self, text: str, level: int = logging.INFO) -> None:
         self._done += 1
