@@ -1,8 +1,9 @@
 """An engine in a child process: a native crash on a bad model or batch becomes an error of ours.
 
-The host looks like the engine that it holds. Child: `python -m quadrat.engines.host FD`. Its standard
-input is a lifeline: when it closes, the parent is gone and the child ends. What it prints goes to
-the log, and the last of it into the error when it dies.
+The host looks like the engine that it holds. The child may run under another interpreter: it takes
+this very quadrat, and all else from its own environment. Its standard input is a lifeline: when it
+closes, the parent is gone and the child ends. What it prints goes to the log, and the last of it
+into the error when it dies.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 import quadrat
 from quadrat import errors
 from quadrat.engines.wire import receive, send
-from quadrat.errors import EngineRunError, GraphError, QuadratError
+from quadrat.errors import EngineRunError, EngineUnavailableError, GraphError, QuadratError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage, OutputSpec
 
@@ -38,6 +39,17 @@ START_TIMEOUT_S = 600.0
 """Building a TensorRT engine takes minutes."""
 MAX_DEATHS = 3
 """Deaths in a row after which the child is not started again."""
+BOOT = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+home, fd = sys.argv[1:]
+spec = spec_from_file_location("quadrat", home + "/__init__.py", submodule_search_locations=[home])
+sys.modules["quadrat"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["quadrat"])
+from quadrat.engines.host import main
+main(int(fd))
+"""
+"""What the child runs: quadrat from its own folder, without the packages that lie beside that folder."""
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")
 
 
@@ -55,9 +67,12 @@ class HostedEngine:
         package: ModelPackage,
         settings: Settings,
         log: logging.Logger,
+        *,
         start_timeout_s: float = START_TIMEOUT_S,
+        python: str = sys.executable,
     ) -> None:
         self._order = {"target": target, "package": _packed(package), "settings": asdict(settings)}
+        self._python = python
         self._where, self._log, self._timeout_s = package.name, log, start_timeout_s
         self._level = logging.INFO if settings.print_detail else logging.DEBUG
         self._child: _Child | None = None
@@ -93,7 +108,10 @@ class HostedEngine:
         self._end()
 
     def _start(self) -> dict[str, Any]:
-        self._child = _Child(self._log, self._level)
+        try:
+            self._child = _Child(self._python, self._log, self._level)
+        except OSError as error:
+            raise EngineUnavailableError(f"its process does not start: {error}") from error
         self._child.sock.settimeout(self._timeout_s)
         try:
             about, _ = self._ask({"op": "start", **self._order}, {}, starting=True)
@@ -148,19 +166,21 @@ class HostedEngine:
 class _Child:
     """The process, its socket, and the thread that carries its words into the log."""
 
-    def __init__(self, log: logging.Logger, level: int) -> None:
+    def __init__(self, python: str, log: logging.Logger, level: int) -> None:
         self.sock, theirs = socket.socketpair()
-        home = str(Path(quadrat.__file__).resolve().parent.parent)
-        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "quadrat.engines.host", str(theirs.fileno())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            )
+        home = str(Path(quadrat.__file__).resolve().parent)
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [python, "-P", "-c", BOOT, home, str(theirs.fileno())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[theirs.fileno()],
+                )
+        except OSError:
+            self.sock.close()
+            raise
         self._words: deque[str] = deque(maxlen=20)
         self._reader = threading.Thread(target=self._listen, args=(log, level), daemon=True)
         self._reader.start()
@@ -274,7 +294,3 @@ def _end_with_parent() -> None:
     """Block on the lifeline; end at once when the parent is gone, even in the middle of a batch."""
     os.read(0, 1)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -68,6 +68,7 @@ def _config(core: Any, settings: Settings) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": hint,  # explicit, else it takes bf16 by itself where the CPU has it
         "INFERENCE_NUM_THREADS": threads(settings.cpu_threads),
         "PERFORMANCE_HINT": "LATENCY",
+        "CPU_RUNTIME_CACHE_CAPACITY": 64,  # kernels kept for other image sizes; by default 2 MB more each size
     }
 
 
@@ -177,7 +178,9 @@ class OpenVINOEngine:
                 chosen = [ports[name] for name in self._compiled]
                 model = library().Model(chosen, model.get_parameters(), model.friendly_name)
             compiled = self._core.compile_model(model, "CPU", self._config)
-        except RuntimeError as error:
+        except GraphError:
+            raise
+        except Exception as error:  # each of its frontends has errors of its own
             raise GraphError(
                 f"openvino cannot read it: {last_words(error)}", where=self._path.name
             ) from error

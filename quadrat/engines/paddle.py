@@ -6,8 +6,11 @@ It always runs in a child process, since paddle 2.6.2 dies of SIGSEGV on a damag
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,15 @@ from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, 
 from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, OutputSpec
 
+PYTHON = "QUADRAT_PADDLE_PYTHON"
+"""Names another interpreter for the child: paddle 2.6.2 wants numpy 1, and quadrat numpy 2."""
+
+INSTALL = {
+    "cpu": "pip install 'quadrat[paddle]'",
+    "gpu": f"Install paddlepaddle-gpu 2.6.2 with numpy<2 in a venv of its own and name its python in {PYTHON}",
+}
+"""What to do where paddle is not installed, by device."""
+
 TUNE_RUNS = 3
 """Batches whose shapes are collected before TensorRT is built, with enable-auto-tune."""
 
@@ -40,9 +52,11 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     """
     graph_format = choose_format(package, ("pdmodel", "pir"))
     _need_device(graph_format, settings)
-    extra = "paddle-gpu" if settings.device == "gpu" else "paddle"
-    need_library("paddle", f"pip install 'quadrat[{extra}]'")
-    return HostedEngine("quadrat.engines.paddle:load", package, settings, log)
+    python = os.environ.get(PYTHON)
+    if not python:
+        need_library("paddle", INSTALL[settings.device])
+    target = "quadrat.engines.paddle:load"
+    return HostedEngine(target, package, settings, log, python=python or sys.executable)
 
 
 def _need_device(graph_format: str, settings: Settings) -> None:
@@ -74,7 +88,7 @@ def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engi
     if settings.device == "gpu" and not paddle.is_compiled_with_cuda():
         raise DeviceError(
             f"paddle {paddle.__version__} is built for the CPU only", where="device",
-            hint="pip install 'quadrat[paddle-gpu]'",
+            hint=INSTALL["gpu"],
         )  # fmt: skip
     return PaddleEngine(paddle, plan, package.input_shape, log)
 
@@ -84,7 +98,8 @@ def _library() -> Any:
     import tarfile  # noqa: F401
     import zlib  # noqa: F401
 
-    import PIL.Image  # noqa: F401
+    with suppress(ImportError):  # another interpreter need not have it
+        import PIL.Image  # noqa: F401
 
     try:
         import paddle

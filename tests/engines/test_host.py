@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines import start
 from quadrat.engines.host import MAX_DEATHS, HostedEngine
-from quadrat.errors import DeviceError, EngineRunError, GraphError
+from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
@@ -85,6 +85,12 @@ def test_our_errors_cross_the_border_as_they_are(hosted: Hosted, noise: NDArray[
         engine.run(np.full_like(noise, 3), ["labels"])
     assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
     assert engine.pid == pid
+
+
+def test_an_interpreter_that_is_not_there_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
+    """Said as such, and nothing stays open."""
+    with pytest.raises(EngineUnavailableError, match="does not start"):
+        HostedEngine("quadrat.engines.fake:start", tiny, Settings(), log, python="/no/such/python")
 
 
 def test_a_crash_while_reading_the_network_is_the_models_fault(hosted: Hosted) -> None:
