@@ -88,7 +88,9 @@ def _load_weights(network: Any, path: Path) -> None:
 
             state: Any = load_file(str(path))
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of a pickle, and then refuses it
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors errors share no base
         raise ModelError(
             "these are no plain tensors", where=f"--weights {path}",

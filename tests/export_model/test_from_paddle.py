@@ -157,7 +157,7 @@ def test_a_network_that_cannot_be_onnx(exported, python, tmp_path):
         ("--config tiny.yml --model w.pdparams --onnx-python= --class a", 3, "E_MODEL_CLASSES"),
     ],
 )
-def test_mistakes_are_one_line(network, python, tmp_path, options, status, said):
+def test_mistakes_are_one_line(network, python, tmp_path, options, status, said):  # noqa: PLR0917
     """Each mistake ends in one line with its code and status, and no archive."""
     changed = {**CONFIG, "model": {**CONFIG["model"], "num_classes": 5}}
     (tmp_path / "other.yml").write_text(yaml.safe_dump(changed))

@@ -1,0 +1,7 @@
+"""Where the examples lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"

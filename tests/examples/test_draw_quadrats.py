@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from examples.draw_quadrats import CLASSES, COLORS, EXAMPLES, FRAME, SEAGRASS, draw
+from tests.examples.conftest import EXAMPLES_FOLDER
+
+
+def test_one_seed_is_one_drawing():
+    """The same seed gives the same pixels and mask, another seed others."""
+    first, again, other = draw(5, (160, 200)), draw(5, (160, 200)), draw(6, (160, 200))
+    assert (first.pixels == again.pixels).all()
+    assert (first.mask == again.mask).all()
+    assert (first.mask != other.mask).any()
+    assert first.pixels.shape == (160, 200, 3)
+    assert first.mask.shape == (160, 200)
+
+
+def test_density_and_frame_are_what_they_say():
+    """No density is no grass, more density more grass, and the frame is there on request only."""
+    bare = draw(1, (300, 300), density=0, frame=False)
+    assert not bare.mask.any()
+    shares = [(draw(1, (300, 300), density=d, frame=False).mask == SEAGRASS).mean() for d in (0.1, 0.5, 1)]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.3
+    assert (draw(1, (300, 300), density=0.5, frame=True).mask == FRAME).mean() > 0.03
+
+
+def test_classes_have_colours():
+    """Every class has a name and a colour of its own."""
+    assert len(CLASSES) == len(set(COLORS)) == 3
+
+
+@pytest.mark.parametrize(("name", "seed", "hw", "density"), EXAMPLES)
+def test_the_shipped_images_are_these_drawings(name, seed, hw, density):
+    """Each shipped JPEG is over one megapixel, small on disk, and what the script draws but for JPEG's losses."""
+    path = EXAMPLES_FOLDER / "images" / name
+    shipped = cv2.imread(str(path))[:, :, ::-1]
+    assert shipped.shape[:2] == hw
+    assert hw[0] * hw[1] > 1_000_000
+    assert path.stat().st_size <= 400_000
+    drawn = draw(seed, hw, density=density, frame=True).pixels
+    error = np.mean((shipped.astype(np.float32) - drawn) ** 2)
+    assert 10 * np.log10(255**2 / error) > 25
+
+
+def test_the_examples_have_equal_names_in_two_folders():
+    """A pair of images shares its basename, so that a run shows that products never collide."""
+    names = [name.rpartition("/")[2] for name, *_ in EXAMPLES]
+    assert len(set(names)) == len(names) - 1
+    shipped = {p.relative_to(EXAMPLES_FOLDER / "images").as_posix() for p in EXAMPLES_FOLDER.rglob("*.jpg")}
+    assert shipped == {name for name, *_ in EXAMPLES}
