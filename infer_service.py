@@ -1,0 +1,38 @@
+"""The service: declares its parameters to the platform and hands one order to quadrat.job.
+
+    python infer_service.py --model model.tgz --images photos/ --ivcap:in-dir . --ivcap:out-dir DATA/run
+    python infer_service.py --ivcap:print-service-description
+
+Parameters are in quadrat/settings.py, the order itself in quadrat/job.py.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from quadrat.artifacts import ivcap_order
+from quadrat.errors import QuadratError
+from quadrat.settings import parse
+
+
+def run(values: Mapping[str, Any], log: logging.Logger) -> int:
+    """Run one order and return its exit status; a fault is one line in the log, never a traceback."""
+    try:
+        settings = parse(values)
+        store = ivcap_order.open_store(values)
+        from quadrat.job import run_order  # after the parameters are known to be right: it loads arrays
+
+        return run_order(settings, store, log)
+    except QuadratError as error:
+        log.error("%s", error.line)
+        return error.exit_status
+    except Exception as error:  # noqa: BLE001 - the last line of defence says what it can in one line
+        log.error("E_INTERNAL %s: %s. Please report this", type(error).__name__, error)
+        log.debug("where it happened", exc_info=True)
+        return 1
+
+
+if __name__ == "__main__":
+    ivcap_order.serve(run)

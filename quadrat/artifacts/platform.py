@@ -1,0 +1,126 @@
+"""A store on the platform: artifacts come through the data proxy, and products go back through it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from quadrat.artifacts.folder import to_json
+from quadrat.artifacts.proxy import Item as QueueItem
+from quadrat.artifacts.proxy import Proxy
+from quadrat.errors import DeliveryError, SourceError
+from quadrat.types import Flush, Item, Product, Source
+
+PATIENCE_S = 0.2
+FEWEST_KEYS = 6
+"""The SDK sends metadata with fewer keys as text in a header; products here never have so few."""
+
+
+class PlatformStore:
+    """Takes a model and images by URN.
+
+    `images` is a queue's URN (`urn:ivcap:queue:...`), whose images are acknowledged one by one after
+    their products are out, or the URN of a single image.
+    """
+
+    def __init__(self, proxy: Proxy, order: str, model_urn: str, images: str) -> None:
+        self.order = order
+        self.model_urn = model_urn
+        self._proxy = proxy
+        self._images = images
+        self._queued = ":queue:" in images
+        self._numbers = count()
+        self._open: dict[str, QueueItem] = {}
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def model(self) -> Iterator[Path]:
+        """Give a copy of the model archive; it is deleted in the end."""
+        with self._copy(self._proxy.url(self.model_urn), self.model_urn) as path:
+            yield path
+
+    def sources(self) -> Iterator[Item]:
+        """Yield the images of the queue as they come.
+
+        Where the queue has no more, what is under way is finished and acknowledged, and the queue is
+        asked once more: an image that another worker gave back would else be left.
+        """
+        if not self._queued:
+            urn = self._proxy.identify(self._images)
+            yield Source(urn, urn, token=self._proxy.url(self._images))
+            return
+        while True:
+            item = self._proxy.next_item(self._images)
+            if item is not None:
+                token = str(next(self._numbers))
+                with self._changed:
+                    self._open[token] = item
+                yield Source(item.urn, item.urn, token=token)
+            elif self._open:
+                yield from self._drain()
+            else:
+                return
+
+    def _drain(self) -> Iterator[Flush]:
+        """Wait until every image is acknowledged, telling the path again and again to go on."""
+        while True:
+            yield Flush()
+            with self._changed:
+                if not self._open or self._changed.wait_for(lambda: not self._open, PATIENCE_S):
+                    return
+
+    @contextmanager
+    def pull(self, source: Source) -> Iterator[Path]:
+        """Give a copy of an image; it is deleted in the end."""
+        url = self._open[source.token].url if self._queued else source.token
+        with self._copy(url, source.name) as path:
+            yield path
+
+    @contextmanager
+    def _copy(self, url: str, name: str) -> Iterator[Path]:
+        try:
+            handle, path = tempfile.mkstemp(prefix="quadrat-artifact-")
+        except OSError as error:
+            raise SourceError(f"there is no room for a copy ({error.strerror})", where=name) from error
+        os.close(handle)
+        try:
+            try:
+                self._proxy.fetch(url, Path(path), name)
+            except OSError as error:
+                raise SourceError(f"it cannot be copied ({error.strerror})", where=name) from error
+            yield Path(path)
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+    def deliver(self, product: Product) -> str:
+        """Post a product with its metadata and return its URN."""
+        if len(product.metadata) < FEWEST_KEYS:
+            raise DeliveryError(f"its metadata has fewer than {FEWEST_KEYS} keys", where=product.name)
+        metadata = to_json(product.metadata, product.name)
+        return self._proxy.publish(
+            product.name, product.mime, product.body, metadata, str(product.metadata["$schema"])
+        )
+
+    def acknowledge(self, source: Source) -> None:
+        """Tell the queue that this image's products are out."""
+        if not self._queued:
+            return
+        item = self._open[source.token]
+        if item.token:
+            self._proxy.acknowledge(self._images, item.token)
+        with self._changed:
+            del self._open[source.token]
+            self._changed.notify_all()
+
+    def relist(self) -> Iterator[Source]:
+        """Give nothing: a queue cannot be listed without taking from it."""
+        yield from ()
+
+    def taken(self) -> Sequence[str]:
+        """Give nothing: an order's artifacts are its own."""
+        return ()
