@@ -104,12 +104,14 @@ $(VENV)/.export: $(VENV)/.run
 	@echo "== adding torch, Paddle and paddleseg to $(VENV): 2 GB and more"
 	@$(call listed,$(VENV),export --only torch)
 	$(call around-paddleseg,$(VENV),export)
+	@$(call pip,$(VENV)) --no-deps -r export_model/requirements-nodeps.txt
 	@touch $@
 $(VENV_ALL)/.all: pyproject.toml
 	$(call venv,$(VENV_ALL))
 	@$(call listed,$(VENV_ALL),export --only torch)
 	$(call project,$(VENV_ALL),[paddle$(comma)test])
 	$(call around-paddleseg,$(VENV_ALL),export)
+	@$(call pip,$(VENV_ALL)) --no-deps -r export_model/requirements-nodeps.txt
 	@touch $@
 $(VENV_PADDLE2)/.paddle2: export_model/requirements-paddle2.txt
 	$(call venv,$(VENV_PADDLE2))
@@ -119,6 +121,7 @@ $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 	$(call venv,$(VENV_PADDLE_GPU))
 	@$(call listed,$(VENV_PADDLE_GPU),paddle-gpu)
 	@touch $@
+	@echo '== the paddle engine runs there with QUADRAT_PADDLE_PYTHON="$(CURDIR)/$(VENV_PADDLE_GPU)/bin/python"'
 
 # ---- run it here --------------------------------------------------------------------------------------------
 

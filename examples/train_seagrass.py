@@ -3,7 +3,7 @@
     python examples/train_seagrass.py            # all of it: five to fifteen minutes on two cores
     python examples/train_seagrass.py --judge    # only mIoU of the weights that are there
 
-Needs torch and onnx (`export_model/requirements-torch.txt`). Seeds are fixed, and the drawings used
+Needs the project's `[export]` extra, or torch beside the run-time. Seeds are fixed, and the drawings used
 for judging are never trained on; two machines may still differ in the last bits of a weight.
 """
 

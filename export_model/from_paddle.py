@@ -89,7 +89,7 @@ def _versions() -> dict[str, str]:
     except ImportError as error:
         raise ParameterError(
             f"this needs paddle and paddleseg: {error}", where="--config",
-            hint="Install export_model/requirements.txt, see its README",
+            hint="Use the environment of `make setup-paddle2`, see export_model/README.md",
         ) from error  # fmt: skip
     return {"paddle": paddle.__version__, "paddleseg": paddleseg.__version__}
 
