@@ -28,7 +28,7 @@ def run(values: Mapping[str, Any], log: logging.Logger) -> int:
     except QuadratError as error:
         log.error("%s", error.line)
         return error.exit_status
-    except Exception as error:  # noqa: BLE001 - the last line of defence says what it can in one line
+    except Exception as error:
         log.error("E_INTERNAL %s: %s. Please report this", type(error).__name__, error)
         log.debug("where it happened", exc_info=True)
         return 1

@@ -38,6 +38,12 @@ class Parameter:
         return self.name.replace("-", "_")
 
 
+NAME = "infer-with-paddle-paddle"
+"""The service's name on the platform, as its users know it."""
+DESCRIPTION = "Measures images with a segmentation model: masks, cover per class, and a table of the survey."
+MEMORY, CPU, DISK = "5Gi", "2", "8Gi"
+"""What an order asks of the platform, as Kubernetes quantities."""
+
 OUTPUTS = ("pseudo", "labels", "confidence", "overlay")
 
 PARAMETERS: tuple[Parameter, ...] = (

@@ -16,12 +16,8 @@ from urllib.parse import unquote, urlparse
 from quadrat.artifacts.folder import FolderStore
 from quadrat.artifacts.platform import PlatformStore
 from quadrat.artifacts.proxy import Proxy
-from quadrat.settings import PARAMETERS, Parameter, check_inputs
+from quadrat.settings import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter, check_inputs
 from quadrat.types import Store
-
-NAME = "infer-with-paddle-paddle"
-DESCRIPTION = "Measures images with a segmentation model: masks, cover per class, and a table of the survey."
-MEMORY, CPU, DISK = "5Gi", "2", "8Gi"
 
 Handler = Callable[[Mapping[str, Any], logging.Logger], int]
 
