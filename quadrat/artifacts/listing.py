@@ -9,9 +9,12 @@ from pathlib import Path, PurePath
 from quadrat.errors import NotAnImageError, QuadratError, SourceError
 from quadrat.types import Failure, Source
 
-IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-)  # fmt: skip
+IMAGE_SUFFIXES = frozenset((
+    ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp",
+    # pictures that we cannot read: tried, so that their row says "failed" and why, not "skipped"
+    ".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl",
+))  # fmt: skip
+RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf", ".raf", ".rw2"))
 
 
 def skip_reason(name: str) -> str | None:
@@ -21,6 +24,8 @@ def skip_reason(name: str) -> str | None:
     if name.startswith("."):
         return "its name starts with a dot"
     suffix = PurePath(name).suffix.lower()
+    if suffix in RAW_SUFFIXES:
+        return "it is a camera's raw file; its JPEG is measured where there is one"
     if suffix not in IMAGE_SUFFIXES:
         return f"{suffix} is no image suffix" if suffix else "its name has no image suffix"
     return None
@@ -28,7 +33,7 @@ def skip_reason(name: str) -> str | None:
 
 def file_urn(path: Path) -> str:
     """Name a local file as the SDK does, percent-encoded so that it stays one word."""
-    return "urn:" + path.absolute().as_uri()
+    return "urn:" + Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - resolves "..", keeps links
 
 
 def file_source(path: Path, name: str) -> Source:

@@ -37,11 +37,9 @@ from PIL import (
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
 from quadrat.geometry import HW
 from quadrat.media.exif import kept_tags, orientation, upright
-from quadrat.media.kinds import READ, looks_like, skip_reason
+from quadrat.media.kinds import READ, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Frame, FrameKey, ImageU8
-
-__all__ = ["MAX_SOURCE_PIXELS", "decode", "skip_reason"]
 
 MAX_SOURCE_PIXELS = 178_000_000
 """A picture of more pixels is refused before any is decoded; 178 MP of RGB take half a gigabyte."""

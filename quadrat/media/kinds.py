@@ -1,19 +1,9 @@
-"""What a file is, by its name and by its first bytes."""
+"""What a file is, by its first bytes."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 READ = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """The formats we read, by Pillow's names; MPO is a JPEG with more pictures behind the first."""
-
-_SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp"])
-# Pictures that we cannot read: they are tried, so that their row says "failed" with the reason
-# and not "skipped".
-_OTHER_PICTURES = frozenset([
-    ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".eps",
-    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".gpr",
-])  # fmt: skip
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -40,24 +30,6 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftyp", "a video"),
     (0, b"RIFF", "a video or sound file"),
 )
-
-
-def skip_reason(name: str) -> str | None:
-    """Say why a file of this name is no image, or None where it should be tried.
-
-    `name` is a path below a folder, or a URN; a name without a suffix is tried.
-    """
-    if name.startswith("urn:") or "://" in name:
-        return None
-    path = PurePosixPath(name)
-    if path.name.startswith(".ivcap-") and path.suffix.lower() == ".txt":
-        return "a marker of the platform"
-    if path.name.startswith("."):
-        return "a hidden file"
-    suffix = path.suffix.lower()
-    if suffix and suffix not in _SUFFIXES | _OTHER_PICTURES:
-        return f"not an image by its name ({suffix[:20]})"
-    return None
 
 
 def looks_like(body: bytes) -> str:

@@ -31,6 +31,8 @@ def names(items: list[Source | Failure]) -> list[str]:
         ("scan.tif", True),
         ("a.JPG.png", True),
         ("-leading.png", True),
+        ("phone.heic", True),
+        ("GOPR0001.GPR", False),
         ("", False),
         ("a.txt", False),
         ("a.jpg.txt", False),

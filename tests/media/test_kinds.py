@@ -1,37 +1,11 @@
-"""What a file is by its name and first bytes."""
+"""What a file is by its first bytes."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from quadrat.media.images import skip_reason
 from quadrat.media.kinds import READ, looks_like
 from tests.pictures import good_pictures
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["a.jpg", "A.JPG", "site 1/b.jpeg", "-c.png", "=cmd().tif", "🐟.webp", "x.JPG.png", "no-suffix", "d.bmp",
-     "phone.heic", "raw.DNG", "moving.gif", "a" * 250 + ".jpg", "urn:ivcap:artifact:1.2", "http://host/1/data.bin"],
-)  # fmt: skip
-def test_these_names_are_tried(name: str) -> None:
-    """Every picture suffix, also of formats we refuse by name, no suffix at all, and URNs."""
-    assert skip_reason(name) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "word"),
-    [(".DS_Store", "hidden"), ("site/._a.jpg", "hidden"), (".hidden.png", "hidden"),
-     (".ivcap-artifact.txt", "marker"), ("site/.ivcap-1.txt", "marker"),
-     ("notes.txt", r"\.txt"), ("a.jpg.xml", r"\.xml"), ("table.CSV", r"\.csv"), ("x.mp4", r"\.mp4")],
-)  # fmt: skip
-def test_these_names_are_skipped_with_a_reason(name: str, word: str) -> None:
-    """Dot-files, the platform's markers and other kinds of file are no images."""
-    reason = skip_reason(name)
-    assert reason is not None
-    assert re.search(word, reason)
 
 
 @pytest.mark.parametrize(("name", "body"), good_pictures().items(), ids=lambda value: str(value)[:20])
