@@ -1,0 +1,107 @@
+"""Runs infer_service.py as the platform or a person does: a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SERVICE = ROOT / "infer_service.py"
+TINY = ROOT / "examples" / "models" / "seagrass-tiny.tgz"
+ORDER = "urn:ivcap:order:11111111-2222-3333-4444-555555555555"
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run left: its status, all it said, and the names still in its TMPDIR."""
+
+    status: int
+    said: str
+    left: list[str]
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines logged as errors, from their code on."""
+        return [
+            line.split(" service ", 1)[1]
+            for line in self.said.splitlines()
+            if line.startswith(("ERROR ", "CRITICAL "))
+        ]
+
+
+class Service:
+    """Starts the service in `folder`, with a TMPDIR of its own that can be looked into afterwards."""
+
+    def __init__(self, folder: Path, kernels: Path) -> None:
+        self.folder = folder
+        self.tmp = folder / "tmp"
+        self._kernels = kernels
+        for name in ("tmp", "in", "out"):
+            (folder / name).mkdir(exist_ok=True)
+
+    @property
+    def out(self) -> Path:
+        """The folder of results of local runs."""
+        return self.folder / "out"
+
+    def start(
+        self,
+        *words: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        preexec: Callable[[], None] | None = None,
+        local: bool = True,
+    ) -> subprocess.Popen[str]:
+        """Start the service and return at once."""
+        own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
+        own |= {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels), **(env or {})}
+        folders = ["--ivcap:in-dir", self.folder / "in", "--ivcap:out-dir", self.folder / "out"]
+        command = [sys.executable, str(SERVICE), *map(str, words), *map(str, folders if local else [])]
+        if not local:
+            own |= {f"IVCAP_{n.upper()}_DIR": str(self.folder / n) for n in ("in", "out")} | {
+                "IVCAP_CACHE_DIR": ""
+            }
+        return subprocess.Popen(
+            command, cwd=cwd or self.folder, env=own, text=True, start_new_session=True, preexec_fn=preexec,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def finish(self, process: subprocess.Popen[str], timeout: float = TIMEOUT_S) -> Ran:
+        """Wait for the end; a run that hangs is killed with all its children."""
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            raise AssertionError(f"the service did not end in {timeout:g} s; it said:\n{said}") from None
+        return Ran(process.returncode, said, sorted(p.name for p in self.tmp.iterdir()))
+
+    def run(self, *words: str | Path, **how: object) -> Ran:
+        """Start the service and wait for its end."""
+        return self.finish(self.start(*words, **how))  # type: ignore[arg-type]
+
+    def order(self, *words: str | Path, env: Mapping[str, str]) -> Ran:
+        """Run an order on the platform: no local folders on the command line."""
+        return self.run(*words, env=env, local=False)
+
+
+def rows(table: bytes | Path) -> list[dict[str, str]]:
+    """Read survey.csv."""
+    body = table.read_bytes() if isinstance(table, Path) else table
+    return list(csv.DictReader(io.StringIO(body.decode())))
+
+
+def statuses(table: bytes | Path) -> list[str]:
+    """Give the status of each image of survey.csv, in order, each image once."""
+    seen: dict[str, str] = {}
+    for row in rows(table):
+        seen.setdefault(row["image"], row["status"])
+    return list(seen.values())
