@@ -33,9 +33,15 @@ class Made:
         return np.load(io.BytesIO(self.members[name]), allow_pickle=False)
 
 
-def run_script(name: str, *arguments: object, python: str = sys.executable, cwd: Path | None = None):
+def run_script(
+    name: str,
+    *arguments: object,
+    python: str = sys.executable,
+    cwd: Path | None = None,
+    python_options: tuple = (),
+):
     """Run one of the exporter's scripts in a process of its own."""
-    command = [python, str(EXPORTER / name), *map(str, arguments)]
+    command = [python, *python_options, str(EXPORTER / name), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, check=False)
 
 

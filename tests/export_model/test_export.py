@@ -92,6 +92,9 @@ def test_mistakes_are_one_line(options, status, said, onnx_file, tmp_path, capsy
 
 def test_help_needs_no_library():
     """--help imports neither torch, paddle nor onnx."""
-    done = run_script("export.py", "--help")
+    done = run_script("export.py", "--help", python_options=["-X", "importtime"])
     assert done.returncode == 0
     assert "--without-argmax" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "yaml" in imported
+    assert not imported & {"torch", "paddle", "onnx", "onnxruntime"}
