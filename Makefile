@@ -100,13 +100,13 @@ $(VENV)/.paddle: $(VENV)/.run
 	@echo "== adding Paddle to $(VENV): about 900 MB"
 	@$(call listed,$(VENV),paddle)
 	@touch $@
-$(VENV)/.export: $(VENV)/.run
+$(VENV)/.export: $(VENV)/.run export_model/requirements-nodeps.txt
 	@echo "== adding torch, Paddle and paddleseg to $(VENV): 2 GB and more"
 	@$(call listed,$(VENV),export --only torch)
 	$(call around-paddleseg,$(VENV),export)
 	@$(call pip,$(VENV)) --no-deps -r export_model/requirements-nodeps.txt
 	@touch $@
-$(VENV_ALL)/.all: pyproject.toml
+$(VENV_ALL)/.all: pyproject.toml export_model/requirements-nodeps.txt
 	$(call venv,$(VENV_ALL))
 	@$(call listed,$(VENV_ALL),export --only torch)
 	$(call project,$(VENV_ALL),[paddle$(comma)test])

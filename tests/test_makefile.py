@@ -40,6 +40,9 @@ class Project:
         shutil.copy(ROOT / "Makefile", root)
         shutil.copytree(ROOT / "tools", root / "tools")
         shutil.copy(ROOT / "pyproject.toml", root)
+        (root / "export_model").mkdir()
+        for pins in (ROOT / "export_model").glob("requirements-*.txt"):
+            shutil.copy(pins, root / "export_model")
         (root / "infer_service.py").write_text(f"print('''{DESCRIPTION}''')\n")
         (root / "my models").mkdir()
         (root / "my models" / "model.tgz").write_text("")
