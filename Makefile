@@ -157,7 +157,8 @@ run-batch: setup ## one order for each image below IMAGES, each into a folder of
 
 run-data-proxy: setup-test ## the service against a double of the platform's data proxy, into DATA/run-data-proxy
 	@$(call fresh,run-data-proxy)
-	@$(PY) -m tests.platform.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy"
+	@$(PY) -m tests.platform.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy" \
+		--outputs $(OUTPUTS) $(ARGS)
 	@$(call where,run-data-proxy)
 
 run-docker: ## the image on the example images (after docker-build), into DATA/run-docker
@@ -170,12 +171,14 @@ run-docker: ## the image on the example images (after docker-build), into DATA/r
 
 # ---- test ---------------------------------------------------------------------------------------------------
 
-.PHONY: test test-all check bench docs
+.PHONY: test test-extras test-all check bench docs
 test: setup-test ## the run-time's tests, without paddle and torch
 	$(PY) -m pytest -q -m 'not ($(MARKED))'
 
-test-all: test setup-all setup-paddle2 ## those, and then the tests that need paddle, paddleseg or torch
+test-extras: setup-all setup-paddle2 ## only the tests that need paddle, paddleseg or torch
 	QUADRAT_PADDLE2_PYTHON="$(CURDIR)/$(VENV_PADDLE2)/bin/python" $(VENV_ALL)/bin/python -m pytest -q -m '$(MARKED)'
+
+test-all: test test-extras ## every test
 
 check: setup-test ## ruff, ruff format, mypy
 	$(PY) -m ruff check .
