@@ -1,320 +1,246 @@
-"""A double of the platform's data proxy on the loopback: artifacts, a queue of them, products, and faults on demand.
+"""A loopback double of the platform's data proxy, as the order SDK 0.8.0 meets it in a container.
+
+    with data_proxy() as double:
+        queue = double.queue([double.add(photo)])
+        subprocess.run(..., env=os.environ | double.environment(order))
 
     HEAD /readyz                   is it up
     GET, HEAD /<urn>               an artifact
-    GET, HEAD /cache/<b64>         something on the web
+    GET, HEAD /cache/<b64>         something on the web, by its URL in base64
     GET /<queue urn>               307 with Location and X-Ack-Token, or 204
     DELETE /<queue urn>            the body is the token
     POST /                         a product, or with X-Meta-Data-For-Entity its metadata
 
-Request lines may be in origin form (`/urn:...`) or absolute form (`http://artifact.local/urn:...`), as when it is
-used as `http_proxy`. Run it by itself: python -m tests.platform.proxy --model M --images FOLDER
+Request lines may be in origin form (`/urn:...`) or, as when it is named as http_proxy, in absolute form
+(`http://artifact.local/urn:...`, `http://cache.local/<b64>`). See state.py for what it keeps and the faults it can be
+told to have. Run it by itself: python -m tests.platform.proxy --model M --images FOLDER [--port N]
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
+import socket
 import sys
 import threading
 import time
-import uuid
-from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from quadrat.artifacts.listing import list_images
 from quadrat.types import Source
+from tests.platform.state import Artifact, Fault, Kind, Queue, Request, State
 
-ORDER = "urn:ivcap:order:11111111-2222-3333-4444-555555555555"
-QUEUE = "urn:ivcap:queue:99999999-8888-7777-6666-555555555555"
-
-
-def artifact_urn(name: str) -> str:
-    """Give the URN of the artifact that was uploaded under this name."""
-    return f"urn:ivcap:artifact:{uuid.uuid5(uuid.NAMESPACE_URL, name)}"
+STORAGE, CACHE = "artifact.local", "cache.local"
+CACHE_PATH = "/cache/"
+Reply = tuple[int, Mapping[str, str], bytes]
 
 
-@dataclass
-class Fault:
-    """What goes wrong: for requests of `method` whose path holds `path`, the first `times` of them.
+class DataProxy(State):
+    """The double; `url` is its address. With `chunked` it sends bodies in pieces, their length untold."""
 
-    `act` is a status code, "truncate" (the body ends early), "drop" (no answer), "no-token", "no-location",
-    "no-id", or a number of seconds to wait as a float.
-    """
+    url = ""
+    chunked = False
 
-    method: str
-    path: str
-    act: int | float | str
-    times: int = 1 << 30
-
-
-@dataclass
-class Delivered:
-    """A product as it came: its headers and body, and the metadata posted for it."""
-
-    urn: str
-    name: str
-    headers: dict[str, str]
-    body: bytes
-    metadata: list[dict[str, Any]] = field(default_factory=list)
-
-
-class DataProxy:
-    """The state of the double, and its server; use it as a context.
-
-    `events` lists what was asked, in order: ("GET", urn), ("POST", name), ("META", product's name),
-    ("DELETE", token). `leases` are tokens handed out and not acknowledged, with their artifact;
-    `release` gives those back, as the platform does when a service died.
-    """
-
-    def __init__(self, queued_as: str = "urn", chunked: bool = False) -> None:
-        self.artifacts: dict[str, bytes] = {}
-        self.web: dict[str, tuple[bytes, str]] = {}
-        self.waiting: deque[str] = deque()
-        self.leases: dict[str, str] = {}
-        self.acknowledged: list[str] = []
-        self.delivered: list[Delivered] = []
-        self.faults: list[Fault] = []
-        self.events: list[tuple[str, str]] = []
-        self.absolute: set[str] = set()
-        self.queued_as = queued_as
-        self.chunked = chunked
-        self.lock = threading.Lock()
-        self._count = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"double": self}))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """The storage URL, S."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def put(self, name: str, body: bytes, *, queued: bool = False) -> str:
-        """Upload an artifact, and put it into the queue if asked; give its URN."""
-        urn = artifact_urn(name)
-        self.artifacts[urn] = body
-        if queued:
-            self.waiting.append(urn)
-        return urn
-
-    def environment(self, folder: Path) -> dict[str, str]:
-        """Give the variables that the platform sets in a container, with folders below `folder`."""
-        names = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "cache", "TMPDIR": "tmp"}
-        for below in names.values():
-            (folder / below).mkdir(parents=True, exist_ok=True)
+    def environment(self, order: str) -> dict[str, str]:
+        """Give the variables with which the platform starts a container, the side-car as its http_proxy."""
         return {
             "IVCAP_INSIDE_CONTAINER": "Yes",
-            "IVCAP_STORAGE_URL": self.url,
-            "IVCAP_CACHE_URL": f"{self.url}/cache",
-            "IVCAP_ORDER_ID": ORDER,
-            "ARGO_NODE_ID": "node-1",
-            "IVCAP_DATA_PROXY_RETRIES": "2",
-            "IVCAP_DATA_PROXY_DELAY": "0",
-            **{variable: str(folder / below) for variable, below in names.items()},
+            "IVCAP_ORDER_ID": order,
+            "IVCAP_STORAGE_URL": f"http://{STORAGE}",
+            "IVCAP_CACHE_URL": f"http://{CACHE}",
+            "http_proxy": self.url,
+            "https_proxy": self.url,
         }
 
-    def release(self) -> None:
-        """Give back what was handed out and not acknowledged."""
-        with self.lock:
-            self.waiting.extend(self.leases.values())
-            self.leases.clear()
-
-    def lease(self) -> tuple[str, str] | None:
-        """Hand out the next artifact of the queue with a new token."""
-        with self.lock:
-            if not self.waiting:
-                return None
-            urn = self.waiting.popleft()
-            self._count += 1
-            token = f"token-{self._count}"
-            self.leases[token] = urn
-            return urn, token
-
-    def fault(self, method: str, path: str) -> int | float | str | None:
-        """Take the fault that this request meets, if any."""
-        with self.lock:
-            for fault in self.faults:
-                if fault.times > 0 and fault.method == method and fault.path in path:
-                    fault.times -= 1
-                    return fault.act
-        return None
-
-    def __enter__(self) -> DataProxy:
-        """Start to answer."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop to answer."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def direct(self, order: str) -> dict[str, str]:
+        """Give the same for a container that reaches the side-car by its own address."""
+        urls = {"IVCAP_STORAGE_URL": self.url, "IVCAP_CACHE_URL": self.url + CACHE_PATH.rstrip("/")}
+        return {"IVCAP_INSIDE_CONTAINER": "Yes", "IVCAP_ORDER_ID": order, **urls}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Speaks HTTP for the state; one instance for each connection."""
+
     protocol_version = "HTTP/1.1"
-    double: DataProxy
+    timeout = 30
+    state: DataProxy
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing: `events` is the log."""
-
-    def do_HEAD(self) -> None:
-        self._serve()
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        parts = urlsplit(self.path)
-        if parts.netloc:
-            self.double.absolute.add(parts.netloc)
-        path = unquote(parts.path).lstrip("/")
-        body = self._body()
-        act = self.double.fault(self.command, path)
-        if act == "drop":
+    def handle_any(self) -> None:
+        """Take one request down and answer it, well or as planned."""
+        state, body = self.state, self._body()
+        with state.lock:
+            number, path = len(state.requests), self._local()
+            request = Request(number, self._kind(), self.command, self.path, path, self.headers, body)
+            state.requests.append(request)
+            fault = next((f for f in state.faults if f.takes(request)), None)
+        if fault and fault.delay:
+            time.sleep(fault.delay)
+        if fault and fault.drop:
+            if fault.drop == "heard":
+                self._reply(request)
             self.close_connection = True
-            return
-        if isinstance(act, float):
-            time.sleep(act)
-        if isinstance(act, int):
-            self._reply(act, b"fault")
-        elif self.command == "POST":
-            self._post(body, act)
-        elif path.startswith("urn:ivcap:queue:"):
-            self._queue(body, act)
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif fault and fault.status:
+            self._answer(request, (fault.status, {}, b"as planned"), fault)
         else:
-            self._artifact(path, act)
+            self._answer(request, self._reply(request), fault)
+
+    def _local(self) -> str:
+        """Give the path without the host of an absolute request line, decoded."""
+        return unquote(urlsplit(self.path).path if self.path.startswith("http") else self.path)
+
+    def _host(self) -> str:
+        return urlsplit(self.path).netloc if self.path.startswith("http") else self.headers.get("Host", "")
+
+    def _kind(self) -> Kind:
+        path = self._local()
+        if self.command == "POST":
+            return "metadata" if "X-Meta-Data-For-Entity" in self.headers else "product"
+        if path == "/readyz":
+            return "ready"
+        if path.startswith(CACHE_PATH) or self._host() == CACHE:
+            return "cache"
+        return "queue" if ":queue:" in path else "artifact"
 
     def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
             self.rfile.readline()
-            return body
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.rfile.readline()
+        return b"".join(pieces)
 
-    def _artifact(self, path: str, act: object) -> None:
-        double, known = self.double, {}
-        if path.startswith("cache/"):
-            encoded = path.removeprefix("cache/")
-            url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-            found = double.web.get(url)
-            known = {"X-Artifact-Id": found[1], "X-Cache-Id": "cache-1"} if found and found[1] else {}
-            body = found[0] if found else None
-        else:
-            body = b"" if path == "readyz" else double.artifacts.get(path)
-            known = {"X-Artifact-Id": path}
-        double.events.append((self.command, path))
-        if body is None:
-            self._reply(404, b"not found")
-        else:
-            self._reply(200, body, known, truncate=act == "truncate")
+    def _reply(self, request: Request) -> Reply:
+        """Give status, headers and body of the right answer."""
+        state, name = self.state, request.path.rsplit("/", 1)[-1]
+        with state.lock:
+            if request.kind == "ready":
+                return 200, {}, b""
+            if request.kind == "queue":
+                return self._queue(request, state.queues.get(name))
+            if request.kind == "product":
+                made = state.take_product(request)
+                said = {"id": made.urn, "size": len(made.body), "status": "ready"}
+                return 201, {"Location": self._address(made.urn)}, json.dumps(said).encode()
+            if request.kind == "metadata":
+                taken = state.take_metadata(request)
+                return (200, {}, b"{}") if taken else (400, {}, b"no such product, or no JSON")
+            found = state.by_address(name) if request.kind == "cache" else state.artifacts.get(name)
+        return self._artifact(request, found)
 
-    def _queue(self, body: bytes, act: object) -> None:
-        double = self.double
-        if self.command == "DELETE":
-            token = body.decode()
-            double.events.append(("DELETE", token))
-            if double.leases.pop(token, None) is not None:
-                double.acknowledged.append(token)
-            self._reply(200)
-            return
-        item = double.lease()
-        double.events.append(("GET", "queue" if item else "queue-empty"))
-        if item is None:
-            self._reply(204)
-            return
-        urn, token = item
-        place = urn if double.queued_as == "urn" else f"{double.url}/{urn}"
-        headers = {"Location": place, "X-Ack-Token": token}
-        if act == "no-token":
-            del headers["X-Ack-Token"]
-        if act == "no-location":
-            del headers["Location"]
-        self._reply(307, b"", headers)
+    def _artifact(self, request: Request, found: Artifact | None) -> Reply:
+        if found is None:
+            return 404, {}, b"no such artifact"
+        if request.method not in ("GET", "HEAD"):
+            return 405, {}, b"method not allowed"
+        said = {"Content-Type": found.mime, "X-Artifact-Id": found.urn, "X-Cache-Id": found.urn[-12:]}
+        return 200, said, found.body
 
-    def _post(self, body: bytes, act: object) -> None:
-        double = self.double
-        entity = self.headers.get("X-Meta-Data-For-Entity")
-        if entity:
-            (product,) = (p for p in double.delivered if p.urn == entity)
-            product.metadata.append(json.loads(body))
-            double.events.append(("META", product.name))
-            self._reply(200)
-            return
-        name = self.headers.get("X-Name", "")
-        double.events.append(("POST", name))
-        urn = f"urn:ivcap:artifact:{uuid.uuid4()}"
-        double.delivered.append(Delivered(urn, name, dict(self.headers.items()), body))
-        said = b"{}" if act == "no-id" else json.dumps({"id": urn, "size": len(body)}).encode()
-        self._reply(201, said, {"Location": f"{double.url}/{urn}", "Content-Type": "application/json"})
+    def _queue(self, request: Request, queue: Queue | None) -> Reply:
+        if queue is None:
+            return 404, {}, b"no such queue"
+        if request.method == "DELETE":
+            return (204 if queue.acknowledge(request.body.decode()) else 404), {}, b""
+        if request.method != "GET":
+            return 405, {}, b"method not allowed"
+        taken = queue.take()
+        if taken is None:
+            return 204, {}, b""
+        token, item = taken
+        urn = item.artifact.urn
+        location = {"url": self._address(urn), "urn": urn, "web": item.artifact.web}[item.link]
+        return 307, {"Location": location, "X-Ack-Token": token}, b""
 
-    def _reply(
-        self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, truncate: bool = False
-    ) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        chunked = self.double.chunked and status != 204 and not truncate
+    def _address(self, urn: str) -> str:
+        return f"http://{self._host()}/{urn}"
+
+    def _answer(self, request: Request, reply: Reply, fault: Fault | None) -> None:
+        request.status, headers, body = reply
+        chunked = self.state.chunked and request.status == 200
+        self.send_response(request.status)
+        for name, value in headers.items():
+            if fault is None or name != fault.without:
+                self.send_header(name, value)
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
-        elif status != 204:
+        elif request.status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        if truncate:
-            self.close_connection = True
-            body = body[: len(body) // 2]
-        if chunked:
-            body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
-        self.wfile.write(body)
+        if request.method != "HEAD" and request.status != 204:
+            sent = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" if chunked else body
+            self.wfile.write(sent[: len(sent) // 2] if fault and fault.truncate else sent)
+        self.close_connection = self.close_connection or bool(fault and fault.truncate)
+        request.answered = time.monotonic()
 
-
-def load(double: DataProxy, model: Path, images: Path) -> tuple[str, str]:
-    """Upload a model and a folder of images, and queue these; give the URNs of model and queue."""
-    urn = double.put(model.name, model.read_bytes())
-    for item in list_images(images):
-        if isinstance(item, Source):
-            double.put(item.name, Path(item.token).read_bytes(), queued=True)
-    return urn, QUEUE
-
-
-def main() -> None:
-    """Serve a model and images until interrupted, and say how to run the service against it."""
-    parser = argparse.ArgumentParser(description="A double of the platform's data proxy")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True)
-    args = parser.parse_args()
-    with DataProxy() as double:
-        model, queue = load(double, args.model, args.images)
-        sys.stdout.write(
-            f"IVCAP_STORAGE_URL={double.url} IVCAP_CACHE_URL={double.url}/cache "
-            f"python infer_service.py --model {model} --images {queue} --ivcap:order-id {ORDER}\n"
-        )
-        sys.stdout.flush()
+    def handle(self) -> None:
+        """Serve a connection; a client that hangs up is no fault of ours."""
         try:
-            threading.Event().wait()
+            super().handle()
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent; the state has every request."""
+
+
+for _verb in ("GET", "HEAD", "POST", "PUT", "DELETE"):
+    setattr(Handler, f"do_{_verb}", Handler.handle_any)
+
+
+@contextmanager
+def data_proxy(port: int = 0) -> Iterator[DataProxy]:
+    """Run the double on a loopback port for the time of a with block."""
+    double = DataProxy()
+    server = ThreadingHTTPServer(("127.0.0.1", port), type("Bound", (Handler,), {"state": double}))
+    server.daemon_threads = True
+    server.block_on_close = False
+    double.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield double
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def load(double: DataProxy, model: Path, images: Path) -> tuple[Artifact, Queue]:
+    """Put a model and the images of a folder (or one image) into the double, these as a queue, in order of name."""
+    found = [(item.name, Path(item.token)) for item in list_images(images) if isinstance(item, Source)]
+    photos = [double.add(path.read_bytes(), name) for name, path in found]
+    return double.add(model.read_bytes(), model.name), double.queue(photos, ("url", "urn"))
+
+
+def main() -> int:
+    """Serve a model and images until interrupted: say how to order, then every request."""
+    parser = argparse.ArgumentParser(description="A double of the platform's data proxy")
+    parser.add_argument("--model", type=Path, required=True, help="model archive")
+    parser.add_argument("--images", type=Path, required=True, help="folder of images, or one image")
+    parser.add_argument("--port", type=int, default=0)
+    given = parser.parse_args()
+    with data_proxy(given.port) as double:
+        archive, queue = load(double, given.model, given.images)
+        variables = " ".join(f"{k}={v}" for k, v in double.direct(double.new_urn("order")).items())
+        words = f"--model {archive.urn} --images {queue.urn} --ivcap:in-dir . --ivcap:out-dir ."
+        sys.stdout.write(f"{variables} python infer_service.py {words} --ivcap:cache-dir=\n")
+        told = 0
+        try:
+            while True:
+                for request in [r for r in double.requests[told:] if r.answered]:
+                    sys.stdout.write(f"{request.status} {request.method} {request.target}\n")
+                    told += 1
+                sys.stdout.flush()
+                time.sleep(0.2)
         except KeyboardInterrupt:
-            return
+            return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

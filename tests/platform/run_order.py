@@ -13,31 +13,41 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.platform.proxy import DataProxy, load
+from tests.platform.proxy import data_proxy, load
 
 SERVICE = Path(__file__).resolve().parent.parent.parent / "infer_service.py"
+FOLDERS = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "cache", "TMPDIR": "tmp"}
 
 
 def main() -> int:
     """Run one order and give the service's exit status."""
     parser = argparse.ArgumentParser(description="Run the service against a double of the data proxy")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="model archive")
+    parser.add_argument("--images", type=Path, required=True, help="folder of images, or one image")
+    parser.add_argument("--out", type=Path, required=True, help="folder that takes what is delivered")
     args, rest = parser.parse_known_args()
-    with DataProxy() as double, tempfile.TemporaryDirectory() as work:
+    outside = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
+    with data_proxy() as double, tempfile.TemporaryDirectory() as work:
+        for name in FOLDERS.values():
+            (Path(work) / name).mkdir()
         model, queue = load(double, args.model, args.images)
-        command = [sys.executable, str(SERVICE), "--model", model, "--images", queue, *rest]
-        status = subprocess.run(
-            command, env=os.environ | double.environment(Path(work)), check=False
-        ).returncode
-        args.out.mkdir(parents=True, exist_ok=True)
-        for product in double.delivered:
-            (args.out / product.name).write_bytes(product.body)
-            text = json.dumps(product.metadata[0] if product.metadata else {}, indent=2)
-            (args.out / f"{product.name}-meta.json").write_text(text, encoding="utf-8")
-            sys.stdout.write(f"delivered {product.name}, {len(product.body)} bytes, as {product.urn}\n")
-        sys.stdout.write(f"acknowledged {len(double.acknowledged)} images, {len(double.leases)} left\n")
+        command = [sys.executable, str(SERVICE), "--model", model.urn, "--images", queue.urn, *rest]
+        folders = {variable: str(Path(work) / name) for variable, name in FOLDERS.items()}
+        environment = (
+            outside | double.environment(double.new_urn("order")) | {"ARGO_NODE_ID": "node-1"} | folders
+        )
+        status = subprocess.run(command, env=environment, check=False).returncode
+        left = [*(Path(work) / "tmp").iterdir()]
+    args.out.mkdir(parents=True, exist_ok=True)
+    for product in double.products.values():
+        (args.out / product.name).write_bytes(product.body)
+        text = json.dumps([*product.metadata, {}][0], indent=2)
+        (args.out / f"{product.name}-meta.json").write_text(text, encoding="utf-8")
+        sys.stdout.write(f"delivered {product.name}, {len(product.body)} bytes, as {product.urn}\n")
+    sys.stdout.write(
+        f"acknowledged {len(queue.acked)} images, {len(queue.unacked) + len(queue.waiting)} left; "
+        f"{len(left)} temporary files left\n"
+    )
     return status
 
 

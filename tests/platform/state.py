@@ -8,11 +8,11 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any, Literal
 
-STORAGE, CACHE = "artifact.local", "cache.local"
 Kind = Literal["ready", "queue", "artifact", "cache", "product", "metadata"]
 Link = Literal["url", "urn", "web"]
 
@@ -37,7 +37,7 @@ class Request:
     method: str
     target: str
     path: str
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
     status: int = 0
     answered: float = 0.0
@@ -47,6 +47,8 @@ class Request:
 class Fault:
     """Answer wrongly: with `status`, half a body, without a header, late, or not at all.
 
+    `drop` hangs up, before the request was heard or after it was done.
+
     For requests of a kind and method whose path holds `part`; `times` of them, -1 all.
     """
 
@@ -55,7 +57,7 @@ class Fault:
     truncate: bool = False
     without: str = ""
     delay: float = 0.0
-    drop: bool = False
+    drop: Literal["", "unheard", "heard"] = ""
     method: str = ""
     part: str = ""
     times: int = -1
@@ -79,17 +81,22 @@ class QueueItem:
 
 @dataclass(eq=False)
 class Queue:
-    """Items not given yet, given but not acknowledged (by token, oldest first), and acknowledged."""
+    """Items not given yet, given but not acknowledged (by token, oldest first), and acknowledged.
+
+    `late` are with another worker, who gives them back once the queue has said for the first time that it is empty.
+    """
 
     urn: str
     waiting: deque[QueueItem] = field(default_factory=deque)
     unacked: dict[str, QueueItem] = field(default_factory=dict)
     acked: list[str] = field(default_factory=list)
+    late: deque[QueueItem] = field(default_factory=deque)
     given: int = 0
 
     def take(self) -> tuple[str, QueueItem] | None:
         """Give the next item and its token; None where there is none."""
         if not self.waiting:
+            self.waiting, self.late = self.late, deque()
             return None
         self.given += 1
         token = f"token-{self.given}/{self.urn[-4:]}="

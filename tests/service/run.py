@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,13 @@ SERVICE = ROOT / "infer_service.py"
 TINY = ROOT / "examples" / "models" / "seagrass-tiny.tgz"
 ORDER = "urn:ivcap:order:11111111-2222-3333-4444-555555555555"
 TIMEOUT_S = 60.0
+FULL_DISK = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+"""Becomes the program that follows; writes beyond a size fail for it as on a full disk."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +64,27 @@ class Service:
         *words: str | Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        preexec: Callable[[], None] | None = None,
+        largest: int = 0,
         local: bool = True,
     ) -> subprocess.Popen[str]:
-        """Start the service and return at once."""
+        """Start the service and return at once; no file that it writes may be larger than `largest` bytes."""
         own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
         own |= {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels), **(env or {})}
         folders = ["--ivcap:in-dir", self.folder / "in", "--ivcap:out-dir", self.folder / "out"]
-        command = [sys.executable, str(SERVICE), *map(str, words), *map(str, folders if local else [])]
+        prefix = ["-c", FULL_DISK, str(largest)] if largest else []
+        command = [
+            sys.executable,
+            *prefix,
+            str(SERVICE),
+            *map(str, words),
+            *map(str, folders if local else []),
+        ]
         if not local:
             own |= {f"IVCAP_{n.upper()}_DIR": str(self.folder / n) for n in ("in", "out")} | {
                 "IVCAP_CACHE_DIR": ""
             }
         return subprocess.Popen(
-            command, cwd=cwd or self.folder, env=own, text=True, start_new_session=True, preexec_fn=preexec,
+            command, cwd=cwd or self.folder, env=own, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
