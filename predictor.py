@@ -80,8 +80,8 @@ class Measurement:
         from io import BytesIO
 
         from PIL import Image
-        from quadrat.media.encode import palette_png
 
+        from quadrat.media.encode import palette_png
         from quadrat.render.palette import palette
 
         painted = [ClassInfo(c.index, c.id, c.name, c.color) for c in self.covers]

@@ -9,7 +9,23 @@ import pytest
 from quadrat.errors import ParameterError
 from quadrat.settings import PARAMETERS, Settings, check_inputs, parse
 
-ORIGINAL = ["model", "images", "max-img-size", "batch-size", "device", "use-trt", "precision", "min-subgraph-size", "enable-auto-tune", "cpu-threads", "enable-mkldnn", "benchmark", "model-name", "with-argmax", "print-detail"]
+ORIGINAL = [
+    "model",
+    "images",
+    "max-img-size",
+    "batch-size",
+    "device",
+    "use-trt",
+    "precision",
+    "min-subgraph-size",
+    "enable-auto-tune",
+    "cpu-threads",
+    "enable-mkldnn",
+    "benchmark",
+    "model-name",
+    "with-argmax",
+    "print-detail",
+]
 
 
 def test_every_parameter_of_the_original_is_kept() -> None:

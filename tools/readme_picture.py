@@ -1,6 +1,6 @@
 """Draw the README's picture: an example image beside what the service makes of it.
 
-    python tools/readme_picture.py [FILE]
+python tools/readme_picture.py [FILE]
 """
 
 import sys

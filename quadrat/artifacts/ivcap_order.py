@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlparse
 
 from quadrat.artifacts.folder import FolderStore
@@ -43,9 +44,15 @@ def serve(handler: Handler) -> None:
         ours = logging.getLogger("quadrat")
         ours.handlers, ours.propagate = list(log.handlers), False
         ours.setLevel(logging.INFO)
+        signal.signal(signal.SIGTERM, _terminate)
         return handler(args._asdict(), log)
 
     sdk.register_service(service, start)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Leave by way of every `finally`; as a container's first process we would else not even be ended."""
+    raise SystemExit(128 + number)
 
 
 def _declare(sdk: Any, parameter: Parameter) -> Any:

@@ -146,7 +146,7 @@ def test_a_full_disk(service: Service) -> None:
     (service.folder / "in" / "a.png").write_bytes(pictures.png(noise))
 
     words = ("--model", TINY, "--images", service.folder / "in", "--outputs", "labels,overlay")
-    ran = service.run(*words, largest=400_000)
+    ran = service.run(*words, largest=600_000)
 
     assert ran.status == 6, ran.said
     (line,) = ran.errors
