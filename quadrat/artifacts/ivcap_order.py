@@ -11,14 +11,13 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlparse
 
-from quadrat.artifacts.folder import FolderStore
-from quadrat.artifacts.platform import PlatformStore
-from quadrat.artifacts.proxy import Proxy
 from quadrat.settings import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter, check_inputs
-from quadrat.types import Store
+
+if TYPE_CHECKING:  # the stores load arrays, which no --help needs
+    from quadrat.types import Store
 
 Handler = Callable[[Mapping[str, Any], logging.Logger], int]
 
@@ -74,6 +73,10 @@ def open_store(values: Mapping[str, Any]) -> Store:
     Raises ParameterError unless exactly one of `image` and `images` is given.
     """
     import ivcap_sdk_service as sdk
+
+    from quadrat.artifacts.folder import FolderStore
+    from quadrat.artifacts.platform import PlatformStore
+    from quadrat.artifacts.proxy import Proxy
 
     check_inputs(values.get("image"), values.get("images"))
     images = (values.get("images") or values["image"]).urn
