@@ -39,6 +39,7 @@ class Request:
     path: str
     headers: Message
     body: bytes
+    came: float = field(default_factory=time.monotonic)
     status: int = 0
     answered: float = 0.0
 
@@ -83,6 +84,7 @@ class QueueItem:
 class Queue:
     """Items not given yet, given but not acknowledged (by token, oldest first), and acknowledged.
 
+    `given_for` says for each token ever given which artifact it was for;
     `late` are with another worker, who gives them back once the queue has said for the first time that it is empty.
     """
 
@@ -90,6 +92,7 @@ class Queue:
     waiting: deque[QueueItem] = field(default_factory=deque)
     unacked: dict[str, QueueItem] = field(default_factory=dict)
     acked: list[str] = field(default_factory=list)
+    given_for: dict[str, str] = field(default_factory=dict)
     late: deque[QueueItem] = field(default_factory=deque)
     given: int = 0
 
@@ -100,8 +103,9 @@ class Queue:
             return None
         self.given += 1
         token = f"token-{self.given}/{self.urn[-4:]}="
-        self.unacked[token] = self.waiting.popleft()
-        return token, self.unacked[token]
+        self.unacked[token] = item = self.waiting.popleft()
+        self.given_for[token] = item.artifact.urn
+        return token, item
 
     def acknowledge(self, token: str) -> bool:
         """Forget an item; False where nobody has this token."""

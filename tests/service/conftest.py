@@ -31,6 +31,13 @@ def double() -> Iterator[DataProxy]:
         yield running
 
 
+@pytest.fixture
+def second() -> Iterator[DataProxy]:
+    """Another one, with its own books."""
+    with data_proxy() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def photos() -> list[bytes]:
     """Three small pictures of one size, none like another."""

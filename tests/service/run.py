@@ -59,6 +59,15 @@ class Service:
         """The folder of results of local runs."""
         return self.folder / "out"
 
+    def environment(self, env: Mapping[str, str], local: bool = False) -> dict[str, str]:
+        """Give the outer variables without proxies and the platform's, then ours, then `env`."""
+        own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
+        own |= {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels)}
+        if not local:
+            own |= {f"IVCAP_{name.upper()}_DIR": str(self.folder / name) for name in ("in", "out")}
+            own["IVCAP_CACHE_DIR"] = ""
+        return own | dict(env)
+
     def start(
         self,
         *words: str | Path,
@@ -68,8 +77,6 @@ class Service:
         local: bool = True,
     ) -> subprocess.Popen[str]:
         """Start the service and return at once; no file that it writes may be larger than `largest` bytes."""
-        own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
-        own |= {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels), **(env or {})}
         folders = ["--ivcap:in-dir", self.folder / "in", "--ivcap:out-dir", self.folder / "out"]
         prefix = ["-c", FULL_DISK, str(largest)] if largest else []
         command = [
@@ -79,12 +86,8 @@ class Service:
             *map(str, words),
             *map(str, folders if local else []),
         ]
-        if not local:
-            own |= {f"IVCAP_{n.upper()}_DIR": str(self.folder / n) for n in ("in", "out")} | {
-                "IVCAP_CACHE_DIR": ""
-            }
         return subprocess.Popen(
-            command, cwd=cwd or self.folder, env=own, text=True, start_new_session=True,
+            command, cwd=cwd or self.folder, env=self.environment(env or {}, local), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
