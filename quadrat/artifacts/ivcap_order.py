@@ -1,7 +1,7 @@
 """The order as the platform's SDK gives it; the only file that imports ivcap_sdk_service.
 
 The SDK reads the environment when it is imported, wipes the root logger's handlers, and exits inside calls: so it is
-imported late, in `serve`, and asked only for what it does well: declare, describe, parse, and start.
+imported late, in `serve`, and asked only for what it does well: declare, describe, and start.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import unquote, urlparse
 
+from quadrat.artifacts.arguments import add_arguments, local_path, remote
+from quadrat.errors import ParameterError
 from quadrat.settings import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter, check_inputs
 
 if TYPE_CHECKING:  # the stores load arrays, which no --help needs
@@ -38,6 +39,8 @@ def serve(handler: Handler) -> None:
         parameters=[_declare(sdk, parameter) for parameter in PARAMETERS],
         workflow=sdk.PythonWorkflow(min_memory=MEMORY, min_cpu=CPU, min_ephemeral_storage=DISK),
     )
+
+    service.append_arguments = add_arguments
 
     def start(args: Any, log: logging.Logger) -> int:
         ours = logging.getLogger("quadrat")
@@ -70,7 +73,7 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
 def open_store(values: Mapping[str, Any]) -> Store:
     """Give the store of the order that the SDK has started: the platform's, or local folders.
 
-    Raises ParameterError unless exactly one of `image` and `images` is given.
+    Raises ParameterError unless a model and exactly one of `image` and `images` are given and can be meant.
     """
     import ivcap_sdk_service as sdk
 
@@ -78,21 +81,16 @@ def open_store(values: Mapping[str, Any]) -> Store:
     from quadrat.artifacts.platform import PlatformStore
     from quadrat.artifacts.proxy import Proxy
 
-    check_inputs(values.get("image"), values.get("images"))
-    images = (values.get("images") or values["image"]).urn
-    model = values["model"].urn
+    given = {name: values.get(name) for name in ("model", "image", "images")}
+    check_inputs(given["image"], given["images"])
+    if not given["model"]:
+        raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+    name = "images" if given["images"] else "image"
+    model, images = str(given["model"]), str(given[name])
     config = sdk.get_config()
-    if not config.STORAGE_URL:
-        store = FolderStore(_path(model), _path(images), Path(config.OUT_DIR))
-        store.order = config.ORDER_ID
-        return store
-    proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
-    return PlatformStore(proxy, config.ORDER_ID, model, images)
-
-
-def _path(urn: str) -> Path:
-    """Give the local path in the SDK's `urn:file://path`, which it does not encode."""
-    text = urn.removeprefix("urn:")
-    if text.startswith("file://file:"):  # a file:// URL given as a collection
-        return Path(unquote(urlparse(text.removeprefix("file://")).path))
-    return Path(text.removeprefix("file://"))
+    if config.STORAGE_URL:
+        proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
+        return PlatformStore(proxy, config.ORDER_ID, remote(model, "model"), remote(images, name))
+    below = Path(config.IO_ADAPTER.in_dir)
+    paths = local_path(model, below, "model"), local_path(images, below, name)
+    return FolderStore(*paths, Path(config.OUT_DIR), config.ORDER_ID)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from quadrat.artifacts.arguments import add_arguments, local_path, remote
+from quadrat.errors import ParameterError
+from quadrat.settings import PARAMETERS, Settings, parse
+
+
+def read(*words: str) -> dict[str, object]:
+    """Parse a command line as the service does."""
+    return vars(add_arguments(ArgumentParser()).parse_args(words))
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    """Every parameter is known, none has a value of its own, and so the settings' defaults hold."""
+    values = read()
+
+    assert dict.fromkeys((p.field for p in PARAMETERS), None) == values
+    assert Settings() == parse(values)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--use-trt"], True),
+        (["--use-trt", "true"], True),
+        (["--use-trt=True"], True),
+        (["--use-trt", "1"], True),
+        (["--use-trt", "false"], False),
+        (["--use-trt=no"], False),
+        (["--use-trt", "--model", "m"], True),
+    ],
+)
+def test_a_switch_stands_alone_or_says_true_or_false(words: list[str], value: bool) -> None:
+    """However the platform writes a bool on the command line, it is understood."""
+    assert value is read(*words)["use_trt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--max-img-size", "-1"], "max_img_size", -1),
+        (["--min-confidence", "0.5"], "min_confidence", 0.5),
+        (["--min-confidence", "1e-3"], "min_confidence", 0.001),
+        (["--device", "tpu"], "device", "tpu"),
+        (["--image", ""], "image", None),
+        (["--model-name", ""], "model_name", None),
+        (["--model-name=-x"], "model_name", "-x"),
+    ],
+)
+def test_values_have_their_types(words: list[str], name: str, value: object) -> None:
+    """Numbers are numbers; an optional parameter given empty is not given; choices are the settings' to check."""
+    assert value == read(*words)[name]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--batch-size", "x"], "E_PARAMETER batch-size: 'x' is not an integer"),
+        (["--batch-size", "1e3"], "E_PARAMETER batch-size: '1e3' is not an integer"),
+        (["--batch-size", "1_0"], "E_PARAMETER batch-size: '1_0' is not an integer"),
+        (["--batch-size", "1.0"], "E_PARAMETER batch-size: '1.0' is not an integer"),
+        (["--batch-size"], "E_PARAMETER batch-size: expected one argument"),
+        (["--min-confidence", "half"], "E_PARAMETER min-confidence: 'half' is not a number"),
+        (["--use-trt", "maybe"], "E_PARAMETER use-trt: 'maybe' is not true or false"),
+        (["--nope", "1"], "E_PARAMETER unrecognized arguments: --nope 1"),
+        (["--img", "a.jpg"], "E_PARAMETER unrecognized arguments: --img a.jpg"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(
+    words: list[str], line: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped word ends with status 2 and one line with its code, not with the whole usage."""
+    log = logging.getLogger("service")
+    log.addHandler(caplog.handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            read(*words)
+    finally:
+        log.removeHandler(caplog.handler)
+
+    assert ended.value.code == 2
+    assert line in caplog.messages[-1]
+    assert ("", "") == capsys.readouterr()
+
+
+def test_a_path_is_found_below_the_folder_first_and_then_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths mean what a person would expect, and file URLs work in both spellings."""
+    below = tmp_path / "in"
+    below.mkdir()
+    for path in (below / "both", tmp_path / "both", tmp_path / "a b#1"):
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert below / "both" == local_path("both", below, "model")
+    assert below.resolve() == local_path("in", below, "images").resolve()
+    assert tmp_path / "a b#1" == local_path((tmp_path / "a b#1").as_uri(), below, "model")
+    assert tmp_path / "a b#1" == local_path(f"urn:file://{tmp_path}/a b#1", below, "model")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "nope",
+        "/nope",
+        "file:///nope",
+        "urn:ivcap:artifact:1",
+        "urn:ivcap:queue:1",
+        "https://example.org/m.tgz",
+    ],
+)
+def test_what_is_not_on_this_machine(tmp_path: Path, reference: str) -> None:
+    """A path that is not there, and a URN without a platform, are the parameter's fault."""
+    with pytest.raises(ParameterError, match=r"there is no file|is not on this machine"):
+        local_path(reference, tmp_path, "model")
+
+
+@pytest.mark.parametrize(
+    ("reference", "taken"),
+    [
+        ("urn:ivcap:artifact:1", True),
+        ("urn:ivcap:queue:1", True),
+        ("urn:https://example.org/a.jpg", True),
+        ("https://example.org/a.jpg", True),
+        ("photos/", False),
+        ("/data/in/model.tgz", False),
+        ("file:///data/in/model.tgz", False),
+    ],
+)
+def test_what_is_on_the_platform(reference: str, taken: bool) -> None:
+    """An order names URNs and addresses, nothing else."""
+    if taken:
+        assert reference == remote(reference, "model")
+    else:
+        with pytest.raises(ParameterError, match="no URN of the platform"):
+            remote(reference, "model")
