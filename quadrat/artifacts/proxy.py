@@ -20,6 +20,7 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from quadrat.errors import DeliveryError, SourceError
 
@@ -83,11 +84,11 @@ class Proxy:
 
     def fetch(self, url: str, path: Path, name: str, largest: int = LARGEST) -> None:
         """Write an artifact's bytes into `path`; SourceError where it cannot be had whole."""
-        _persist(lambda: _download(url, path, name, largest), name)
+        _insist(lambda: _download(url, path, name, largest), name)
 
     def next_item(self, queue: str) -> Item | None:
         """Ask a queue for its next image; None where it has no more; SourceError where it fails."""
-        reply = _persist(lambda: _ask("GET", f"{self._storage}/{queue}"), queue)
+        reply = _insist(lambda: _ask("GET", f"{self._storage}/{queue}"), queue)
         if reply.status_code == 204:
             return None
         location = reply.headers.get("Location", "")
@@ -98,9 +99,12 @@ class Proxy:
         return Item(self.identify(location), self.url(location), reply.headers.get("X-Ack-Token", ""))
 
     def acknowledge(self, queue: str, token: str) -> None:
-        """Tell a queue that the image of this token is done; SourceError where it does not take it."""
-        reply = _persist(lambda: _ask("DELETE", f"{self._storage}/{queue}", token.encode()), queue)
-        if not reply.ok:
+        """Tell a queue that the image of this token is done; SourceError where it does not take it.
+
+        A token that has run out is no fault: its products are out, and somebody else has the image too.
+        """
+        reply = _insist(lambda: _ask("DELETE", f"{self._storage}/{queue}", token.encode()), queue)
+        if not reply.ok and reply.status_code not in (404, 410):
             raise SourceError(f"the queue answered {_status(reply)} to an acknowledgement", where=queue)
 
     def publish(self, name: str, mime: str, body: bytes, metadata: bytes, schema: str) -> str:
@@ -129,32 +133,48 @@ class Proxy:
 
     def _post(self, body: bytes, headers: Mapping[str, str], name: str) -> requests.Response:
         try:
-            reply = _persist(lambda: _ask("POST", self._storage, body, headers), name)
-        except SourceError as error:
+            reply = _persist(lambda: _ask("POST", self._storage, body, headers), _was_refused)
+        except (_AskAgain, requests.RequestException) as error:
             raise DeliveryError(
-                error.what, where=name, hint="Order again once the platform is well"
+                f"the data proxy does not take it ({_reason(error)})",
+                where=name,
+                hint="Order again once the platform is well",
             ) from error
         if not reply.ok or reply.is_redirect:
             raise DeliveryError(f"the data proxy answered {_status(reply)}", where=name)
         return reply
 
 
-def _persist(act: Callable[[], T], name: str) -> T:
-    """Do something, a few times where the proxy is out for a moment; SourceError when it stays so."""
+def _insist(act: Callable[[], T], name: str) -> T:
+    """Ask for something, a few times where the proxy is out for a moment; SourceError when it stays so."""
+    try:
+        return _persist(act, _may_pass)
+    except (_AskAgain, requests.RequestException) as error:
+        raise SourceError(f"the data proxy does not give it ({_reason(error)})", where=name) from error
+
+
+def _persist(act: Callable[[], T], again: Callable[[Exception], bool]) -> T:
+    """Do something, and a few times more while it raises what is worth it."""
     for pause in PAUSES_S:
         try:
             return act()
-        except (
-            _AskAgain,
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ):
+        except (_AskAgain, requests.RequestException) as error:
+            if not again(error):
+                raise
             time.sleep(pause)
-    try:
-        return act()
-    except (_AskAgain, requests.RequestException) as error:
-        raise SourceError(f"the data proxy does not give it ({_reason(error)})", where=name) from error
+    return act()
+
+
+def _may_pass(error: Exception) -> bool:
+    passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    return isinstance(error, (_AskAgain, *passing))
+
+
+def _was_refused(error: Exception) -> bool:
+    """Whether the other side said no, or was never reached; a line cut later leaves that open."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    first = getattr(reason, "original_error", reason)  # where a proxy was asked in between
+    return isinstance(error, _AskAgain) or isinstance(first, (ConnectTimeoutError, NewConnectionError))
 
 
 def _ask(

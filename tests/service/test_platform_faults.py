@@ -224,7 +224,7 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     assert case.service.finish(process).status == -signal.SIGKILL
     assert list(case.double.delivered()) == [case.name(case.photos[0])]
-    assert [item.artifact for item in case.queue.unacked.values()][0] == case.photos[1]
+    assert next(item.artifact for item in case.queue.unacked.values()) == case.photos[1]
     for path in case.service.tmp.iterdir():  # kill -9 leaves what it finds
         path.rename(case.service.folder / path.name)
 
@@ -234,7 +234,7 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
 
     assert list(case.double.delivered()) == [*map(case.name, case.photos), "survey.csv"]
     assert len(case.double.products) == 4
-    assert [row for row in statuses(case.table())] == ["ok", "ok"]
+    assert statuses(case.table()) == ["ok", "ok"]
     assert (len(case.queue.acked), case.queue.unacked) == (3, {})
 
 
