@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICE = ROOT / "infer_service.py"
@@ -51,7 +52,7 @@ class Service:
         self.folder = folder
         self.tmp = folder / "tmp"
         self._kernels = kernels
-        for name in ("tmp", "in", "out"):
+        for name in ("tmp", "in", "out", "cache"):
             (folder / name).mkdir(exist_ok=True)
 
     @property
@@ -59,14 +60,10 @@ class Service:
         """The folder of results of local runs."""
         return self.folder / "out"
 
-    def environment(self, env: Mapping[str, str], local: bool = False) -> dict[str, str]:
-        """Give the outer variables without proxies and the platform's, then ours, then `env`."""
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Give the outer variables without proxies and the platform's, then our TMPDIR, then `env`."""
         own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
-        own |= {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels)}
-        if not local:
-            own |= {f"IVCAP_{name.upper()}_DIR": str(self.folder / name) for name in ("in", "out")}
-            own["IVCAP_CACHE_DIR"] = ""
-        return own | dict(env)
+        return own | {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels)} | dict(env)
 
     def start(
         self,
@@ -74,22 +71,19 @@ class Service:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         largest: int = 0,
-        local: bool = True,
     ) -> subprocess.Popen[str]:
         """Start the service and return at once; no file that it writes may be larger than `largest` bytes."""
-        folders = ["--ivcap:in-dir", self.folder / "in", "--ivcap:out-dir", self.folder / "out"]
         prefix = ["-c", FULL_DISK, str(largest)] if largest else []
-        command = [
-            sys.executable,
-            *prefix,
-            str(SERVICE),
-            *map(str, words),
-            *map(str, folders if local else []),
-        ]
         return subprocess.Popen(
-            command, cwd=cwd or self.folder, env=self.environment(env or {}, local), text=True, start_new_session=True,
+            [sys.executable, *prefix, str(SERVICE), *map(str, words)],
+            cwd=cwd or self.folder, env=self.environment(env or {}), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+    def start_order(self, *words: str | Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Start an order on the platform: folders are variables, as in the container's image."""
+        folders = {f"IVCAP_{name.upper()}_DIR": str(self.folder / name) for name in ("in", "out", "cache")}
+        return self.start(*words, env={**folders, **env})
 
     def finish(self, process: subprocess.Popen[str], timeout: float = TIMEOUT_S) -> Ran:
         """Wait for the end; a run that hangs is killed with all its children."""
@@ -101,13 +95,18 @@ class Service:
             raise AssertionError(f"the service did not end in {timeout:g} s; it said:\n{said}") from None
         return Ran(process.returncode, said, sorted(p.name for p in self.tmp.iterdir()))
 
-    def run(self, *words: str | Path, **how: object) -> Ran:
-        """Start the service and wait for its end."""
-        return self.finish(self.start(*words, **how))  # type: ignore[arg-type]
+    def run(self, *words: str | Path, **how: Any) -> Ran:
+        """Run the service on the local folders `in` and `out`."""
+        folders = ("--ivcap:in-dir", self.folder / "in", "--ivcap:out-dir", self.out)
+        return self.finish(self.start(*words, *folders, **how))
+
+    def run_bare(self, *words: str | Path, env: Mapping[str, str] | None = None) -> Ran:
+        """Run the service with just these words."""
+        return self.finish(self.start(*words, env=env))
 
     def order(self, *words: str | Path, env: Mapping[str, str]) -> Ran:
-        """Run an order on the platform: no local folders on the command line."""
-        return self.run(*words, env=env, local=False)
+        """Run an order on the platform."""
+        return self.finish(self.start_order(*words, env=env))
 
 
 def rows(table: bytes | Path) -> list[dict[str, str]]:

@@ -52,7 +52,8 @@ def test_one_image_as_the_readme_has_it(service: Service, photos: list[bytes]) -
         "--ivcap:out-dir",
         "out",
     )
-    ran = service.run(*words, env={"IVCAP_CACHE_DIR": "./cache"}, local=False)
+    before = set(service.folder.iterdir())
+    ran = service.run_bare(*words)
 
     assert ran.status == 0, ran.said
     assert check_whole(service.out) == ["quadrat.pseudo.png", "survey.csv"]
@@ -62,6 +63,7 @@ def test_one_image_as_the_readme_has_it(service: Service, photos: list[bytes]) -
     assert said["model"] == f"urn:{(service.folder / 'model.tgz').as_uri()}"
     assert said["order"] == "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
     assert sum(c["pixels"] for c in said["cover"]) == said["width"] * said["height"] == 96 * 128
+    assert set(service.folder.iterdir()) == before
     assert ran.left == []
 
 
@@ -164,7 +166,8 @@ def test_terminated_in_the_middle(service: Service) -> None:
     for number in range(60):
         (service.folder / "in" / f"{number:02}.jpg").write_bytes(body)
 
-    process = service.start("--model", TINY, "--images", service.folder / "in")
+    words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", service.out)
+    process = service.start("--model", TINY, "--images", service.folder / "in", *words)
     end = time.monotonic() + 30
     while not (service.out / "01.pseudo.png").exists() and time.monotonic() < end:
         time.sleep(0.01)

@@ -178,8 +178,7 @@ def test_a_token_that_is_worth_nothing_any_more(case: Case) -> None:
     assert statuses(case.table()) == ["ok"] * 3
 
 
-@pytest.mark.parametrize("kind", ["product", "metadata"])
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}])
+@pytest.mark.parametrize(("kind", "fault"), [("product", {"status": 500}), ("metadata", {"status": 503})])
 def test_a_post_is_refused_twice(case: Case, kind: str, fault: dict[str, Any]) -> None:
     """A post that the proxy refuses twice is made a third time, and every product is there once."""
     case.double.fail(kind, times=2, **fault)
@@ -189,8 +188,7 @@ def test_a_post_is_refused_twice(case: Case, kind: str, fault: dict[str, Any]) -
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
 
 
-@pytest.mark.parametrize("kind", ["product", "metadata"])
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 403}])
+@pytest.mark.parametrize(("kind", "fault"), [("product", {"status": 500}), ("metadata", {"status": 403})])
 def test_a_post_is_refused_for_ever(case: Case, kind: str, fault: dict[str, Any]) -> None:
     """A product that cannot be delivered ends the order in one line, and its image is not acknowledged."""
     case.double.fail(kind, **fault)
@@ -219,7 +217,7 @@ def test_a_post_that_may_have_been_taken_is_not_made_again(case: Case) -> None:
 def test_killed_in_the_middle_and_run_again(case: Case) -> None:
     """After kill -9 only images whose products are out are acknowledged; a second run does the others."""
     slow = case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=20)
-    process = case.service.start(*case.words, env=case.double.environment(ORDER), local=False)
+    process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
     os.killpg(process.pid, signal.SIGKILL)
     assert case.service.finish(process).status == -signal.SIGKILL
@@ -241,7 +239,7 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
 def test_terminated_in_the_middle(case: Case) -> None:
     """SIGTERM ends the order with another status than 0, leaves nothing, and acknowledges only what is out."""
     case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=2)
-    process = case.service.start(*case.words, env=case.double.environment(ORDER), local=False)
+    process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
     process.send_signal(signal.SIGTERM)
     ran = case.service.finish(process)

@@ -214,9 +214,10 @@ def test_products_are_posted_as_the_sdk_posts_them(
         path.write_bytes(made.body)
         lines.append(json.dumps([made.name, made.mime, str(path), made.metadata[0]]))
     (service.folder / "products").write_text("\n".join(lines))
+    folders = {f"IVCAP_{n}_DIR": str(service.folder / n.lower()) for n in ("IN", "OUT", "CACHE")}
     done = subprocess.run(
         [sys.executable, "-c", SDK_SERVICE, f"--products={service.folder / 'products'}"],
-        env=service.environment(second.environment(ORDER)), cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env=service.environment(second.environment(ORDER) | folders), cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
 
