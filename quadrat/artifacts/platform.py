@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
@@ -16,7 +17,10 @@ from quadrat.artifacts.proxy import Proxy
 from quadrat.errors import DeliveryError, SourceError
 from quadrat.types import Flush, Item, Product, Source
 
+LOG = logging.getLogger("quadrat")
 PATIENCE_S = 0.2
+MOST_AGAIN = 1000
+"""Images that a queue may give once more before it is taken to be out of order."""
 FEWEST_KEYS = 6
 """The SDK sends metadata with fewer keys as text in a header; products here never have so few."""
 
@@ -36,6 +40,8 @@ class PlatformStore:
         self._queued = ":queue:" in images
         self._numbers = count()
         self._open: dict[str, QueueItem] = {}
+        self._seen: set[str] = set()
+        self._again: list[QueueItem] = []
         self._changed = threading.Condition()
 
     @contextmanager
@@ -56,23 +62,34 @@ class PlatformStore:
             return
         while True:
             item = self._proxy.next_item(self._images)
-            if item is not None:
+            if item is not None and item.urn in self._seen:
+                self._take_again(item)
+            elif item is not None:
+                self._seen.add(item.urn)
                 token = str(next(self._numbers))
                 with self._changed:
                     self._open[token] = item
                 yield Source(item.urn, item.urn, token=token)
-            elif self._open:
+            elif self._open or self._again:
                 yield from self._drain()
             else:
                 return
+
+    def _take_again(self, item: QueueItem) -> None:
+        """Keep what the queue gave before: while we measure, its time may run out, and it is given once more."""
+        self._again.append(item)
+        if len(self._again) > MOST_AGAIN:
+            raise SourceError("the queue gives the same images again and again", where=self._images)
 
     def _drain(self) -> Iterator[Flush]:
         """Wait until every image is acknowledged, telling the path again and again to go on."""
         while True:
             yield Flush()
             with self._changed:
-                if not self._open or self._changed.wait_for(lambda: not self._open, PATIENCE_S):
-                    return
+                if self._changed.wait_for(lambda: not self._open, PATIENCE_S):
+                    break
+        while self._again:
+            self._say_done(self._again.pop())
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Path]:
@@ -111,11 +128,19 @@ class PlatformStore:
         if not self._queued:
             return
         item = self._open[source.token]
-        if item.token:
-            self._proxy.acknowledge(self._images, item.token)
+        self._say_done(item)
         with self._changed:
             del self._open[source.token]
             self._changed.notify_all()
+
+    def _say_done(self, item: QueueItem) -> None:
+        """Delete an item's token; one that has run out by now is no fault of the order, whose products are out."""
+        if not item.token:
+            return
+        try:
+            self._proxy.acknowledge(self._images, item.token)
+        except SourceError as error:
+            LOG.warning("%s", error.line)
 
     def relist(self) -> Iterator[Source]:
         """Give nothing: a queue cannot be listed without taking from it."""
