@@ -99,12 +99,9 @@ class Proxy:
         return Item(self.identify(location), self.url(location), reply.headers.get("X-Ack-Token", ""))
 
     def acknowledge(self, queue: str, token: str) -> None:
-        """Tell a queue that the image of this token is done; SourceError where it does not take it.
-
-        A token that has run out is no fault: its products are out, and somebody else has the image too.
-        """
+        """Tell a queue that the image of this token is done; SourceError where it does not take it."""
         reply = _insist(lambda: _ask("DELETE", f"{self._storage}/{queue}", token.encode()), queue)
-        if not reply.ok and reply.status_code not in (404, 410):
+        if not reply.ok:
             raise SourceError(f"the queue answered {_status(reply)} to an acknowledgement", where=queue)
 
     def publish(self, name: str, mime: str, body: bytes, metadata: bytes, schema: str) -> str:
@@ -140,7 +137,7 @@ class Proxy:
                 where=name,
                 hint="Order again once the platform is well",
             ) from error
-        if not reply.ok or reply.is_redirect:
+        if not 200 <= reply.status_code < 300:
             raise DeliveryError(f"the data proxy answered {_status(reply)}", where=name)
         return reply
 

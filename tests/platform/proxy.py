@@ -162,6 +162,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, request: Request, reply: Reply, fault: Fault | None) -> None:
         request.status, headers, body = reply
+        body = fault.body if fault and fault.body is not None else body
         chunked = self.state.chunked and request.status == 200
         self.send_response(request.status)
         for name, value in headers.items():

@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(eq=False)
 class Fault:
-    """Answer wrongly: with `status`, half a body, without a header, late, or not at all.
+    """Answer wrongly: with `status`, half a body or another, without a header, late, or not at all.
 
     `drop` hangs up, before the request was heard or after it was done.
 
@@ -56,6 +56,7 @@ class Fault:
     kind: Kind
     status: int = 0
     truncate: bool = False
+    body: bytes | None = None
     without: str = ""
     delay: float = 0.0
     drop: Literal["", "unheard", "heard"] = ""
