@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from quadrat.artifacts.folder import pull_file
+from quadrat.artifacts.listing import list_images
 from quadrat.errors import NotAnImageError, QuadratError
 from quadrat.settings import parse
-from quadrat.types import ClassInfo, Cover, Failure, Item, Result, Segmentation, Source
+from quadrat.types import ClassInfo, Cover, Failure, Item, Result, Segmentation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +49,6 @@ class Measurement:
     segmentation: Segmentation
     pixels: ImageU8
     source_hw: tuple[int, int]
-    classes: Sequence[ClassInfo]
     covers: Sequence[Cover]
 
     @property
@@ -72,8 +73,7 @@ class Measurement:
 
         from quadrat.render.overlay import draw_overlay
 
-        painted = [ClassInfo(c.index, c.id, c.name, c.color) for c in self.covers]
-        return Image.fromarray(draw_overlay(self.pixels, self.labels, painted, self.covers))
+        return Image.fromarray(draw_overlay(self.pixels, self.labels, self.covers))
 
     def pseudo(self) -> Image:
         """Give the mask as the palette picture that the service delivers."""
@@ -84,8 +84,7 @@ class Measurement:
         from quadrat.media.encode import palette_png
         from quadrat.render.palette import palette
 
-        painted = [ClassInfo(c.index, c.id, c.name, c.color) for c in self.covers]
-        return Image.open(BytesIO(palette_png(self.labels, palette(painted))))
+        return Image.open(BytesIO(palette_png(self.labels, palette(self.covers))))
 
 
 class Predictor(AbstractContextManager["Predictor"]):
@@ -140,15 +139,18 @@ class Predictor(AbstractContextManager["Predictor"]):
         With `on_error` "stop" the first image that cannot be measured raises its error; with "skip" it
         is yielded as a Failure. Files in folders that are no images are passed over.
         """
+        stop = parse({"on-error": on_error}).on_error == "stop"
+        return self._predict([images] if isinstance(images, (str, Path)) else images, stop=stop)
+
+    def _predict(self, paths: Iterable[str | Path], *, stop: bool) -> Iterator[Measurement | Failure]:
         from quadrat.pipeline.predict import Prediction
 
-        paths = [images] if isinstance(images, (str, Path)) else images
-        for item in Prediction(self._model, _list(paths), _pull):
+        for item in Prediction(self._model, _list(paths), pull_file):
             if isinstance(item, Result):
                 yield self._measure(item)
             elif isinstance(item.error, NotAnImageError):
                 continue
-            elif on_error == "stop":
+            elif stop:
                 raise item.error
             else:
                 yield item
@@ -163,25 +165,14 @@ class Predictor(AbstractContextManager["Predictor"]):
         self.close()
 
     def _measure(self, result: Result) -> Measurement:
-        from quadrat.report.cover import complete_classes, measure_cover
+        from quadrat.report.cover import measure
 
         segmentation = result.predictions["segment"]
-        classes = complete_classes(self._model.package, segmentation)
-        floor = self._settings.min_confidence
-        covers = measure_cover(segmentation, classes, with_unknown=floor > 0)
+        covers = measure(self._model.package, segmentation, self._settings.min_confidence)
         frame = result.frame
-        return Measurement(result.source.name, segmentation, frame.pixels, frame.source_hw, classes, covers)
-
-
-@contextmanager
-def _pull(source: Source) -> Iterator[Path]:
-    from quadrat.artifacts.folder import readable_file
-
-    yield readable_file(source)
+        return Measurement(result.source.name, segmentation, frame.pixels, frame.source_hw, covers)
 
 
 def _list(paths: Iterable[str | Path]) -> Iterator[Item]:
-    from quadrat.artifacts.listing import list_images
-
     for path in paths:
         yield from list_images(Path(path))

@@ -142,7 +142,8 @@ def _status_lines() -> Iterator[str]:
             yield "| 1 | A fault of the service itself. |"
         elif kind.__base__ is errors.QuadratError:
             yield f"| {kind.exit_status} | {(kind.__doc__ or '').splitlines()[0]} |"
-    yield "| 255 | The platform's SDK ended the process itself (an artifact of another kind, or no data proxy). |"
+    yield "| 130, 143 | The order was interrupted or terminated by a signal; images under way are not acknowledged. |"
+    yield "| 255 | The platform's SDK ended the process itself. |"
     yield ""
     yield "## Error codes"
     yield ""

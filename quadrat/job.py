@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from time import perf_counter
 
 from quadrat.errors import (
@@ -18,13 +18,13 @@ from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.predict import Prediction
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import inference_aspect, picture_aspect, survey_aspect
-from quadrat.report.cover import complete_classes, mean_confidence, measure_cover
+from quadrat.report.cover import mean_confidence, measure
 from quadrat.report.names import Names
 from quadrat.report.progress import Progress
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
-from quadrat.types import Failure, Product, Provenance, Result, Source, Store
+from quadrat.types import Failure, Product, Provenance, Result, Store
 
 
 def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
@@ -55,12 +55,13 @@ class Order:
         self._table_name = self._names.whole("survey.csv")
         self._survey = Survey()
         self._seen: set[str] = set()
+        self._deliver_s = 0.0
 
     def run(self) -> None:
         """Measure every image, deliver the table, and raise what ends the order badly."""
         self._log.info(
             "Model %r on engine %s %s, %s, %s",
-            self._model.package.name,
+            self._settings.model_name or self._model.package.name,
             self._provenance.engine,
             self._provenance.engine_version,
             self._provenance.device,
@@ -72,21 +73,11 @@ class Order:
             self._measure(prediction)
         except DeliveryError:
             raise
-        except QuadratError as error:
-            self._survey.add_not_reached(self._not_reached(), f"the order ended before it: {error.line}")
-            self._deliver_table()
+        except Exception as error:
+            self._close_early(error)
             raise
         if self._settings.benchmark:
-            wall = perf_counter() - begin
-            for line in timing_lines(
-                self._settings,
-                self._provenance,
-                self._model.package.name,
-                seconds=prediction.seconds,
-                wall=wall,
-                images=self._survey.counts["ok"],
-            ):
-                self._log.info(line)
+            self._log_times(prediction.seconds, perf_counter() - begin - prediction.warm_up_s)
         self._deliver_table()
         self._conclude()
 
@@ -95,11 +86,34 @@ class Order:
         with Progress(self._log, total) as progress:
             for item in prediction:
                 self._seen.add(item.source.urn)
+                begin = perf_counter()
                 if isinstance(item, Failure):
                     self._take_failure(item, progress)
                 else:
                     self._take_result(item, progress)
                 self._store.acknowledge(item.source)
+                self._deliver_s += perf_counter() - begin
+
+    def _close_early(self, error: Exception) -> None:
+        """Account for every image though the order ends badly; the error that ended it is the one told."""
+        line = error.line if isinstance(error, QuadratError) else type(error).__name__
+        left = [source for source in self._store.relist() if source.urn not in self._seen]
+        self._survey.add_not_reached(left, f"the order ended before it: {line}")
+        try:
+            self._deliver_table()
+        except DeliveryError as late:
+            self._log.error("%s", late.line)
+
+    def _log_times(self, seconds: Mapping[str, float], wall: float) -> None:
+        for line in timing_lines(
+            self._settings,
+            self._provenance,
+            self._model.package.name,
+            seconds={**seconds, "deliver": self._deliver_s},
+            wall=wall,
+            images=self._survey.counts["ok"],
+        ):
+            self._log.info(line)
 
     def _take_failure(self, failure: Failure, progress: Progress) -> None:
         self._survey.add_failure(failure)
@@ -123,8 +137,7 @@ class Order:
         """Deliver all pictures of one image, then write its rows."""
         segmentation = result.predictions["segment"]
         floor = self._settings.min_confidence
-        classes = complete_classes(self._model.package, segmentation)
-        covers = measure_cover(segmentation, classes, with_unknown=floor > 0)
+        covers = measure(self._model.package, segmentation, floor)
         size = segmentation.labels.shape
         aspect = inference_aspect(
             result.source,
@@ -137,16 +150,13 @@ class Order:
         )
         stem = self._names.stem(result.source.name)
         delivered = ""
-        for picture in draw_pictures(result.frame, segmentation, classes, covers, self._settings.outputs):
+        for picture in draw_pictures(result.frame, segmentation, covers, self._settings.outputs):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
             name = f"{stem}.{picture.kind}{picture.suffix}"
             self._store.deliver(Product(name, picture.mime, picture.body, metadata))
             delivered = delivered or name
         self._survey.add_result(result.source, result.frame, covers, (size[0], size[1]), delivered)
         progress.measured(result.source, covers)
-
-    def _not_reached(self) -> Sequence[Source]:
-        return [source for source in self._store.relist() if source.urn not in self._seen]
 
     def _deliver_table(self) -> None:
         metadata = survey_aspect(self._provenance, self._survey.counts, self._survey.mean_covers())

@@ -100,7 +100,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Warm up with the first batch and log machine, model, settings and the time of every stage.",
     ),
     Parameter(
-        "model-name", "string", "Name of the model in the benchmark's log lines.", optional=True
+        "model-name", "string", "Name of the model in the log.", optional=True
     ),
     Parameter(
         "with-argmax", "bool",

@@ -70,14 +70,6 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Samples of one tensor shape, of any frames and sources: `tensor` (N, C, h, w) float32."""
-
-    samples: Sequence[Sample]
-    tensor: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """What the engine gave for one sample: `arrays` by output name, without the batch axis."""
 
@@ -122,12 +114,11 @@ class Cover:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The predictions for one frame, by task name ("segment"), and seconds spent by stage."""
+    """The predictions for one frame, by task name ("segment")."""
 
     source: Source
     frame: Frame
     predictions: Mapping[str, Segmentation]
-    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import logging
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +17,8 @@ from PIL import Image
 
 from quadrat import job
 from quadrat.artifacts.folder import FolderStore
-from quadrat.errors import DeliveryError
+from quadrat.errors import DeliveryError, EngineRunError
+from quadrat.pipeline.loaded import load_model
 from quadrat.settings import Settings
 from quadrat.types import Product
 from tests import pictures
@@ -247,3 +251,55 @@ def test_the_benchmark_setting_logs_machine_settings_and_times(
     assert status == 0
     assert any("reef-7" in line for line in said)
     assert any("ms per image: read" in line and "infer" in line for line in said)
+
+
+def test_the_benchmark_counts_only_what_counts(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Warm-up runs are in no stage's time, and a first batch that fails ends nothing."""
+    caplog.set_level(logging.INFO)
+
+    class Slow:
+        """An engine of exactly 50 ms that fails at first."""
+
+        def __init__(self, inner: Any) -> None:
+            self._inner, self.runs = inner, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+        def run(self, *args: Any) -> Any:
+            """Sleep and run."""
+            self.runs += 1
+            if self.runs == 3:
+                raise EngineRunError("out of memory")
+            time.sleep(0.05)
+            return self._inner.run(*args)
+
+    settings = Settings(benchmark=True)
+    with load_model(brightness_archive(tmp_path / "m.tgz"), settings, LOG) as model:
+        store = FolderStore(tmp_path / "m.tgz", folder, tmp_path / "out")
+        job.Order(settings, store, LOG, replace(model, engine=Slow(model.engine))).run()
+    (line,) = [r.message for r in caplog.records if "ms per image" in r.message]
+    times = {word.split()[0]: float(word.split()[1]) for word in line.split(": ")[1].split(", ")}
+
+    assert 50 <= times["infer"] < 75
+    assert {"read", "infer", "task", "deliver"} == set(times)
+
+
+def test_a_fault_of_ours_still_delivers_the_table(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends an order, what was measured is listed and the rest is not-reached."""
+    taken = job.Order._take_result
+    monkeypatch.setattr(
+        job.Order,
+        "_take_result",
+        lambda self, *a: taken(self, *a) if not self._survey.counts["ok"] else 1 / 0,
+    )
+
+    with pytest.raises(ZeroDivisionError):
+        run(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
+
+    assert {"ok", "skipped", "failed", "not-reached"} >= {r["status"] for r in rows} >= {"ok"}

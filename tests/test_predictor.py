@@ -91,6 +91,8 @@ def test_wrong_settings_are_refused(model: Path) -> None:
     """The service's checks hold here too."""
     with pytest.raises(ParameterError, match="batch-size"):
         Predictor(model, batch_size=0)
+    with Predictor(model) as predictor, pytest.raises(ParameterError, match="on-error"):
+        predictor.predict([], on_error="stopp")
 
 
 def test_importing_it_loads_no_engine() -> None:

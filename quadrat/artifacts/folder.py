@@ -6,7 +6,7 @@ import errno
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,9 @@ class FolderStore:
         """Yield the images in order of name, and a Failure for what is none."""
         yield from list_images(self._images, self._out)
 
-    @contextmanager
-    def pull(self, source: Source) -> Iterator[Path]:
+    def pull(self, source: Source) -> AbstractContextManager[Path]:
         """Give the file itself; SourceError where it cannot be read."""
-        yield readable_file(source)
+        return pull_file(source)
 
     def deliver(self, product: Product) -> str:
         """Write the product and its metadata, both or neither; DeliveryError if it cannot."""
@@ -59,14 +58,15 @@ class FolderStore:
         return names_in(self._out)
 
 
-def readable_file(source: Source) -> Path:
+@contextmanager
+def pull_file(source: Source) -> Iterator[Path]:
     """Give the path of a local source; SourceError where it cannot be opened."""
     path = Path(source.token)
     try:
-        with path.open("rb"):
-            return path
+        path.open("rb").close()
     except OSError as error:
         raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
+    yield path
 
 
 def names_in(folder: Path) -> Sequence[str]:

@@ -28,6 +28,8 @@ def serve(handler: Handler) -> None:
 
     `handler` gets the values by name and the SDK's logger, and returns the exit status.
     """
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _terminate)
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
         # its cache of URLs serves empty files on the second run, and litters the working folder
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
@@ -46,7 +48,6 @@ def serve(handler: Handler) -> None:
         ours = logging.getLogger("quadrat")
         ours.handlers, ours.propagate = list(log.handlers), False
         ours.setLevel(logging.INFO)
-        signal.signal(signal.SIGTERM, _terminate)
         return handler(args._asdict(), log)
 
     sdk.register_service(service, start)

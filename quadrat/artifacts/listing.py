@@ -70,7 +70,12 @@ def _walk(
     names = {entry.name for entry in entries}
     for entry in entries:
         path, name = folder / entry.name, below / entry.name
-        if entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+        except OSError as error:  # a link to itself, or into a folder that may not be searched
+            yield _no(path, name, SourceError(f"it cannot be looked at ({error.strerror})"))
+            continue
+        if is_folder:
             if entry.name.startswith("."):
                 yield _no(path, name, NotAnImageError("its name starts with a dot"))
             elif results is not None and path.absolute() == results:

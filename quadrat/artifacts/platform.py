@@ -7,14 +7,14 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 from quadrat.artifacts.folder import to_json
 from quadrat.artifacts.proxy import Item as QueueItem
 from quadrat.artifacts.proxy import Proxy
-from quadrat.errors import DeliveryError, SourceError
+from quadrat.errors import DeliveryError, ModelError, SourceError
 from quadrat.types import Flush, Item, Product, Source
 
 LOG = logging.getLogger("quadrat")
@@ -47,7 +47,11 @@ class PlatformStore:
     @contextmanager
     def model(self) -> Iterator[Path]:
         """Give a copy of the model archive; it is deleted in the end."""
-        with self._copy(self._proxy.url(self.model_urn), self.model_urn) as path:
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(self._copy(self._proxy.url(self.model_urn), self.model_urn))
+            except SourceError as error:
+                raise ModelError(error.what, where=self.model_urn, hint=error.hint) from error
             yield path
 
     def sources(self) -> Iterator[Item]:

@@ -31,7 +31,3 @@ def default_color(index: int) -> RGB:
     saturation, value = _SHADES[step % len(_SHADES)]
     r, g, b = colorsys.hsv_to_rgb(step * _GOLDEN % 1.0, saturation, value)
     return round(r * 255), round(g * 255), round(b * 255)
-
-
-PALETTE: tuple[RGB, ...] = tuple(default_color(index) for index in range(255))
-"""The default colour of every index that a class may have."""

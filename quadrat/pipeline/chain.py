@@ -37,7 +37,7 @@ class _Stopped(Exception):  # noqa: N818 - it is no error: it unwinds stages who
 
 
 class _Crash:
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: Exception) -> None:
         self.error = error
 
 
@@ -86,7 +86,9 @@ def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: thread
                 return
     except _Stopped:
         return
-    except BaseException as error:  # noqa: BLE001 - a SystemExit from a library must reach the caller too
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
+        if not isinstance(error, Exception):  # an exit with status 0 would pass for an order that is done
+            error = RuntimeError(f"a library tried to end the process ({error!r})")
         with suppress(_Stopped):
             _put(queue, _Crash(error), stop)
 

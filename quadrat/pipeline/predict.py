@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -32,11 +32,13 @@ class Prediction:
         self._pull = pull
         self._stages = [Stage("read", self._read), Stage("infer", self._infer)]
         self._task_s = 0.0
+        self.warm_up_s = 0.0
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Busy seconds by stage: read (fetch, decode, transform), infer (network), task (masks)."""
-        return {stage.name: stage.busy_s for stage in self._stages} | {"task": self._task_s}
+        """Busy seconds by stage, warm-up left out: read (fetch, decode, transform), infer (network), task (masks)."""
+        read, infer = (stage.busy_s for stage in self._stages)
+        return {"read": read, "infer": infer - self.warm_up_s, "task": self._task_s}
 
     def __iter__(self) -> Iterator[Result | Failure]:
         """Yield a Result or Failure for every source, in order.
@@ -74,7 +76,6 @@ class Prediction:
     def _infer(self, items: Iterator[tuple[Source, Sample] | Failure | Flush]) -> Iterator[Raw | Failure]:
         """Gather neighbours of one tensor shape into batches; failures keep their place."""
         waiting: list[tuple[Source, Sample] | Failure] = []
-        warm = not self._model.settings.benchmark
         for item in items:
             if isinstance(item, Flush):
                 yield from self._run(waiting)
@@ -84,22 +85,25 @@ class Prediction:
                 yield from self._run(waiting)
                 waiting = []
             waiting.append(item)
-            samples = [w for w in waiting if not isinstance(w, Failure)]
-            if len(samples) == self._model.settings.batch_size or not samples:
-                if not warm and samples:
-                    self._warm_up([sample for _, sample in samples])
-                    warm = True
+            count = sum(not isinstance(w, Failure) for w in waiting)
+            if count in (0, self._model.settings.batch_size):
                 yield from self._run(waiting)
                 waiting = []
         yield from self._run(waiting)
 
-    def _warm_up(self, samples: Sequence[Sample]) -> None:
-        tensor = np.stack([s.tensor for s in samples])
-        for _ in range(WARM_UPS):
-            self._model.engine.run(tensor, self._model.task.wanted)
+    def _warm_up(self, pairs: Sequence[tuple[Source, Sample]]) -> None:
+        """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
+        begin = perf_counter()
+        with suppress(EngineRunError):
+            for _ in range(WARM_UPS):
+                tensor = np.stack([sample.tensor for _, sample in pairs])
+                self._model.engine.run(tensor, self._model.task.wanted)
+        self.warm_up_s = perf_counter() - begin
 
     def _run(self, waiting: Sequence[tuple[Source, Sample] | Failure]) -> Iterator[Raw | Failure]:
         pairs = [w for w in waiting if not isinstance(w, Failure)]
+        if pairs and self._model.settings.benchmark and not self.warm_up_s:
+            self._warm_up(pairs)
         ran = iter(self._run_batch(pairs) if pairs else ())
         for item in waiting:
             yield item if isinstance(item, Failure) else next(ran)
@@ -107,13 +111,15 @@ class Prediction:
     def _run_batch(self, pairs: Sequence[tuple[Source, Sample]]) -> list[Raw | Failure]:
         """Run one batch; where it fails whole (out of memory, say), each image alone."""
         tensors = [sample.tensor for _, sample in pairs]
-        tensor = tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
         try:
+            tensor = tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
             arrays = self._model.engine.run(tensor, self._model.task.wanted)
-        except EngineRunError as error:
+        except (EngineRunError, MemoryError) as error:
             if len(pairs) > 1:
                 return [ran for pair in pairs for ran in self._run_batch([pair])]
-            return [Failure(pairs[0][0], "infer", located(error, pairs[0][0].name))]
+            source = pairs[0][0]
+            known = error if isinstance(error, QuadratError) else EngineRunError("there is not enough memory")
+            return [Failure(source, "infer", located(known, source.name))]
         return [
             (source, sample, Part({name: a[i] for name, a in arrays.items()}, sample.geometry))
             for i, (source, sample) in enumerate(pairs)
@@ -125,9 +131,11 @@ class Prediction:
             prediction = self._model.task.predict(sample.frame, [part])
         except (EngineRunError, InputError) as error:
             return Failure(source, "task", located(error, source.name))
+        except MemoryError:
+            return Failure(source, "task", EngineRunError("there is not enough memory", where=source.name))
         finally:
             self._task_s += perf_counter() - begin
-        return Result(source, sample.frame, {self._model.task.name: prediction}, self.seconds)
+        return Result(source, sample.frame, {self._model.task.name: prediction})
 
 
 def located(error: QuadratError, name: str) -> QuadratError:

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.render.palette import lookup_table
-from quadrat.types import ClassInfo, Cover, ImageU8
+from quadrat.types import Cover, ImageU8
 
 TINT = 0.45
 """Share of the class colour; the photograph stays readable under it."""
 
 
-def draw_overlay(
-    pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], covers: Sequence[Cover]
-) -> ImageU8:
+def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover]) -> ImageU8:
     """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and write a legend below the picture.
 
     `labels` may be of another size: it is brought to the picture's by nearest neighbour. Returns
@@ -27,7 +25,7 @@ def draw_overlay(
     height, width = pixels.shape[:2]
     if labels.shape != (height, width):
         labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    paint = lookup_table(classes)[labels]
+    paint = lookup_table(covers)[labels]
     tinted = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
     edges = _edges(labels)
     tinted[edges] = paint[edges]

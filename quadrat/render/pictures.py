@@ -10,7 +10,7 @@ import numpy as np
 from quadrat.media.encode import gray_png, jpeg, palette_png
 from quadrat.render.overlay import draw_overlay
 from quadrat.render.palette import palette
-from quadrat.types import ClassInfo, Cover, Frame, Segmentation
+from quadrat.types import Cover, Frame, Segmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,19 +26,17 @@ class Picture:
 def draw_pictures(
     frame: Frame,
     segmentation: Segmentation,
-    classes: Sequence[ClassInfo],
     covers: Sequence[Cover],
     kinds: Sequence[str],
 ) -> Iterator[Picture]:
-    """Yield the pictures asked for, pseudo first; `classes` include unknown where `covers` do."""
-    painted = [ClassInfo(c.index, c.id, c.name, c.color) for c in covers] or classes
+    """Yield the pictures asked for, pseudo first; colours are those of `covers`."""
     if "pseudo" in kinds:
-        yield Picture("pseudo", ".png", "image/png", palette_png(segmentation.labels, palette(painted)))
+        yield Picture("pseudo", ".png", "image/png", palette_png(segmentation.labels, palette(covers)))
     if "labels" in kinds:
         yield Picture("labels", ".png", "image/png", gray_png(segmentation.labels))
     if "confidence" in kinds and segmentation.confidence is not None:
         levels = np.rint(segmentation.confidence.astype(np.float32) * 255).astype(np.uint8)
         yield Picture("confidence", ".png", "image/png", gray_png(levels))
     if "overlay" in kinds:
-        drawn = draw_overlay(frame.pixels, segmentation.labels, painted, covers)
+        drawn = draw_overlay(frame.pixels, segmentation.labels, covers)
         yield Picture("overlay", ".jpg", "image/jpeg", jpeg(drawn))

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from quadrat.package.colors import default_color
 from quadrat.types import UNKNOWN, ClassInfo, Cover, ModelPackage, Segmentation
 
+BLOCK = 1 << 20
+"""Pixels counted at a time: bincount widens each to 8 bytes, twice."""
+
 UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
 """Pixels under the confidence floor; listed only where a floor is set."""
 
@@ -23,21 +26,28 @@ def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[
     return [_nameless(index) for index in range(count)]
 
 
-def measure_cover(
-    segmentation: Segmentation, classes: Sequence[ClassInfo], *, with_unknown: bool
-) -> list[Cover]:
-    """Count every class, in index order, and unknown last if asked for.
+def measure(package: ModelPackage, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
+    """Count every class of the archive, and unknown last where there is a floor."""
+    classes = complete_classes(package, segmentation)
+    return measure_cover(segmentation, [*classes, UNKNOWN_CLASS] if min_confidence > 0 else classes)
+
+
+def measure_cover(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> list[Cover]:
+    """Count every class, in the order given.
 
     `cover` is pixels / all pixels, so the covers sum to 1. `confidence` is the mean over the
     class's pixels in 0..1, None without scores or pixels.
     """
     labels, confidence = segmentation.labels.ravel(), segmentation.confidence
-    counts = np.bincount(labels, minlength=256)
-    sums: NDArray[np.float64] | None = None
-    if confidence is not None:
-        sums = np.asarray(np.bincount(labels, weights=confidence.ravel(), minlength=256), np.float64)
-    listed = [*classes, UNKNOWN_CLASS] if with_unknown else list(classes)
-    return [_cover(info, int(counts[info.index]), labels.size, sums) for info in listed]
+    counts = np.zeros(256, np.int64)
+    sums = None if confidence is None else np.zeros(256, np.float64)
+    for start in range(0, labels.size, BLOCK):
+        block = labels[start : start + BLOCK]
+        counts += np.bincount(block, minlength=256)
+        if sums is not None and confidence is not None:
+            weights = confidence.ravel()[start : start + BLOCK]
+            sums += np.bincount(block, weights=weights, minlength=256)
+    return [_cover(info, int(counts[info.index]), labels.size, sums) for info in classes]
 
 
 def mean_confidence(segmentation: Segmentation) -> float | None:

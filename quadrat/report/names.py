@@ -19,15 +19,17 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {name.casefold() for name in taken}
+        self._last: dict[str, int] = {}
 
     def stem(self, source_name: str) -> str:
         """Take a stem for the source: its base name without suffix, numbered if it is taken."""
         base = slug(source_name)
-        number = 1
-        stem = base
+        number = self._last.get(base, 1)
+        stem = base if number == 1 else f"{base}-{number}"
         while any(f"{stem}{ending}".casefold() in self._taken for ending in _ENDINGS):
             number += 1
             stem = f"{base}-{number}"
+        self._last[base] = number
         self._taken.update(f"{stem}{ending}".casefold() for ending in _ENDINGS)
         return stem
 

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError
+from quadrat.errors import ClassesError, EngineRunError, GraphError, ManifestError, ParameterError
 from quadrat.geometry import HW, pull_back
 from quadrat.settings import Settings
 from quadrat.types import UNKNOWN, Frame, ModelPackage, OutputSpec, Part, Segmentation
 
 ROLES = ("labels", "confidence", "logits")
+
+BF16_SUM = 0.02
+"""How far probabilities rounded to bf16 (8 bits) may sum beside 1."""
 
 
 class Segment:
@@ -42,6 +45,12 @@ class Segment:
         channels = next((o.shape[1] for o in outputs if o.name == name and len(o.shape) == 4), None)
         if channels is None:
             return
+        if channels < 2:
+            raise ClassesError(
+                "the network gives one channel, and a mask needs one for each class",
+                where=self._model,
+                hint="Export the model with export_model, which makes two classes of it",
+            )
         if self._classes is not None and channels != self._classes:
             raise ClassesError(
                 f"meta.json lists {self._classes} classes and the network gives {channels} channels",
@@ -96,12 +105,22 @@ class Segment:
         (part,) = parts
         out_hw: HW = frame.source_hw if self._source_size else frame.pixels.shape[:2]
         labels, confidence = self._read(part.arrays)
+        self._check_size(labels.shape, part.geometry.tensor_hw)
         labels = pull_back(labels, part.geometry, out_hw)
         if confidence is not None:
             confidence = pull_back(confidence, part.geometry, out_hw)
             if self._floor > 0:
                 labels = np.where(confidence < self._floor, np.uint8(UNKNOWN), labels)
         return Segmentation(labels, confidence)
+
+    def _check_size(self, given: tuple[int, ...], due: HW) -> None:
+        """Refuse a mask of another size than the input: stretched labels would be a wrong measure."""
+        if given != due:
+            raise GraphError(
+                f"the network gives {given[1]} x {given[0]} pixels for an input of {due[1]} x {due[0]}",
+                where=self._model,
+                hint="Export the model with export_model, which brings its scores to the input's size",
+            )
 
     def _read(
         self, arrays: Mapping[str, NDArray[Any]]
@@ -160,9 +179,12 @@ def find_roles(package: ModelPackage, outputs: Sequence[OutputSpec]) -> dict[str
 def decide(scores: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
     """Take the best class and its probability from scores (K, H, W) of floats.
 
-    Scores that already are probabilities (in 0..1 and summing to 1) are used as they are, others
-    go through a softmax. Ties go to the lower class, as argmax does. Raises EngineRunError for NaN.
+    Scores that already are probabilities (in 0..1 and summing to 1, within what bf16 rounds) are
+    used as they are, others go through a softmax. Ties go to the lower class, as argmax does.
+    Raises ClassesError for fewer than two channels, EngineRunError for NaN.
     """
+    if scores.shape[0] < 2:
+        raise ClassesError(f"scores of {scores.shape[0]} channel cannot be told apart")
     best = scores[0].astype(np.float32)
     labels = np.zeros(best.shape, np.uint8)
     for index in range(1, scores.shape[0]):
@@ -172,8 +194,8 @@ def decide(scores: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float16]
     if not np.isfinite(best).all():
         raise EngineRunError("the network gave NaN or infinite scores")
     total = scores.sum(axis=0, dtype=np.float32)
-    if float(scores.min()) >= 0 and np.allclose(total, 1.0, atol=1e-3):
-        return labels, best.astype(np.float16)
+    if float(scores.min()) >= 0 and np.allclose(total, 1.0, atol=BF16_SUM):
+        return labels, np.minimum(best, 1).astype(np.float16)
     spread = np.zeros_like(best)
     for plane in scores:
         spread += np.exp(plane.astype(np.float32) - best)

@@ -133,3 +133,14 @@ def test_earlier_results_are_not_measured(tmp_path: Path) -> None:
 def test_urn_of_a_file_is_one_word() -> None:
     """Spaces and letters beyond ASCII are percent-encoded."""
     assert file_urn(Path("/data/my photo é.jpg")) == "urn:file:///data/my%20photo%20%C3%A9.jpg"
+
+
+def test_a_link_to_itself_is_one_failed_row(tmp_path: Path) -> None:
+    """What cannot be looked at ends nothing but itself."""
+    touch(tmp_path, "a.jpg", "z.jpg")
+    (tmp_path / "m.jpg").symlink_to("m.jpg")
+    found = list(list_images(tmp_path))
+
+    assert names(found) == ["a.jpg", "-m.jpg", "z.jpg"]
+    assert isinstance(found[1], Failure)
+    assert found[1].error.code == "E_SOURCE"

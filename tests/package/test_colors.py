@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from quadrat.package.colors import PALETTE, default_color
+from quadrat.package.colors import default_color
+
+PALETTE = tuple(default_color(index) for index in range(255))
 
 
 def test_every_class_has_a_colour_of_its_own():

@@ -87,13 +87,14 @@ def test_items_before_a_crash_arrive() -> None:
     assert [0, 1, 2, 3, 4] == got
 
 
-def test_system_exit_of_a_library_reaches_the_caller() -> None:
-    """An SDK that exits inside a stage's thread ends the run instead of hanging it."""
+@pytest.mark.parametrize("status", [0, 255])
+def test_a_library_cannot_end_the_process(status: int) -> None:
+    """An SDK that exits inside a stage ends the run with an error, be its status that of success."""
 
     def leave(n: int) -> int:
-        raise SystemExit(255)
+        raise SystemExit(status)
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(RuntimeError, match="tried to end the process"):
         list(run_chain([1], [Stage("a", each(leave))]))
 
 

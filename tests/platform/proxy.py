@@ -172,12 +172,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         elif request.status != 204:
             self.send_header("Content-Length", str(len(body)))
+        request.answered = time.monotonic()  # before the client can know of it
         self.end_headers()
         if request.method != "HEAD" and request.status != 204:
             sent = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" if chunked else body
             self.wfile.write(sent[: len(sent) // 2] if fault and fault.truncate else sent)
         self.close_connection = self.close_connection or bool(fault and fault.truncate)
-        request.answered = time.monotonic()
 
     def handle(self) -> None:
         """Serve a connection; a client that hangs up is no fault of ours."""

@@ -16,7 +16,7 @@ def test_a_pixel_is_tinted_by_its_own_class() -> None:
     """Away from edges a pixel is the mix of picture and class colour."""
     labels = np.zeros((60, 80), np.uint8)
     labels[:, 40:] = 1
-    drawn = draw_overlay(np.full((60, 80, 3), 100, np.uint8), labels, CLASSES, COVERS)
+    drawn = draw_overlay(np.full((60, 80, 3), 100, np.uint8), labels, COVERS)
 
     np.testing.assert_allclose(
         drawn[30, 60], np.array([100, 100, 100]) * (1 - TINT) + np.array([0, 200, 0]) * TINT, atol=1
@@ -26,8 +26,8 @@ def test_a_pixel_is_tinted_by_its_own_class() -> None:
 
 def test_the_legend_hides_nothing() -> None:
     """The picture keeps its size and the legend is added below, wrapped where it is narrow."""
-    wide = draw_overlay(np.zeros((50, 400, 3), np.uint8), np.zeros((50, 400), np.uint8), CLASSES, COVERS)
-    narrow = draw_overlay(np.zeros((50, 60, 3), np.uint8), np.zeros((50, 60), np.uint8), CLASSES, COVERS)
+    wide = draw_overlay(np.zeros((50, 400, 3), np.uint8), np.zeros((50, 400), np.uint8), COVERS)
+    narrow = draw_overlay(np.zeros((50, 60, 3), np.uint8), np.zeros((50, 60), np.uint8), COVERS)
 
     assert wide.shape[1:] == (400, 3)
     assert narrow.shape[0] > wide.shape[0] > 50
@@ -35,14 +35,14 @@ def test_the_legend_hides_nothing() -> None:
 
 def test_labels_of_source_size_are_brought_to_the_picture() -> None:
     """With result-size=source the mask is larger than the working picture; the overlay still fits."""
-    drawn = draw_overlay(np.zeros((50, 60, 3), np.uint8), np.ones((200, 240), np.uint8), CLASSES, COVERS)
+    drawn = draw_overlay(np.zeros((50, 60, 3), np.uint8), np.ones((200, 240), np.uint8), COVERS)
 
     assert drawn.shape[1] == 60
 
 
 def test_the_palette_has_each_class_at_its_own_index() -> None:
     """A gap between indices moves no colour."""
-    classes = [ClassInfo(2, "urn:2", "c", (9, 8, 7)), ClassInfo(0, "urn:0", "a", (1, 2, 3))]
+    classes = [Cover(2, "urn:2", "c", (9, 8, 7), 1, 0.5), Cover(0, "urn:0", "a", (1, 2, 3), 1, 0.5)]
 
     assert [(1, 2, 3), (0, 0, 0), (9, 8, 7)] == palette(classes)
     assert [9, 8, 7] == lookup_table(classes)[2].tolist()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from quadrat.report.cover import complete_classes, mean_confidence, measure_cover
+from quadrat.report.cover import UNKNOWN_CLASS, complete_classes, mean_confidence, measure, measure_cover
 from quadrat.types import UNKNOWN, ClassInfo, ModelPackage, Segmentation
 
 CLASSES = [ClassInfo(i, f"urn:{i}", f"c{i}", (i, i, i)) for i in range(4)]
@@ -21,7 +21,7 @@ PLANES = hnp.arrays(
 @given(PLANES)
 def test_covers_sum_to_one_and_pixels_to_all(labels: np.ndarray) -> None:
     """Every pixel is counted once."""
-    covers = measure_cover(Segmentation(labels), CLASSES, with_unknown=True)
+    covers = measure_cover(Segmentation(labels), [*CLASSES, UNKNOWN_CLASS])
 
     assert labels.size == sum(c.pixels for c in covers)
     assert abs(1 - sum(c.cover for c in covers)) < 1e-12
@@ -32,7 +32,7 @@ def test_mean_confidence_is_per_class() -> None:
     """Each class has the mean over its own pixels, the image over all; an absent class has none."""
     confidence = np.array([[1.0, 0.5, 0.25, 0.25]], np.float16)
     segmentation = Segmentation(np.array([[0, 0, 1, 1]], np.uint8), confidence)
-    covers = measure_cover(segmentation, CLASSES, with_unknown=False)
+    covers = measure_cover(segmentation, CLASSES)
 
     assert [0.75, 0.25, None, None] == [c.confidence for c in covers]
     assert mean_confidence(segmentation) == 0.5
@@ -43,7 +43,7 @@ def test_without_scores_there_is_no_confidence() -> None:
     segmentation = Segmentation(np.zeros((2, 2), np.uint8))
 
     assert mean_confidence(segmentation) is None
-    assert {None} == {c.confidence for c in measure_cover(segmentation, CLASSES, with_unknown=False)}
+    assert {None} == {c.confidence for c in measure_cover(segmentation, CLASSES)}
 
 
 def package(classes: tuple[ClassInfo, ...], count: int | None) -> ModelPackage:
@@ -60,3 +60,21 @@ def test_classes_that_the_archive_does_not_list_are_counted_by_number() -> None:
     ]
     assert len(complete_classes(package((), 5), segmentation)) == 5
     assert CLASSES == complete_classes(package(tuple(CLASSES), 4), segmentation)
+
+
+def test_large_masks_are_counted_in_blocks() -> None:
+    """A mask of several blocks is counted as one."""
+    labels = np.arange(3_000_001, dtype=np.int64).astype(np.uint8) % 4
+    covers = measure_cover(Segmentation(labels[None], np.full((1, labels.size), 0.5, np.float16)), CLASSES)
+
+    assert [int((labels == i).sum()) for i in range(4)] == [c.pixels for c in covers]
+    assert {0.5} == {c.confidence for c in covers}
+
+
+def test_unknown_is_listed_only_under_a_floor() -> None:
+    """Without a floor nothing can be unknown."""
+    segmentation = Segmentation(np.array([[0, UNKNOWN]], np.uint8))
+    archive = package(tuple(CLASSES), 4)
+
+    assert ["c0", "c1", "c2", "c3"] == [c.name for c in measure(archive, segmentation, 0.0)]
+    assert "unknown" == measure(archive, segmentation, 0.5)[-1].name

@@ -18,6 +18,7 @@ SERVICE = ROOT / "infer_service.py"
 TINY = ROOT / "examples" / "models" / "seagrass-tiny.tgz"
 ORDER = "urn:ivcap:order:11111111-2222-3333-4444-555555555555"
 TIMEOUT_S = 60.0
+FOLDERS = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "sdk-cache"}
 FULL_DISK = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -52,7 +53,7 @@ class Service:
         self.folder = folder
         self.tmp = folder / "tmp"
         self._kernels = kernels
-        for name in ("tmp", "in", "out", "cache"):
+        for name in ("tmp", *FOLDERS.values()):
             (folder / name).mkdir(exist_ok=True)
 
     @property
@@ -82,7 +83,7 @@ class Service:
 
     def start_order(self, *words: str | Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
         """Start an order on the platform: folders are variables, as in the container's image."""
-        folders = {f"IVCAP_{name.upper()}_DIR": str(self.folder / name) for name in ("in", "out", "cache")}
+        folders = {variable: str(self.folder / name) for variable, name in FOLDERS.items()}
         return self.start(*words, env={**folders, **env})
 
     def finish(self, process: subprocess.Popen[str], timeout: float = TIMEOUT_S) -> Ran:

@@ -73,7 +73,7 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
     """Absolute paths and file:// URLs, for one image given either way; a space in the name is no trouble."""
     photo = service.folder / "in" / "a quadrat.jpg"
     photo.write_bytes(photos[0])
-    name = write(photo) if write is str else write(photo).replace("%20", " ")
+    name = write(photo)
 
     ran = service.run("--model", write(TINY), option, name, cwd=service.tmp)
 

@@ -105,9 +105,9 @@ def test_the_model_cannot_be_had(case: Case) -> None:
 
     ran = case.run()
 
-    assert ran.status == 5
+    assert ran.status == 3
     (line,) = ran.errors
-    assert line.startswith(f"E_SOURCE {case.model.urn}: ")
+    assert line.startswith(f"E_MODEL {case.model.urn}: ")
     assert case.queue.given == 0
 
 
@@ -236,15 +236,16 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
     assert (len(case.queue.acked), case.queue.unacked) == (3, {})
 
 
-def test_terminated_in_the_middle(case: Case) -> None:
-    """SIGTERM ends the order with another status than 0, leaves nothing, and acknowledges only what is out."""
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_terminated_in_the_middle(case: Case, ending: signal.Signals) -> None:
+    """SIGTERM, or Ctrl-C, ends the order with another status than 0, leaves nothing, and acknowledges only what is out."""
     case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=2)
     process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(ending)
     ran = case.service.finish(process)
 
-    assert ran.status == 128 + signal.SIGTERM, ran.said
+    assert ran.status == 128 + ending, ran.said
     assert ran.left == []
     assert "Traceback" not in ran.said
     assert all(len(p.metadata) == 1 for p in case.double.products.values())

@@ -11,7 +11,7 @@ import pytest
 
 from tests.platform.proxy import DataProxy
 from tests.platform.state import Artifact, Queue, QueueItem
-from tests.service.run import ORDER, ROOT, TINY, Service, rows, statuses
+from tests.service.run import FOLDERS, ORDER, ROOT, TINY, Service, rows, statuses
 
 NAMED_AFTER_PLACES = {"image", "image-name", "model", "order", "$entity"}
 
@@ -214,7 +214,7 @@ def test_products_are_posted_as_the_sdk_posts_them(
         path.write_bytes(made.body)
         lines.append(json.dumps([made.name, made.mime, str(path), made.metadata[0]]))
     (service.folder / "products").write_text("\n".join(lines))
-    folders = {f"IVCAP_{n}_DIR": str(service.folder / n.lower()) for n in ("IN", "OUT", "CACHE")}
+    folders = {variable: str(service.folder / name) for variable, name in FOLDERS.items()}
     done = subprocess.run(
         [sys.executable, "-c", SDK_SERVICE, f"--products={service.folder / 'products'}"],
         env=service.environment(second.environment(ORDER) | folders), cwd=ROOT, capture_output=True, text=True, timeout=60,

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from quadrat import tasks
-from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError, QuadratError
+from quadrat.errors import (
+    ClassesError,
+    EngineRunError,
+    GraphError,
+    ManifestError,
+    ParameterError,
+    QuadratError,
+)
 from quadrat.geometry import Geometry
 from quadrat.settings import Settings
 from quadrat.tasks.segment import Segment, decide
@@ -63,6 +70,29 @@ def test_probabilities_are_not_softened_again() -> None:
     scores = np.array([[[0.9, 0.2]], [[0.1, 0.8]]], np.float32)
 
     np.testing.assert_allclose(decide(scores)[1], [[0.9, 0.8]], atol=1e-3)
+
+
+def test_probabilities_rounded_to_bf16_are_still_probabilities() -> None:
+    """A network that ends in a softmax in bf16 sums to 1 only nearly."""
+    scores = np.array([[[0.7461]], [[0.2617]]], np.float32)
+
+    np.testing.assert_allclose(decide(scores)[1], [[0.7461]], atol=1e-3)
+
+
+def test_one_channel_is_no_choice() -> None:
+    """A binary head with one channel is refused, never taken for a picture of class 0."""
+    one = OutputSpec("scores", "float32", (None, 1, None, None))
+    with pytest.raises(ClassesError, match="one channel"):
+        Segment(package(None), [one], Settings())
+    with pytest.raises(ClassesError):
+        decide(np.zeros((1, 4, 4), np.float32))
+
+
+def test_a_mask_of_another_size_than_the_input_is_refused() -> None:
+    """A network that answers at a quarter of its input's size would give a wrong cover if it were stretched."""
+    f = frame(8, 12)
+    with pytest.raises(GraphError, match="3 x 2 pixels for an input of 12 x 8"):
+        Segment(package(), [LABELS], Settings()).predict(f, [part(f, argmax_0=np.zeros((2, 3), np.int64))])
 
 
 def test_nan_scores_are_no_cover() -> None:
