@@ -1,8 +1,8 @@
 """Compiled networks on disk, each under the digest of all that it depends on.
 
-A file is MAGIC, the length of a JSON header (8 bytes, little endian), the header, zeros up to a
-page border, and the blob. It is written beside its place and renamed, so it is there whole or not
-at all; the header has the blob's sha256, since a flipped bit in a weight would go unseen.
+A file is MAGIC, the sha256 of all that follows it (a flipped bit in a weight or a name would go
+unseen), the length of a JSON header (8 bytes, little endian), the header, zeros up to a page
+border, and the blob. It is written beside its place and renamed, so it is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = b"quadrat1"
+MAGIC = b"quadrat2"
+SIGNED = len(MAGIC) + 32
+"""Where the part begins that the digest covers; the header begins 8 bytes later."""
 PAGE = 4096
 KEEP = 16
 """Blobs kept, the most recently used ones."""
+STALE_S = 3600.0
+"""Age at which a half-written file is taken for that of a killed process."""
 
 
 class BlobCache:
@@ -60,9 +65,7 @@ class BlobCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(self._folder / f"{key}.blob", header, blob)
-            blobs = sorted(self._folder.glob("*.blob"), key=lambda p: p.stat().st_mtime, reverse=True)
-            for old in blobs[KEEP:]:
-                old.unlink(missing_ok=True)
+            _tidy(self._folder)
         except OSError as error:
             self._log.info("compiled network is not kept: %s", error)
             self._folder = None
@@ -75,34 +78,48 @@ class BlobCache:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], NDArray[np.uint8]]:
-    with path.open("rb") as file:
-        start = file.read(len(MAGIC) + 8)
-        size = int.from_bytes(start[len(MAGIC) :], "little")
-        if start[: len(MAGIC)] != MAGIC or size > path.stat().st_size:
-            raise ValueError("it is not a compiled network")
-        header = json.loads(file.read(size))
-    offset = _page(len(start) + size)
-    if path.stat().st_size <= offset:
-        raise ValueError("it ends early")
     # private and writable, as OpenVINO takes no read-only memory; it never reaches the file
-    blob = np.memmap(path, dtype=np.uint8, mode="c", offset=offset)
-    if hashlib.sha256(blob.data).hexdigest() != header["sha256"]:
+    whole = np.memmap(path, dtype=np.uint8, mode="c")
+    if whole[: len(MAGIC)].tobytes() != MAGIC:
+        raise ValueError("it is not a compiled network")
+    if hashlib.sha256(whole[SIGNED:].data).digest() != whole[len(MAGIC) : SIGNED].tobytes():
         raise ValueError("its digest differs")
-    return header, blob
+    start = SIGNED + 8
+    end = start + int.from_bytes(whole[SIGNED:start].tobytes(), "little")
+    return json.loads(whole[start:end].tobytes()), whole[_page(end) :]
 
 
 def _write(path: Path, header: Mapping[str, Any], blob: memoryview) -> None:
-    text = json.dumps({**header, "sha256": hashlib.sha256(blob).hexdigest()}).encode()
-    start = MAGIC + len(text).to_bytes(8, "little") + text
+    text = json.dumps(header).encode()
+    end = SIGNED + 8 + len(text)
+    signed = (len(text).to_bytes(8, "little") + text).ljust(_page(end) - SIGNED, b"\0")
+    total = hashlib.sha256(signed)
+    total.update(blob)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(start.ljust(_page(len(start)), b"\0"))
+            file.write(MAGIC + total.digest() + signed)
             file.write(blob)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the blobs not used for longest, and what killed processes left half written."""
+    blobs = sorted(folder.glob("*.blob"), key=_changed, reverse=True)
+    stale = [part for part in folder.glob("*.part") if _changed(part) < time.time() - STALE_S]
+    for old in blobs[KEEP:] + stale:
+        old.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    """Give the time of the last change; 0 for a file that another process has just removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _page(size: int) -> int:

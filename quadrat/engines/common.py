@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,14 @@ def choose_format(package: ModelPackage, readable: Sequence[str]) -> str:
     raise EngineUnavailableError(f"it reads {reads}, and the archive holds {has}")
 
 
-def need_library(module: str, hint: str) -> None:
-    """Raise EngineUnavailableError unless the library can be found; it is not imported."""
-    if find_spec(module) is None:
-        raise EngineUnavailableError(f"{module} is not installed", hint=hint)
+def load_library(module: str, hint: str) -> Any:
+    """Import a library; EngineUnavailableError, with the `hint`, where it is missing or does not import."""
+    try:
+        return import_module(module)
+    except (ImportError, OSError) as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == module
+        said = "is not installed" if missing else f"does not import: {last_words(error)}"
+        raise EngineUnavailableError(f"{module} {said}", hint=hint) from error
 
 
 def threads(asked: int) -> int:

@@ -16,41 +16,38 @@ from quadrat.engines.common import (
     choose_format,
     fit_input,
     last_words,
+    load_library,
     need_float_input,
-    need_library,
     need_outputs,
     threads,
 )
-from quadrat.engines.onnx_check import check
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 Provider = tuple[str, dict[str, str]]
+CPU: Provider = ("CPUExecutionProvider", {})
 
 
 def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
     """Start the archive's ONNX network.
 
-    Raises EngineUnavailableError (no ONNX file, oneDNN insisted on), DeviceError (provider or
-    precision not here) or GraphError (the file is refused or cannot be read).
+    Raises EngineUnavailableError (no ONNX file, no library, oneDNN insisted on), DeviceError
+    (provider or precision not here) or GraphError (the file cannot be read).
     """
     choose_format(package, ("onnx",))
-    need_library("onnxruntime", "pip install quadrat")
     if settings.enable_mkldnn:
         raise EngineUnavailableError("onnx has no oneDNN", where="enable-mkldnn")
     _need_precision(settings)
-    import onnxruntime
-
-    path = package.engines["onnx"]
-    available = onnxruntime.get_available_providers()
+    runtime = load_library("onnxruntime", "pip install quadrat")
+    _need_providers(settings, runtime.get_available_providers())
+    path, name = package.engines["onnx"], ""
     folder = cache_folder() if settings.use_trt else None
-    _need_providers(settings, available)
-    chosen = providers(
-        settings, check(path), package.input_shape, folder and folder / "tensorrt" / package.digest
-    )
-    return OnnxEngine(path, settings, chosen, log)
+    if settings.use_trt and not settings.enable_auto_tune:  # its ranges are given by the input's name
+        name = _ports(_session(runtime, path, settings, [CPU]), path)[0]
+    chosen = providers(settings, name, package.input_shape, folder and folder / "tensorrt" / package.digest)
+    return OnnxEngine(runtime, path, settings, chosen, log)
 
 
 def providers(
@@ -63,9 +60,9 @@ def providers(
     has built.
     """
     if settings.device == "cpu":
-        return [("CPUExecutionProvider", {})]
+        return [CPU]
     cuda: Provider = ("CUDAExecutionProvider", {"device_id": "0"})
-    rest: list[Provider] = [cuda, ("CPUExecutionProvider", {})]
+    rest: list[Provider] = [cuda, CPU]
     if not settings.use_trt:
         return rest
     options = {
@@ -118,38 +115,20 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(
-        self, path: Path, settings: Settings, chosen: Sequence[Provider], log: logging.Logger
+        self, runtime: Any, path: Path, settings: Settings, chosen: Sequence[Provider], log: logging.Logger
     ) -> None:
-        import onnxruntime
-
-        self.version = onnxruntime.__version__
+        self.version = runtime.__version__
         self.device, self.precision = settings.device, settings.precision
         for _, options in chosen:
             if "trt_engine_cache_path" in options:
                 Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True, mode=0o700)
-        setup = onnxruntime.SessionOptions()
-        setup.intra_op_num_threads = threads(settings.cpu_threads)
-        setup.inter_op_num_threads = 1
-        setup.log_severity_level = 1 if settings.print_detail else 3  # info, or errors only
-        try:
-            session = onnxruntime.InferenceSession(
-                str(path), setup, providers=[n for n, _ in chosen], provider_options=[o for _, o in chosen]
-            )
-        except Exception as error:  # its errors share no base class of their own
-            raise _refused(error, settings, path) from error
-        session.disable_fallback()
+        session = _session(runtime, path, settings, chosen)
         _need_first(session.get_providers(), chosen[0][0])
         self._session: Any = session
-        self._only_asked = onnxruntime.RunOptions()
+        self._only_asked = runtime.RunOptions()
         self._only_asked.only_execute_path_to_fetches = True
-        inputs = session.get_inputs()
-        self._dtype = _numpy_name(inputs[0].type) if inputs else ""
-        need_float_input([entry.name for entry in inputs], self._dtype, path)
-        self._input = inputs[0].name
-        self.outputs: Sequence[OutputSpec] = tuple(
-            OutputSpec(entry.name, _numpy_name(entry.type), _dims(entry.shape))
-            for entry in session.get_outputs()
-        )
+        self.outputs: Sequence[OutputSpec]
+        self._input, self._dtype, self.outputs = _ports(session, path)
         if settings.print_detail:
             log.info("onnx: providers %s", session.get_provider_options())
 
@@ -170,6 +149,35 @@ class OnnxEngine:
     def close(self) -> None:
         """Free the network; a second call does nothing."""
         self._session = None
+
+
+def _session(runtime: Any, path: Path, settings: Settings, chosen: Sequence[Provider]) -> Any:
+    """Make a session with the `chosen` providers; GraphError or DeviceError if none comes about."""
+    setup = runtime.SessionOptions()
+    setup.intra_op_num_threads = threads(settings.cpu_threads)
+    setup.inter_op_num_threads = 1
+    setup.log_severity_level = 1 if settings.print_detail else 3  # info, or errors only
+    names, options = [name for name, _ in chosen], [words for _, words in chosen]
+    try:
+        return runtime.InferenceSession(
+            str(path), setup, providers=names, provider_options=options, enable_fallback=0
+        )
+    except Exception as error:  # its errors share no base class of their own
+        raise _refused(error, settings, path) from error
+
+
+def _ports(session: Any, path: Path) -> tuple[str, str, tuple[OutputSpec, ...]]:
+    """Give the input's name and numpy type, and the outputs; GraphError unless it is one input, and float."""
+    try:
+        inputs, outputs = (
+            [(entry.name, _numpy_name(entry.type), _dims(entry.shape)) for entry in entries]
+            for entries in (session.get_inputs(), session.get_outputs())
+        )
+    except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
+        raise GraphError(f"a name in it is not text: {error.reason}", where=path.name) from error
+    dtype = inputs[0][1] if inputs else ""
+    need_float_input([name for name, _, _ in inputs], dtype, path)
+    return inputs[0][0], dtype, tuple(OutputSpec(*said) for said in outputs)
 
 
 def _refused(error: Exception, settings: Settings, path: Path) -> GraphError | DeviceError:

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,46 @@ from quadrat.engines.common import (
     choose_format,
     fit_input,
     last_words,
+    load_library,
     need_float_input,
-    need_library,
     need_outputs,
     threads,
 )
-from quadrat.engines.onnx_check import check
+from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, OutputSpec
 
+FORMATS = ("onnx", "pdmodel")
 PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
 """Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
 
 
 def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
-    """Start the network on the CPU.
+    """Start the network on the CPU; one that is not in the cache is first read by a child process.
 
-    Raises EngineUnavailableError (no format that it reads), DeviceError (a GPU, or a precision the
-    CPU lacks) or GraphError (the file cannot be read or compiled).
+    Raises EngineUnavailableError (no format that it reads, no library), DeviceError (a GPU, or a
+    precision the CPU lacks) or GraphError (the file cannot be read or compiled, or crashes the child).
     """
     if settings.device != "cpu":
         raise DeviceError("openvino runs on the CPU here", where="engine", hint="Choose --engine onnx")
-    graph_format = choose_format(package, ("onnx", "pdmodel"))
-    need_library("openvino", "pip install quadrat")
-    return OpenVINOEngine(package, graph_format, settings, log)
+    graph_format = choose_format(package, FORMATS)
+
+    def trial() -> None:
+        HostedEngine("quadrat.engines.openvino:load", package, settings, log).close()
+
+    return OpenVINOEngine(package, graph_format, settings, log, trial)
+
+
+def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+    """Start the network in this process, whatever its file does to it; for the child only."""
+    return OpenVINOEngine(package, choose_format(package, FORMATS), settings, log)
 
 
 def library() -> Any:
     """Import openvino with its telemetry off: importing it would send an event over the network."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
-    import openvino
-
-    return openvino
+    return load_library("openvino", "pip install quadrat")
 
 
 def _config(core: Any, settings: Settings) -> dict[str, Any]:
@@ -77,13 +84,20 @@ class OpenVINOEngine:
 
     The first guess, made at the start so that a bad graph shows there, is labels and confidence
     where the archive names them, else all outputs; a run that asks for others compiles for those.
+    `trial` is called before that start reads the file, since OpenVINO dies of SIGSEGV on some invalid
+    ones (a convolution with one input); what it has compiled into the cache is taken from there.
     """
 
     name = "openvino"
     device = "cpu"
 
     def __init__(
-        self, package: ModelPackage, graph_format: str, settings: Settings, log: logging.Logger
+        self,
+        package: ModelPackage,
+        graph_format: str,
+        settings: Settings,
+        log: logging.Logger,
+        trial: Callable[[], None] | None = None,
     ) -> None:
         self.version = library().get_version().split("-")[0]
         self.precision = settings.precision
@@ -100,7 +114,7 @@ class OpenVINOEngine:
         self._request: Any = None
         self._blob: NDArray[np.uint8] | None = None
         roles = package.outputs if graph_format == "onnx" else {}
-        self._prepare(tuple(roles[role] for role in ("labels", "confidence") if role in roles))
+        self._prepare(tuple(roles[role] for role in ("labels", "confidence") if role in roles), trial)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
@@ -125,11 +139,14 @@ class OpenVINOEngine:
         """Free the network; a second call does nothing."""
         self._request = self._blob = None
 
-    def _prepare(self, wanted: tuple[str, ...]) -> None:
+    def _prepare(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> None:
         """Make the request for the outputs `wanted` (all when empty), from the cache if it is there."""
         self._request = self._blob = None  # first free what is held
         key = self._key(wanted)
         compiled = self._cached(key)
+        if compiled is None and trial is not None:
+            trial()
+            compiled = self._cached(key)
         if compiled is None:
             compiled = self._compile(wanted, key)
         if self._detail:
@@ -161,8 +178,6 @@ class OpenVINOEngine:
         return compiled
 
     def _compile(self, wanted: tuple[str, ...], key: str) -> Any:
-        if self._path.suffix == ".onnx":
-            check(self._path)
         try:
             model = self._core.read_model(self._path, *([self._params] if self._params else []))
             ports = {_port_name(port, i, self._roles): port for i, port in enumerate(model.outputs)}

@@ -22,7 +22,7 @@ from quadrat.engines.common import (
     TRT_RANGE,
     choose_format,
     last_words,
-    need_library,
+    load_library,
     need_outputs,
     threads,
 )
@@ -52,11 +52,8 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     """
     graph_format = choose_format(package, ("pdmodel", "pir"))
     _need_device(graph_format, settings)
-    python = os.environ.get(PYTHON)
-    if not python:
-        need_library("paddle", INSTALL[settings.device])
-    target = "quadrat.engines.paddle:load"
-    return HostedEngine(target, package, settings, log, python=python or sys.executable)
+    python = os.environ.get(PYTHON) or sys.executable
+    return HostedEngine("quadrat.engines.paddle:load", package, settings, log, python=python)
 
 
 def _need_device(graph_format: str, settings: Settings) -> None:
@@ -76,7 +73,7 @@ def _need_device(graph_format: str, settings: Settings) -> None:
 def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
     """Start paddle in this process; for the child only."""
     graph_format = choose_format(package, ("pdmodel", "pir"))
-    paddle = _library()
+    paddle = _library(INSTALL[settings.device])
     plan = Plan(
         graph=package.engines[graph_format],
         params=package.params,
@@ -93,7 +90,7 @@ def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engi
     return PaddleEngine(paddle, plan, package.input_shape, log)
 
 
-def _library() -> Any:
+def _library(hint: str) -> Any:
     # paddle 2.6.2 brings zlib symbols of its own: whoever loads zlib after it crashes
     import tarfile  # noqa: F401
     import zlib  # noqa: F401
@@ -101,11 +98,8 @@ def _library() -> Any:
     with suppress(ImportError):  # another interpreter need not have it
         import PIL.Image  # noqa: F401
 
-    try:
-        import paddle
-        import paddle.inference
-    except ImportError as error:
-        raise EngineUnavailableError(f"paddle does not import: {last_words(error)}") from error
+    paddle = load_library("paddle", hint)
+    load_library("paddle.inference", hint)
     return paddle
 
 

@@ -14,9 +14,12 @@ from quadrat.errors import GraphError
 
 DOMAINS = frozenset({b"", b"ai.onnx", b"ai.onnx.ml", b"com.microsoft"})
 """Operator sets that the engines bring along; com.microsoft has the quantised operators."""
+_DOMAIN_AT = {"node": 7, "opset": 1}
+_PROGRAMS = {b"EPContext": "a compiled program", b"PyOp": "a Python program"}
 
 _MESSAGES = {
-    "model": {7: "graph", 20: "training", 25: "function"},
+    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
+    "opset": {},
     "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute"},
@@ -63,10 +66,10 @@ def _fault(data: mmap.mmap, kind: str, start: int, end: int, depth: int) -> str:
 def _field_fault(kind: str, number: int, value: int, body: bytes) -> str:
     if kind == "tensor" and (number == 13 or (number == 14 and value)):
         return "weights lie in another file"
-    if kind == "node" and number == 7 and body not in DOMAINS:
+    if number == _DOMAIN_AT.get(kind) and body not in DOMAINS:
         return f"it uses operators of {body.decode(errors='replace')!r}"
-    if kind == "node" and number == 4 and body == b"EPContext":
-        return "it holds a compiled program (EPContext)"
+    if kind == "node" and number == 4 and body in _PROGRAMS:
+        return f"it holds {_PROGRAMS[body]} ({body.decode()})"
     return ""
 
 

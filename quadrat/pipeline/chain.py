@@ -19,7 +19,7 @@ from typing import Any
 Work = Callable[[Iterator[Any]], Iterator[Any]]
 
 POLL_S = 0.05
-JOIN_S = 30.0
+JOIN_S = 5.0
 
 
 @dataclass(slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterat
     Raises ModelError for a fault of the archive, EngineError for one of the machine, ParameterError
     for settings that this model cannot answer.
     """
+    if settings.device == "cpu" and settings.engine in ("auto", "openvino"):
+        # it takes as long to import as an archive to unpack; where it fails, the engine's start says so
+        threading.Thread(target=_import_openvino, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
         opened = package.open_archive(archive, Path(folder))
         transform = transforms.build(opened.transforms)
@@ -55,3 +59,10 @@ def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterat
             yield LoadedModel(opened, transform, engine, task, settings)
         finally:
             engine.close()
+
+
+def _import_openvino() -> None:
+    from quadrat.engines import openvino
+
+    with suppress(Exception):
+        openvino.library()

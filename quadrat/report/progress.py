@@ -14,12 +14,14 @@ class Progress:
     """Counts images, not skipped files; `total` may be unknown (None), as for a queue."""
 
     def __init__(self, log: logging.Logger, total: int | None) -> None:
-        from tqdm import tqdm
-
         self._log = log
         self._total = total
         self._done = 0
-        self._bar = tqdm(total=total, unit="image", disable=not sys.stderr.isatty(), leave=False)
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="image", leave=False)
 
     def __enter__(self) -> Progress:
         return self
@@ -27,7 +29,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def measured(self, source: Source, covers: Sequence[Cover]) -> None:
         """Count a measured image and say its covers."""
@@ -43,7 +46,8 @@ class Progress:
 
     def _step(self, text: str, level: int = logging.INFO) -> None:
         self._done += 1
-        self._bar.update()
-        if self._bar.disable or level > logging.INFO:
+        if self._bar is not None:
+            self._bar.update()
+        if self._bar is None or level > logging.INFO:
             of = f"/{self._total}" if self._total else ""
             self._log.log(level, "[%d%s] %s", self._done, of, text)
