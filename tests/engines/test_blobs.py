@@ -36,6 +36,26 @@ def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
     assert again[1].tobytes() == b"a" * 100
 
 
+def test_any_flipped_bit_and_any_cut_end_in_not_used(tmp_path: Path, log: logging.Logger) -> None:
+    """In magic, digest, length, header, zeros or blob: no exception, no answer, and the file is gone."""
+    cache, path = BlobCache(tmp_path, log), tmp_path / "k.blob"
+    cache.store("k", {"outputs": ["labels"], "input": "float32"}, memoryview(b"weights" * 9))
+    whole = path.read_bytes()
+    told = whole.index(b"}") + 1
+    zeros = range(told * 8, blobs.PAGE * 8, 97)  # of the zeros every 97th bit
+    damaged = [whole[:size] for size in (0, 7, 8, 39, 40, 47, 48, told, blobs.PAGE, len(whole) - 1)]
+    for bit in [*range(told * 8), *zeros, *range(blobs.PAGE * 8, len(whole) * 8)]:
+        body = bytearray(whole)
+        body[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(body))
+    for data in damaged:
+        path.write_bytes(data)
+        assert cache.load("k") is None
+        assert not path.exists()
+    path.write_bytes(whole)
+    assert cache.load("k") is not None
+
+
 def test_an_unknown_key_and_no_folder_give_nothing(tmp_path: Path, log: logging.Logger) -> None:
     """Neither is an error."""
     assert BlobCache(tmp_path / "absent", log).load("k") is None
@@ -70,3 +90,14 @@ def test_a_failed_write_leaves_no_part(
     monkeypatch.setattr(Path, "replace", full)
     BlobCache(tmp_path, log).store("k", {}, memoryview(b"x"))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_write_left_is_removed_after_an_hour(tmp_path: Path, log: logging.Logger) -> None:
+    """A younger one may still be under way in another process."""
+    for age, name in ((2 * 3600, "old"), (1800, "young")):
+        part = tmp_path / f"{name}.part"
+        part.write_bytes(b"half")
+        at = part.stat().st_mtime - age
+        os.utime(part, (at, at))
+    BlobCache(tmp_path, log).store("k", {}, memoryview(b"x"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["k.blob", "young.part"]

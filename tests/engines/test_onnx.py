@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -9,16 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.engines import start
-from quadrat.engines.onnx import OnnxEngine, _need_first, providers
-from quadrat.errors import DeviceError, EngineRunError
+from quadrat.engines.onnx import CPU, OnnxEngine, _need_first, providers
+from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
-from tests.engines.conftest import ROLES
+from tests.engines.conftest import ROLES, package_of
 
 DYNAMIC = (None, 3, None, None)
 CUDA = ("CUDAExecutionProvider", {"device_id": "0"})
-CPU = ("CPUExecutionProvider", {})
 TRT = {
     "device_id": "0",
     "trt_max_workspace_size": "1073741824",
@@ -121,6 +122,47 @@ def test_tensorrt_keeps_its_engines_and_fixed_sizes(tmp_path: Path) -> None:
     assert options["trt_engine_cache_path"] == str(tmp_path)
     assert options["trt_profile_min_shapes"] == "in:1x3x512x100"
     assert options["trt_profile_max_shapes"] == "in:1x3x512x3000"
+
+
+def test_tensorrt_is_given_the_networks_own_input_name(
+    tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session on the CPU tells the name; one that is not needed is not opened."""
+    asked: list[tuple[list[str], str]] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: str, setup: object, *, providers: list[str], provider_options: list[dict[str, str]],
+                enable_fallback: int) -> object:  # fmt: skip
+        asked.append((providers, provider_options[0].get("trt_profile_min_shapes", "")))
+        if providers[0] != CPU[0]:
+            raise type("EPFail", (Exception,), {})("no such device")
+        return real(path, setup, providers=providers)
+
+    monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: [f"{n}ExecutionProvider" for n in ("Tensorrt", "CUDA")],
+    )
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    for auto_tune in (False, True):
+        with pytest.raises(DeviceError, match="no such device"):
+            start(tiny, Settings(engine="onnx", device="gpu", use_trt=True, enable_auto_tune=auto_tune), log)
+    gpu = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert asked == [([CPU[0]], ""), (gpu, "x:1x3x100x100"), (gpu, "")]
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+@pytest.mark.parametrize(
+    ("make", "said"), [(graphs.two_inputs, "2 inputs"), (graphs.whole_numbers, "is int32 and must be float")]
+)
+def test_a_network_has_one_input_and_it_is_float(
+    tmp_path: Path, log: logging.Logger, name: str, make: Callable[[], Any], said: str
+) -> None:
+    """What the session says of its inputs is checked, on both engines."""
+    package = package_of(graphs.write(make(), tmp_path / "model.onnx"))
+    with pytest.raises(GraphError, match=said):
+        start(package, Settings(engine=name), log)
 
 
 def test_every_option_is_one_that_onnx_runtime_documents() -> None:

@@ -17,7 +17,7 @@ from quadrat.errors import EngineRunError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
-from tests.engines.conftest import ROLES, package_of
+from tests.engines.conftest import ROLES
 
 PhotoTensor = Callable[[int, int], NDArray[np.float32]]
 
@@ -120,11 +120,17 @@ def test_an_output_that_the_network_lacks_is_an_error(
         start(replace(tiny, outputs={"labels": "mask"}), Settings(engine="openvino"), log)
 
 
-def test_two_inputs_are_refused(tmp_path: Path, log: logging.Logger) -> None:
-    """A network for images has one input."""
-    package = package_of(graphs.write(graphs.two_inputs(), tmp_path / "model.onnx"))
-    with pytest.raises(GraphError, match="2 inputs"):
-        start(package, Settings(engine="openvino"), log)
+def test_a_network_is_first_read_by_a_child(
+    *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, fresh_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What the child has compiled is taken from the cache; this process then reads no file."""
+    monkeypatch.setattr(openvino.OpenVINOEngine, "_compile", None)  # any call of it here would fail
+    engine = start(tiny, Settings(engine="openvino"), log)
+    assert len(list(fresh_cache.iterdir())) == 1
+    labels = engine.run(noise, ["labels", "confidence"])["labels"]
+    np.testing.assert_array_equal(labels, graphs.scores(noise).argmax(axis=1))
+    engine.close()
 
 
 def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logger) -> None:
@@ -175,7 +181,7 @@ def test_a_second_start_takes_what_the_first_compiled(
     assert second.run(photo, [name])[name].tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "rubbish", "not a network"])
+@pytest.mark.parametrize("damage", ["flip", "flip in a name", "cut", "empty", "rubbish", "not a network"])
 def test_a_damaged_blob_falls_back_to_compiling(
     *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, fresh_cache: Path, damage: str,
     caplog: pytest.LogCaptureFixture,
@@ -190,7 +196,14 @@ def test_a_damaged_blob_falls_back_to_compiling(
     else:
         flipped = bytearray(whole)
         flipped[-20] ^= 1
-        bodies = {"flip": bytes(flipped), "cut": whole[:-7], "empty": b"", "rubbish": b"r" * 9999}
+        named = whole.replace(b'"labels"', b'"mabels"', 1)
+        bodies = {
+            "flip": bytes(flipped),
+            "flip in a name": named,
+            "cut": whole[:-7],
+            "empty": b"",
+            "rubbish": b"r" * 9999,
+        }
         blob.write_bytes(bodies[damage])
     engine = start(tiny, Settings(), log)
     assert "is not used" in caplog.text

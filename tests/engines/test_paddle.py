@@ -248,6 +248,6 @@ def test_a_cpu_build_does_not_run_a_gpu_order(
 ) -> None:
     """The original ran on the CPU and said nothing."""
     library = types.SimpleNamespace(__version__="2.6.2", is_compiled_with_cuda=lambda: False)
-    monkeypatch.setattr(engine_module, "_library", lambda: library)
+    monkeypatch.setattr(engine_module, "_library", lambda hint: library)
     with pytest.raises(DeviceError, match=r"built for the CPU only.*paddlepaddle-gpu 2\.6\.2"):
         engine_module.load(pdmodel, Settings(device="gpu"), log)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,19 +13,28 @@ import pytest
 from quadrat import engines
 from quadrat.engines import start
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError
+from quadrat.package import open_archive
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage
+from tests import archives
 from tests.engines import graphs
 from tests.engines.conftest import package_of
 
 PADDLE_MISSING = "paddle is not installed. pip install 'quadrat[paddle]'"
 
 
+def _module(folder: Path, name: str, body: str) -> Path:
+    """Write a module and give its folder."""
+    folder.mkdir()
+    (folder / f"{name}.py").write_text(body)
+    return folder
+
+
 @pytest.fixture
-def _no_paddle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without paddle."""
-    monkeypatch.setitem(sys.modules, "paddle", None)
-    monkeypatch.setattr("quadrat.engines.common.find_spec", lambda name: None if name == "paddle" else True)
+def _no_paddle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without paddle, as the child sees it."""
+    body = "raise ModuleNotFoundError(\"No module named 'paddle'\", name='paddle')"
+    monkeypatch.setenv("PYTHONPATH", str(_module(tmp_path / "no-paddle", "paddle", body)))
 
 
 @pytest.fixture
@@ -47,12 +58,56 @@ def test_auto_goes_on_to_the_next_and_logs_why(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where openvino is not installed onnx runs, and the log says what was missing."""
-    monkeypatch.setattr("quadrat.engines.common.find_spec", lambda name: None if name == "openvino" else True)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with caplog.at_level(logging.INFO):
         engine = start(tiny, Settings(), log)
     assert engine.name == "onnx"
     assert "openvino is not installed" in caplog.text
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ImportError('libtbb.so.12: cannot open shared object file')", "libtbb.so.12: cannot open"),
+        ("raise OSError('libtbb.so.12: file too short')", "libtbb.so.12: file too short"),
+        ("import a_library_of_no_one", "No module named 'a_library_of_no_one'"),
+    ],
+)
+def test_auto_goes_on_where_a_library_does_not_import(
+    tmp_path: Path, tiny: ModelPackage, body: str, said: str
+) -> None:
+    """A library that is there but broken is one more reason in the log, and the next engine runs."""
+    folder = _module(tmp_path / "broken", "openvino", body)
+    code = (
+        "import logging, sys\n"
+        "from pathlib import Path\n"
+        "from quadrat.engines import start\n"
+        "from quadrat.settings import Settings\n"
+        "from tests.engines.conftest import package_of\n"
+        "logging.basicConfig(level=logging.INFO)\n"
+        "engine = start(package_of(Path(sys.argv[1])), Settings(), logging.getLogger())\n"
+        "raise SystemExit(engine.name != 'onnx')\n"
+    )
+    root = Path(__file__).parents[2]
+    env = os.environ | {"PYTHONPATH": f"{folder}:{root}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny.engines["onnx"])], env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "engine openvino does not start" in done.stderr
+    assert f"openvino does not import: {said}" in done.stderr
+
+
+def test_paddle_that_does_not_import_is_no_engine(
+    tmp_path: Path, pir: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child says why."""
+    folder = _module(tmp_path / "broken", "paddle", "raise ImportError('libgomp.so.1: cannot open')")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.delenv("QUADRAT_PADDLE_PYTHON", raising=False)
+    with pytest.raises(EngineUnavailableError, match=r"paddle does not import: libgomp\.so\.1"):
+        start(pir, Settings(engine="paddle"), log)
 
 
 @pytest.mark.usefixtures("_no_paddle")
@@ -88,6 +143,34 @@ def test_a_corrupt_pdmodel_is_the_models_fault(
             start(broken, Settings(engine=name), log)
         assert caught.value.exit_status == 3
         assert "\n" not in caught.value.line
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_an_onnx_with_a_flipped_bit_starts_or_is_the_models_fault(
+    tmp_path: Path, log: logging.Logger, name: str
+) -> None:
+    """From archive to engine, in this process: whatever the bit, and never a crash."""
+    whole = graphs.network(("labels",)).SerializeToString()
+    count = {"openvino": 30, "onnx": 400}[name]  # openvino reads each in a child of its own
+    bits = [*_lost_input(whole), *random.Random(5).sample(range(len(whole) * 8), count)]
+    lines: list[str] = []
+    for bit in bits:
+        body = bytearray(whole)
+        body[bit // 8] ^= 1 << bit % 8
+        files = archives.contents(network=("model.onnx", bytes(body)), params=None)
+        try:
+            package = open_archive(archives.build(tmp_path / "m.tgz", files), tmp_path)
+            start(package, Settings(engine=name), log).close()
+        except GraphError as error:
+            lines.append(error.line)
+    assert 2 <= len(lines) < len(bits)
+    assert not any("\n" in line for line in lines)
+
+
+def _lost_input(whole: bytes) -> list[int]:
+    """Give the two bits that turn an input of the convolution into its name: OpenVINO dies over either."""
+    at = whole.index(b"\n\x01x\n\x01w")
+    return [at * 8 + 4, (at + 3) * 8 + 4]
 
 
 @pytest.mark.parametrize("name", ["auto", "openvino", "onnx"])

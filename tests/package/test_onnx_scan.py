@@ -55,6 +55,21 @@ def _with_training():
     return model
 
 
+def _sparse():
+    return helper.make_sparse_tensor(_elsewhere(), numpy_helper.from_array(np.zeros(4, np.int64)), [9])
+
+
+def _with_opset():
+    model = _model()
+    model.opset_import.append(helper.make_opsetid("evil.example", 1))
+    return model
+
+
+def _in_branch(node):
+    inner = helper.make_graph([node], "b", [], [helper.make_tensor_value_info("y", 1, [1])])
+    return helper.make_node("If", ["x"], ["labels"], then_branch=inner, else_branch=inner)
+
+
 GOOD = {
     "relu": _model(),
     "weights": _model(weights=[numpy_helper.from_array(np.ones((64, 64), np.float32), "w")]),
@@ -64,10 +79,24 @@ GOOD = {
 BAD = {
     "external": (_model(weights=[_elsewhere()]), "another file"),
     "external-in-branch": (_model(_branch(_elsewhere())), "another file"),
+    "external-sparse": (
+        _model(helper.make_node("Constant", [], ["labels"], sparse_value=_sparse())),
+        "another file",
+    ),
     "external-in-training": (_with_training(), "another file"),
     "domain": (
-        _model(helper.make_node("PyOp", ["x"], ["labels"], domain="ai.onnx.contrib")),
+        _model(helper.make_node("Own", ["x"], ["labels"], domain="ai.onnx.contrib")),
         "ai.onnx.contrib",
+    ),
+    "domain-in-branch": (
+        _model(_in_branch(helper.make_node("Run", [], ["y"], domain="evil.example"))),
+        "evil.example",
+    ),
+    "domain-of-an-opset": (_with_opset(), "evil.example"),
+    "python": (_model(helper.make_node("PyOp", ["x"], ["labels"], domain="com.microsoft")), "PyOp"),
+    "compiled-in-branch": (
+        _model(_in_branch(helper.make_node("EPContext", [], ["y"], domain="com.microsoft"))),
+        "EPContext",
     ),
     "compiled": (
         _model(helper.make_node("EPContext", ["x"], ["labels"], domain="com.microsoft")),
