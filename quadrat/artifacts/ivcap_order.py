@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,6 +32,7 @@ def serve(handler: Handler) -> None:
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _terminate)
+    sys.unraisablehook = _terminate_again
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
         # its cache of URLs serves empty files on the second run, and litters the working folder
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
@@ -56,6 +59,14 @@ def serve(handler: Handler) -> None:
 def _terminate(number: int, _frame: object) -> NoReturn:
     """Leave by way of every `finally`; as a container's first process we would else not even be ended."""
     raise SystemExit(128 + number)
+
+
+def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
+    """Signal once more where the exit was raised inside a finaliser, which Python does not leave by exceptions."""
+    if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
+        threading.Timer(0.05, os.kill, (os.getpid(), lost.exc_value.code - 128)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _declare(sdk: Any, parameter: Parameter) -> Any:

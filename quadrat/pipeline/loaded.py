@@ -47,11 +47,9 @@ def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterat
     Raises ModelError for a fault of the archive, EngineError for one of the machine, ParameterError
     for settings that this model cannot answer.
     """
-    if settings.device == "cpu" and settings.engine in ("auto", "openvino"):
-        # it takes as long to import as an archive to unpack; where it fails, the engine's start says so
-        threading.Thread(target=_import_openvino, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
-        opened = package.open_archive(archive, Path(folder))
+        with _importing_openvino(settings):
+            opened = package.open_archive(archive, Path(folder))
         transform = transforms.build(opened.transforms)
         engine = engines.start(opened, settings, log)
         try:
@@ -59,6 +57,24 @@ def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterat
             yield LoadedModel(opened, transform, engine, task, settings)
         finally:
             engine.close()
+
+
+@contextmanager
+def _importing_openvino(settings: Settings) -> Iterator[None]:
+    """Import it meanwhile, if it is to be tried: that takes as long as to unpack an archive.
+
+    Where it fails, the engine's own start says so. It is waited for in any case: a process that ends
+    in the middle of a native import dies of SIGSEGV.
+    """
+    if settings.device != "cpu" or settings.engine not in ("auto", "openvino"):
+        yield
+        return
+    thread = threading.Thread(target=_import_openvino, name="quadrat-import")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _import_openvino() -> None:

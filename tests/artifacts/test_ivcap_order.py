@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,3 +126,31 @@ def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> N
         signal.signal(signal.SIGTERM, before)
         ours.handlers, ours.propagate = kept[0], kept[1]
         ours.setLevel(kept[2])
+
+
+FINALISER = """
+import os, signal, sys, time
+from quadrat.artifacts import ivcap_order
+
+signal.signal(signal.SIGTERM, ivcap_order._terminate)
+sys.unraisablehook = ivcap_order._terminate_again
+
+
+class Slow:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+
+thing = Slow()
+del thing
+time.sleep(20)
+"""
+
+
+def test_a_signal_in_a_finaliser_is_not_lost() -> None:
+    """Python drops an exception raised in a finaliser; the process still ends, by the same signal."""
+    done = subprocess.run([sys.executable, "-c", FINALISER], capture_output=True, timeout=15, check=False)
+
+    assert done.returncode == 128 + signal.SIGTERM
