@@ -125,12 +125,15 @@ $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 
 # ---- run it here --------------------------------------------------------------------------------------------
 
-# $(call fresh,NAME): an empty DATA/NAME for results.
-fresh = rm -rf "$(CURDIR)/DATA/$(1)" && mkdir -p "$(CURDIR)/DATA/$(1)"
+# $(call fresh,NAME): an empty DATA/NAME for results; earlier ones move to DATA/NAME.old.
+fresh = cd "$(CURDIR)" && mkdir -p "DATA/$(1)" && \
+	if [ -n "$$(ls -A "DATA/$(1)")" ]; then rm -rf "DATA/$(1).old"; mv "DATA/$(1)" "DATA/$(1).old"; mkdir "DATA/$(1)"; fi
+# A folder forgotten, or misspelt as IMAGE=, must not measure the examples in its place.
+own = $(if $(filter file,$(origin IMAGES)),$(error Name your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
 where = echo "== results are in $(CURDIR)/DATA/$(1)"
 # The SDK resolves a collection and an artifact against different folders: give both as absolute paths.
-model = "$$(realpath "$(MODEL)")"
-images = "$$(realpath "$(IMAGES)")"
+model = "$$(realpath -m "$(MODEL)")"
+images = "$$(realpath -m "$(IMAGES)")"
 
 .PHONY: run run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images into DATA/run
@@ -140,13 +143,13 @@ run: setup ## measure the example images into DATA/run
 	@$(call where,run)
 
 run-collection: setup ## measure a folder of your own: MODEL=... IMAGES=..., into DATA/run-collection
-	@$(call fresh,run-collection)
+	@$(own)$(call fresh,run-collection)
 	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-collection"
 	@$(call where,run-collection)
 
 run-batch: setup ## one order for each image below IMAGES, each into a folder of its own in DATA/run-batch
-	@$(call fresh,run-batch)
+	@$(own)$(call fresh,run-batch)
 	@failed=0; cd $(images); while IFS= read -r -d '' image; do \
 		out="$(CURDIR)/DATA/run-batch/$${image#./}"; mkdir -p "$$out"; echo "== $$image"; \
 		(cd "$(CURDIR)"; $(SERVICE) --model $(model) --image $(images)/"$${image#./}" --outputs $(OUTPUTS) $(ARGS) \

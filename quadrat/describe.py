@@ -147,7 +147,7 @@ def _status_lines() -> Iterator[str]:
     yield ""
     yield "## Error codes"
     yield ""
-    yield "Each error is one line that begins with its code, in the log and in `survey.csv`."
+    yield "Each error is one line that begins with its code; in `survey.csv` the code has a column of its own."
     yield ""
     yield "| code | status | meaning |"
     yield "|---|---|---|"

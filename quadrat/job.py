@@ -26,6 +26,8 @@ from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
 from quadrat.types import Failure, Product, Provenance, Result, Store
 
+TABLE = "survey.csv"
+
 
 def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     """Run one order to its end and return the exit status: 0, or that of the error logged.
@@ -52,13 +54,17 @@ class Order:
         self._model = model
         self._provenance: Provenance = model.provenance(store.order, store.model_urn)
         self._names = Names(store.taken())
-        self._table_name = self._names.whole("survey.csv")
+        self._table_name = self._names.whole(TABLE)
         self._survey = Survey()
         self._seen: set[str] = set()
         self._deliver_s = 0.0
 
     def run(self) -> None:
         """Measure every image, deliver the table, and raise what ends the order badly."""
+        if self._table_name != TABLE:
+            self._log.warning(
+                "There are results of an earlier run: these get numbers, and %s", self._table_name
+            )
         self._log.info(
             "Model %r on engine %s %s, %s, %s",
             self._settings.model_name or self._model.package.name,
@@ -73,7 +79,7 @@ class Order:
             self._measure(prediction)
         except DeliveryError:
             raise
-        except Exception as error:
+        except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
             self._close_early(error)
             raise
         if self._settings.benchmark:
@@ -94,9 +100,12 @@ class Order:
                 self._store.acknowledge(item.source)
                 self._deliver_s += perf_counter() - begin
 
-    def _close_early(self, error: Exception) -> None:
+    def _close_early(self, error: BaseException) -> None:
         """Account for every image though the order ends badly; the error that ended it is the one told."""
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
+        if isinstance(error, SystemExit):
+            line = "it was interrupted"
+            self._log.warning("Interrupted after %d images", self._survey.counts["ok"])
         left = [source for source in self._store.relist() if source.urn not in self._seen]
         self._survey.add_not_reached(left, f"the order ended before it: {line}")
         try:
@@ -160,17 +169,16 @@ class Order:
 
     def _deliver_table(self) -> None:
         metadata = survey_aspect(self._provenance, self._survey.counts, self._survey.mean_covers())
-        self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
+        urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
+        counts = self._survey.counts
+        self._log.info(
+            "%d measured, %d failed, %d skipped, %d not reached; the table is %s",
+            *(counts[status] for status in ("ok", "failed", "skipped", "not-reached")),
+            urn,
+        )
 
     def _conclude(self) -> None:
         counts = self._survey.counts
-        self._log.info(
-            "Measured %d images, %d failed, %d skipped; the table is %s",
-            counts["ok"],
-            counts["failed"],
-            counts["skipped"],
-            self._table_name,
-        )
         if counts["ok"]:
             return
         if counts["failed"]:

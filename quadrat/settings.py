@@ -52,7 +52,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "images", "collection", "Images to measure: a collection, or a folder.", optional=True
     ),
     Parameter(
-        "image", "artifact", "One image to measure, in place of images.", optional=True, since="1"
+        "image", "artifact", "One image to measure, in place of images; on a laptop a folder is taken too.", optional=True, since="1"
     ),
     Parameter(
         "max-img-size",

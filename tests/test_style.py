@@ -21,7 +21,7 @@ FORBIDDEN_CALLS = {"print", "exit", "quit", "sys.exit", "breakpoint"}
 
 def project_files(*patterns: str) -> list[Path]:
     """List the project's own files that match: what git knows and what it would take."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
+    command = ["git", "ls-files", "-z", "--cached", "--"]
     globs = [f":(glob){pattern}" for pattern in patterns]
     listed = subprocess.run([*command, *globs], cwd=ROOT, capture_output=True, text=True, check=True)
     return [

@@ -6,6 +6,7 @@ URN given on a laptop. Here a parameter stays the text that was given until the 
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
@@ -60,8 +61,15 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
 
 def _refuse(message: str) -> NoReturn:
     """Log the parser's complaint as one line with its code, and end."""
-    where, _, what = message.removeprefix("argument --").rpartition(": ")
-    error = ParameterError(what, where=where, hint="See -H for the parameters")
+    unknown = re.match(r"unrecognized arguments: --([\w-]+)", message)
+    if unknown:
+        names = [parameter.name for parameter in PARAMETERS]
+        close = difflib.get_close_matches(unknown[1].replace("_", "-"), names, n=1)
+        meant = f"Did you mean --{close[0]}?" if close else "See -H for the parameters"
+        error = ParameterError("there is no such parameter", where=unknown[1], hint=meant)
+    else:
+        where, _, what = message.removeprefix("argument --").partition(": ")
+        error = ParameterError(what, where=where, hint="See -H for the parameters")
     logging.getLogger("service").error("%s", error.line)
     raise SystemExit(error.exit_status)
 

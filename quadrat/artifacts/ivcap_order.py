@@ -36,7 +36,13 @@ def serve(handler: Handler) -> None:
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
         # its cache of URLs serves empty files on the second run, and litters the working folder
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
-    import ivcap_sdk_service as sdk
+    try:
+        import ivcap_sdk_service as sdk
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"{error.name} is not installed. Run make setup, then .venv/bin/python infer_service.py\n"
+        )
+        raise SystemExit(1) from None
 
     service = sdk.Service(
         name=NAME,
@@ -58,13 +64,21 @@ def serve(handler: Handler) -> None:
 
 def _terminate(number: int, _frame: object) -> NoReturn:
     """Leave by way of every `finally`; as a container's first process we would else not even be ended."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _ignore)
     raise SystemExit(128 + number)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Let a second signal change nothing while the first is obeyed; SIG_IGN would print a race of Python's."""
 
 
 def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
     """Signal once more where the exit was raised inside a finaliser, which Python does not leave by exceptions."""
     if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
-        threading.Timer(0.05, os.kill, (os.getpid(), lost.exc_value.code - 128)).start()
+        number = lost.exc_value.code - 128
+        signal.signal(number, _terminate)
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
     else:
         sys.__unraisablehook__(lost)
 

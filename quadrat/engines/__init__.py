@@ -36,7 +36,11 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     if settings.device == "gpu" and settings.engine != "fake":
         need_gpu()
     if settings.engine != "auto":
-        return _started(settings.engine, package, settings, log)
+        try:
+            return _started(settings.engine, package, settings, log)
+        except EngineUnavailableError as error:
+            where = error.where or f"engine {settings.engine}, {package.name}"
+            raise EngineUnavailableError(error.what, where=where, hint=error.hint) from error
     reasons: dict[str, QuadratError] = {}
     for name in ORDER[settings.device]:
         try:

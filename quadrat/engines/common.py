@@ -28,7 +28,10 @@ def choose_format(package: ModelPackage, readable: Sequence[str]) -> str:
             return name
     has = " and ".join(FILES[name] for name in package.engines) or "no network"
     reads = " or ".join(FILES[name] for name in readable)
-    raise EngineUnavailableError(f"it reads {reads}, and the archive holds {has}")
+    raise EngineUnavailableError(
+        f"it reads {reads}, and the archive holds {has}",
+        hint="Choose --engine auto, or export the model for it",
+    )
 
 
 def load_library(module: str, hint: str) -> Any:

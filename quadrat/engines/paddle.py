@@ -35,7 +35,7 @@ PYTHON = "QUADRAT_PADDLE_PYTHON"
 """Names another interpreter for the child: paddle 2.6.2 wants numpy 1, and quadrat numpy 2."""
 
 INSTALL = {
-    "cpu": "pip install 'quadrat[paddle]'",
+    "cpu": "Run make setup-paddle, or pip install 'quadrat[paddle]' in this environment",
     "gpu": f"Install paddlepaddle-gpu 2.6.2 with numpy<2 in a venv of its own and name its python in {PYTHON}",
 }
 """What to do where paddle is not installed, by device."""
@@ -124,7 +124,8 @@ def need_version(plan: Plan) -> None:
     """Raise EngineUnavailableError where this paddle is known not to read or run the archive."""
     if plan.pir and plan.version < (3, 2):
         raise EngineUnavailableError(
-            "this paddle is too old for a PIR model.json", hint="pip install 'quadrat[paddle]'"
+            "this paddle is too old for a PIR model.json",
+            hint="Run make setup-paddle, or pip install 'quadrat[paddle]' in this environment",
         )
     if plan.pir and plan.version >= (3, 3) and plan.settings.enable_mkldnn:
         raise EngineUnavailableError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ class Survey:
         (height, width), (source_height, source_width) = size, frame.source_hw
         exif = frame.exif
         tail = (
-            width, height, source_width, source_height, product, exif.get("DateTimeOriginal", ""),
+            width, height, source_width, source_height, product, _iso(exif.get("DateTimeOriginal", "")),
             exif.get("GPSLatitude", ""), exif.get("GPSLongitude", ""), frame.digest, "", "",
         )  # fmt: skip
         for cover in covers:
@@ -90,6 +91,11 @@ def _safe(cell: Any) -> Any:
     if isinstance(cell, str) and cell[:1] == "-" and not _is_number(cell):
         return "'" + cell
     return cell
+
+
+def _iso(taken: str) -> str:
+    """Turn the camera's 2024:05:06 07:08:09 into ISO 8601, which spreadsheets and R read."""
+    return re.sub(r"^(\d{4}):(\d\d):(\d\d) ", r"\1-\2-\3T", taken)
 
 
 def _is_number(text: str) -> bool:

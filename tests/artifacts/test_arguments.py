@@ -68,8 +68,16 @@ def test_values_have_their_types(words: list[str], name: str, value: object) -> 
         (["--batch-size"], "E_PARAMETER batch-size: expected one argument"),
         (["--min-confidence", "half"], "E_PARAMETER min-confidence: 'half' is not a number"),
         (["--use-trt", "maybe"], "E_PARAMETER use-trt: 'maybe' is not true or false"),
-        (["--nope", "1"], "E_PARAMETER unrecognized arguments: --nope 1"),
-        (["--img", "a.jpg"], "E_PARAMETER unrecognized arguments: --img a.jpg"),
+        (
+            ["--batchsize", "2"],
+            "E_PARAMETER batchsize: there is no such parameter. Did you mean --batch-size?",
+        ),
+        (
+            ["--min_confidence", "1"],
+            "E_PARAMETER min_confidence: there is no such parameter. Did you mean --min-conf",
+        ),
+        (["--nope", "1"], "E_PARAMETER nope: there is no such parameter. See -H"),
+        (["--img", "a.jpg"], "E_PARAMETER img: there is no such parameter"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(

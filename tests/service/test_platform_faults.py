@@ -238,7 +238,7 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_terminated_in_the_middle(case: Case, ending: signal.Signals) -> None:
-    """SIGTERM, or Ctrl-C, ends the order with another status than 0, leaves nothing, and acknowledges only what is out."""
+    """SIGTERM, or Ctrl-C, ends the order with its status and a table, leaves nothing, and acknowledges only what is out."""
     case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=2)
     process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
@@ -249,5 +249,5 @@ def test_terminated_in_the_middle(case: Case, ending: signal.Signals) -> None:
     assert ran.left == []
     assert "Traceback" not in ran.said
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
-    assert list(case.double.delivered()) == [case.name(case.photos[0])]
+    assert list(case.double.delivered()) == [case.name(case.photos[0]), "survey.csv"]
     assert len(case.queue.acked) == 1

@@ -35,8 +35,8 @@ def ready(service: Service, photos: list[bytes]) -> Service:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("--colour", "red"), "--colour"),
-        (("--batchsize", "2"), "--batchsize"),
+        (("--colour", "red"), "colour: there is no such parameter"),
+        (("--batchsize", "2"), "Did you mean --batch-size?"),
         (("--batch-size", "two"), "batch-size"),
         (("--batch-size", "1e3"), "batch-size"),
         (("--batch-size", "1_000"), "batch-size"),
