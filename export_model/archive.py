@@ -28,8 +28,10 @@ TOLERANCE = 0.0
 """Share of self-test pixels that an engine may label otherwise."""
 
 
-def assemble(network: Network, classes: Sequence[Mapping[str, Any]], name: str) -> dict[str, bytes]:
-    """Make all members of the archive, by name.
+def assemble(
+    network: Network, classes: Sequence[Mapping[str, Any]], name: str
+) -> tuple[dict[str, bytes], int | None]:
+    """Make all members of the archive, by name, and count the scores' channels (None: it gives labels only).
 
     Raises ClassesError where the number of classes is not that of the scores' channels, ModelError
     where the network's answer to the self-test is of no use.
@@ -52,7 +54,7 @@ def assemble(network: Network, classes: Sequence[Mapping[str, Any]], name: str) 
     files["deploy.yaml"] = _deploy(network)
     files[INPUT], files[LABELS] = _npy(image), _npy(labels)
     files["meta.json"] = _json(_meta(network, classes, name, files))
-    return files
+    return files, channels
 
 
 def write(files: Mapping[str, bytes], path: Path) -> str:

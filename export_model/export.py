@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels
+from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
 
@@ -77,7 +77,7 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
         "--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms"
     )
     meaning.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of 0..1)"
+        "--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of pixels 0..1)"
     )
     meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
     meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
@@ -106,17 +106,18 @@ def export(given: argparse.Namespace) -> None:
     _check(given)
     classes = _classes(given, pipeline)
     network = _transformed(_network(given), given)
+    sizes.check(network)
     name = given.name or network.name
-    files = archive.assemble(network, classes, name)
+    files, channels = archive.assemble(network, classes, name)
     digest = archive.write(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
-    size = given.save_path.stat().st_size / 1e6
+    size = given.save_path.stat().st_size
     forms = ", ".join(network.engines.values())
     heads = ", ".join(network.outputs) or "the Paddle network's own"
-    print(f"{given.save_path}: {size:.1f} MB, sha256 {digest}")
-    print(
-        f"  networks: {forms}; outputs: {heads}; classes: {len(classes)}; transforms: {list(network.transforms)}"
-    )
+    named = str(len(classes)) if classes else f"{channels or 'as many as it gives'}, unnamed"
+    weight = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+    print(f"{given.save_path}: {weight}, sha256 {digest}")
+    print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
     print(f"  metadata to upload with it: {beside}")
 
 
@@ -156,6 +157,11 @@ def _check(given: argparse.Namespace) -> None:
     for values in (given.mean, given.std):
         if values is not None and len(values) not in (1, 3):
             raise ParameterError("one number is needed, or three", where="--mean, --std")
+    if not all(0 <= m <= 1 for m in given.mean or ()) or not all(0 < s <= 1 for s in given.std or ()):
+        raise ParameterError(
+            "a mean is in 0..1, a standard deviation above 0 and at most 1", where="--mean, --std",
+            hint="They are of pixels from 0 to 1; divide those of 0..255 by 255",
+        )  # fmt: skip
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
 
@@ -172,11 +178,9 @@ def _network(given: argparse.Namespace) -> Network:
     """Take the route that the source says; its libraries are imported only then."""
     shape = _shape(given.input_shape)
     if given.torch is not None:
-        try:
-            from export_model import from_torch
-        except ImportError as error:
-            raise _missing("--torch", error) from error
-        return from_torch.load(given.torch, given.weights, shape)
+        from export_model import from_torch
+
+        return from_torch.load(given.torch, given.weights, shape, print)
     if given.onnx is not None:
         from export_model import from_onnx
 
@@ -185,10 +189,6 @@ def _network(given: argparse.Namespace) -> Network:
 
     options = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
     return from_paddle.load(given.config, given.model, options, print)
-
-
-def _missing(where: str, error: ImportError) -> ParameterError:
-    return ParameterError(str(error), where=where, hint="See export_model/README.md for what to install")
 
 
 def _shape(sizes: list[int] | None) -> Shape | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model import heads
-from export_model.network import F32, Network, Shape, digest, existing
+from export_model.network import F32, Network, Shape, digest, existing, need
 from export_model.selftest import labels_of, picture
 from quadrat.errors import GraphError, ParameterError
 
@@ -36,9 +36,10 @@ def load(path: Path, output: str | None, shape: Shape | None) -> Network:
     `output` names the scores where the graph has several outputs; `shape` fixes what it leaves
     open. Raises ParameterError for a wrong choice, GraphError for a graph that cannot serve.
     """
+    existing(path, "--onnx")
+    need("--onnx", "onnx")
     import onnx
 
-    existing(path, "--onnx")
     try:
         onnx.checker.check_model(str(path))  # by path, so that files outside its folder are refused
         data: bytes = onnx.load_model(str(path)).SerializeToString()

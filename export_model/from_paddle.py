@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model.from_onnx import Graph, agrees, complete
-from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing
+from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
 from export_model.selftest import choose
 from quadrat.errors import ModelError, ParameterError, QuadratError
 
@@ -83,14 +83,10 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
 def _versions() -> dict[str, str]:
     """Import the libraries of this route and give their versions; ParameterError if they are not here."""
     os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks leave out training parts then
-    try:
-        import paddle
-        import paddleseg
-    except ImportError as error:
-        raise ParameterError(
-            f"this needs paddle and paddleseg: {error}", where="--config",
-            hint="Use the environment of `make setup-paddle2`, see export_model/README.md",
-        ) from error  # fmt: skip
+    need("--config", "paddle", "paddleseg", hint="Run make setup-paddle2, or make setup-export for paddle 3")
+    import paddle
+    import paddleseg
+
     return {"paddle": paddle.__version__, "paddleseg": paddleseg.__version__}
 
 

@@ -6,7 +6,7 @@ import importlib
 import io
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from export_model.from_onnx import Graph, complete
 from export_model.heads import TINY, Runner
-from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing
+from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
 from export_model.selftest import picture
 from quadrat.errors import GraphError, ModelError, ParameterError
 
@@ -23,23 +23,26 @@ OPSET = 17
 CLOSE = 1e-3
 
 
-def load(factory: str, weights: Path | None, shape: Shape | None) -> Network:
+def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[[str], None]) -> Network:
     """Call `factory` ("package.module:name"), load `weights` into what it makes, and export that.
 
-    The factory is the user's own code, found from the current folder as well; weights are only
+    `say` is told what to know. The factory is the user's own code, found from the current folder as well; weights are only
     ever read as tensors. Raises ParameterError, ModelError (weights that do not fit) or GraphError.
     """
+    need("--torch", "torch", "onnx")
     import torch
 
     network = _make(factory)
     sources = {}
-    if weights is not None:
+    if weights is None:
+        say("no --weights: the network is as the factory makes it")
+    else:
         _load_weights(network, existing(weights, "--weights"))
         sources[weights.name] = digest(weights)
     network.eval()
     wrapped = _scores_only(network)
     shape = shape or DYNAMIC
-    graph = complete(_export(wrapped, shape), factory, shape=shape)
+    graph = complete(_export(wrapped, shape, say), factory, shape=shape)
 
     def run(image: F32) -> NDArray[Any]:
         with torch.inference_mode():
@@ -82,6 +85,8 @@ def _load_weights(network: Any, path: Path) -> None:
     """Read safetensors or a state_dict, never code, and fill the network with it, all or nothing."""
     import torch
 
+    if path.suffix == ".safetensors":
+        need("--weights", "safetensors")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file  # type: ignore[import-not-found,unused-ignore]
@@ -128,16 +133,16 @@ def _scores_only(network: Any) -> Any:
     return Scores().eval()
 
 
-def _export(network: Any, shape: Shape) -> bytes:
-    """Trace to ONNX, with every axis that `shape` leaves open dynamic."""
+def _export(network: Any, shape: Shape, say: Callable[[str], None]) -> bytes:
+    """Trace to ONNX, with every axis that `shape` leaves open dynamic; `say` what the tracer warns of."""
     import torch
 
     example = torch.from_numpy(picture(0, shape).astype(np.float32))
     example = example.repeat(shape[0] or 1, 1, 1, 1)
     names = {i: n for i, n in enumerate(("batch", "channels", "height", "width")) if shape[i] is None}
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # of tracing: _check_sizes proves what matters
+    with warnings.catch_warnings(record=True) as heard, torch.inference_mode():
+        warnings.simplefilter("always")
         try:
             torch.onnx.export(
                 network, (example,), buffer, input_names=["image"], output_names=["scores"],
@@ -151,7 +156,16 @@ def _export(network: Any, shape: Shape) -> bytes:
             raise GraphError(
                 f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
             ) from error
+    _pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
     return buffer.getvalue()
+
+
+def _pass_on(heard: Sequence[warnings.WarningMessage], say: Callable[[str], None]) -> None:
+    """Put the tracer's warnings into one line; torch says the same thing once for each place in the code."""
+    places = list(dict.fromkeys(f"{Path(w.filename).name}:{w.lineno}" for w in heard))
+    if places:
+        first = str(heard[0].message).split(". ")[0]
+        say(f"torch's TracerWarning at {', '.join(places)}: {' '.join(first.split())}")
 
 
 def _check_sizes(graph: Graph, run: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,19 @@ class Network:
     outputs: Mapping[str, str] = field(default_factory=dict)
     transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:
+    """Import what a route needs; ParameterError that names `option` and the first library that is not here."""
+    for library in libraries:
+        try:
+            importlib.import_module(library)
+        except ImportError as error:
+            absent = isinstance(error, ModuleNotFoundError) and error.name == library
+            raise ParameterError(
+                f"{library} is not installed" if absent else f"{library} does not import: {error}",
+                where=option, hint=f"{hint}, see Set up in export_model/README.md",
+            ) from error  # fmt: skip
 
 
 def existing(path: Path, option: str) -> Path:

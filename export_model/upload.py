@@ -40,10 +40,15 @@ def upload(tool: Sequence[str], path: Path, name: str) -> str:
 
     Raises ParameterError for a missing file, DeliveryError where the tool fails.
     """
+    if not tool:
+        raise ParameterError("it names no program", where="--ivcap")
     metadata = metadata_path(path)
     for file in (path, metadata):
         if not file.is_file():
-            raise ParameterError("there is no such file", where=str(file), hint="Run export.py first")
+            raise ParameterError(
+                "there is no such file" + ("" if file.is_absolute() else f" in {Path.cwd()}"),
+                where=str(file), hint="Run export.py first",
+            )  # fmt: skip
     words = aspect_words(tool)  # asked first: an artifact without metadata would be of no use
     said = run(
         tool, ["--silent", "artifact", "create", "-n", name, "-f", str(path), "--chunk-size", str(CHUNK)]
@@ -59,28 +64,30 @@ def upload(tool: Sequence[str], path: Path, name: str) -> str:
 def aspect_words(tool: Sequence[str]) -> list[str]:
     """Tell how this version of the tool adds metadata: `aspect add`, or `metadata add` before v0.35."""
     for words in (["aspect", "add"], ["metadata", "add"]):
-        try:
-            run(tool, [*words, "--help"])
-        except DeliveryError:
-            continue
-        return words
-    raise DeliveryError(
-        "it has neither aspect add nor metadata add", where=shlex.join(tool), hint="Is it installed?"
-    )
+        if _done(tool, [*words, "--help"], "").returncode == 0:
+            return words
+    raise DeliveryError("it has neither aspect add nor metadata add", where=shlex.join(tool))
 
 
 def run(tool: Sequence[str], words: Sequence[str], text: str = "") -> str:
     """Run the tool with `text` on its input and return what it prints; DeliveryError where it fails."""
-    try:
-        done = subprocess.run([*tool, *words], input=text, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise DeliveryError(f"it cannot be run: {error.strerror}", where=shlex.join(tool)) from error
+    done = _done(tool, words, text)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
         raise DeliveryError(
             f"{' '.join(words[:3])} ended with {done.returncode}: {said}", where=shlex.join(tool)
         )
     return done.stdout
+
+
+def _done(tool: Sequence[str], words: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool to its end, however it ends; DeliveryError where there is none."""
+    try:
+        return subprocess.run([*tool, *words], input=text, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise DeliveryError(
+            f"cannot run {tool[0]}: {error.strerror}", hint="Name it: IVCAP=..., or --ivcap COMMAND"
+        ) from error
 
 
 if __name__ == "__main__":

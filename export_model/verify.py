@@ -76,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         if not given.archive.is_file():
-            raise ParameterError("there is no such file", where=str(given.archive))
+            raise ParameterError(
+                "there is no such file" + ("" if given.archive.is_absolute() else f" in {Path.cwd()}"),
+                where=str(given.archive),
+            )
         if given.tolerance is not None and not 0 <= given.tolerance <= 1:
             raise ParameterError("a share from 0 to 1 is needed", where="--tolerance")
         with tempfile.TemporaryDirectory(prefix="quadrat-verify-") as folder:

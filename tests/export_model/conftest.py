@@ -45,6 +45,22 @@ def run_script(
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=500, check=False)
 
 
+def readme_example(section: str, folder: Path) -> str:
+    """Run the last shell block of a section of the page in a folder like the project's root; what it printed."""
+    page = (EXPORTER / "README.md").read_text("utf-8")
+    block = page.split(f"\n## {section}\n")[1].split("\n## ")[0].split("```sh\n")[-1].split("```")[0]
+    (folder / "export_model").symlink_to(EXPORTER)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-eu", "-c", block], cwd=folder, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def exported(tmp_path):
     """Call with options: runs export.py, which must succeed, and gives the archive and what was printed."""

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import numpy as np
 import pytest
 
 from export_model.export import main, parser
 from quadrat.package import open_archive
-from tests.export_model.conftest import run_script
+from tests.export_model.conftest import readme_example, run_script
 
 
 def test_an_onnx_file_becomes_an_archive(exported, onnx_file, tmp_path):
@@ -69,6 +71,12 @@ def test_the_original_options_are_there():
         ("--onnx {onnx} --class a", 3, "E_MODEL_CLASSES"),
         ("--onnx {onnx} --mean 0.5", 2, "together"),
         ("--onnx {onnx} --mean 1 2 --std 1", 2, "one number is needed, or three"),
+        ("--onnx {onnx} --mean 123.7 116.3 103.5 --std 0.2", 2, "divide those of 0..255 by 255"),
+        ("--onnx {onnx} --mean -0.1 --std 0.2", 2, "a mean is in 0..1"),
+        ("--onnx {onnx} --mean 0.5 --std 0", 2, "above 0"),
+        ("--onnx {onnx} --mean 0.5 --std 58", 2, "at most 1"),
+        ("--onnx {onnx} --mean nan --std 0.5", 2, "a mean is in 0..1"),
+        ("--onnx {onnx} --input-shape 1 3 64 96", 3, '[{{"type": "Resize", "target_size": [96, 64]}}'),
         ("--onnx {onnx} --input-shape 1 4 8 8", 2, "C is 3"),
         ("--onnx {onnx} --input-shape 1 3 0 8", 2, "above 0 or -1"),
         ("--onnx {onnx} --transforms {cv}", 2, "a list of {{type: ...}}"),
@@ -88,6 +96,42 @@ def test_mistakes_are_one_line(options, status, said, onnx_file, tmp_path, capsy
     assert said.format() in text
     assert text.count("\n") == 1
     assert not list(tmp_path.rglob("*.tgz"))
+
+
+@pytest.mark.parametrize(
+    ("route", "library"),
+    [
+        ("--torch a:b", "torch"),
+        ("--onnx {onnx}", "onnx"),
+        ("--config {onnx}", "paddle"),
+    ],
+)
+def test_a_library_that_is_not_here(route, library, onnx_file, tmp_path, monkeypatch, capsys):  # noqa: PLR0917
+    """Each route says in one line what is not installed and which make target brings it."""
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setenv("PADDLESEG_EXPORT_STAGE", "True")  # set by the route; taken back after the test
+    path = tmp_path / "m.tgz"
+    assert main([*route.format(onnx=onnx_file).split(), "--save-path", str(path)]) == 2
+    text = capsys.readouterr().err
+    option = route.split()[0]
+    assert text.startswith(f"E_PARAMETER {option}: {library} is not installed. Run make setup-")
+    assert "setup-export" in text
+    assert text.count("\n") == 1
+    assert not path.exists()
+
+
+def test_what_is_printed(exported, onnx_file):
+    """Unnamed classes are counted all the same, and a small archive's size is in kB."""
+    _, said = exported("--onnx", onnx_file)
+    assert "; classes: 2, unnamed; " in said
+    assert re.search(r": \d+\.\d kB, sha256", said)
+    _, said = exported("--onnx", onnx_file, "--class", "a", "--class", "b")
+    assert "; classes: 2; " in said
+
+
+def test_the_readmes_onnx_example(tmp_path):
+    """The commands on the page, as they stand, make an archive that verifies on every engine here."""
+    assert readme_example("ONNX", tmp_path).count("agrees") == 3
 
 
 def test_help_needs_no_library():

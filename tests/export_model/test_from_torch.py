@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quadrat.package import open_archive
-from tests.export_model.conftest import run_script
+from tests.export_model.conftest import readme_example, run_script
 
 pytestmark = pytest.mark.needs_export
 
@@ -28,7 +28,12 @@ class Fixed(nn.Module):
     def forward(self, x):
         return nn.functional.interpolate(x[:, :2], (x.shape[2] // 1, int(x.shape[3])))[:, :, :96, :128]
 
+class Sized(Net):
+    def forward(self, x):
+        return super().forward(x) * (int(x.shape[1]) / 3)
+
 def small(): return Net()
+def sized(): return Sized(1)
 def dictionary(): return Net(1, wrap="dict")
 def pair(): return Net(1, wrap="tuple")
 def binary(): return Net(1, 1)
@@ -104,9 +109,37 @@ def test_the_usual_ways_to_give_scores(exported, folder, factory, channels, tmp_
     assert open_archive(made.path, tmp_path).outputs["confidence"] == "confidence"
 
 
+def test_what_is_worth_knowing_is_said(exported, folder):
+    """No weights, unnamed classes and the tracer's doubt are a line each, on stdout."""
+    _, said = exported("--torch", "mynets:sized", cwd=folder)
+    assert "no --weights: the network is as the factory makes it\n" in said
+    assert "; classes: 2, unnamed; " in said
+    (doubt,) = (line for line in said.splitlines() if "TracerWarning" in line)
+    assert doubt.startswith("torch's TracerWarning at mynets.py:")
+    torch_says_nothing, _ = said.split("no --weights")
+    assert torch_says_nothing == ""
+
+
+def test_the_readmes_torch_example(tmp_path):
+    """The commands on the page, as they stand, make an archive that verifies on every engine here."""
+    assert readme_example("torch", tmp_path).count("agrees") == 3
+
+
+def test_a_size_that_the_trace_took_for_fixed(folder):
+    """The doubt is said, and then what it came to is refused."""
+    done = run_script("export.py", "--torch", "mynets:tied", "--save-path", folder / "m.tgz", cwd=folder)
+    assert done.returncode == 3
+    assert "fits one size only" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "TracerWarning" in done.stdout
+
+
 def test_a_fixed_input_shape(exported, folder):
-    """--input-shape makes a network of one size, said in meta.json."""
-    made, _ = exported("--torch", "mynets:small", "--input-shape", 1, 3, 64, 96, cwd=folder)
+    """--input-shape makes a network of one size, said in meta.json; photographs are brought to it."""
+    (folder / "t.yml").write_text("[{type: Resize, target_size: [96, 64]}, {type: Normalize}]")
+    made, _ = exported(
+        "--torch", "mynets:small", "--input-shape", 1, 3, 64, 96, "--transforms", "t.yml", cwd=folder
+    )
     assert made.meta["shape"] == [1, 3, 64, 96]
     assert onnx_logits(made, np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 2, 64, 96)
 
@@ -119,7 +152,7 @@ def test_a_fixed_input_shape(exported, folder):
         ("mynets:nothing", 2, "AttributeError"),
         ("mynets:needy", 2, "take no arguments"),
         ("mynets:number", 2, "no torch module"),
-        ("mynets:tied", 3, "fits one size only"),
+        ("mynets:small --input-shape 1 3 64 96", 3, '"target_size": [96, 64]'),
         ("mynets:small --weights none.pt", 2, "no such file"),
         ("mynets:small --weights mynets.py", 3, "no plain tensors"),
         ("mynets:small --weights code.pt", 3, "no plain tensors"),

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from export_model import archive
 from export_model.verify import main
-from tests.export_model.conftest import Made
+from tests.export_model.conftest import EXPORTER, Made
 
 
 @pytest.fixture
@@ -84,6 +87,23 @@ def test_without_a_self_test(made, capsys):
     archive.write(members, made.path)
     assert main([str(made.path)]) == 3
     assert capsys.readouterr().err.startswith("E_MODEL_MANIFEST old: it has no self-test")
+
+
+@pytest.mark.parametrize("how", ["make -C {exporter}", "make -f {exporter}/Makefile"])
+def test_make_verify_from_where_the_user_is(made, how):
+    """A relative MODEL is looked for in the folder that make is called from."""
+    venv = made.path.parent / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (venv / "bin" / "python").chmod(0o755)
+    command = f"{how.format(exporter=EXPORTER)} verify RUNTIME={venv} MODEL="
+    for model, status in ((made.path.name, 0), ("none.tgz", 2)):
+        done = subprocess.run(
+            ["bash", "-c", command + model], cwd=made.path.parent, capture_output=True, text=True,
+            env={**os.environ, "MAKEFLAGS": ""}, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout + done.stderr
+    assert f"E_PARAMETER none.tgz: there is no such file in {made.path.parent}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""A network of fixed size must get every photograph at that size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from export_model.network import Network
+from quadrat.errors import ImageSizeError, TransformError
+from quadrat.geometry import HW, Geometry
+from quadrat.types import TransformSpec
+
+PHOTOGRAPHS: tuple[HW, ...] = ((480, 640), (640, 480), (600, 600), (90, 160), (2000, 1504))
+"""Heights and widths to try: landscape, portrait, square, small and large."""
+
+
+def check(network: Network) -> None:
+    """Send photographs of several sizes through the transforms, if the network's height or width is fixed.
+
+    Raises TransformError where one would not reach the network at its size, or a transform cannot run.
+    """
+    wanted = network.shape[2:]
+    if not any(wanted):
+        return
+    from quadrat.transforms import build
+
+    chain = build([_spec(t) for t in network.transforms])
+    for hw in PHOTOGRAPHS:
+        try:
+            tensor, _ = chain(np.zeros((*hw, 3), np.uint8), Geometry.identity(hw))
+        except ImageSizeError as error:
+            raise _misfit(network, hw, error.what) from error
+        if any(size not in (None, is_) for size, is_ in zip(wanted, tensor.shape[1:], strict=True)):
+            raise _misfit(network, hw, f"reaches it as {tensor.shape[2]} x {tensor.shape[1]}")
+
+
+def _spec(transform: Mapping[str, object]) -> TransformSpec:
+    params = {key: value for key, value in transform.items() if key != "type"}
+    return TransformSpec(str(transform["type"]), params)
+
+
+def _misfit(network: Network, hw: HW, what: str) -> TransformError:
+    """Say what happens to a photograph, and give the whole list of transforms that mends it."""
+    height, width = network.shape[2:]
+    # the network says one side only: the other one is the user's choice
+    resize = {"type": "Resize", "target_size": [width or height, height or width]}
+    rest = [dict(t) for t in network.transforms if t.get("type") == "Normalize"]
+    return TransformError(
+        f"the network takes {width or 'any'} x {height or 'any'} pixels (width x height) only, "
+        f"and a photograph of {hw[1]} x {hw[0]}: {what}",
+        where="transforms",
+        hint=f"Write to a file and give it with --transforms FILE: {json.dumps([resize, *rest])}",
+    )
