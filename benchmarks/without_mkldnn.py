@@ -5,10 +5,10 @@ from __future__ import annotations
 # paddle 2.6 must come after zlib and its users, or its own zlib is found first (SIGSEGV)
 import runpy
 import sys
-import tarfile  # noqa: F401
-import zlib  # noqa: F401
+import tarfile  # noqa: F401 - for its effect, see above
+import zlib  # noqa: F401 - for its effect, see above
 
-import PIL.Image  # noqa: F401
+import PIL.Image  # noqa: F401 - for its effect, see above
 import paddle.inference
 
 _create = paddle.inference.create_predictor

@@ -89,7 +89,7 @@ def _load_weights(network: Any, path: Path) -> None:
         need("--weights", "safetensors")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file  # type: ignore[import-not-found,unused-ignore]
+            from safetensors.torch import load_file  # type: ignore[import-not-found,unused-ignore]  # only in the export environments
 
             state: Any = load_file(str(path))
         else:

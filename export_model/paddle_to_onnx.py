@@ -11,10 +11,10 @@ OPSET = 17
 
 def main(model: str, params: str, out: str) -> None:
     """Write `out`; errors leave as a traceback whose last line the parent shows."""
-    import paddle2onnx  # type: ignore[import-not-found,unused-ignore]
+    import paddle2onnx  # type: ignore[import-not-found,unused-ignore]  # only in the export environments
 
     if not model.endswith(".pdmodel"):
-        import paddle  # noqa: F401  PIR needs paddle's own symbols
+        import paddle  # noqa: F401 - PIR needs paddle's own symbols
     paddle2onnx.export(model, params, out, opset_version=OPSET)
 
 

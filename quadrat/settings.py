@@ -248,6 +248,12 @@ def _check_pairs(s: Settings) -> None:
         raise ParameterError(
             "auto-tune collects shapes for TensorRT", where="enable-auto-tune", hint="Add --use-trt"
         )
+    if s.min_subgraph_size != Settings().min_subgraph_size and not s.use_trt:
+        raise ParameterError(
+            "the smallest part is one that TensorRT takes over",
+            where="min-subgraph-size",
+            hint="Add --use-trt",
+        )
     if s.precision == "int8" and not (s.use_trt and s.engine in ("auto", "paddle")):
         raise ParameterError(
             "int8 runs only through TensorRT in the paddle engine",

@@ -101,3 +101,31 @@ def test_importing_it_loads_no_engine() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+CTRL_C = """
+import ctypes, gc, signal, sys
+from predictor import Predictor
+
+stacks, words, libc = [], (ctypes.c_size_t * 3)(), ctypes.CDLL(None)
+for _ in range(4):
+    with Predictor(sys.argv[1]) as predictor:
+        list(predictor.predict(sys.argv[2]))
+        libc.sigaltstack(None, words)
+        stacks.append(words[0])
+    del predictor
+    gc.collect()
+    kept = [bytearray(12000) for _ in range(99)]
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted", len(set(stacks)))
+"""
+
+
+def test_ctrl_c_after_a_closed_predictor_is_an_interrupt(model: Path, image: Path) -> None:
+    """OpenVINO's stack for signals outlives every Predictor, or a notebook's Ctrl-C would kill its kernel."""
+    argv = [sys.executable, "-c", CTRL_C, str(model), str(image)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (0, "interrupted 1\n") == (done.returncode, done.stdout)

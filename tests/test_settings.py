@@ -63,6 +63,10 @@ def test_declaration_and_settings_agree() -> None:
         ({"use-trt": True}, "use-trt: TensorRT runs on a GPU only. Add --device gpu"),
         ({"device": "gpu", "enable-auto-tune": True}, "enable-auto-tune"),
         ({"precision": "int8"}, "precision"),
+        (
+            {"min-subgraph-size": 5},
+            "min-subgraph-size: the smallest part is one that TensorRT takes over. Add --use-trt",
+        ),
         ({"precision": "bf16", "device": "gpu"}, "precision"),
         ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn"),
         ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn"),

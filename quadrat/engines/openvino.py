@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ def library() -> Any:
     return load_library("openvino", "pip install quadrat")
 
 
+@cache
+def one_core() -> Any:
+    """Give the one Core of this process, which is never freed.
+
+    Its CPU plugin gives the thread a stack for signals and frees it with itself; the next signal, a
+    Ctrl-C in a notebook say, would then end the process by SIGSEGV.
+    """
+    return library().Core()
+
+
 def _config(core: Any, settings: Settings) -> dict[str, Any]:
     """Give the compile settings; DeviceError for a precision this CPU does not have."""
     if settings.precision not in PRECISIONS:
@@ -102,7 +113,7 @@ class OpenVINOEngine:
         self.version = library().get_version().split("-")[0]
         self.precision = settings.precision
         self.outputs: Sequence[OutputSpec] = ()
-        self._core, self._log = library().Core(), log
+        self._core, self._log = one_core(), log
         self._config = _config(self._core, settings)
         self._path = package.engines[graph_format]
         self._params = package.params if graph_format == "pdmodel" else None
