@@ -107,15 +107,16 @@ CTRL_C = """
 import ctypes, gc, signal, sys
 from predictor import Predictor
 
-stacks, words, libc = [], (ctypes.c_size_t * 3)(), ctypes.CDLL(None)
-for _ in range(4):
-    with Predictor(sys.argv[1]) as predictor:
-        list(predictor.predict(sys.argv[2]))
-        libc.sigaltstack(None, words)
-        stacks.append(words[0])
-    del predictor
-    gc.collect()
-    kept = [bytearray(12000) for _ in range(99)]
+stacks, words, libc, both = [], (ctypes.c_size_t * 3)(), ctypes.CDLL(None), []
+for _ in range(2):
+    both.append(Predictor(sys.argv[1]))
+    list(both[-1].predict(sys.argv[2]))
+    libc.sigaltstack(None, words)
+    stacks.append(words[0])
+for predictor in both:
+    predictor.close()
+del both, predictor
+gc.collect()
 try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
