@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat import errors
-from quadrat.settings import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
+from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES = {
@@ -104,7 +104,7 @@ def reference() -> str:
 def _parameter_lines() -> Iterator[str]:
     yield "# Parameters, exit statuses and errors"
     yield ""
-    yield "<!-- Written by `make docs` from quadrat/settings.py and quadrat/errors.py; do not edit. -->"
+    yield "<!-- Written by `make docs` from quadrat/parameters.py and quadrat/errors.py; do not edit. -->"
     yield ""
     yield "On the command line each is `--name value`; switches (bool) stand alone. Exactly one of `image` and `images` is"
     yield "needed. Those marked * are the original service's, with its defaults."

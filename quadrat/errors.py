@@ -10,6 +10,7 @@
         TransformError             E_MODEL_TRANSFORM          a transform we do not know, or cannot run
         ClassesError               E_MODEL_CLASSES            classes and network outputs do not agree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
+        LayoutError                E_MODEL_LAYOUT             a detector's outputs are not what its layout says
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           none of the engines tried can start here
         DeviceError                E_DEVICE                   the device or precision asked for is not here
@@ -19,6 +20,9 @@
         ImageFormatError           E_IMAGE_FORMAT             not a picture we read
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
+        VideoFormatError           E_VIDEO_FORMAT             not a video we read, or one without pictures
+        VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: measured in part
+        StreamError                E_STREAM                   a stream cannot be reached, or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
         NoImagesError              E_NO_IMAGES                nothing to do
         AllFailedError             E_ALL_FAILED               not one image could be measured
@@ -124,6 +128,12 @@ class GraphError(ModelError):
     code = "E_MODEL_GRAPH"
 
 
+class LayoutError(ModelError):
+    """A detector's outputs are not what its layout says, or match no layout."""
+
+    code = "E_MODEL_LAYOUT"
+
+
 class EngineError(QuadratError):
     """The engine, not the model, is at fault."""
 
@@ -178,6 +188,24 @@ class ImageSizeError(InputError):
     """The picture has no pixels, or more than we accept."""
 
     code = "E_IMAGE_SIZE"
+
+
+class VideoFormatError(InputError):
+    """The file is no video that we read, or has no pictures."""
+
+    code = "E_VIDEO_FORMAT"
+
+
+class VideoTruncatedError(InputError):
+    """The video ends early or is damaged; what could be read of it is measured."""
+
+    code = "E_VIDEO_TRUNCATED"
+
+
+class StreamError(InputError):
+    """A stream cannot be reached, or was lost."""
+
+    code = "E_STREAM"
 
 
 class SourceError(InputError):

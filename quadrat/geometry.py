@@ -18,6 +18,26 @@ HW = tuple[int, int]
 T = TypeVar("T", bound=np.generic)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of whole pixels: its upper left corner and its size."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """The first row below it."""
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        """The first column to its right."""
+        return self.left + self.width
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
     """How the upright source picture lies in the network's input.
@@ -44,6 +64,11 @@ class Geometry:
         """Follow a pad to `hw` with `top` and `left` new pixels before the content."""
         shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
         return Geometry(self.source_hw, hw, shift @ self.matrix)
+
+    def cropped(self, window: Window) -> Geometry:
+        """Follow a cut to `window`, which is in pixels of the present tensor."""
+        shift = np.array([[1.0, 0.0, -window.left], [0.0, 1.0, -window.top], [0.0, 0.0, 1.0]])
+        return Geometry(self.source_hw, (window.height, window.width), shift @ self.matrix)
 
     def to_tensor(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take points (N, 2) float64 (x, y) from source to tensor coordinates."""

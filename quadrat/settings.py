@@ -1,4 +1,4 @@
-"""Every parameter of the service, once: type, range, default, unit, help."""
+"""The values of one run: given ones checked, the others filled in."""
 
 from __future__ import annotations
 
@@ -7,134 +7,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from quadrat.errors import ParameterError
+from quadrat.parameters import OUTPUTS, PARAMETERS, Parameter
 
-Kind = Literal["int", "float", "bool", "option", "string", "artifact", "collection"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One declared parameter; `kind` is the platform's word for its type.
-
-    `default` None means: must be given, unless `optional`. `low` and `high` are inclusive.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    default: int | float | str | None = None
-    optional: bool = False
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    since: str = "original"
-
-    @property
-    def field(self) -> str:
-        """The parameter's name as a Python identifier."""
-        return self.name.replace("-", "_")
-
-
-NAME = "infer-with-paddle-paddle"
-"""The service's name on the platform, as its users know it."""
-DESCRIPTION = "Measures images with a segmentation model: masks, cover per class, and a table of the survey."
-MEMORY, CPU, DISK = "5Gi", "2", "8Gi"
-"""What an order asks of the platform, as Kubernetes quantities."""
-
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay")
-
-PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("model", "artifact", "Model archive (model.tgz) made by export_model."),
-    Parameter(
-        "images", "collection", "Images to measure: a collection, or a folder.", optional=True
-    ),
-    Parameter(
-        "image", "artifact", "One image to measure, in place of images; on a laptop a folder is taken too.", optional=True, since="1"
-    ),
-    Parameter(
-        "max-img-size",
-        "int",
-        "Shrink an image to at most this many pixels before measuring; -1 leaves it as it is.",
-        default=1_000_000,
-        unit="pixels",
-        low=-1,
-        high=10**12,
-    ),
-    Parameter(
-        "batch-size", "int", "Images of one size that go through the network at once.",
-        default=1, unit="images", low=1, high=1024,
-    ),
-    Parameter(
-        "device", "option", "Where the network runs. gpu without a GPU is an error.",
-        default="cpu", choices=("cpu", "gpu"),
-    ),
-    Parameter("use-trt", "bool", "Run through TensorRT. Needs device=gpu."),
-    Parameter(
-        "precision", "option",
-        "Number format of the network: fp32 is exact, bf16 is faster where the CPU has it, "
-        "fp16 needs a GPU or a CPU that has it, int8 needs use-trt with the paddle engine.",
-        default="fp32", choices=("fp32", "bf16", "fp16", "int8"),
-    ),
-    Parameter(
-        "min-subgraph-size", "int", "Smallest part of the network that TensorRT takes over. Used with use-trt.",
-        default=3, unit="operators", low=1, high=10_000,
-    ),
-    Parameter(
-        "enable-auto-tune", "bool",
-        "Collect TensorRT's input shapes from the first images. Needs use-trt.",
-    ),
-    Parameter(
-        "cpu-threads", "int", "Threads of the network on the CPU; never more than the machine has.",
-        default=10, unit="threads", low=1, high=4096,
-    ),
-    Parameter(
-        "enable-mkldnn", "bool",
-        "Insist on oneDNN on the CPU. The openvino engine always has it, paddle uses it where the model allows, "
-        "onnx has none and is refused.",
-    ),
-    Parameter(
-        "benchmark", "bool",
-        "Warm up with the first batch and log machine, model, settings and the time of every stage.",
-    ),
-    Parameter(
-        "model-name", "string", "Name of the model in the log.", optional=True
-    ),
-    Parameter(
-        "with-argmax", "bool",
-        "Take the class from the network's scores, not from its own argmax. Refused where the archive gives no scores.",
-    ),
-    Parameter("print-detail", "bool", "Log what the engine says of itself."),
-    Parameter(
-        "engine", "option", "Engine that runs the network; auto takes the first that can.",
-        default="auto", choices=("auto", "openvino", "onnx", "paddle"), since="1",
-    ),
-    Parameter(
-        "result-size", "option",
-        "Size of masks and counts: working is the size after max-img-size, source is the image's own.",
-        default="working", choices=("working", "source"), since="1",
-    ),
-    Parameter(
-        "outputs", "string",
-        "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ".",
-        default="pseudo", since="1",
-    ),
-    Parameter(
-        "on-error", "option", "What an image that cannot be measured does: skip goes on, stop ends the order.",
-        default="skip", choices=("skip", "stop"), since="1",
-    ),
-    Parameter(
-        "max-failures", "int", "End the order when more images than this have failed; -1 sets no limit.",
-        default=-1, unit="images", low=-1, high=10**9, since="1",
-    ),
-    Parameter(
-        "min-confidence", "float",
-        "Count pixels below this confidence as unknown; 0 counts all. Refused where the archive gives no confidence.",
-        default=0.0, low=0.0, high=1.0, since="1",
-    ),
-)  # fmt: skip
+INPUTS = ("image", "images", "video", "videos", "streams")
+"""Parameters of which exactly one says what is measured."""
+SMALLEST_TILE = 32
+WHOLE_MASK_PIXELS = 1_000_000
+"""The default of max-img-size, which is for masks of whole images only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +38,46 @@ class Settings:
     print_detail: bool = False
     engine: str = "auto"
     result_size: str = "working"
-    outputs: tuple[str, ...] = ("pseudo",)
+    outputs: tuple[str, ...] = ()
     on_error: str = "skip"
     max_failures: int = -1
     min_confidence: float = 0.0
+    tile_size: int = 0
+    tile_overlap: int = -1
+    full_frame: bool = False
+    merge: str = "ios"
+    merge_threshold: float = 0.5
+    min_score: float = 0.25
+    nms_threshold: float = 0.5
+    max_detections: int = 1000
+    frame_step: int = 1
+    frame_seconds: float = 0.0
+    sequence_rate: float = 10.0
+    read_mode: str = "every"
+    stall_seconds: float = 10.0
+    reconnect_seconds: float = 60.0
+    stream_seconds: float = 0.0
+    sources_at_once: int = 4
+    skip_black: bool = False
+    idle_seconds: float = 0.0
+    tracker: str = "bytetrack"
+    max_age: int = 30
+    min_hits: int = 2
+    track_across_classes: bool = False
+    smooth_labels: str = "none"
+    smooth_frames: int = 15
+    smooth_seconds: float = 0.0
+    codec: str = "h264"
+
+    def working_pixels(self, task: str, media: str = "image") -> int:
+        """Give how many pixels a picture may keep for a task on a medium; -1 leaves it as it is."""
+        plain = task == "segment" and media == "image" and not self.tile_size
+        return -1 if self.max_img_size == WHOLE_MASK_PIXELS and not plain else self.max_img_size
+
+    @property
+    def overlap(self) -> int:
+        """Least overlap of neighbouring tiles in pixels."""
+        return self.tile_size // 5 if self.tile_overlap < 0 else self.tile_overlap
 
     @property
     def digest(self) -> str:
@@ -188,15 +106,17 @@ def parse(values: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def check_inputs(image: object | None, images: object | None) -> None:
-    """Raise ParameterError unless exactly one of `image` and `images` is given."""
-    if (image is None) == (images is None):
-        said = "neither is given" if image is None else "both are given"
-        raise ParameterError(
-            f"exactly one of image and images is needed, and {said}",
-            where="image, images",
-            hint="Give --images FOLDER (or a collection), or --image FILE",
-        )
+def check_inputs(given: Mapping[str, object | None]) -> str:
+    """Give which one of INPUTS is given; ParameterError where none or several are."""
+    named = [name for name in INPUTS if given.get(name)]
+    if len(named) == 1:
+        return named[0]
+    said = f"{' and '.join(named)} are given" if named else "none is given"
+    raise ParameterError(
+        f"exactly one of {', '.join(INPUTS)} is needed, and {said}",
+        where=", ".join(named or INPUTS),
+        hint="Give --images FOLDER (or a collection), --image FILE, --videos FOLDER, or --video FILE",
+    )
 
 
 def _check(parameter: Parameter, value: Any) -> Any:
@@ -233,6 +153,8 @@ def _check_number(parameter: Parameter, value: Any) -> int | float:
 def _check_outputs(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else list(value)
     names = tuple(dict.fromkeys(str(p).strip() for p in parts if str(p).strip()))
+    if names == ("auto",):
+        return ()
     unknown = [n for n in names if n not in OUTPUTS]
     if unknown or not names:
         said = f"{unknown[0]!r} is no output" if unknown else "no output is named"
@@ -267,6 +189,44 @@ def _check_pairs(s: Settings) -> None:
             "oneDNN is part of the openvino and paddle engines on the CPU",
             where="enable-mkldnn",
             hint="Leave it out, or choose --engine openvino or paddle on --device cpu",
+        )
+    _check_tiles(s)
+    _check_video(s)
+
+
+def _check_tiles(s: Settings) -> None:
+    if s.tile_size and s.overlap >= s.tile_size:
+        raise ParameterError(
+            f"an overlap of {s.overlap} pixels leaves nothing of tiles of {s.tile_size}",
+            where="tile-overlap",
+            hint="Choose one well under tile-size; -1 is a fifth of it",
+        )
+    if 0 < s.tile_size < SMALLEST_TILE:
+        raise ParameterError(f"{s.tile_size} is not 0, or at least {SMALLEST_TILE}", where="tile-size")
+    if not s.tile_size and (s.full_frame or s.tile_overlap >= 0):
+        raise ParameterError(
+            "it goes with tiles",
+            where="full-frame" if s.full_frame else "tile-overlap",
+            hint="Add --tile-size 640",
+        )
+
+
+def _check_video(s: Settings) -> None:
+    if s.frame_step > 1 and s.frame_seconds > 0:
+        raise ParameterError(
+            "frames are taken by count or by time, not both",
+            where="frame-step, frame-seconds",
+            hint="Leave one of them out",
+        )
+    if s.smooth_labels != "none" and not s.track_across_classes:
+        raise ParameterError(
+            "a track keeps the class that it began with, so there is nothing to smooth",
+            where="smooth-labels",
+            hint="Add --track-across-classes",
+        )
+    if s.tracker == "none" and s.track_across_classes:
+        raise ParameterError(
+            "nothing is tracked", where="track-across-classes", hint="Choose a --tracker, or leave it out"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import QuadratError
-from quadrat.geometry import HW, Geometry
+from quadrat.geometry import HW, Geometry, Window
 
-Media = Literal["image", "video", "stream"]
+Media = Literal["image", "video", "sequence", "stream"]
+"""A picture file, a video file, a folder of pictures in order of name, an address that gives frames for ever."""
 ImageU8 = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB, upright."""
 
@@ -24,7 +25,7 @@ class Source:
     """An artifact by name, not its bytes.
 
     `urn` identifies it in metadata; `name` is what people know it by (a path below the folder
-    given, or the URN itself); `token` is the store's own mark for acknowledging it.
+    given, or the URN itself); `token` is the store's own mark for acknowledging it; of a stream, its address.
     """
 
     urn: str
@@ -47,7 +48,8 @@ class Frame:
 
     `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright
     source before any scaling; `time_s` presentation time in seconds, None for a photograph; `digest`
-    sha256 (hex) of the encoded bytes; `exif` the tags kept, by name.
+    sha256 (hex) of the encoded bytes; `exif` the tags kept, by name; `skipped` says why the frame is not
+    measured ("black", "idle"), and is empty where it is. The pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -56,17 +58,22 @@ class Frame:
     digest: str = ""
     time_s: float | None = None
     exif: Mapping[str, str] = field(default_factory=dict)
+    skipped: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One network input: `tensor` (C, h, w) float32 and where it lies in the frame; part `part` of `parts`."""
+    """One network input: `tensor` (C, h, w) float32 and where it lies in the frame; part `part` of `parts`.
+
+    `window` is the tile, in pixels of the frame at working size; None for the whole frame.
+    """
 
     frame: Frame
     tensor: NDArray[np.float32]
     geometry: Geometry
     part: int = 0
     parts: int = 1
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +82,7 @@ class Part:
 
     arrays: Mapping[str, NDArray[Any]]
     geometry: Geometry
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +91,38 @@ class Segmentation:
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Objects of one frame, as columns of equal length N.
+
+    `boxes` (N, 4) float32 as x0, y0, x1, y1 in continuous pixels of the upright source, inside it;
+    `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 numbers that
+    are unique within the source, -1 for an object that is not followed, or None where nothing is.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    tracks: NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        """Count the objects."""
+        return len(self.scores)
+
+    def __getitem__(self, index: NDArray[Any]) -> Detections:
+        """Select objects by a mask or by indices."""
+        tracks = None if self.tracks is None else self.tracks[index]
+        return Detections(self.boxes[index], self.scores[index], self.classes[index], tracks)
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Give the detections of a frame without objects."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+Prediction = Segmentation | Detections
 
 
 UNKNOWN = 255
@@ -114,11 +154,60 @@ class Cover:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The predictions for one frame, by task name ("segment")."""
+    """The predictions for one frame, by task name ("segment", "detect"); none where the frame is skipped."""
 
     source: Source
     frame: Frame
-    predictions: Mapping[str, Segmentation]
+    predictions: Mapping[str, Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a source gave no frames: from `start_s` to `end_s`, in seconds since its begin, and why."""
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a video, sequence or stream.
+
+    `hw` (height, width) of its upright frames; `rate` frames per second, None where none is stated or
+    seen; `declared_frames` and `declared_s` as the file states them, None where it does not; `read`
+    frames decoded, `taken` those handed on, `dropped` in favour of later ones, `damaged` ones that could
+    not be decoded; `seconds` from the first frame's begin to the last one's end; `error` why it is
+    measured only in part, None where it is whole; `digest` sha256 (hex) of a file's bytes.
+    """
+
+    hw: HW
+    rate: float | None = None
+    declared_frames: int | None = None
+    declared_s: float | None = None
+    read: int = 0
+    taken: int = 0
+    dropped: int = 0
+    damaged: int = 0
+    seconds: float = 0.0
+    rotation: int = 0
+    codec: str = ""
+    digest: str = ""
+    gaps: tuple[Gap, ...] = ()
+    error: QuadratError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """A video, sequence or stream is at its end; all its frames came before this.
+
+    `skipped` counts frames not measured, by reason; `video` is the annotated video, where one was asked for.
+    """
+
+    source: Source
+    reading: Reading
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    video: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,11 +228,14 @@ class Flush:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """Something to deliver: `body` under `name` with its mime type and metadata (an aspect with `$schema`)."""
+    """Something to deliver: `body` under `name` with its mime type and metadata (an aspect with `$schema`).
+
+    A large body is a file, which stays its maker's to delete.
+    """
 
     name: str
     mime: str
-    body: bytes
+    body: bytes | Path
     metadata: Mapping[str, Any]
 
 
@@ -258,8 +350,39 @@ class Task(Protocol):
     name: str
     wanted: Sequence[str]
 
-    def predict(self, frame: Frame, parts: Sequence[Part]) -> Segmentation:
-        """Turn all parts of one frame into one prediction."""
+    def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
+        """Turn all parts of one frame into one prediction; they come one by one, in order, as they are ready."""
+
+
+class Reader(Protocol):
+    """An open video, sequence or stream; iterate it once."""
+
+    reading: Reading
+    """What is known so far; complete once the frames have ended."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames taken, in order, upright and with their presentation times."""
+
+    def close(self) -> None:
+        """Stop, from any thread; the iteration ends soon, if it is under way."""
+
+
+class Tracker(Protocol):
+    """Detections over time -> the same with track numbers; one for each source."""
+
+    needs_features: bool
+
+    def update(
+        self, detections: Detections, features: NDArray[np.float32] | None = None, steps: float = 1.0
+    ) -> Detections:
+        """Take the next frame's detections and give those that count, with their tracks.
+
+        `features` (N, D) float32 of unit length say what each looks like; `steps` is the time since the last
+        frame, in usual distances of frames.
+        """
+
+    def reset(self) -> None:
+        """Forget all tracks; numbers given are not given again."""
 
 
 Transform = Callable[[NDArray[Any], Geometry], tuple[NDArray[Any], Geometry]]

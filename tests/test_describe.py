@@ -8,7 +8,7 @@ import pytest
 
 from quadrat import errors
 from quadrat.describe import generated, platform_parameter, reference, request_schema, service_json
-from quadrat.settings import PARAMETERS, Parameter
+from quadrat.parameters import PARAMETERS, Parameter
 
 
 @pytest.mark.parametrize("path", list(generated()), ids=lambda p: p.name)

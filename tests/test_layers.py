@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "artifacts", "package", "media", "transforms", "engines", "tasks", "tracking", "render", "report", "pipeline",
 )  # fmt: skip
-COMMON = ("errors", "types", "geometry", "settings", "")  # "": quadrat itself, which has the version
+COMMON = (
+    "errors",
+    "types",
+    "geometry",
+    "parameters",
+    "settings",
+    "",
+)  # "": quadrat itself, which has the version
 TOP = ("infer_service", "predictor", "tests", "tools", "export_model", "examples", "benchmarks")
 HEAVY = ("openvino", "onnxruntime", "onnx", "paddle", "paddleseg", "torch", "ivcap_sdk_service")
 SDK_FILE = "quadrat/artifacts/ivcap_order.py"

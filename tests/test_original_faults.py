@@ -26,8 +26,9 @@ from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeviceError, QuadratError
 from quadrat.media.images import decode
 from quadrat.package import open_archive
+from quadrat.parameters import PARAMETERS
 from quadrat.pipeline.loaded import load_model
-from quadrat.settings import PARAMETERS, Settings, parse
+from quadrat.settings import Settings, parse
 from quadrat.types import FrameKey, Product, Source
 from tests import archives, pictures
 from tests.networks import argmax_archive, brightness_archive, brightness_onnx

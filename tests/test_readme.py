@@ -80,7 +80,7 @@ def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", IVCAP)
 def test_the_platforms_commands_name_files_that_exist(line: str) -> None:
     """What is uploaded is there, and the order names parameters that the service has."""
-    from quadrat.settings import PARAMETERS
+    from quadrat.parameters import PARAMETERS
 
     words = shlex.split(line)
     files = [words[i + 1] for i, word in enumerate(words) if word == "-f"]

@@ -7,7 +7,8 @@ from dataclasses import fields
 import pytest
 
 from quadrat.errors import ParameterError
-from quadrat.settings import PARAMETERS, Settings, check_inputs, parse
+from quadrat.parameters import PARAMETERS
+from quadrat.settings import Settings, check_inputs, parse
 
 ORIGINAL = [
     "model",

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from quadrat.errors import ParameterError
-from quadrat.settings import PARAMETERS, Parameter
+from quadrat.parameters import PARAMETERS, Parameter
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

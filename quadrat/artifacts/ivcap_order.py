@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
-from quadrat.settings import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter, check_inputs
+from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
+from quadrat.settings import check_inputs
 
 if TYPE_CHECKING:  # the stores load arrays, which no --help needs
     from quadrat.types import Store
@@ -108,7 +109,7 @@ def open_store(values: Mapping[str, Any]) -> Store:
     from quadrat.artifacts.proxy import Proxy
 
     given = {name: values.get(name) for name in ("model", "image", "images")}
-    check_inputs(given["image"], given["images"])
+    check_inputs(given)
     if not given["model"]:
         raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
     name = "images" if given["images"] else "image"

@@ -8,7 +8,8 @@ import pytest
 
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
-from quadrat.settings import PARAMETERS, Settings, parse
+from quadrat.parameters import PARAMETERS
+from quadrat.settings import Settings, parse
 
 
 def read(*words: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ from quadrat.artifacts import ivcap_order
 from quadrat.artifacts.folder import FolderStore
 from quadrat.artifacts.platform import PlatformStore
 from quadrat.errors import ParameterError
-from quadrat.settings import PARAMETERS
+from quadrat.parameters import PARAMETERS
 
 ORDER = "urn:ivcap:order:1"
 MODEL, IMAGE, QUEUE = "urn:ivcap:artifact:1", "urn:ivcap:artifact:2", "urn:ivcap:queue:3"

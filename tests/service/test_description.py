@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from quadrat.settings import PARAMETERS
+from quadrat.parameters import PARAMETERS
 from tests.service.run import Service
 
 HEAVY = {"openvino", "onnxruntime", "onnx", "paddle", "torch", "cv2", "PIL", "simplejpeg", "numpy"}
