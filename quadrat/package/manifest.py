@@ -10,6 +10,7 @@ from typing import Any
 
 from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
+from quadrat.package.detectors import read_detect
 from quadrat.package.onnx_scan import check_graph
 from quadrat.package.strict import read_json, read_yaml
 from quadrat.types import ModelPackage, TransformSpec
@@ -39,6 +40,8 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
         check_graph(engines["onnx"])
     classes, num_classes = read_classes(meta)
     self_test = meta.get("self-test")
+    if meta.get("task") == "detect":
+        read_detect(meta)
     return ModelPackage(
         root=root,
         name=text(meta.get("name") or name, "meta.json: name"),

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
-from quadrat.errors import ManifestError
+from quadrat.errors import ManifestError, ParameterError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage, OutputSpec, Task
 
-TASKS = {"segment": "quadrat.tasks.segment:Segment"}
+TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
+
+PICTURES = {"segment": ("pseudo", "labels", "confidence", "overlay"), "detect": ("annotated",)}
+"""The pictures that each task has."""
 
 
 def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> Task:
@@ -25,5 +28,17 @@ def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Setting
             where=package.name,
             hint="It has: " + ", ".join(TASKS),
         )
+    _check_pictures(package, settings)
     module, attribute = TASKS[package.task].split(":")
     return cast(Task, getattr(import_module(module), attribute)(package, outputs, settings))
+
+
+def _check_pictures(package: ModelPackage, settings: Settings) -> None:
+    """Refuse outputs of which the task has none; others may be of a task that comes later."""
+    known = PICTURES[package.task]
+    if settings.outputs and not set(known) & set(settings.outputs):
+        raise ParameterError(
+            f"the model {package.name!r} ({package.task}) has no picture {', '.join(settings.outputs)}",
+            where="outputs",
+            hint=f"Choose from {', '.join(known)}, or leave it out",
+        )

@@ -1,4 +1,4 @@
-"""Frames to network inputs: PaddleSeg's transforms, re-created bit for bit or refused by name.
+"""Frames to network inputs: PaddleSeg's transforms, re-created bit for bit or refused by name, and a few for detectors.
 
 Every transform takes float32 (or untouched uint8) pixels (H, W, 3) RGB in 0-255 with their geometry
 and returns both; what it does to the pixels and what it does to the geometry stand side by side.
@@ -20,6 +20,7 @@ from quadrat.types import ImageU8, Transform, TransformSpec
 
 TRANSFORMS = {
     "GenerateInstanceTargets": "quadrat.transforms.normalize:keep",
+    "Letterbox": "quadrat.transforms.letterbox:letterbox",
     "LimitLong": "quadrat.transforms.resize:limit_long",
     "Normalize": "quadrat.transforms.normalize:normalize",
     "Padding": "quadrat.transforms.pad:padding",
@@ -29,6 +30,7 @@ TRANSFORMS = {
     "ResizeByShort": "quadrat.transforms.resize:resize_by_short",
     "ResizeRangeScaling": "quadrat.transforms.resize:resize_range_scaling",
     "ResizeStepScaling": "quadrat.transforms.resize:resize_step_scaling",
+    "ToBGR": "quadrat.transforms.letterbox:to_bgr",
 }
 """Transform type -> the reader of its parameters, as "module:attribute"."""
 

@@ -1,0 +1,136 @@
+"""Object detection: what the network gives for the parts of a frame -> objects in source pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ClassesError, ParameterError
+from quadrat.geometry import HW
+from quadrat.package.detectors import read_detect
+from quadrat.settings import Settings
+from quadrat.tasks import layouts
+from quadrat.tasks.nms import nms
+from quadrat.types import Detections, Frame, ModelPackage, OutputSpec, Part
+
+MANY = 30_000
+"""Candidates of one part that are looked at, the best first."""
+FOLLOWED = 0.1
+"""Score down to which ByteTrack looks for objects that it already follows (Zhang et al. 2022)."""
+
+Bounds = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in source pixels."""
+
+
+class Detect:
+    """The objects of a frame, from one part that is all of it or from tiles.
+
+    `batched` is False for a network whose outputs have no batch axis: it takes one input at a time, and
+    a Part holds its outputs whole.
+    """
+
+    name = "detect"
+
+    def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> None:
+        _check_settings(package.name, settings)
+        self._network = layouts.Network(
+            package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta)
+        )
+        self._layout = layouts.choose(self._network)
+        self._settings = settings
+        self.wanted = self._layout.wanted
+        self.batched = self._layout.batched
+
+    def predict(self, frame: Frame, parts: Iterable[Part]) -> Detections:
+        """Give the objects of at least min-score, the best first, at most max-detections.
+
+        For a frame of a video that bytetrack follows, scores go down to FOLLOWED. Boxes are inside the
+        picture and have an area. Of equal scores the order is that of the boxes' x0, y0, x1, y1. Raises
+        EngineRunError for NaN or infinity, LayoutError for outputs of another layout, ClassesError for a
+        class that the archive does not have.
+        """
+        floor = self._settings.min_score
+        if frame.time_s is not None and self._settings.tracker == "bytetrack":
+            floor = min(floor, FOLLOWED)
+        found = [(self._read(frame, part, floor), _window(frame, part)) for part in parts]
+        if not found:
+            return Detections.none()
+        return best(_merged(found, frame.source_hw, self._settings), self._settings.max_detections)
+
+    def _read(self, frame: Frame, part: Part, floor: float) -> Detections:
+        """The objects that one part shows, in source pixels and inside it."""
+        given = self._layout.read(part.arrays, part.geometry.tensor_hw, floor)
+        self._check_classes(given.classes)
+        boxes, scores, classes = given.boxes, given.scores, given.classes
+        if len(scores) > MANY:
+            few = np.sort(np.argsort(-scores, kind="stable")[:MANY])
+            boxes, scores, classes = boxes[few], scores[few], classes[few]
+        if self._layout.nms:
+            stay = nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections)
+            boxes, scores, classes = boxes[stay], scores[stay], classes[stay]
+        corners = part.geometry.to_source(boxes.astype(np.float64).reshape(-1, 2)).reshape(-1, 4)
+        height, width = frame.source_hw
+        inside = _clipped(corners, _window(frame, part) or (0.0, 0.0, width, height))
+        real = (inside[:, 2:] > inside[:, :2]).all(axis=1)
+        return Detections(inside[real], scores[real], classes[real].astype(np.int32))
+
+    def _check_classes(self, classes: NDArray[np.int64]) -> None:
+        limit = self._network.num_classes
+        if limit is not None and classes.size and classes.max() >= limit:
+            raise ClassesError(
+                f"the network gives class {classes.max()}, and there are {limit} classes (0 to {limit - 1})",
+                where=self._network.name,
+                hint="List every class of the network in meta.json",
+            )
+
+
+def _check_settings(name: str, settings: Settings) -> None:
+    """Refuse what is for masks only."""
+    given = {
+        "with-argmax": settings.with_argmax,
+        "min-confidence": settings.min_confidence > 0,
+        "result-size": settings.result_size == "source",
+    }
+    hints = {"min-confidence": "Use --min-score for objects"}
+    for parameter, set_ in given.items():
+        if set_:
+            raise ParameterError(
+                f"the model {name!r} finds objects, and this is for masks",
+                where=parameter,
+                hint=hints.get(parameter, f"Leave --{parameter} out"),
+            )
+
+
+def _window(frame: Frame, part: Part) -> Bounds | None:
+    """A part's tile in source pixels."""
+    if part.window is None:
+        return None
+    (height, width), (h, w) = frame.source_hw, frame.pixels.shape[:2]
+    across, down, tile = width / w, height / h, part.window
+    return tile.left * across, tile.top * down, tile.right * across, tile.bottom * down
+
+
+def _clipped(boxes: NDArray[np.float64], bounds: Bounds) -> NDArray[np.float32]:
+    """Keep corners (N, 4) within bounds."""
+    low, high = np.array(bounds[:2] * 2), np.array(bounds[2:] * 2)
+    return np.clip(boxes, low, high).astype(np.float32)
+
+
+def _merged(
+    found: Sequence[tuple[Detections, Bounds | None]], source_hw: HW, settings: Settings
+) -> Detections:
+    """The objects of all parts as one."""
+    if len(found) == 1:
+        return found[0][0]
+    from quadrat.tasks.merge import Found, merge_found
+
+    every = [Found(detections, window) for detections, window in found]
+    return merge_found(every, source_hw, settings.merge, settings.merge_threshold)
+
+
+def best(detections: Detections, limit: int) -> Detections:
+    """Give the `limit` best objects in an order that depends on nothing but themselves."""
+    order = np.lexsort((detections.classes, *detections.boxes.T[::-1], -detections.scores))
+    return detections[order[:limit]]
