@@ -9,11 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from quadrat.types import Cover, Frame, Provenance, Source
+import numpy as np
+
+from quadrat.report.redacted import redacted
+from quadrat.report.survey import Found
+from quadrat.types import ClassInfo, Cover, Detections, Ended, Frame, Provenance, Source
 
 INFERENCE = "urn:ibenthos:schema:paddle.seg.inference.1"
 PICTURE = "urn:ibenthos:schema:quadrat.picture.1"
 SURVEY = "urn:ibenthos:schema:quadrat.survey.1"
+COVERED = "urn:ibenthos:schema:quadrat.video-cover.1"
+DETECTION = "urn:ibenthos:schema:quadrat.detection.1"
+TRACKING = "urn:ibenthos:schema:quadrat.tracking.1"
+TABLE = "urn:ibenthos:schema:quadrat.table.1"
+
+LISTED = 10_000
+"""Objects of an image that are described one by one; the tables have all."""
 
 
 def inference_aspect(
@@ -44,7 +55,7 @@ def inference_aspect(
         "mean-confidence": _rounded(confidence),
         "min-confidence": min_confidence,
         "exif": dict(frame.exif),
-        "provenance": {**_provenance(provenance), "image-digest": frame.digest},
+        "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
 
 
@@ -55,24 +66,152 @@ def picture_aspect(kind: str, main: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def survey_aspect(
-    provenance: Provenance, counts: Mapping[str, int], covers: Sequence[Mapping[str, Any]]
+    provenance: Provenance,
+    counts: Mapping[str, int],
+    covers: Sequence[Mapping[str, Any]],
+    objects: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Describe the order's table: images by status, and the mean cover of each class over images."""
+    """Describe the order's table: sources by status, mean cover of each class over them, and objects counted."""
     return {
         "$schema": SURVEY,
         "order": provenance.order,
         "model": provenance.model,
         "images": sum(counts.values()),
-        "measured": counts.get("ok", 0),
+        "measured": counts.get("ok", 0) + counts.get("partial", 0),
+        "partial": counts.get("partial", 0),
         "failed": counts.get("failed", 0),
         "skipped": counts.get("skipped", 0),
         "not-reached": counts.get("not-reached", 0),
         "mean-cover": [dict(c) for c in covers],
-        "provenance": _provenance(provenance),
+        **({"objects": [dict(o) for o in objects]} if objects else {}),
+        "provenance": provenance_part(provenance),
     }
 
 
-def _provenance(provenance: Provenance) -> dict[str, Any]:
+def detection_aspect(
+    source: Source,
+    frame: Frame,
+    detections: Detections,
+    found: Sequence[Found],
+    provenance: Provenance,
+    *,
+    size: tuple[int, int],
+) -> dict[str, Any]:
+    """Describe one image's objects; `size` is the annotated picture's (height, width) in pixels.
+
+    Boxes are in pixels of the upright source. Of more than LISTED objects the first are listed.
+    """
+    return {
+        "$schema": DETECTION,
+        "image": source.urn,
+        "image-name": source.name,
+        "model": provenance.model,
+        "order": provenance.order,
+        "width": size[1],
+        "height": size[0],
+        "source-width": frame.source_hw[1],
+        "source-height": frame.source_hw[0],
+        "objects": len(detections),
+        "classes": [_found(one) for one in found],
+        "detections": _objects(detections, {one.info.index: one.info for one in found}),
+        "exif": dict(frame.exif),
+        "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
+    }
+
+
+def tracking_aspect(
+    ended: Ended,
+    found: Sequence[Found],
+    listed: Sequence[Mapping[str, Any]],
+    provenance: Provenance,
+    *,
+    tracks: int | None,
+) -> dict[str, Any]:
+    """Describe a video's tracks; `listed` are those described, `tracks` counts all, None where none are made."""
+    return {
+        "$schema": TRACKING,
+        **video_part(ended, provenance),
+        "detections": sum(one.objects for one in found),
+        "track-count": tracks,
+        "classes": [{**_found(one), "tracks": one.tracks} for one in found],
+        "tracks": [dict(track) for track in listed],
+        "provenance": {**provenance_part(provenance), "source-digest": ended.reading.digest},
+    }
+
+
+def covered_aspect(
+    ended: Ended,
+    covers: Sequence[Cover],
+    provenance: Provenance,
+    *,
+    confidence: float | None,
+    min_confidence: float,
+) -> dict[str, Any]:
+    """Describe a video measured by a segmentation model; `covers` are means over its measured frames."""
+    return {
+        "$schema": COVERED,
+        **video_part(ended, provenance),
+        "cover": [_cover(c) for c in covers],
+        "mean-confidence": _rounded(confidence),
+        "min-confidence": min_confidence,
+        "provenance": {**provenance_part(provenance), "source-digest": ended.reading.digest},
+    }
+
+
+def video_part(ended: Ended, provenance: Provenance) -> dict[str, Any]:
+    """Say which video, sequence or stream it is, what of it was read, and what is missing."""
+    reading, skipped = ended.reading, sum(ended.skipped.values())
+    return {
+        "source": shown(ended.source.urn, ended.source),
+        "source-name": shown(ended.source.name, ended.source),
+        "media": ended.source.media,
+        "model": provenance.model,
+        "order": provenance.order,
+        "status": "partial" if reading.error else "ok",
+        "error": shown(reading.error.line, ended.source) if reading.error else None,
+        "width": reading.hw[1],
+        "height": reading.hw[0],
+        "rotation": reading.rotation,
+        "codec": reading.codec,
+        "rate": _rounded(reading.rate),
+        "seconds": round(reading.seconds, 3),
+        "declared-seconds": _rounded(reading.declared_s),
+        "frames": {
+            "declared": reading.declared_frames,
+            "read": reading.read,
+            "taken": reading.taken,
+            "measured": reading.taken - skipped,
+            "dropped": reading.dropped,
+            "damaged": reading.damaged,
+            "skipped": dict(ended.skipped),
+        },
+        "gaps": [
+            {"start": round(g.start_s, 3), "end": round(g.end_s, 3), "reason": shown(g.reason, ended.source)}
+            for g in reading.gaps
+        ],
+    }
+
+
+def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows: int) -> dict[str, Any]:
+    """Describe a file of rows: its kind, what stands in a row, and how many there are."""
+    return {
+        "$schema": TABLE,
+        "kind": kind,
+        "order": provenance.order,
+        "model": provenance.model,
+        "columns": list(columns),
+        "rows": rows,
+        "provenance": provenance_part(provenance),
+    }
+
+
+def shown(text: str, source: Source) -> str:
+    """Give a text about a source as it may be shown: a stream's address may hold a password."""
+    return redacted(text) if source.media == "stream" else text
+
+
+def provenance_part(provenance: Provenance) -> dict[str, Any]:
+    """Say what made a product."""
     return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
 
 
@@ -85,6 +224,26 @@ def _cover(cover: Cover) -> dict[str, Any]:
         "pixels": cover.pixels,
         "mean-confidence": _rounded(cover.confidence),
     }
+
+
+def _found(found: Found) -> dict[str, Any]:
+    return {
+        "id": found.info.id,
+        "name": found.info.name,
+        "color": list(found.info.color),
+        "count": found.objects,
+        "mean-score": _rounded(found.mean_score),
+    }
+
+
+def _objects(detections: Detections, classes: Mapping[int, ClassInfo]) -> list[dict[str, Any]]:
+    boxes = np.round(detections.boxes[:LISTED].astype(np.float64), 2).tolist()
+    scores = np.round(detections.scores[:LISTED].astype(np.float64), 4).tolist()
+    names = [classes[index].name for index in detections.classes[:LISTED].tolist()]
+    return [
+        {"class": name, "score": score, "box": box}
+        for name, score, box in zip(names, scores, boxes, strict=True)
+    ]
 
 
 def _rounded(value: float | None) -> float | None:

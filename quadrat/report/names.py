@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 LONGEST = 80
-_ENDINGS = (".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg")
+_ENDINGS = (
+    ".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".annotated.jpg",
+    ".mp4", ".webm", ".mot.txt", ".cover.csv",
+)  # fmt: skip
 
 
 class Names:

@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from time import monotonic
 from types import TracebackType
 
-from quadrat.types import Cover, Failure, Source
+from quadrat.report.aspects import shown
+from quadrat.types import Begun, Failure, Source
+
+EVERY_S = 10.0
+"""A video under way is a line of the log not more often than this."""
 
 
 class Progress:
-    """Counts images, not skipped files; `total` may be unknown (None), as for a queue."""
+    """Counts sources, not skipped files; `total` may be unknown (None), as for a queue.
 
-    def __init__(self, log: logging.Logger, total: int | None) -> None:
+    The bar of an order of images counts them; that of videos (`moving`) counts frames, of as many as the
+    sources begun so far declare.
+    """
+
+    def __init__(self, log: logging.Logger, total: int | None, *, moving: bool = False) -> None:
         self._log = log
         self._total = total
+        self._moving = moving
         self._done = 0
+        self._frames: dict[str, int] = {}
+        self._declared: dict[str, int | None] = {}
+        self._all: int | None = 0
+        self._said = monotonic()
         self._bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="image", leave=False)
+            known = None if moving else total
+            self._bar = tqdm(total=known, unit="frame" if moving else "image", leave=False)
 
     def __enter__(self) -> Progress:
         return self
@@ -32,13 +46,38 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def measured(self, source: Source, covers: Sequence[Cover]) -> None:
-        """Count a measured image and say its covers."""
-        self._step(f"{source.name}: " + ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers))
+    def begun(self, begun: Begun) -> None:
+        """Take how many frames a video declares; the bar's end is known as long as every one of them says it."""
+        declared = begun.reading.declared_frames
+        self._frames[begun.source.urn] = 0
+        self._declared[begun.source.urn] = declared
+        self._all = None if declared is None or self._all is None else self._all + declared
+        if self._bar is not None:
+            self._bar.total = self._all
+            self._bar.refresh()
+
+    def frame(self, source: Source) -> None:
+        """Count a frame; every few seconds say how far its source is."""
+        self._frames[source.urn] = count = self._frames.get(source.urn, 0) + 1
+        if self._bar is not None:
+            self._bar.update()
+        elif monotonic() - self._said >= EVERY_S:
+            self._said = monotonic()
+            declared = self._declared.get(source.urn)
+            self._log.info("%s: frame %d%s", _name(source), count, f" of {declared}" if declared else "")
+
+    def measured(self, source: Source, text: str) -> None:
+        """Count a source that is done and say what it shows."""
+        frames = self._frames.pop(source.urn, None)
+        self._declared.pop(source.urn, None)
+        counted = "" if frames is None else f"{frames} frames, "
+        self._step(f"{_name(source)}: {counted}{text}")
 
     def failed(self, failure: Failure) -> None:
-        """Count an image without a result and say why."""
-        self._step(f"{failure.source.name}: failed, {failure.error.line}", logging.WARNING)
+        """Count a source without a result and say why."""
+        self._frames.pop(failure.source.urn, None)
+        error = shown(failure.error.line, failure.source)
+        self._step(f"{_name(failure.source)}: failed, {error}", logging.WARNING)
 
     def skipped(self, failure: Failure) -> None:
         """Say why a file is not measured."""
@@ -46,8 +85,12 @@ class Progress:
 
     def _step(self, text: str, level: int = logging.INFO) -> None:
         self._done += 1
-        if self._bar is not None:
+        if self._bar is not None and not self._moving:
             self._bar.update()
         if self._bar is None or level > logging.INFO:
             of = f"/{self._total}" if self._total else ""
             self._log.log(level, "[%d%s] %s", self._done, of, text)
+
+
+def _name(source: Source) -> str:
+    return shown(source.name, source)

@@ -10,10 +10,9 @@ import pytest
 
 from quadrat.errors import ImageFormatError, NotAnImageError
 from quadrat.report.progress import Progress
-from quadrat.types import Cover, Failure, Source
+from quadrat.types import Failure, Source
 
 SOURCE = Source("urn:a", "a.jpg")
-COVERS = [Cover(0, "urn:0", "sand", (0, 0, 0), 1, 1.0)]
 LOG = logging.getLogger("test.progress")
 
 
@@ -22,7 +21,7 @@ def test_log_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO)
     with Progress(LOG, 2) as progress:
         progress.skipped(Failure(SOURCE, "list", NotAnImageError("a marker")))
-        progress.measured(SOURCE, COVERS)
+        progress.measured(SOURCE, "sand 100.00 %")
         progress.failed(Failure(SOURCE, "read", ImageFormatError("no picture")))
 
     assert ["[1/2] a.jpg: sand 100.00 %", "[2/2] a.jpg: failed, E_IMAGE_FORMAT no picture"] == caplog.messages
@@ -42,7 +41,7 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Log
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     with Progress(LOG, 1) as progress:
-        progress.measured(SOURCE, COVERS)
+        progress.measured(SOURCE, "sand 100.00 %")
 
     assert "0/1" in screen.getvalue()
     assert caplog.messages == []

@@ -1,0 +1,149 @@
+"""Boxes around objects, each with its class, score and track; and notes on frames that were not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from quadrat.geometry import HW
+from quadrat.package.colors import default_color
+from quadrat.types import ClassInfo, Detections, ImageU8
+
+RGB = tuple[int, int, int]
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def class_of(classes: Mapping[int, ClassInfo], index: int) -> ClassInfo:
+    """Give a class by index, or a nameless one where the archive lists none."""
+    known = classes.get(index)
+    if known is not None:
+        return known
+    name = f"class {index}"
+    return ClassInfo(index, f"urn:ibenthos:detection:class:class-{index}", name, default_color(index))
+
+
+def draw_boxes(
+    pixels: ImageU8, detections: Detections, classes: Sequence[ClassInfo], source_hw: HW
+) -> ImageU8:
+    """Draw every object on a copy of `pixels` (H, W, 3) uint8 RGB.
+
+    Boxes are in pixels of the upright source of `source_hw` (height, width) and are scaled to the picture.
+    A box is in its class's colour with a thin line of contrast on either side; its label has the class's name,
+    the score, and the number of the track where there is one. Better scores lie above worse ones. A box and
+    its label are cut at the picture's border.
+    """
+    drawn = np.array(pixels, order="C")
+    height, width = drawn.shape[:2]
+    scale = np.array([width / source_hw[1], height / source_hw[0]] * 2)
+    order = np.argsort(detections.scores, kind="stable")
+    boxes = _whole(detections.boxes[order] * scale, width, height)
+    named = {info.index: info for info in classes}
+    infos = [class_of(named, index) for index in detections.classes[order].tolist()]
+    line = line_width((height, width))
+    for box, info in zip(boxes, infos, strict=True):
+        _outline(drawn, box, line, info.color)
+    size = _text_size((height, width))
+    scores = detections.scores[order].tolist()
+    tracks = [-1] * len(order) if detections.tracks is None else detections.tracks[order].tolist()
+    for box, info, score, track in zip(boxes, infos, scores, tracks, strict=True):
+        texts = [info.name, f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
+        _label(drawn, box, _colored(texts, size, info.color))
+    return drawn
+
+
+def draw_note(pixels: ImageU8, text: str) -> ImageU8:
+    """Write a line into the upper left corner of a copy of `pixels` (H, W, 3) uint8 RGB; it is cut at the border."""
+    drawn = np.array(pixels, order="C")
+    block = _colored([text], _text_size(drawn.shape[:2]), _BLACK)[: drawn.shape[0], : drawn.shape[1]]
+    drawn[: block.shape[0], : block.shape[1]] = block
+    return drawn
+
+
+def line_width(hw: HW) -> int:
+    """Give the width of a box's line in a picture of this size, in pixels."""
+    return max(1, round(min(hw) / 400))
+
+
+def _text_size(hw: HW) -> int:
+    return max(11, min(64, round(min(hw) / 50)))
+
+
+def _whole(boxes: NDArray[np.float64], width: int, height: int) -> list[list[int]]:
+    """Turn boxes into whole pixels [x0, x1) x [y0, y1), in the picture and at least one pixel large."""
+    low = np.floor(boxes[:, :2] + 1e-6)
+    high = np.maximum(np.ceil(boxes[:, 2:] - 1e-6), low + 1)
+    size = np.array([width, height])
+    low = np.clip(low, 0, size - 1)
+    high = np.clip(high, low + 1, size)
+    return cast(list[list[int]], np.concatenate([low, high], axis=1).astype(np.int64).tolist())
+
+
+def _outline(drawn: ImageU8, box: Sequence[int], line: int, color: RGB) -> None:
+    """Draw a box's border inside it, between two thin lines of contrast; the outer one lies outside."""
+    halo = max(1, line // 3)
+    x0, y0, x1, y1 = box
+    contrast = _contrast(color)
+    _frame(drawn, (x0 - halo, y0 - halo, x1 + halo, y1 + halo), line + 2 * halo, contrast)
+    _frame(drawn, (x0, y0, x1, y1), line, color)
+
+
+def _frame(drawn: ImageU8, box: tuple[int, int, int, int], line: int, color: RGB) -> None:
+    """Fill the outermost `line` pixels of a box, as far as it lies in the picture."""
+    height, width = drawn.shape[:2]
+    x0, y0, x1, y1 = box
+    left, right, top, bottom = max(x0, 0), min(x1, width), max(y0, 0), min(y1, height)
+    drawn[top : max(y0 + line, 0), left:right] = color
+    drawn[max(y1 - line, top) : bottom, left:right] = color
+    drawn[top:bottom, left : max(x0 + line, 0)] = color
+    drawn[top:bottom, max(x1 - line, left) : right] = color
+
+
+def _label(drawn: ImageU8, box: Sequence[int], block: ImageU8) -> None:
+    """Put a label above its box, or inside where there is no room, and wholly in the picture if it can be."""
+    height, width = drawn.shape[:2]
+    block = block[:height, :width]
+    rows, columns = block.shape[:2]
+    top = box[1] - rows if box[1] >= rows else min(box[1], height - rows)
+    left = max(0, min(box[0], width - columns))
+    drawn[top : top + rows, left : left + columns] = block
+
+
+def _colored(texts: Sequence[str], size: int, color: RGB) -> ImageU8:
+    """Set texts in a row in the colour that shows on `color`."""
+    shares = np.concatenate([_mask(text, size) for text in texts], axis=1)
+    return cast(ImageU8, _ramp(color)[shares])
+
+
+@lru_cache(maxsize=1024)
+def _mask(text: str, size: int) -> NDArray[np.uint8]:
+    """Draw a text as (h, w) uint8, 255 where it is; names and scores come again and again, so some are kept."""
+    font = _font(size)
+    margin = max(2, size // 4)
+    width = round(font.getlength(text[:200])) + 2 * margin
+    image = Image.new("L", (width, size + 2 * margin // 2 + 2), 0)
+    ImageDraw.Draw(image).text((margin, image.height / 2), text[:200], fill=255, font=font, anchor="lm")
+    return np.array(image)
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+
+
+@lru_cache(maxsize=256)
+def _ramp(color: RGB) -> ImageU8:
+    """Give the (256, 3) colours from the background `color` to that of its text."""
+    share = np.linspace(0.0, 1.0, 256)[:, None]
+    return np.rint(np.array(color) * (1 - share) + np.array(_contrast(color)) * share).astype(np.uint8)
+
+
+def _contrast(color: RGB) -> RGB:
+    """Give black or white, whichever differs more from a colour in relative luminance (WCAG 2.1)."""
+    linear = [c / 3294.6 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return _BLACK if luminance > 0.179 else _WHITE

@@ -1,0 +1,127 @@
+"""run.json: what an order was asked, on what machine it ran, and where its time went."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any, Protocol
+
+from quadrat.report.aspects import provenance_part
+from quadrat.settings import Settings
+from quadrat.types import Product, Provenance
+
+RUN = "urn:ibenthos:schema:quadrat.run.1"
+LIBRARIES = (
+    "numpy",
+    "opencv-python-headless",
+    "av",
+    "scipy",
+    "openvino",
+    "onnxruntime",
+    "pillow",
+    "simplejpeg",
+)
+
+
+class Timed(Protocol):
+    """A stage of the chain and its seconds: at work, waiting for items, waiting for the next stage to take one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds at work."""
+
+    @property
+    def starved_s(self) -> float:
+        """Seconds without an item."""
+
+    @property
+    def blocked_s(self) -> float:
+        """Seconds with an item that nobody took."""
+
+    @property
+    def ahead(self) -> int:
+        """How many items its queue holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one run; `content` is strict JSON."""
+
+    content: Mapping[str, Any]
+
+    def product(self, name: str) -> Product:
+        """Give it as a product, whose aspect has all but the sources."""
+        body = (json.dumps(self.content, indent=2, allow_nan=False) + "\n").encode()
+        aspect = {key: value for key, value in self.content.items() if key != "sources"}
+        return Product(name, "application/json", body, aspect)
+
+
+def run_record(
+    settings: Settings,
+    provenance: Provenance,
+    stages: Sequence[Timed],
+    counts: Mapping[str, int],
+    wall_s: float,
+    *,
+    sources: Sequence[Mapping[str, Any]] = (),
+) -> Record:
+    """Record a run of `wall_s` seconds; `sources` are the readings of its videos, as the survey keeps them."""
+    return Record(
+        {
+            "$schema": RUN,
+            "order": provenance.order,
+            "model": provenance.model,
+            "settings": {name.replace("_", "-"): _listed(value) for name, value in asdict(settings).items()},
+            "provenance": provenance_part(provenance),
+            "machine": {
+                "architecture": platform.machine(),
+                "system": platform.system(),
+                "cores": os.cpu_count(),
+                "cores-usable": _usable(),
+            },
+            "versions": {"python": platform.python_version(), **_versions()},
+            "counts": dict(counts),
+            "wall-seconds": round(wall_s, 3),
+            "stages": [_stage(stage, wall_s) for stage in stages],
+            "sources": [dict(source) for source in sources],
+        }
+    )
+
+
+def _stage(stage: Timed, wall_s: float) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "busy-seconds": round(stage.busy_s, 3),
+        "waiting-for-input-seconds": round(stage.starved_s, 3),
+        "waiting-for-output-seconds": round(stage.blocked_s, 3),
+        "occupancy": round(stage.busy_s / max(wall_s, 1e-9), 4),
+        "queue": stage.ahead,
+    }
+
+
+def _usable() -> int | None:
+    """Count the cores that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _versions() -> dict[str, str]:
+    """Give the versions of the libraries that are here, without importing one."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

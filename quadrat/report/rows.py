@@ -1,0 +1,44 @@
+"""The detections of one frame as text, made once for all tables: hundredths of a pixel, four digits of a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quadrat.types import Detections
+
+_TEMPLATE = "%.2f,%.2f,%.2f,%.2f|%.2f,%.2f,%.2f,%.2f|%.2f|%.4f\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One detection: `corners` x0,y0,x1,y1 and `sides` left,top,width,height as text; `track` -1 for none."""
+
+    index: int
+    track: int
+    corners: str
+    sides: str
+    area: str
+    score: str
+
+
+def rows_of(detections: Detections) -> list[Row]:
+    """Write numbers as text; sides and area are those of the rounded corners, so that all tables agree."""
+    count = len(detections)
+    if not count:
+        return []
+    corners = np.rint(detections.boxes.astype(np.float64) * 100) / 100
+    lengths = corners[:, 2:] - corners[:, :2]
+    numbers = np.concatenate(
+        [corners, corners[:, :2], lengths, lengths[:, :1] * lengths[:, 1:], detections.scores[:, None]],
+        axis=1,
+    )
+    lines = (_TEMPLATE * count % tuple(numbers.ravel().tolist())).split("\n")
+    tracks: Sequence[int] = [-1] * count if detections.tracks is None else detections.tracks.tolist()
+    classes = detections.classes.tolist()
+    return [
+        Row(index, track, *line.split("|"))
+        for index, track, line in zip(classes, tracks, lines[:-1], strict=True)
+    ]

@@ -1,0 +1,156 @@
+"""What is remembered of each track of one source: when, how sure, of which class, and where it went."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.report.survey import Found
+from quadrat.types import ClassInfo, Detections, Frame
+
+LISTED = 10_000
+"""Tracks described one by one; those beyond are counted."""
+PATH = 100
+"""Points of a path at most; where there are more, every second goes, and then every second of what comes."""
+POINTS = 50_000
+"""Points of all paths together that an aspect may have."""
+
+
+class Track:
+    """One track: `weights` are its scores summed by class, `path` holds time, x, y of its points in turn."""
+
+    __slots__ = (
+        "first", "first_s", "highest", "last", "last_s", "last_xy", "path", "seen", "stride", "total", "weights",
+    )  # fmt: skip
+
+    def __init__(self, frame: int, time_s: float) -> None:
+        self.first = self.last = frame
+        self.first_s = self.last_s = time_s
+        self.seen, self.stride = 0, 1
+        self.total = self.highest = 0.0
+        self.weights: dict[int, float] = {}
+        self.path = array("d")
+        self.last_xy = (0.0, 0.0)
+
+    def add(self, index: int, score: float, x: float, y: float) -> None:
+        """Take one more detection of class `index`, its centre at (x, y) in pixels of the source."""
+        if self.seen % self.stride == 0:
+            if len(self.path) >= 3 * PATH:
+                self._thin()
+            if self.seen % self.stride == 0:
+                self.path.extend((self.last_s, x, y))
+        self.seen += 1
+        self.total += score
+        self.highest = max(self.highest, score)
+        self.weights[index] = self.weights.get(index, 0.0) + score
+        self.last_xy = (x, y)
+
+    @property
+    def index(self) -> int:
+        """The class with most score; of equals the first by index."""
+        return max(sorted(self.weights), key=self.weights.__getitem__)
+
+    def points(self, most: int = PATH) -> list[list[float]]:
+        """Give at most `most` + 1 points [time, x, y] of the path, the first and the last among them."""
+        count = len(self.path) // 3
+        step = max(1, -(-count // max(most, 1)))
+        points = [list(self.path[3 * i : 3 * i + 3]) for i in range(0, count, step)]
+        last = [self.last_s, *self.last_xy]
+        if points[-1] != last:
+            points.append(last)
+        return [[round(t, 3), round(x, 2), round(y, 2)] for t, x, y in points]
+
+    def _thin(self) -> None:
+        kept = array("d")
+        for start in range(0, len(self.path), 6):
+            kept.extend(self.path[start : start + 3])
+        self.path, self.stride = kept, 2 * self.stride
+
+
+class TrackBook:
+    """All tracks of one source, and its detections counted by class; memory grows with tracks, not with frames."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, Track] = {}
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._sums: NDArray[np.float64] = np.zeros(0, np.float64)
+        self._tracked = False
+
+    def __len__(self) -> int:
+        """Count the tracks."""
+        return len(self._tracks)
+
+    def add(self, frame: Frame, detections: Detections) -> None:
+        """Take the detections of one frame."""
+        self._count(detections)
+        if detections.tracks is None:
+            return
+        self._tracked = True
+        index, time_s = frame.key.index, frame.time_s or 0.0
+        boxes = detections.boxes.astype(np.float64)
+        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
+        rows = zip(
+            detections.tracks.tolist(),
+            detections.classes.tolist(),
+            detections.scores.tolist(),
+            centres,
+            strict=True,
+        )
+        for number, kind, score, (x, y) in rows:
+            if number < 0:
+                continue
+            track = self._tracks.get(number)
+            if track is None:
+                track = self._tracks[number] = Track(index, time_s)
+            track.last, track.last_s = index, time_s
+            track.add(kind, score, x, y)
+
+    def found(self, class_of: Callable[[int], ClassInfo]) -> list[Found]:
+        """Give detections and tracks by class, in index order; classes not seen are left out."""
+        tracks = np.zeros(len(self._counts), np.int64)
+        for track in self._tracks.values():
+            tracks[track.index] += 1
+        return [
+            Found(
+                class_of(index),
+                int(self._counts[index]),
+                float(self._sums[index] / self._counts[index]),
+                int(tracks[index]) if self._tracked else None,
+            )
+            for index in np.flatnonzero(self._counts).tolist()
+        ]
+
+    def described(self, stem: str, class_of: Callable[[int], ClassInfo]) -> Iterator[dict[str, Any]]:
+        """Describe the first LISTED tracks in order of number; `stem` makes their ids unique in the order."""
+        most = max(2, min(PATH, POINTS // max(len(self._tracks), 1)))
+        for number in sorted(self._tracks)[:LISTED]:
+            track = self._tracks[number]
+            info = class_of(track.index)
+            yield {
+                "id": f"{stem}/{number}",
+                "track": number,
+                "class-id": info.id,
+                "class": info.name,
+                "first-frame": track.first,
+                "last-frame": track.last,
+                "first-time": round(track.first_s, 3),
+                "last-time": round(track.last_s, 3),
+                "frames": track.seen,
+                "mean-score": round(track.total / track.seen, 4),
+                "max-score": round(track.highest, 4),
+                "path": track.points(most),
+            }
+
+    def _count(self, detections: Detections) -> None:
+        if not len(detections):
+            return
+        size = max(len(self._counts), int(detections.classes.max()) + 1)
+        if size > len(self._counts):
+            more = size - len(self._counts)
+            self._counts, self._sums = np.pad(self._counts, (0, more)), np.pad(self._sums, (0, more))
+        self._counts += np.bincount(detections.classes, minlength=size)
+        self._sums += np.bincount(detections.classes, weights=detections.scores, minlength=size)
