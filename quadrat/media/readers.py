@@ -1,0 +1,36 @@
+"""The reader of each kind of moving source, found by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from quadrat.errors import VideoFormatError
+from quadrat.settings import Settings
+from quadrat.types import Reader, Source
+
+READERS: Mapping[str, str] = MappingProxyType(
+    {
+        "video": "quadrat.media.video:open_video",
+        "sequence": "quadrat.media.sequence:open_sequence",
+        "stream": "quadrat.media.stream:open_stream",
+    }
+)
+
+
+def open_reader(source: Source, path: Path | None, settings: Settings) -> Reader:
+    """Open a video, a sequence or a stream; `path` is its file or folder, None for a stream.
+
+    Raises VideoFormatError for a medium without frames in time, and what the medium's own reader raises.
+    """
+    if source.media not in READERS or (path is None) != (source.media == "stream"):
+        raise VideoFormatError(
+            f"a source of kind {source.media!r} {'without' if path is None else 'with'} a file is no video",
+            where=source.name,
+        )
+    module, _, name = READERS[source.media].partition(":")
+    opener = getattr(importlib.import_module(module), name)
+    reader: Reader = opener(source, settings) if path is None else opener(path, source, settings)
+    return reader
