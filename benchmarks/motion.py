@@ -2,7 +2,8 @@
 
 Rectangles move over a picture and hide each other in painter's order. An object is seen while at least a quarter
 of it shows, is missed by chance now and then, and is placed with an error; some detections are of nothing. A
-detection's feature is its object's own direction with noise, mixed with what stands before it by the share hidden.
+detection's feature is its object's own direction with noise; in the last scenario it is mixed with what stands
+before it by the share hidden, as a real one is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ FAINTEST = 0.25
 
 @dataclass(frozen=True)
 class Scenario:
-    """`turn` radians and `push` relative speed are standard deviations of what a frame changes; `every` n-th is taken."""
+    """How objects move: `turn` radians and `push` relative speed are standard deviations of what a frame changes.
+
+    Each `every`-th frame is taken; `mixed` is the part of what stands before an object that goes into its feature.
+    """
 
     name: str
     objects: int
@@ -40,6 +44,7 @@ class Scenario:
     turn: float = 0.0
     push: float = 0.0
     every: int = 1
+    mixed: float = 0.0
 
 
 SCENARIOS = (
@@ -47,6 +52,7 @@ SCENARIOS = (
     Scenario("crowd", 120, speed=(0.5, 5.0), turn=0.01),
     Scenario("non-linear", 50, turn=0.12, push=0.08),
     Scenario("low rate", 50, frames=150, turn=0.02, push=0.02, every=3),
+    Scenario("crowd, mixed looks", 120, speed=(0.5, 5.0), turn=0.01, mixed=1.0),
 )
 
 
@@ -125,6 +131,7 @@ def look(crowd: Crowd, rng: np.random.Generator) -> Shot:
     """See one frame of the crowd as a detector does."""
     truth = crowd.boxes()
     showing, mixed = hide(truth, crowd.looks)
+    mixed = crowd.scenario.mixed * mixed + (1 - crowd.scenario.mixed) * crowd.looks
     count = len(truth)
     seen = np.flatnonzero((showing >= SHOWING) & (rng.random(count) >= MISSED))
     boxes = truth[seen] + rng.normal(0, PLACE_ERROR, (len(seen), 4))

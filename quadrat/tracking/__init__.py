@@ -12,6 +12,8 @@ from quadrat.types import Tracker
 TRACKERS = {
     "sort": "quadrat.tracking.sort:Sort",
     "bytetrack": "quadrat.tracking.bytetrack:ByteTrack",
+    "ocsort": "quadrat.tracking.ocsort:OcSort",
+    "deepsort": "quadrat.tracking.deepsort:DeepSort",
 }
 
 

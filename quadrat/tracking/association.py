@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from quadrat.tracking.kalman import F64
+from quadrat.tracking.kalman import F64, Indices
 
-Indices = NDArray[np.intp]
 Pairs = tuple[Indices, Indices]
 """Indices of tracks and of boxes, of equal length: the i-th track goes with the i-th box."""
 

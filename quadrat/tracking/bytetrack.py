@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from quadrat.settings import Settings
-from quadrat.tracking.association import Indices, Pairs, assign, join, others, overlap
-from quadrat.tracking.tracks import Follower, Seen
+from quadrat.tracking.association import Pairs, assign, join
+from quadrat.tracking.follower import Follower
+from quadrat.tracking.kalman import Indices
+from quadrat.tracking.tracks import Seen
 
-LEAST_OVERLAP = 0.1
+LEAST_OVERLAP = 0.2
 """For clear objects; what is half hidden keeps its place, so faint ones need more."""
-LEAST_OVERLAP_FAINT = 0.3
+LEAST_OVERLAP_FAINT = 0.2
 FAINTEST = 0.1
 """Score under which an object is not looked at."""
 CLEAR = 0.5
@@ -27,15 +27,12 @@ class ByteTrack(Follower):
 
     def associate(self, seen: Seen) -> Pairs:
         """Choose among clear objects for all tracks, then among faint ones for the rest."""
-        worth = overlap(self.tracks.motion.place, seen.boxes)
-        same = self.same_class(seen)
+        worth, allowed = self.candidates(seen, LEAST_OVERLAP)
         clear = seen.scores >= self._clear
-        first = assign(worth, (worth >= LEAST_OVERLAP) & same & clear)
-        faint = (seen.scores >= FAINTEST) & ~clear
-        open_tracks = np.zeros(len(self.tracks), bool)
-        open_tracks[others(len(self.tracks), first[0])] = True
-        second = (worth >= LEAST_OVERLAP_FAINT) & same & faint & open_tracks[:, None]
-        return join(first, assign(worth, second))
+        first = assign(worth, allowed & clear)
+        allowed &= (worth >= LEAST_OVERLAP_FAINT) & (seen.scores >= FAINTEST) & ~clear
+        allowed[first[0]] = False
+        return join(first, assign(worth, allowed))
 
     def starts(self, seen: Seen, free: Indices) -> Indices:
         """Begin at what counts by its score."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from quadrat.tracking.association import Pairs, assign, overlap
-from quadrat.tracking.tracks import Follower, Seen
+from quadrat.tracking.association import Pairs, assign
+from quadrat.tracking.follower import Follower
+from quadrat.tracking.tracks import Seen
 
-LEAST_OVERLAP = 0.1
+LEAST_OVERLAP = 0.2
 """Intersection over union of a predicted box and an object that may be one."""
 
 
@@ -14,5 +15,4 @@ class Sort(Follower):
 
     def associate(self, seen: Seen) -> Pairs:
         """Choose by overlap."""
-        worth = overlap(self.tracks.motion.place, seen.boxes)
-        return assign(worth, (worth >= LEAST_OVERLAP) & self.same_class(seen))
+        return assign(*self.candidates(seen, LEAST_OVERLAP))

@@ -1,0 +1,56 @@
+"""Motion and look (after Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric, 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quadrat.tracking.association import Pairs, assign
+from quadrat.tracking.follower import Follower
+from quadrat.tracking.tracks import Seen
+
+LEAST_OVERLAP = 0.2
+FAR_GATE = 100.0
+"""Where the look is sure, the place may be further off than the motion alone would let it (see kalman.distances)."""
+ALIKE = 0.6
+"""Cosine of two looks from which they are surely of one object."""
+UNLIKE = 0.2
+"""Cosine under which they are not, whatever the overlap."""
+WEIGHT = 1.0
+"""Of the look beside the overlap."""
+KEEP = 0.9
+"""Part of a track's mean look that stays when one of full score comes in."""
+
+
+class DeepSort(Follower):
+    """Overlap and look in one assignment; a look that is sure enough needs no overlap.
+
+    Without features it goes by motion alone.
+    """
+
+    needs_features = True
+
+    def associate(self, seen: Seen) -> Pairs:
+        """Choose by the sum of overlap and likeness."""
+        worth, allowed = self.candidates(seen, LEAST_OVERLAP)
+        if not self._have_looks(seen):
+            return assign(worth, allowed)
+        cosine = self.tracks.looks @ seen.looks.T
+        allowed &= cosine >= UNLIKE
+        sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed
+        allowed |= self.reachable(seen, sure, FAR_GATE)
+        return assign(worth + WEIGHT * np.maximum(cosine, 0) + 1e-9, allowed)
+
+    def correct(self, pairs: Pairs, seen: Seen) -> None:
+        """Take what was seen, its look by its score: a faint object is half hidden by another one's look."""
+        super().correct(pairs, seen)
+        index, chosen = pairs
+        if self._have_looks(seen):
+            part = ((1 - KEEP) * seen.scores[chosen])[:, None]
+            mean = (1 - part) * self.tracks.looks[index] + part * seen.looks[chosen]
+            length = np.linalg.norm(mean, axis=1, keepdims=True)
+            self.tracks.looks[index] = (mean / np.maximum(length, np.finfo(np.float32).tiny)).astype(
+                np.float32
+            )
+
+    def _have_looks(self, seen: Seen) -> bool:
+        return bool(len(self.tracks)) and self.tracks.looks.shape[1] == seen.looks.shape[1] > 0

@@ -1,0 +1,137 @@
+"""What every tracker does with its tracks: predict, correct, begin, count, end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.settings import Settings
+from quadrat.tracking import kalman
+from quadrat.tracking.association import Pairs, others, overlap
+from quadrat.tracking.kalman import F64, Indices, Noise
+from quadrat.tracking.tracks import F32, Seen, Tracks
+from quadrat.types import Detections
+
+HALF = 0.5
+"""Of a step: times of frames are not exact, and an age is told to the nearest frame."""
+GATE = 25.0
+"""A track does not go on with a box that lies further off (see kalman.distances): true pairs do once in 20,000."""
+
+
+class Follower:
+    """What all trackers share; one that is made of it says which track goes on with which object.
+
+    A track begins at an object that none goes on with, counts and gets its number once it was seen in
+    min-hits frames, without one missing between, and ends when it is unseen for more than max-age steps.
+    Numbers go up from 1 and are never given twice.
+    """
+
+    needs_features = False
+    noise = Noise()
+    trail = 0
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_age = settings.max_age
+        self._min_hits = settings.min_hits
+        self._across = settings.track_across_classes
+        self._next = 1
+        self.tracks = self._none()
+
+    def reset(self) -> None:
+        """Forget all tracks; numbers given are not given again."""
+        self.tracks = self._none()
+
+    def update(self, detections: Detections, features: F32 | None = None, steps: float = 1.0) -> Detections:
+        """Take the next frame's detections and give the same rows with their tracks, -1 where none counts.
+
+        `features` (N, D) float32 of unit length, for a tracker that needs them; `steps` is the time since the
+        last frame, in usual distances of frames: tracks move and age by it.
+        """
+        seen = Seen.of(detections, features if self.needs_features else None)
+        self._predict(steps)
+        pairs = self.associate(seen)
+        self.correct(pairs, seen)
+        self._count(pairs)
+        numbers = np.full(len(detections), -1, np.int32)
+        numbers[seen.rows[pairs[1]]] = self.tracks.numbers[pairs[0]]
+        new = self.starts(seen, others(len(seen.rows), pairs[1]))
+        self._end()
+        if len(new):
+            numbers[seen.rows[new]] = self._begin(seen.take(new))
+        numbers[numbers == 0] = -1
+        return replace(detections, tracks=numbers)
+
+    def associate(self, seen: Seen) -> Pairs:
+        """Choose which track goes on with which object."""
+        raise NotImplementedError
+
+    def starts(self, seen: Seen, free: Indices) -> Indices:
+        """Choose which of the objects that no track took begin one."""
+        del seen
+        return free
+
+    def correct(self, pairs: Pairs, seen: Seen) -> None:
+        """Take what was seen into the tracks that go on."""
+        index, chosen = pairs
+        tracks = self.tracks
+        tracks.state[index] = kalman.correct(tracks.state[index], seen.boxes[chosen], self.noise)
+        tracks.classes[index] = seen.classes[chosen]
+
+    def candidates(self, seen: Seen, least: float) -> tuple[F64, NDArray[np.bool_]]:
+        """Give overlaps (T, N) and which pairs are possible: by class, by overlap of at least `least`, by motion."""
+        worth = overlap(self.tracks.boxes, seen.boxes)
+        allowed = (worth >= least) & self.same_class(seen)
+        return worth, self.reachable(seen, allowed, GATE)
+
+    def same_class(self, seen: Seen) -> NDArray[np.bool_]:
+        """Give (T, N), or something that stretches to it: whether a track and an object may be one by class."""
+        if self._across:
+            return np.ones((1, 1), bool)
+        return np.equal.outer(self.tracks.classes, seen.classes)
+
+    def reachable(self, seen: Seen, allowed: NDArray[np.bool_], gate: float) -> NDArray[np.bool_]:
+        """Take away the pairs whose distance is over the gate; `allowed` (T, N) is changed and given back."""
+        tracks, boxes = np.nonzero(allowed)
+        far = kalman.distances(self.tracks.state[tracks], seen.boxes[boxes], self.noise) > gate
+        allowed[tracks[far], boxes[far]] = False
+        return allowed
+
+    def _none(self) -> Tracks:
+        return Tracks.begin(Seen.of(Detections.none(), None), self.noise, self.trail)
+
+    def _predict(self, steps: float) -> None:
+        steps = steps if steps > 0 else 0.0  # NaN too
+        tracks = self.tracks
+        tracks.unseen += steps
+        gone = tracks.unseen > self._max_age + 1 + HALF
+        if gone.any():
+            self.tracks = tracks = tracks.take(~gone)
+        if len(tracks):
+            tracks.state = kalman.predict(tracks.state, steps, self.noise)
+
+    def _count(self, pairs: Pairs) -> None:
+        tracks, index = self.tracks, pairs[0]
+        tracks.unseen[index] = 0
+        tracks.hits[index] += 1
+        self._number(tracks)
+
+    def _number(self, tracks: Tracks) -> None:
+        """Give numbers to the tracks that count from now on."""
+        new = np.flatnonzero((tracks.numbers == 0) & (tracks.hits >= self._min_hits))
+        tracks.numbers[new] = np.arange(self._next, self._next + len(new))
+        self._next += len(new)
+
+    def _end(self) -> None:
+        tracks = self.tracks
+        limit = np.where(tracks.numbers > 0, self._max_age + HALF, 0.0)
+        gone = tracks.unseen > limit
+        if gone.any():
+            self.tracks = tracks.take(~gone)
+
+    def _begin(self, seen: Seen) -> NDArray[np.int32]:
+        new = Tracks.begin(seen, self.noise, self.trail)
+        self._number(new)
+        self.tracks = self.tracks.join(new) if len(self.tracks) else new
+        return new.numbers
