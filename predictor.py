@@ -1,4 +1,4 @@
-"""The public Python API: a loaded model archive that measures images.
+"""The public Python API: a loaded model archive that measures images and videos.
 
     from predictor import Predictor
 
@@ -6,13 +6,17 @@
         for measured in predictor.predict(["reef/", "IMG_0001.jpg"]):
             print(measured.name, measured.cover)
 
+    with Predictor("detector.tgz", settings={"tile-size": 640}) as predictor:
+        for found in predictor.video("dive.mp4"):
+            print(found.time_s, found.count, found.detections.tracks)
+
 It runs the very path that the service runs, so its numbers are the service's numbers.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +24,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from quadrat.artifacts.folder import pull_file
-from quadrat.artifacts.listing import list_images
+from quadrat.artifacts.listing import file_source, list_images
 from quadrat.errors import NotAnImageError, QuadratError
 from quadrat.settings import parse
-from quadrat.types import ClassInfo, Cover, Failure, Item, Result, Segmentation
+from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,16 +37,16 @@ if TYPE_CHECKING:
     from quadrat.pipeline.loaded import LoadedModel
     from quadrat.types import ImageU8
 
-__all__ = ["Failure", "Measurement", "Predictor", "QuadratError"]
+__all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """One measured image.
+    """One measured image, or frame of a video.
 
     `labels` (H, W) uint8 class indices, 255 where the confidence is under the floor; `confidence`
     (H, W) float16 in 0..1 or None; `pixels` (h, w, 3) uint8 RGB, the upright picture at working
-    size; `covers` one entry per class, summing to 1.
+    size; `covers` one entry per class, summing to 1; `frame` and `time_s` its number and second in a video.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Measurement:
     pixels: ImageU8
     source_hw: tuple[int, int]
     covers: Sequence[Cover]
+    frame: int = 0
+    time_s: float | None = None
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -87,10 +93,45 @@ class Measurement:
         return Image.open(BytesIO(palette_png(self.labels, palette(self.covers))))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects:
+    """The objects of one image, or frame of a video.
+
+    `detections` has boxes (N, 4) x0, y0, x1, y1 in pixels of the upright source, scores, classes and, in
+    a video, tracks; `pixels` (h, w, 3) uint8 RGB, the upright picture at working size; `classes` what
+    the class indices mean; `frame` and `time_s` its number and second in a video; `skipped` says why a
+    frame of a video was not measured, else "".
+    """
+
+    name: str
+    detections: Detections
+    pixels: ImageU8
+    source_hw: tuple[int, int]
+    classes: Sequence[ClassInfo]
+    frame: int = 0
+    time_s: float | None = None
+    skipped: str = ""
+
+    @property
+    def count(self) -> dict[str, int]:
+        """Number of objects by class name, classes without any left out."""
+        names = {info.index: info.name for info in self.classes}
+        found = [names.get(int(index), f"class {index}") for index in self.detections.classes]
+        return {name: found.count(name) for name in dict.fromkeys(found)}
+
+    def annotated(self) -> Image:
+        """Draw the picture with its objects."""
+        from PIL import Image
+        from quadrat.render.boxes import draw_boxes
+
+        return Image.fromarray(draw_boxes(self.pixels, self.detections, self.classes, self.source_hw))
+
+
 class Predictor(AbstractContextManager["Predictor"]):
     """A model archive, opened: use it as a context, or close it.
 
-    The settings mean what the service's parameters of the same names mean. Raises ModelError for a
+    The settings mean what the service's parameters of the same names mean; `settings` takes all others
+    by name, such as {"tile-size": 640, "tracker": "deepsort"}. Raises ModelError for a
     fault of the archive, EngineError for one of the machine, ParameterError for a wrong setting.
     """
 
@@ -106,6 +147,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         max_img_size: int = 1_000_000,
         result_size: str = "working",
         min_confidence: float = 0.0,
+        settings: Mapping[str, object] | None = None,
         log: logging.Logger | None = None,
     ) -> None:
         from quadrat.pipeline.loaded import load_model
@@ -120,6 +162,7 @@ class Predictor(AbstractContextManager["Predictor"]):
                 "max_img_size": max_img_size,
                 "result_size": result_size,
                 "min_confidence": min_confidence,
+                **(settings or {}),
             }
         )
         self._stack = ExitStack()
@@ -133,26 +176,45 @@ class Predictor(AbstractContextManager["Predictor"]):
 
     def predict(
         self, images: str | Path | Iterable[str | Path], *, on_error: str = "stop"
-    ) -> Iterator[Measurement | Failure]:
+    ) -> Iterator[Measurement | Objects | Failure]:
         """Measure files, and folders with their sub-folders, one after the other, as they are asked for.
 
-        With `on_error` "stop" the first image that cannot be measured raises its error; with "skip" it
-        is yielded as a Failure. Files in folders that are no images are passed over.
+        A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop" the
+        first image that cannot be measured raises its error; with "skip" it is yielded as a Failure. Files
+        in folders that are no images are passed over.
         """
         stop = parse({"on-error": on_error}).on_error == "stop"
-        return self._predict([images] if isinstance(images, (str, Path)) else images, stop=stop)
+        paths = [images] if isinstance(images, (str, Path)) else images
+        return self._run(
+            (item for path in paths for item in list_images(Path(path))), stop=stop, moving=False
+        )
 
-    def _predict(self, paths: Iterable[str | Path], *, stop: bool) -> Iterator[Measurement | Failure]:
-        from quadrat.pipeline.predict import Prediction
+    def video(self, path: str | Path) -> Iterator[Measurement | Objects]:
+        """Measure a video, or a folder of images as a sequence, frame by frame, as they are asked for.
 
-        for item in Prediction(self._model, _list(paths), pull_file):
+        Objects are followed as the `tracker` setting says. Raises the error of a video that cannot be
+        read, and that of one which can be read only in part, after its last frame.
+        """
+        place = Path(path)
+        source = file_source(place, place.name, "sequence" if place.is_dir() else "video")
+        for item in self._run(iter([source]), stop=True, moving=True):
+            if not isinstance(item, Failure):
+                yield item
+
+    def _run(
+        self, items: Iterator[Item], *, stop: bool, moving: bool
+    ) -> Iterator[Measurement | Objects | Failure]:
+        from quadrat.pipeline.run import Run
+
+        for item in Run(self._model, items, pull_file, moving=moving):
             if isinstance(item, Result):
                 yield self._measure(item)
-            elif isinstance(item.error, NotAnImageError):
-                continue
-            elif stop:
-                raise item.error
-            else:
+            elif isinstance(item, Ended):
+                if item.reading.error is not None:
+                    raise item.reading.error
+            elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
+                if stop:
+                    raise item.error
                 yield item
 
     def close(self) -> None:
@@ -164,15 +226,24 @@ class Predictor(AbstractContextManager["Predictor"]):
     ) -> None:
         self.close()
 
-    def _measure(self, result: Result) -> Measurement:
+    def _measure(self, result: Result) -> Measurement | Objects:
+        """Turn a result into what a caller of this module knows; a skipped frame has no objects."""
         from quadrat.report.cover import measure
 
-        segmentation = result.predictions["segment"]
-        covers = measure(self._model.package, segmentation, self._settings.min_confidence)
-        frame = result.frame
-        return Measurement(result.source.name, segmentation, frame.pixels, frame.source_hw, covers)
-
-
-def _list(paths: Iterable[str | Path]) -> Iterator[Item]:
-    for path in paths:
-        yield from list_images(Path(path))
+        frame, name = result.frame, result.source.name
+        found = next(iter(result.predictions.values()), Detections.none())
+        if isinstance(found, Segmentation):
+            covers = measure(self._model.package, found, self._settings.min_confidence)
+            return Measurement(
+                name, found, frame.pixels, frame.source_hw, covers, frame.key.index, frame.time_s
+            )
+        return Objects(
+            name,
+            found,
+            frame.pixels,
+            frame.source_hw,
+            self.classes,
+            frame.key.index,
+            frame.time_s,
+            frame.skipped,
+        )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 from time import perf_counter
 
+from quadrat import report
 from quadrat.errors import (
     AllFailedError,
     DeliveryError,
@@ -15,24 +19,24 @@ from quadrat.errors import (
     StoppedError,
 )
 from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.pipeline.predict import Prediction
-from quadrat.render.pictures import draw_pictures
-from quadrat.report.aspects import inference_aspect, picture_aspect, survey_aspect
-from quadrat.report.cover import mean_confidence, measure
+from quadrat.pipeline.run import Run
+from quadrat.report.aspects import survey_aspect
 from quadrat.report.names import Names
 from quadrat.report.progress import Progress
+from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
-from quadrat.types import Failure, Product, Provenance, Result, Store
+from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result, Store
 
 TABLE = "survey.csv"
+RECORD = "run.json"
 
 
 def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     """Run one order to its end and return the exit status: 0, or that of the error logged.
 
-    The failure policy is here and nowhere else: an image that fails is a row of the table unless
+    The failure policy is here and nowhere else: a source that fails is a row of the table unless
     `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
     """
     try:
@@ -45,7 +49,7 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
 
 
 class Order:
-    """One order with its model loaded: names used, rows written, images seen."""
+    """One order with its model loaded: names used, rows written, sources seen."""
 
     def __init__(self, settings: Settings, store: Store, log: logging.Logger, model: LoadedModel) -> None:
         self._settings = settings
@@ -55,12 +59,13 @@ class Order:
         self._provenance: Provenance = model.provenance(store.order, store.model_urn)
         self._names = Names(store.taken())
         self._table_name = self._names.whole(TABLE)
+        self._record_name = self._names.whole(RECORD)
         self._survey = Survey()
         self._seen: set[str] = set()
         self._deliver_s = 0.0
 
     def run(self) -> None:
-        """Measure every image, deliver the table, and raise what ends the order badly."""
+        """Measure every source, deliver the tables, and raise what ends the order badly."""
         if self._table_name != TABLE:
             self._log.warning(
                 "There are results of an earlier run: these get numbers, and %s", self._table_name
@@ -73,54 +78,111 @@ class Order:
             self._provenance.device,
             self._provenance.precision,
         )
+        with tempfile.TemporaryDirectory(prefix="quadrat-order-") as folder:
+            made = report.make(
+                self._model.package,
+                self._settings,
+                self._provenance,
+                names=self._names,
+                survey=self._survey,
+                folder=Path(folder),
+            )
+            with closing(made) as self._report:
+                self._run(Path(folder))
+        self._conclude()
+
+    def _run(self, folder: Path) -> None:
         begin = perf_counter()
-        prediction = Prediction(self._model, self._store.sources(), self._store.pull)
+        films = folder if self._store.moving and self._settings.outputs != ("none",) else None
+        run = Run(
+            self._model, self._store.sources(), self._store.pull, moving=self._store.moving, films=films
+        )
         try:
-            self._measure(prediction)
+            self._measure(run)
         except DeliveryError:
             raise
         except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
-            self._close_early(error)
+            self._close_early(run, begin, error)
             raise
-        if self._settings.benchmark:
-            self._log_times(prediction.seconds, perf_counter() - begin - prediction.warm_up_s)
-        self._deliver_table()
-        self._conclude()
+        self._deliver_tables(run, perf_counter() - begin)
 
-    def _measure(self, prediction: Prediction) -> None:
+    def _measure(self, run: Run) -> None:
         total = sum(1 for _ in self._store.relist()) or None
-        with Progress(self._log, total) as progress:
-            for item in prediction:
-                self._seen.add(item.source.urn)
+        moving = self._store.moving
+        with Progress(self._log, total, moving=moving) as progress, closing(iter(run)) as stream:
+            for item in stream:
                 begin = perf_counter()
-                if isinstance(item, Failure):
-                    self._take_failure(item, progress)
+                if isinstance(item, Begun):
+                    self._report.begin(item.source)
+                    progress.begun(item)
+                elif isinstance(item, Result) and item.frame.time_s is not None:
+                    self._report.frame(item)
+                    progress.frame(item.source)
                 else:
-                    self._take_result(item, progress)
-                self._store.acknowledge(item.source)
+                    self._take(item, progress)
                 self._deliver_s += perf_counter() - begin
 
-    def _close_early(self, error: BaseException) -> None:
-        """Account for every image though the order ends badly; the error that ended it is the one told."""
+    def _take(self, item: Result | Ended | Failure, progress: Progress) -> None:
+        """Deliver all that comes of one source, and let the store know."""
+        self._seen.add(item.source.urn)
+        if isinstance(item, Failure):
+            self._take_failure(item, progress)
+        elif isinstance(item, Ended):
+            self._take_end(item)
+            progress.measured(item.source, self._report.summed(item))
+        else:
+            self._deliver_all(self._report.image(item))
+            progress.measured(item.source, self._report.said(item))
+        self._store.acknowledge(item.source)
+
+    def _take_end(self, ended: Ended) -> None:
+        self._deliver_all(self._report.ended(ended))
+        if ended.video is not None:
+            ended.video.unlink(missing_ok=True)
+        error = ended.reading.error
+        if error is not None:
+            self._log.warning("%s: measured in part, %s", ended.source.name, error.line)
+            if self._settings.on_error == "stop":
+                raise StoppedError(f"stopped at the first source that is not whole, {error.line}", hint=SKIP)
+
+    def _deliver_all(self, products: Iterable[Product]) -> None:
+        for product in products:
+            self._store.deliver(product)
+
+    def _close_early(self, run: Run, begin: float, error: BaseException) -> None:
+        """Account for every source though the order ends badly; the error that ended it is the one told."""
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
         if isinstance(error, SystemExit):
             line = "it was interrupted"
-            self._log.warning("Interrupted after %d images", self._survey.counts["ok"])
-        left = [source for source in self._store.relist() if source.urn not in self._seen]
-        self._survey.add_not_reached(left, f"the order ended before it: {line}")
+            self._log.warning("Interrupted after %d %s", self._measured, self._noun)
+        cut = StoppedError(f"the order ended before its end: {line}")
         try:
-            self._deliver_table()
+            for ended in run.unfinished(cut):
+                self._seen.add(ended.source.urn)
+                self._deliver_all(self._report.ended(ended))
+            left = [source for source in self._store.relist() if source.urn not in self._seen]
+            self._survey.add_not_reached(left, f"the order ended before it: {line}")
+            self._deliver_tables(run, perf_counter() - begin)
         except DeliveryError as late:
             self._log.error("%s", late.line)
 
-    def _log_times(self, seconds: Mapping[str, float], wall: float) -> None:
+    @property
+    def _measured(self) -> int:
+        """Sources measured, in whole or in part."""
+        return self._survey.counts["ok"] + self._survey.counts["partial"]
+
+    @property
+    def _noun(self) -> str:
+        return "videos" if self._store.moving else "images"
+
+    def _log_times(self, run: Run, wall: float) -> None:
         for line in timing_lines(
             self._settings,
             self._provenance,
             self._model.package.name,
-            seconds={**seconds, "deliver": self._deliver_s},
+            seconds={**run.seconds, "deliver": self._deliver_s},
             wall=wall,
-            images=self._survey.counts["ok"],
+            images=self._measured,
         ):
             self._log.info(line)
 
@@ -133,62 +195,48 @@ class Order:
         failed, limit = self._survey.counts["failed"], self._settings.max_failures
         if self._settings.on_error == "stop":
             raise StoppedError(
-                f"stopped at the first image that failed, {failure.error.line}",
-                hint="Use --on-error skip to go on past such images",
+                f"stopped at the first {self._noun[:-1]} that failed, {failure.error.line}", hint=SKIP
             )
         if 0 <= limit < failed:
             raise StoppedError(
-                f"{failed} images have failed and max-failures is {limit}",
+                f"{failed} {self._noun} have failed and max-failures is {limit}",
                 hint="See survey.csv for the reasons",
             )
 
-    def _take_result(self, result: Result, progress: Progress) -> None:
-        """Deliver all pictures of one image, then write its rows."""
-        segmentation = result.predictions["segment"]
-        floor = self._settings.min_confidence
-        covers = measure(self._model.package, segmentation, floor)
-        size = segmentation.labels.shape
-        aspect = inference_aspect(
-            result.source,
-            result.frame,
-            covers,
-            self._provenance,
-            size=(size[0], size[1]),
-            confidence=mean_confidence(segmentation),
-            min_confidence=floor,
-        )
-        stem = self._names.stem(result.source.name)
-        delivered = ""
-        for picture in draw_pictures(result.frame, segmentation, covers, self._settings.outputs):
-            metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
-            name = f"{stem}.{picture.kind}{picture.suffix}"
-            self._store.deliver(Product(name, picture.mime, picture.body, metadata))
-            delivered = delivered or name
-        self._survey.add_result(result.source, result.frame, covers, (size[0], size[1]), delivered)
-        progress.measured(result.source, covers)
-
-    def _deliver_table(self) -> None:
-        metadata = survey_aspect(self._provenance, self._survey.counts, self._survey.mean_covers())
-        urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
+    def _deliver_tables(self, run: Run, wall: float) -> None:
+        """Deliver the task's tables, the record of the run, and last the survey: where that is, all is."""
+        if self._settings.benchmark:
+            self._log_times(run, wall - run.warm_up_s)
         counts = self._survey.counts
+        self._deliver_all(self._report.tables())
+        readings = self._survey.readings()
+        record = run_record(self._settings, self._provenance, run.stages, counts, wall, sources=readings)
+        self._store.deliver(record.product(self._record_name))
+        metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers())
+        urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
         self._log.info(
             "%d measured, %d failed, %d skipped, %d not reached; the table is %s",
-            *(counts[status] for status in ("ok", "failed", "skipped", "not-reached")),
+            self._measured,
+            *(counts[status] for status in ("failed", "skipped", "not-reached")),
             urn,
         )
 
     def _conclude(self) -> None:
         counts = self._survey.counts
-        if counts["ok"]:
+        if self._measured:
             return
         if counts["failed"]:
             raise AllFailedError(
-                f"none of {counts['failed']} images could be measured",
+                f"none of {counts['failed']} {self._noun} could be measured",
                 hint=f"See {self._table_name} for the reasons",
             )
         skipped = f", and {counts['skipped']} other files were skipped" if counts["skipped"] else ""
-        raise NoImagesError(
-            f"there is no image to measure{skipped}",
-            where="images",
-            hint="Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images",
-        )
+        if self._store.moving:
+            hint = "Give a folder or collection with videos (mp4, mov, avi, mkv, ...) or folders of images"
+        else:
+            hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
+        where = "videos" if self._store.moving else "images"
+        raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
+
+
+SKIP = "Use --on-error skip to go on past such images"

@@ -198,6 +198,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """A video, sequence or stream is open, and its frames follow; `reading` is what is known of it so far."""
+
+    source: Source
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ended:
     """A video, sequence or stream is at its end; all its frames came before this.
 
@@ -305,6 +313,8 @@ class Store(Protocol):
 
     order: str
     model_urn: str
+    moving: bool
+    """Whether its sources are videos, sequences and streams, not images."""
 
     def model(self) -> AbstractContextManager[Path]:
         """Give the model archive as a local file, for as long as the context lasts."""

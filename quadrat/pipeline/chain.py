@@ -3,7 +3,8 @@
         items ->[ read ]-> queue ->[ infer ]-> queue -> caller
 
 A stage is a generator over a generator, run by one thread, so order is kept without a sort. Queues hold
-`ahead` items, so memory does not grow with the number of items.
+`ahead` items, so memory does not grow with the number of items. Whatever ends the chain, every stage's
+generator is closed: its `finally` is where a stage finishes its files.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ JOIN_S = 5.0
 
 @dataclass(slots=True)
 class Stage:
-    """One step of the chain; `busy_s` are seconds spent working rather than waiting for items."""
+    """One step of the chain.
+
+    In seconds: `busy_s` spent working, `starved_s` waiting for items, `blocked_s` waiting for the next
+    stage to take one.
+    """
 
     name: str
     work: Work
     ahead: int = 1
     busy_s: float = field(default=0.0, init=False)
+    starved_s: float = field(default=0.0, init=False)
+    blocked_s: float = field(default=0.0, init=False)
 
 
 class _Stopped(Exception):  # noqa: N818 - it is no error: it unwinds stages whose chain was closed
@@ -44,11 +51,12 @@ class _Crash:
 _END = object()
 
 
-def run_chain(items: Iterable[Any], stages: Sequence[Stage]) -> Iterator[Any]:
+def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None = None) -> Iterator[Any]:
     """Yield what the last stage yields, in order, while all stages work at once.
 
-    An exception in a stage, or in `items`, is raised here after the items before it; closing this
-    generator stops every stage within one item's work.
+    `last` is a stage that the caller's thread runs as it takes items: worth it where a further thread
+    would cost more than it wins. An exception in a stage, or in `items`, is raised here after the items
+    before it; closing this generator stops every stage within one item's work.
     """
     stop = threading.Event()
     stream: Iterator[Any] = iter(items)
@@ -62,35 +70,61 @@ def run_chain(items: Iterable[Any], stages: Sequence[Stage]) -> Iterator[Any]:
         stream = _taken(queue, stop)
     for thread in threads:
         thread.start()
+    tail = stream if last is None else _timed(last, stream)
     try:
-        yield from stream
+        yield from tail
     finally:
         stop.set()
+        _close(tail)
         for thread in threads:
             thread.join(JOIN_S)
 
 
-def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: threading.Event) -> None:
-    """Run one stage until its input ends, it crashes, or the chain is stopped."""
+def _timed(stage: Stage, upstream: Iterator[Any]) -> Iterator[Any]:
+    """Run a stage's work, telling its own time from the time it waits; close it in any case."""
     waited = _Waiting(upstream)
+    results = stage.work(waited)
     try:
-        results = stage.work(waited)
         while True:
             begin, waited.seconds = perf_counter(), 0.0
             try:
                 item = next(results, _END)
             finally:
+                stage.starved_s += waited.seconds
                 stage.busy_s += perf_counter() - begin - waited.seconds
-            _put(queue, item, stop)
             if item is _END:
                 return
+            yield item
+    finally:
+        _close(results)
+
+
+def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: threading.Event) -> None:
+    """Run one stage until its input ends, it crashes, or the chain is stopped."""
+    results = _timed(stage, upstream)
+    try:
+        for item in results:
+            begin = perf_counter()
+            _put(queue, item, stop)
+            stage.blocked_s += perf_counter() - begin
+        _put(queue, _END, stop)
     except _Stopped:
-        return
+        pass
     except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
         if not isinstance(error, Exception):  # an exit with status 0 would pass for an order that is done
             error = RuntimeError(f"a library tried to end the process ({error!r})")
         with suppress(_Stopped):
             _put(queue, _Crash(error), stop)
+    finally:
+        with suppress(Exception):  # the chain is at its end; what closing says after that helps nobody
+            _close(results)
+
+
+def _close(iterator: Iterator[Any]) -> None:
+    """Close a generator, so that its `finally` runs now and in this thread."""
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
 
 
 class _Waiting:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.render.palette import lookup_table
-from quadrat.types import Cover, ImageU8
+from quadrat.types import ClassInfo, Cover, ImageU8
 
 TINT = 0.45
 """Share of the class colour; the photograph stays readable under it."""
@@ -22,14 +22,21 @@ def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Co
     `labels` may be of another size: it is brought to the picture's by nearest neighbour. Returns
     (H + legend, W, 3) uint8 RGB, so that the legend hides nothing.
     """
+    return np.concatenate([tint(pixels, labels, covers), _legend(pixels.shape[1], covers)])
+
+
+def tint(
+    pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[Cover] | Sequence[ClassInfo]
+) -> ImageU8:
+    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, which are brought to its size by nearest neighbour."""
     height, width = pixels.shape[:2]
     if labels.shape != (height, width):
         labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    paint = lookup_table(covers)[labels]
-    tinted = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
+    paint = lookup_table(classes)[labels]
+    tinted: ImageU8 = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
     edges = _edges(labels)
     tinted[edges] = paint[edges]
-    return np.concatenate([tinted, _legend(width, covers)])
+    return tinted
 
 
 def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.types import Cover
+from quadrat.types import ClassInfo, Cover
 
 RGB = tuple[int, int, int]
 
 
-def palette(covers: Sequence[Cover]) -> list[RGB]:
+def palette(covers: Sequence[Cover] | Sequence[ClassInfo]) -> list[RGB]:
     """Give (r, g, b) for every index up to the highest class; indices between that no class has are black."""
     colors: list[RGB] = [(0, 0, 0)] * (max((c.index for c in covers), default=0) + 1)
     for cover in covers:
@@ -20,7 +20,7 @@ def palette(covers: Sequence[Cover]) -> list[RGB]:
     return colors
 
 
-def lookup_table(covers: Sequence[Cover]) -> NDArray[np.uint8]:
+def lookup_table(covers: Sequence[Cover] | Sequence[ClassInfo]) -> NDArray[np.uint8]:
     """Give the palette as (256, 3) uint8, for painting a label plane by indexing."""
     table = np.zeros((256, 3), np.uint8)
     colors = palette(covers)

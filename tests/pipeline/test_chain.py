@@ -107,13 +107,34 @@ def test_closing_early_stops_every_thread() -> None:
     assert chain_threads() == []
 
 
-def test_the_slowest_stage_sets_the_pace() -> None:
-    """Three sleeping stages take the time of the slowest, not their sum (law: at least 0.8 of its rate here)."""
-    stages = [Stage(str(s), each(lambda n, s=s: (time.sleep(s), n)[1])) for s in (0.01, 0.03, 0.01)]
-    begin = time.perf_counter()
-    list(run_chain(range(30), stages))
+def naps(seconds: float) -> Any:
+    """Make a stage's work that sleeps for each item."""
+    return each(lambda n: (time.sleep(seconds), n)[1])
 
-    assert 30 * 0.03 / (time.perf_counter() - begin) > 0.8
+
+def test_the_slowest_stage_sets_the_pace() -> None:
+    """Law: the whole run has at least 0.95 of the rate of its slowest stage, read, infer, draw and encode at once."""
+    count, slowest = 120, 0.02
+    begin = time.perf_counter()
+    list(naps(slowest)(iter(range(count))))
+    alone = time.perf_counter() - begin
+
+    stages = [Stage(str(s), naps(s)) for s in (0.004, 0.01, slowest, 0.006, 0.01)]
+    begin = time.perf_counter()
+    list(run_chain(range(count), stages))
+
+    assert alone / (time.perf_counter() - begin) >= 0.95
+
+
+def test_times_tell_the_bottleneck() -> None:
+    """A stage behind the slowest one starves, a stage before it is blocked, and waiting is not working."""
+    first, slow, last = (Stage(str(s), naps(s)) for s in (0.001, 0.02, 0.001))
+    list(run_chain(range(20), [first, slow, last]))
+
+    assert first.blocked_s > 0.5 * slow.busy_s
+    assert last.starved_s > 0.5 * slow.busy_s
+    assert first.busy_s + last.busy_s < 0.5 * slow.busy_s
+    assert slow.starved_s + slow.blocked_s < 0.5 * slow.busy_s
 
 
 def test_busy_time_leaves_out_waiting() -> None:
@@ -123,3 +144,61 @@ def test_busy_time_leaves_out_waiting() -> None:
     list(run_chain(slow, [stage]))
 
     assert stage.busy_s < 0.05
+    assert stage.starved_s > 0.15
+
+
+@pytest.mark.parametrize("ending", ["whole", "crash before", "crash behind", "closed"])
+def test_every_stage_can_finish_its_files(ending: str) -> None:
+    """Whatever ends the chain, the `finally` of every stage has run when the caller goes on."""
+    finished: list[str] = []
+
+    def writer(name: str) -> Any:
+        def work(items: Iterator[Any]) -> Iterator[Any]:
+            try:
+                yield from items
+            finally:
+                finished.append(name)
+
+        return work
+
+    def fails(n: int) -> int:
+        if n == 5:
+            raise ValueError("five")
+        return n
+
+    crash = Stage("crash", each(fails))
+    stages = [Stage("a", writer("a")), Stage("b", writer("b"))]
+    if ending.startswith("crash"):
+        stages.insert(0 if ending == "crash before" else 2, crash)
+    stream = run_chain(range(10), stages, Stage("last", writer("last")))
+    if ending == "closed":
+        next(stream)
+        stream.close()
+    elif ending == "whole":
+        list(stream)
+    else:
+        with pytest.raises(ValueError, match="five"):
+            list(stream)
+
+    assert ["a", "b", "last"] == sorted(finished)
+
+
+def test_a_crash_is_told_within_a_second() -> None:
+    """Stages that wait for each other are all released by a crash in the middle."""
+    stages = [Stage("a", naps(0.01)), Stage("b", each(lambda n: 1 // (3 - n))), Stage("c", naps(0.01))]
+    begin = time.perf_counter()
+    with pytest.raises(ZeroDivisionError):
+        list(run_chain(count(), stages))
+
+    assert time.perf_counter() - begin < 1.0
+    assert chain_threads() == []
+
+
+def test_the_last_stage_may_run_in_the_callers_thread() -> None:
+    """A stage given as `last` has no thread, and its time is told apart as that of the others."""
+    threads: list[str] = []
+    last = Stage("last", each(lambda n: (threads.append(threading.current_thread().name), time.sleep(0.01))))
+    list(run_chain(range(5), [Stage("a", each(lambda n: n))], last))
+
+    assert {threading.current_thread().name} == set(threads)
+    assert last.busy_s >= 0.05

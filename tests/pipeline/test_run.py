@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError
 from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.pipeline.predict import Prediction
+from quadrat.pipeline.run import Run
 from quadrat.settings import Settings
 from quadrat.types import Failure, Flush, Item, Result, Source
 from tests import pictures
@@ -73,7 +73,7 @@ def test_failures_keep_their_place(model: LoadedModel, files: list[Source]) -> N
     """Results and failures come out in the order of the sources, across batches."""
     skipped = Failure(Source("urn:x", "x"), "list", NotAnImageError("no"))
     gone = Source("urn:y", "y", token="/nowhere/y.png")
-    got = list(Prediction(model, [files[0], skipped, files[1], gone, *files[2:]], pull))
+    got = list(Run(model, [files[0], skipped, files[1], gone, *files[2:]], pull))
 
     assert ["0.png", "!x", "1.png", "!y", "2.png", "3.png", "4.png", "5.png"] == names(got)
 
@@ -91,7 +91,7 @@ def test_a_flush_finishes_the_batch_under_way(model: LoadedModel, files: list[So
             time.sleep(0.05)
         raise AssertionError(f"a deadlock: {done}")
 
-    for item in Prediction(model, items(), pull):
+    for item in Run(model, items(), pull):
         done.append(item.source.name)  # noqa: PERF401 - the source above watches the list grow
 
     assert ["0.png", "1.png"] == done
@@ -100,7 +100,7 @@ def test_a_flush_finishes_the_batch_under_way(model: LoadedModel, files: list[So
 def test_a_batch_that_fails_is_run_one_by_one(model: LoadedModel, files: list[Source]) -> None:
     """Out of memory on four is no failure of any image that fits alone."""
     engine = Failing(model.engine, most=1)
-    got = list(Prediction(replace(model, engine=engine), files, pull))
+    got = list(Run(replace(model, engine=engine), files, pull))
 
     assert ["0.png", "1.png", "2.png", "3.png", "4.png", "5.png"] == names(got)
     assert [4, 1, 1, 1, 1, 2, 1, 1] == engine.ran
@@ -108,7 +108,7 @@ def test_a_batch_that_fails_is_run_one_by_one(model: LoadedModel, files: list[So
 
 def test_an_engine_failure_is_the_images_own(model: LoadedModel, files: list[Source]) -> None:
     """One picture that the engine cannot run fails alone, with its name in the error."""
-    got = list(Prediction(replace(model, engine=Failing(model.engine, 9, least=-0.9)), files, pull))
+    got = list(Run(replace(model, engine=Failing(model.engine, 9, least=-0.9)), files, pull))
 
     assert ["!0.png", "1.png", "2.png", "3.png", "4.png", "5.png"] == names(got)
     assert isinstance(got[0], Failure)
@@ -129,7 +129,7 @@ def test_whatever_one_image_raises_is_its_failure(
             raise error
         yield Path(source.token)
 
-    got = list(Prediction(model, files[:3], broken))
+    got = list(Run(model, files[:3], broken))
 
     assert ["0.png", "!1.png", "2.png"] == names(got)
     assert isinstance(got[1], Failure)
@@ -144,4 +144,4 @@ def test_a_source_that_crashes_is_raised(model: LoadedModel, files: list[Source]
         raise SourceError("the queue is gone")
 
     with pytest.raises(SourceError, match="the queue is gone"):
-        list(Prediction(model, items(), pull))
+        list(Run(model, items(), pull))

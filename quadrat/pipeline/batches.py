@@ -1,0 +1,90 @@
+"""Network inputs -> network outputs: neighbours of one shape share a batch, whatever frame or source they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import EngineRunError
+from quadrat.pipeline.events import Prepared, Ran, as_known
+from quadrat.pipeline.loaded import LoadedModel
+from quadrat.types import Flush, Part
+
+WARM_UPS = 5
+"""Extra runs of the first batch with the benchmark setting, as in the original service."""
+
+
+class Batches:
+    """The stage that runs the network, `size` inputs at once; `warm_up_s` seconds went into runs that do not count."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self._fixed = model.package.input_shape[0] if model.package.input_shape else None
+        self.size = self._fixed or model.settings.batch_size
+        self.warm_up_s = 0.0
+
+    def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield a Ran for every Prepared; all else keeps its place among them, and Flush ends here."""
+        waiting: list[Any] = []
+        for item in items:
+            if isinstance(item, Flush):
+                yield from self._run(waiting)
+                waiting = []
+                continue
+            if isinstance(item, Prepared) and not _fits(item, waiting):
+                yield from self._run(waiting)
+                waiting = []
+            waiting.append(item)
+            if sum(isinstance(w, Prepared) for w in waiting) in (0, self.size):
+                yield from self._run(waiting)
+                waiting = []
+        yield from self._run(waiting)
+
+    def _run(self, waiting: Sequence[Any]) -> Iterator[Any]:
+        inputs = [w for w in waiting if isinstance(w, Prepared)]
+        if inputs and self._model.settings.benchmark and not self.warm_up_s:
+            self._warm_up(inputs)
+        ran = iter(self._run_batch(inputs) if inputs else ())
+        for item in waiting:
+            yield next(ran) if isinstance(item, Prepared) else item
+
+    def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
+        """Run one batch; where it fails whole (out of memory, say), each input alone."""
+        try:
+            arrays = self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+        except (EngineRunError, MemoryError) as error:
+            if len(inputs) > 1:
+                return [ran for one in inputs for ran in self._run_batch([one])]
+            (one,) = inputs
+            return [Ran(one.source, one.sample, as_known(error, one.source.name))]
+        return [
+            Ran(one.source, one.sample, self._part(one, arrays, index)) for index, one in enumerate(inputs)
+        ]
+
+    def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Make one batch; a network of a fixed batch gets its last input again to fill it."""
+        tensors = [one.sample.tensor for one in inputs]
+        tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
+        return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
+
+    @staticmethod
+    def _part(one: Prepared, arrays: Any, index: int) -> Part:
+        return Part({name: a[index] for name, a in arrays.items()}, one.sample.geometry, one.sample.window)
+
+    def _warm_up(self, inputs: Sequence[Prepared]) -> None:
+        """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
+        begin = perf_counter()
+        with suppress(EngineRunError):
+            for _ in range(WARM_UPS):
+                self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+        self.warm_up_s = perf_counter() - begin
+
+
+def _fits(one: Prepared, waiting: Sequence[Any]) -> bool:
+    shapes = {w.sample.tensor.shape for w in waiting if isinstance(w, Prepared)}
+    return shapes <= {one.sample.tensor.shape}

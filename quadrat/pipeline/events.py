@@ -1,0 +1,49 @@
+"""What travels between the stages of one run, beside Begun, Result, Ended, Failure and Flush."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quadrat.errors import EngineRunError, QuadratError
+from quadrat.types import Frame, Part, Sample, Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """A frame that was read; `frame.skipped` says why it is not to be measured, if so."""
+
+    source: Source
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One network input of a frame of `source`."""
+
+    source: Source
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """What the network gave for one input, or why it gave nothing and in which stage that was."""
+
+    source: Source
+    sample: Sample
+    outcome: Part | QuadratError
+    stage: str = "infer"
+
+
+def located(error: QuadratError, name: str) -> QuadratError:
+    """The same error, saying which image it is about."""
+    where = f"{name} ({error.where})" if error.where and error.where != name else name
+    return type(error)(error.what, where=where, hint=error.hint)
+
+
+def as_known(error: object, name: str) -> QuadratError:
+    """Turn whatever one image or video raised into an error that a person can read."""
+    if isinstance(error, QuadratError):
+        return located(error, name)
+    if isinstance(error, MemoryError):
+        return EngineRunError("there is not enough memory", where=name)
+    return QuadratError(f"unexpected {type(error).__name__}: {error}", where=name, hint="Please report this")

@@ -1,0 +1,118 @@
+"""Predictions -> annotated videos: one stage draws, another encodes, a file for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quadrat.errors import QuadratError
+from quadrat.types import (
+    Begun,
+    ClassInfo,
+    Detections,
+    Ended,
+    Failure,
+    ImageU8,
+    Result,
+    Segmentation,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from quadrat.media.video_write import VideoWriter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A result of a video and its picture (H, W, 3) uint8 RGB."""
+
+    result: Result
+    picture: ImageU8
+
+
+class Artist:
+    """The stage that draws what was found into the frames of videos."""
+
+    def __init__(self, classes: Sequence[ClassInfo]) -> None:
+        self._classes = classes
+
+    def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield a Drawn for every frame of a video, and all else unchanged."""
+        for item in items:
+            moving = isinstance(item, Result) and item.frame.time_s is not None
+            yield Drawn(item, self._draw(item)) if moving else item
+
+    def _draw(self, result: Result) -> ImageU8:
+        from quadrat.render.boxes import draw_boxes, draw_note
+        from quadrat.render.overlay import tint
+
+        frame = result.frame
+        if frame.skipped:
+            return draw_note(frame.pixels, f"not measured: {frame.skipped}")
+        for found in result.predictions.values():
+            if isinstance(found, Detections):
+                return draw_boxes(frame.pixels, found, self._classes, frame.source_hw)
+            if isinstance(found, Segmentation):
+                return tint(frame.pixels, found.labels, self._classes)
+        return frame.pixels
+
+
+class Film:
+    """The stage that encodes; videos that are not at their end when it stops are finished all the same."""
+
+    def __init__(self, folder: Path, codec: str) -> None:
+        self._folder = folder
+        self._codec = codec
+        self._rates: dict[str, float | None] = {}
+        self._writers: dict[str, tuple[VideoWriter, Path]] = {}
+        self._count = 0
+        self.unfinished: dict[str, Path] = {}
+
+    def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield the Result of every Drawn once its picture is in the video, and Ended with the video's path."""
+        try:
+            for item in items:
+                if isinstance(item, Begun):
+                    self._rates[item.source.urn] = item.reading.rate
+                if isinstance(item, Drawn):
+                    self._write(item)
+                    yield item.result
+                elif isinstance(item, Ended):
+                    yield replace(item, video=self._finish(item.source))
+                else:
+                    if isinstance(item, Failure):
+                        self._discard(item.source)
+                    yield item
+        finally:
+            for urn, (writer, path) in self._writers.items():
+                with suppress(QuadratError):
+                    writer.close()
+                    self.unfinished[urn] = path
+
+    def _write(self, drawn: Drawn) -> None:
+        from quadrat.media.video_write import VideoWriter
+
+        source = drawn.result.source.urn
+        if source not in self._writers:
+            self._count += 1
+            path = self._folder / f"film-{self._count}.mp4"
+            size: tuple[int, int] = (drawn.picture.shape[0], drawn.picture.shape[1])
+            self._writers[source] = VideoWriter(path, size, self._rates.get(source), self._codec), path
+        self._writers[source][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
+
+    def _finish(self, source: Source) -> Path | None:
+        self._rates.pop(source.urn, None)
+        if source.urn not in self._writers:
+            return None
+        writer, path = self._writers.pop(source.urn)
+        writer.close()
+        return path
+
+    def _discard(self, source: Source) -> None:
+        """Drop the video of a source that failed in the middle: none of it is a result."""
+        path = self._finish(source)
+        if path is not None:
+            path.unlink(missing_ok=True)

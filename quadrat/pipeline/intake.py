@@ -1,0 +1,158 @@
+"""Sources -> frames: pictures one after the other; videos, sequences and streams side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from queue import Empty, Full, Queue
+from time import perf_counter
+from typing import Any
+
+from quadrat.media import images
+from quadrat.pipeline.events import Taken, as_known
+from quadrat.settings import Settings
+from quadrat.types import Begun, Ended, Failure, Flush, FrameKey, Item, Reader, Source
+
+Pull = Callable[[Source], AbstractContextManager[Path]]
+Event = Begun | Taken | Ended | Failure | Flush
+
+AHEAD = 2
+"""Frames that each video is read ahead."""
+IDLE_S = 0.05
+"""Seconds without a frame of any stream, after which batches under way are finished."""
+CLOSE_S = 2.0
+
+
+class Intake:
+    """The stage that reads; give it the sources as they come. Whatever is wrong with one is its Failure."""
+
+    def __init__(self, pull: Pull, settings: Settings, task: str) -> None:
+        self._pull = pull
+        self._settings = settings
+        self._task = task
+        self._lanes: list[_Lane] = []
+        self._ready = threading.Event()
+        self.decode_s = 0.0
+
+    def pictures(self, items: Iterator[Item]) -> Iterator[Event]:
+        """Read one picture after the other."""
+        for item in items:
+            yield self._picture(item) if isinstance(item, Source) else item
+
+    def _picture(self, source: Source) -> Taken | Failure:
+        pixels = self._settings.working_pixels(self._task)
+        try:
+            with self._pull(source) as path:
+                frame = images.decode(path.read_bytes(), FrameKey(source.urn), pixels)
+        except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
+            return Failure(source, "read", as_known(error, source.name))
+        return Taken(source, frame)
+
+    def moving(self, items: Iterator[Item]) -> Iterator[Event]:
+        """Read several videos side by side, a frame of each in turn, so that a run repeats exactly.
+
+        Streams are all read at once, and whichever has a frame gives it. A store that has no more for
+        now (Flush) is asked again when all that it gave is read.
+        """
+        more, asked = True, True
+        try:
+            while more or self._lanes:
+                while more and (asked or not self._lanes) and self._has_room():
+                    item = next(items, None)
+                    more, asked = item is not None, not isinstance(item, Flush)
+                    if isinstance(item, Source):
+                        self._lanes.append(_Lane(item, self._settings, self._pull, self._ready))
+                    elif item is not None:
+                        yield item
+                yield from self._turn()
+        finally:
+            for lane in self._lanes:
+                lane.stop()
+
+    def _has_room(self) -> bool:
+        live = any(lane.source.media == "stream" for lane in self._lanes)
+        return live or len(self._lanes) < self._settings.sources_at_once
+
+    def _turn(self) -> Iterator[Event]:
+        """Take one event of each video, or what the streams have by now."""
+        self._ready.clear()
+        came = False
+        for lane in list(self._lanes):
+            event = lane.take(wait=lane.source.media != "stream")
+            if event is None:
+                continue
+            came = True
+            if isinstance(event, Ended | Failure):
+                self._lanes.remove(lane)
+                self.decode_s += lane.busy_s
+            yield event
+        if self._lanes and not came and not self._ready.wait(IDLE_S):
+            yield Flush()
+
+
+class _Lane:
+    """One video, sequence or stream, read by a thread of its own into a short queue."""
+
+    def __init__(self, source: Source, settings: Settings, pull: Pull, ready: threading.Event) -> None:
+        self.source = source
+        self.busy_s = 0.0
+        self._settings = settings
+        self._pull = pull
+        self._ready = ready
+        self._queue: Queue[Event] = Queue(1 if source.media == "stream" else AHEAD)
+        self._stopped = threading.Event()
+        self._reader: Reader | None = None
+        self._thread = threading.Thread(target=self._work, name=f"quadrat-decode-{source.name}", daemon=True)
+        self._thread.start()
+
+    def take(self, *, wait: bool) -> Event | None:
+        """Give the next event; without `wait`, None where there is none yet."""
+        with suppress(Empty):
+            return self._queue.get(block=wait)
+        return None
+
+    def stop(self) -> None:
+        """End the reading, whatever it is at."""
+        self._stopped.set()
+        if self._reader is not None:
+            self._reader.close()
+        self._thread.join(CLOSE_S)
+
+    def _work(self) -> None:
+        try:
+            for event in self._events():
+                self._put(event)
+                if self._stopped.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - one video must not end an order, whatever it holds
+            self._put(Failure(self.source, "read", as_known(error, self.source.name)))
+
+    def _events(self) -> Iterator[Event]:
+        from quadrat.media.readers import open_reader  # the library of videos: only where there is one
+
+        stream = self.source.media == "stream"
+        pulled: AbstractContextManager[Any] = nullcontext() if stream else self._pull(self.source)
+        with pulled as path:
+            reader = self._reader = open_reader(self.source, path, self._settings)
+            try:
+                yield Begun(self.source, reader.reading)
+                frames = iter(reader)
+                while True:
+                    begin = perf_counter()
+                    frame = next(frames, None)
+                    self.busy_s += perf_counter() - begin
+                    if frame is None:
+                        break
+                    yield Taken(self.source, frame)
+                yield Ended(self.source, reader.reading)
+            finally:
+                reader.close()
+
+    def _put(self, event: Event) -> None:
+        while not self._stopped.is_set():
+            with suppress(Full):
+                self._queue.put(event, timeout=IDLE_S)
+                self._ready.set()
+                return

@@ -1,0 +1,111 @@
+"""Frames -> network inputs: the whole picture or its tiles; and which frames are not worth one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from quadrat.geometry import Geometry, Window
+from quadrat.media.black import is_black
+from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
+from quadrat.pipeline.loaded import LoadedModel
+from quadrat.transforms.tiles import plan
+from quadrat.types import Detections, Flush, Frame, Prediction, Result, Sample
+
+NOTHING = np.zeros((0, 0, 0), np.float32)
+
+
+class Gate:
+    """Says which frames are measured: not black ones, and not those soon after one without objects.
+
+    Time is the media's own, and a frame is judged only when the frames of its source before it are
+    measured, so that the same video gives the same answer on any machine.
+    """
+
+    def __init__(self, *, skip_black: bool, idle_s: float) -> None:
+        self._skip_black = skip_black
+        self._idle_s = idle_s
+        self._until: dict[str, float] = {}
+        self._under_way: dict[str, int] = {}
+
+    def must_wait(self, frame: Frame) -> bool:
+        """Whether what is under way of this source decides on the frame."""
+        return bool(self._idle_s and frame.time_s is not None and self._under_way.get(frame.key.source))
+
+    def reason(self, frame: Frame) -> str:
+        """Say why a frame is not measured ("black", "idle"), or "" where it is."""
+        if frame.time_s is None:
+            return ""
+        if self._skip_black and is_black(frame.pixels):
+            return "black"
+        return "idle" if frame.time_s < self._until.get(frame.key.source, -1.0) else ""
+
+    def sent(self, frame: Frame) -> None:
+        """Note that a frame is on its way to the network."""
+        if self._idle_s and frame.time_s is not None:
+            self._under_way[frame.key.source] = self._under_way.get(frame.key.source, 0) + 1
+
+    def saw(self, frame: Frame, prediction: Prediction | None) -> None:
+        """Note what was found in a frame; None where it could not be measured."""
+        if not self._idle_s or frame.time_s is None:
+            return
+        self._under_way[frame.key.source] -= 1
+        if isinstance(prediction, Detections) and not len(prediction):
+            self._until[frame.key.source] = frame.time_s + self._idle_s
+
+    def forget(self, source: str) -> None:
+        """Drop what is known of a source that has ended."""
+        self._until.pop(source, None)
+        self._under_way.pop(source, None)
+
+
+def prepare(model: LoadedModel, gate: Gate, items: Iterator[Any]) -> Iterator[Any]:
+    """Yield a Prepared for every part of every frame, a Result for a skipped frame, and all else unchanged."""
+    for item in items:
+        if not isinstance(item, Taken):
+            yield item
+            continue
+        if gate.must_wait(item.frame):
+            yield Flush()
+        reason = item.frame.skipped or gate.reason(item.frame)
+        if reason:
+            yield Result(item.source, replace(item.frame, skipped=reason), {})
+            continue
+        gate.sent(item.frame)
+        yield from _samples(model, item)
+
+
+def _samples(model: LoadedModel, taken: Taken) -> Iterator[Prepared | Ran]:
+    """Yield one item for each part of a frame, be it only why there is no input."""
+    frame = taken.frame
+    windows = tiling(model, frame)
+    working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
+    start = Geometry.identity(frame.source_hw).resized(working)
+    for part, window in enumerate(windows):
+        try:
+            tensor, geometry = _input(model, frame, start, window)
+        except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
+            sample = Sample(frame, NOTHING, start, part, len(windows), window)
+            yield Ran(taken.source, sample, as_known(error, taken.source.name), "read")
+        else:
+            yield Prepared(taken.source, Sample(frame, tensor, geometry, part, len(windows), window))
+
+
+def tiling(model: LoadedModel, frame: Frame) -> tuple[Window | None, ...]:
+    """Give the tiles of a frame in pixels at working size, and last None for the whole of it, as the settings say."""
+    settings = model.settings
+    working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
+    if not settings.tile_size or max(working) <= settings.tile_size:
+        return (None,)
+    windows: tuple[Window | None, ...] = plan(working, settings.tile_size, settings.overlap)
+    return (*windows, None) if settings.full_frame else windows
+
+
+def _input(model: LoadedModel, frame: Frame, start: Geometry, window: Window | None) -> Any:
+    if window is None:
+        return model.transform(frame.pixels, start)
+    pixels = frame.pixels[window.top : window.bottom, window.left : window.right]
+    return model.transform(pixels, start.cropped(window))
