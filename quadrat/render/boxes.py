@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
@@ -15,6 +16,8 @@ from quadrat.package.colors import default_color
 from quadrat.types import ClassInfo, Detections, ImageU8
 
 RGB = tuple[int, int, int]
+NAME_LETTERS = 32
+"""A longer name is cut: its score and track are wanted too."""
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -51,7 +54,7 @@ def draw_boxes(
     scores = detections.scores[order].tolist()
     tracks = [-1] * len(order) if detections.tracks is None else detections.tracks[order].tolist()
     for box, info, score, track in zip(boxes, infos, scores, tracks, strict=True):
-        texts = [info.name, f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
+        texts = [_legible(info), f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
         _label(drawn, box, _colored(texts, size, info.color))
     return drawn
 
@@ -113,6 +116,15 @@ def _label(drawn: ImageU8, box: Sequence[int], block: ImageU8) -> None:
     drawn[top : top + rows, left : left + columns] = block
 
 
+def _legible(info: ClassInfo) -> str:
+    """Write a class's name in the letters that the font has, or its number where none of them are left."""
+    letters = unicodedata.normalize("NFKD", info.name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    name = " ".join(letters.split())
+    if not any(letter.isalnum() for letter in name):
+        return f"class {info.index}"
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 3]}..."
+
+
 def _colored(texts: Sequence[str], size: int, color: RGB) -> ImageU8:
     """Set texts in a row in the colour that shows on `color`."""
     shares = np.concatenate([_mask(text, size) for text in texts], axis=1)
@@ -125,7 +137,7 @@ def _mask(text: str, size: int) -> NDArray[np.uint8]:
     font = _font(size)
     margin = max(2, size // 4)
     width = round(font.getlength(text[:200])) + 2 * margin
-    image = Image.new("L", (width, size + 2 * margin // 2 + 2), 0)
+    image = Image.new("L", (width, size + margin + 2), 0)
     ImageDraw.Draw(image).text((margin, image.height / 2), text[:200], fill=255, font=font, anchor="lm")
     return np.array(image)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from quadrat.report.redacted import redacted
+from quadrat.report.redacted import shown
 from quadrat.report.survey import Found
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Frame, Provenance, Source
 
@@ -203,11 +203,6 @@ def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows
         "rows": rows,
         "provenance": provenance_part(provenance),
     }
-
-
-def shown(text: str, source: Source) -> str:
-    """Give a text about a source as it may be shown: a stream's address may hold a password."""
-    return redacted(text) if source.media == "stream" else text
 
 
 def provenance_part(provenance: Provenance) -> dict[str, Any]:

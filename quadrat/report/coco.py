@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.report.base import plain
+from quadrat.report.redacted import shown
 from quadrat.report.rows import Row
 from quadrat.report.spool import Spool
 from quadrat.types import ClassInfo, Frame, Source
@@ -61,7 +62,7 @@ def write_coco(
         "categories": [
             {"id": c.index + 1, "name": c.name, "supercategory": "", "urn": c.id} for c in classes
         ],
-        "videos": [{"id": number, "name": plain(source.name)} for number, source in videos],
+        "videos": [{"id": number, "name": plain(shown(source.name, source))} for number, source in videos],
     }
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.write(json.dumps(head)[:-1] + ', "images": [\n')

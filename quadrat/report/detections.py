@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from quadrat.report.aspects import shown
 from quadrat.report.base import plain
 from quadrat.report.coco import CocoPart, write_coco
+from quadrat.report.redacted import shown
 from quadrat.report.rows import Row
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import csv_cell

@@ -13,12 +13,12 @@ from quadrat.report.aspects import (
     covered_aspect,
     inference_aspect,
     picture_aspect,
-    shown,
     table_aspect,
 )
 from quadrat.report.base import Sources, mime_of
 from quadrat.report.cover import mean_confidence, measure
 from quadrat.report.names import Names
+from quadrat.report.redacted import shown
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Survey, csv_cell
 from quadrat.settings import Settings
@@ -166,7 +166,7 @@ class MaskReport:
 
     def _open(self, source: Source, number: int) -> _Video:
         self._table = self._table or self._names.whole("cover.csv")
-        stem = self._names.stem(shown(source.name, source))
+        stem = self._names.video(source)
         return _Video(source, stem, Spool(self._folder / f"{number}.rows"))
 
     def _covers(self, result: Result) -> list[Cover]:

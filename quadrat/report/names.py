@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from quadrat.report.redacted import shown
+from quadrat.types import Source
+
 LONGEST = 80
 _ENDINGS = (
     ".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".annotated.jpg",
@@ -35,6 +38,11 @@ class Names:
         self._last[base] = number
         self._taken.update(f"{stem}{ending}".casefold() for ending in _ENDINGS)
         return stem
+
+    def video(self, source: Source) -> str:
+        """Take a stem for a video, a stream, or a sequence, whose folder may have dots in its name."""
+        name = shown(source.name, source)
+        return self.stem(f"{name}.folder" if source.media == "sequence" else name)
 
     def whole(self, name: str) -> str:
         """Take a whole file name such as survey.csv, numbered before its suffix if it is taken."""

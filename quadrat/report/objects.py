@@ -17,7 +17,6 @@ from quadrat.report import mot
 from quadrat.report.aspects import (
     detection_aspect,
     provenance_part,
-    shown,
     table_aspect,
     tracking_aspect,
 )
@@ -190,9 +189,7 @@ class ObjectReport:
     def _open(self, source: Source, number: int) -> _Video:
         stem = self._folder / str(number)
         part = DetectionPart(stem, self._class_of)
-        return _Video(
-            source, self._names.stem(shown(source.name, source)), part, Spool(stem.with_suffix(".mot"))
-        )
+        return _Video(source, self._names.video(source), part, Spool(stem.with_suffix(".mot")))
 
     def _class_of(self, index: int) -> ClassInfo:
         """Give a class, and know it from now on if the archive does not list it."""

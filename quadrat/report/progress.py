@@ -7,7 +7,7 @@ import sys
 from time import monotonic
 from types import TracebackType
 
-from quadrat.report.aspects import shown
+from quadrat.report.redacted import shown
 from quadrat.types import Begun, Failure, Source
 
 EVERY_S = 10.0

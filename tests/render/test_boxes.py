@@ -1,0 +1,150 @@
+"""Boxes are where the objects are, their labels can be read, and nothing else changes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quadrat.render.boxes import _contrast, class_of, draw_boxes, draw_note, line_width
+from quadrat.types import ClassInfo, Detections
+from tests.report.things import objects
+
+CLASSES = [ClassInfo(0, "u:0", "fish", (255, 140, 0)), ClassInfo(1, "u:1", "crab", (20, 20, 120))]
+SIDES = st.integers(1, 90)
+CORNER = st.floats(-20, 220, width=32)
+BOXES = st.lists(
+    st.tuples(CORNER, CORNER, CORNER, CORNER).map(
+        lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+    ),
+    max_size=5,
+)
+
+
+def grey(height: int, width: int) -> np.ndarray:
+    """Draw nothing."""
+    return np.full((height, width, 3), 100, np.uint8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SIDES, SIDES, BOXES)
+def test_any_box_can_be_drawn_in_any_picture(height: int, width: int, boxes: list[tuple[float, ...]]) -> None:
+    """Boxes outside, on the border, without area, in pictures of a pixel: the picture keeps size and input."""
+    pixels = grey(height, width)
+    detections = objects(boxes, [i % 3 for i in range(len(boxes))], tracks=list(range(len(boxes))))  # type: ignore[arg-type]
+    drawn = draw_boxes(pixels, detections, CLASSES, (200, 200))
+
+    assert (drawn.shape, drawn.dtype) == (pixels.shape, np.uint8)
+    assert (pixels == 100).all()
+    assert (drawn == 100).all() == (not boxes)
+
+
+def test_the_border_lies_on_the_boxs_pixels() -> None:
+    """The box's own outermost pixels have the class's colour, those around and within contrast, the rest is left."""
+    pixels = grey(300, 400)
+    drawn = draw_boxes(pixels, objects([(100, 150, 380, 250)]), CLASSES, (300, 400))
+
+    assert line_width((300, 400)) == 1
+    color, contrast = [255, 140, 0], [0, 0, 0]
+    for line, first, last in ((drawn[200], 100, 380), (drawn[:, 300], 150, 250)):
+        assert [line[first].tolist(), line[last - 1].tolist()] == [color] * 2
+        assert [line[i].tolist() for i in (first - 1, first + 1, last - 2, last)] == [contrast] * 4
+    touched = (drawn != pixels).any(-1)
+    assert not touched[152:248, 102:378].any()
+    assert not touched[251:].any()
+    assert not touched[:120].any()
+
+
+def test_boxes_are_scaled_to_a_smaller_picture() -> None:
+    """Source pixels and picture pixels differ, in each direction by itself."""
+    drawn = draw_boxes(grey(100, 400), objects([(200, 400, 400, 800)]), CLASSES, (1000, 800))
+
+    assert drawn[60, 100].tolist() == drawn[60, 199].tolist() == [255, 140, 0]
+    assert drawn[79, 150].tolist() == [255, 140, 0]
+
+
+def test_the_better_score_is_drawn_last() -> None:
+    """Where two borders cross, that of the surer object is seen, whatever their order."""
+    boxes = [(10.0, 100.0, 90.0, 190.0), (10.0, 100.0, 90.0, 190.0)]
+    for classes, scores in (([0, 1], [0.9, 0.2]), ([1, 0], [0.2, 0.9])):
+        drawn = draw_boxes(grey(200, 100), objects(boxes, classes, scores), CLASSES, (200, 100))
+        assert drawn[150, 10].tolist() == [255, 140, 0]
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 30, 30), (390, 0, 400, 300), (0, 290, 400, 300), (399, 299, 400, 300)]
+)
+def test_a_label_lies_wholly_in_the_picture(box: tuple[float, float, float, float]) -> None:
+    """At every border the label is as large as in the middle."""
+
+    def touched(where: tuple[float, float, float, float]) -> int:
+        drawn = draw_boxes(grey(300, 400), objects([where]), CLASSES, (300, 400))
+        return int((drawn != 100).any(-1).sum())
+
+    assert touched(box) >= touched((200, 150, 201, 151)) - 12  # the box itself may be cut
+
+
+def test_labels_differ_by_score_and_track() -> None:
+    """The score and the track's number are written, and no number where there is none."""
+    boxes = [(100.0, 150.0, 180.0, 250.0)]
+    pictures = [
+        draw_boxes(grey(300, 400), objects(boxes, scores=[score], tracks=tracks), CLASSES, (300, 400))
+        for score, tracks in [(0.5, None), (0.6, None), (0.5, [3]), (0.5, [4])]
+    ]
+    untracked = draw_boxes(grey(300, 400), objects(boxes, scores=[0.5], tracks=[-1]), CLASSES, (300, 400))
+
+    assert len({p.tobytes() for p in pictures}) == 4
+    assert untracked.tobytes() == pictures[0].tobytes()
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_text_contrasts_with_any_colour(color: tuple[int, int, int]) -> None:
+    """The ratio of luminances is at least the 4.5 that WCAG 2.1 asks for."""
+
+    def luminance(rgb: tuple[int, int, int]) -> float:
+        linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted([luminance(color), luminance(_contrast(color))])
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_names_in_any_script_are_drawn() -> None:
+    """What the font lacks is written plainly, or the class by its number; a class not listed is too."""
+    pictures = []
+    for name in ("Grüße", "Grusse", "海草", "class 0", "x" * 200):
+        info = ClassInfo(0, "u", name, (0, 0, 0))
+        pictures.append(draw_boxes(grey(200, 300), objects([(50, 50, 90, 90)]), [info], (200, 300)).tobytes())
+
+    assert pictures[0] == pictures[1]
+    assert pictures[2] == pictures[3]
+    assert class_of({}, 7).name == "class 7"
+
+
+def test_a_note_is_in_the_corner() -> None:
+    """The note changes the upper left corner of a copy, and is cut where the picture is small."""
+    pixels = grey(200, 300)
+    drawn = draw_note(pixels, "not measured: black")
+
+    assert (pixels == 100).all()
+    assert (drawn[:5, :5] != 100).all()
+    assert (drawn[100:] == 100).all()
+    assert draw_note(grey(3, 2), "not measured: black").shape == (3, 2, 3)
+
+
+def test_twenty_boxes_take_little_time() -> None:
+    """At 1080p drawing is no stage that holds up a video."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 1, (20, 2)) * [1700, 900]
+    boxes = np.concatenate([corners, corners + rng.uniform(40, 180, (20, 2))], axis=1)
+    pixels, spent = grey(1080, 1920), []
+    for _ in range(30):
+        found = objects(boxes.tolist(), [0, 1] * 10, rng.uniform(0.2, 1, 20).tolist(), list(range(20)))
+        begin = time.perf_counter()
+        draw_boxes(pixels, found, CLASSES, (1080, 1920))
+        spent.append(time.perf_counter() - begin)
+
+    assert float(np.median(spent)) < 0.003
