@@ -29,8 +29,11 @@ HW = (64, 96)
 
 
 def frames(count: int, hw: tuple[int, int] = HW, first: int = 0) -> list[Pixels]:
-    """Draw `count` frames (H, W, 3) uint8 RGB, at least 64 x 96: a number in black and white blocks along the top
-    edge, a red square that moves right by two pixels a frame, soft colours behind."""
+    """Draw `count` frames (H, W, 3) uint8 RGB, at least 64 x 96.
+
+    Each has its number in black and white blocks along the top
+    edge, a red square that moves right by two pixels a frame, and soft colours behind.
+    """
     return [frame(first + n, hw) for n in range(count)]
 
 
