@@ -10,6 +10,8 @@ from quadrat.package.colors import RGB, default_color
 from quadrat.types import UNKNOWN, ClassInfo
 
 _SLUG = str.maketrans("/ ", "--")
+MOST_CLASSES = 10_000
+"""Classes of a detector, which gives their numbers and not a mask of bytes."""
 
 
 def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | None]:
@@ -26,9 +28,11 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
         raise _wrong("meta.json: classes", "it is not a list of objects", 'Write [{"name": "sand"}, ...]')
     stated = _stated(meta)
     count = stated if stated is not None else len(listed)
-    if count > UNKNOWN:
+    detects = meta.get("task") == "detect"
+    if count > (MOST_CLASSES if detects else UNKNOWN):
+        why = "" if detects else f": a mask has one byte for a pixel, and {UNKNOWN} means unknown"
         raise ClassesError(
-            f"{count} classes are more than {UNKNOWN}: a mask has one byte for a pixel, and {UNKNOWN} means unknown",
+            f"{count} classes are more than {MOST_CLASSES if detects else UNKNOWN}{why}",
             where="meta.json: classes",
         )
     if listed and stated is not None and stated != len(listed):
@@ -37,7 +41,7 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
             where="meta.json: classes", hint="List every class of the network once, the background too",
         )  # fmt: skip
     classes = [
-        _class(entry, index, f"meta.json: classes[{place}]")
+        _class(entry, index, f"meta.json: classes[{place}]", "detection" if detects else "segmentation")
         for place, (entry, index) in enumerate(zip(listed, _indices(listed), strict=True))
     ]
     return tuple(sorted(classes, key=lambda each: each.index)), count or None
@@ -83,9 +87,9 @@ def _indices(listed: list[dict[str, Any]]) -> list[int]:
     return indices
 
 
-def _class(entry: Mapping[str, Any], index: int, where: str) -> ClassInfo:
+def _class(entry: Mapping[str, Any], index: int, where: str, kind: str) -> ClassInfo:
     name = text(entry.get("name"), f"{where}.name")
-    default_id = f"urn:ibenthos:segmentation:class:{name.translate(_SLUG).lower()}"
+    default_id = f"urn:ibenthos:{kind}:class:{name.translate(_SLUG).lower()}"
     return ClassInfo(
         index=index,
         id=text(entry.get("id") or default_id, f"{where}.id"),

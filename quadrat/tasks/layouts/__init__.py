@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from quadrat.tasks.layouts.base import Candidates, Layout, Network
+from quadrat.tasks.layouts.guess import guess
+from quadrat.tasks.layouts.named import Boxes, Rfdetr, Rtdetr
 from quadrat.tasks.layouts.single import RtdetrUltralytics, Yolov5, Yolov8, Yolov10
 
-__all__ = ["LAYOUTS", "Candidates", "Layout", "Network", "choose"]
+__all__ = ["LAYOUTS", "Candidates", "Layout", "Network", "choose", "guess"]
 
 LAYOUTS: dict[str, Callable[[Network], Layout]] = {
     "yolov5": Yolov5,
     "yolov8": Yolov8,
     "yolov10": Yolov10,
+    "rtdetr": Rtdetr,
     "rtdetr-ultralytics": RtdetrUltralytics,
+    "rfdetr": Rfdetr,
+    "boxes": Boxes,
 }
+
+_log = logging.getLogger("quadrat")
 
 
 def choose(network: Network) -> Layout:
-    """Give the reader of the layout stated.
+    """Give the reader of the layout that the archive states, or else of the only one that fits.
 
-    Raises LayoutError where the outputs are not of it, ClassesError where they have other classes.
+    A guess is logged with its reason. Raises LayoutError where the outputs are not of the layout, or
+    fit none or several, ClassesError where they have other classes.
     """
     if network.words.layout is None:
-        raise network.fault("no layout is stated")
-    return LAYOUTS[network.words.layout](network)
+        name, reason = guess(network.outputs, network.num_classes)
+        _log.warning(
+            "%s states no layout for its outputs and is taken for %s: %s", network.name, name, reason
+        )
+        network = replace(network, words=replace(network.words, layout=name))
+    return LAYOUTS[network.words.layout or ""](network)

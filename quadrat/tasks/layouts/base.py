@@ -115,19 +115,22 @@ def as_float(network: Network, arrays: Mapping[str, NDArray[Any]], name: str) ->
     return arrays[name].astype(np.float32, copy=False)
 
 
-def check_scores(network: Network, *scores: NDArray[np.float32]) -> None:
+def check_finite(network: Network, scores: NDArray[np.float32]) -> tuple[float, float]:
+    """Give the least and the greatest score, 0 and 0 of none; EngineRunError for NaN and infinity."""
+    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 0.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise EngineRunError("the network gave NaN or infinite scores", where=network.name)
+    return low, high
+
+
+def check_scores(network: Network, scores: NDArray[np.float32]) -> None:
     """Refuse NaN and infinity (EngineRunError) and what is no score in 0..1 (LayoutError)."""
-    for each in scores:
-        if not each.size:
-            continue
-        low, high = float(each.min()), float(each.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise EngineRunError("the network gave NaN or infinite scores", where=network.name)
-        if low < -SLACK or high > 1 + SLACK:
-            raise network.fault(
-                f"scores go from {low:.3g} to {high:.3g}, and must lie in 0 to 1",
-                "The outputs have another layout, or are raw logits: export the network with its sigmoid",
-            )
+    low, high = check_finite(network, scores)
+    if low < -SLACK or high > 1 + SLACK:
+        raise network.fault(
+            f"scores go from {low:.3g} to {high:.3g}, and must lie in 0 to 1",
+            "The outputs have another layout, or are raw logits: export the network with its sigmoid",
+        )
 
 
 def candidates(
