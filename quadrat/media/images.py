@@ -12,31 +12,18 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
-
-# Importing a plug-in registers its format in Image.OPEN.
-from PIL import (
-    BmpImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
 from quadrat.geometry import HW
-from quadrat.media.exif import kept_tags, orientation, upright
+from quadrat.media import mosaic as mosaics
+from quadrat.media import pillow, tiff
+from quadrat.media.exif import upright
 from quadrat.media.kinds import READ, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Frame, FrameKey, ImageU8
@@ -44,20 +31,9 @@ from quadrat.types import Frame, FrameKey, ImageU8
 MAX_SOURCE_PIXELS = 178_000_000
 """A picture of more pixels is refused before any is decoded; 178 MP of RGB take half a gigabyte."""
 
-_OPEN: dict[str, type[ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-}
 _STRIP_PIXELS = 1 << 18
+_HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
-_THUMBNAIL, _DNG_VERSION = 254, 50706
-_UNSUPPORTED = ("unknown", "unsupported", "cannot handle", "not supported")
-
-# Pillow warns of odd headers and EXIF; Python's filters are the process's, hence one at a time.
-_header_lock = threading.Lock()
 
 
 def decode(body: bytes, key: FrameKey, max_pixels: int) -> Frame:
@@ -67,10 +43,10 @@ def decode(body: bytes, key: FrameKey, max_pixels: int) -> Frame:
     with more than MAX_SOURCE_PIXELS, ImageTruncatedError for one that ends early or is damaged.
     """
     kind = _known_kind(body)
-    with io.BytesIO(body) as stream, _opened(stream, kind) as image:
+    with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
         pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
-        turn, tags = _exif(image)
+        turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, max_pixels)
@@ -81,6 +57,25 @@ def decode(body: bytes, key: FrameKey, max_pixels: int) -> Frame:
     return Frame(key, source_hw, upright(pixels, turn), digest=digest, exif=tags)
 
 
+def decode_file(path: Path, key: FrameKey, max_pixels: int, *, mosaic: bool = False) -> Frame:
+    """Decode one picture file from its path, as `decode` does.
+
+    With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece
+    into a file that is mapped into memory. Raises OSError where the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        if _known_kind(head) == "TIFF":
+            stream.seek(0)
+            with pillow.open_header(stream, "TIFF") as image:
+                hw: HW = (image.size[1], image.size[0])
+                if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
+                    if not mosaic:
+                        raise _too_large(hw, "TIFF")
+                    return mosaics.read(image, stream, key, max_pixels)
+    return decode(path.read_bytes(), key, max_pixels)
+
+
 def _known_kind(body: bytes) -> str:
     if not body:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
@@ -89,6 +84,10 @@ def _known_kind(body: bytes) -> str:
         raise ImageFormatError(
             f"this is {kind}, not a picture we read", hint="Use JPEG, PNG, TIFF, WEBP or BMP"
         )
+    if body.startswith(b"MM\0+"):
+        raise ImageFormatError(
+            "a BigTIFF with its bytes in big-endian order", hint="Save it in little-endian order"
+        )
     if kind in _SIZE_AT and len(body) >= 26:
         offset, form = _SIZE_AT[kind]
         if 0 in struct.unpack_from(form, body, offset):
@@ -96,64 +95,32 @@ def _known_kind(body: bytes) -> str:
     return kind
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings to ourselves; what matters in them is checked."""
-    with _header_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _opened(stream: io.BytesIO, kind: str) -> ImageFile.ImageFile:
-    """Read the header; the class itself, as Image.open would warn of sizes that we accept."""
-    try:
-        with _quiet():
-            return _OPEN[kind](stream)
-    except MemoryError:
-        raise
-    except Exception as error:  # a header from a stranger can raise anything in Pillow
-        reason = str(error).lower()
-        if any(word in reason for word in _UNSUPPORTED):
-            raise ImageFormatError(
-                f"a {kind} of a kind we do not read ({error})", hint="Save it as 8-bit RGB"
-            ) from error
-        raise _damaged(kind, error) from error
-
-
-def _damaged(kind: str, error: Exception) -> ImageTruncatedError:
-    return ImageTruncatedError(
-        f"the {kind} file ends early or is damaged ({str(error) or type(error).__name__})",
-        hint="Copy it again from the camera, or save it anew",
-    )
-
-
 def _check(image: ImageFile.ImageFile, kind: str) -> None:
     """Refuse what must not be decoded: too many pixels, several pictures, a preview, other numbers."""
     width, height = image.size
     if width * height > MAX_SOURCE_PIXELS:
-        raise ImageSizeError(
-            f"{width} x {height} pixels are more than the {MAX_SOURCE_PIXELS // 10**6} million we accept",
-            hint="Cut it into tiles or shrink it",
-        )
-    if kind != "JPEG" and _frames(image) > 1:
-        raise ImageFormatError(f"a {kind} of several pictures", hint="Save each picture as a file of its own")
+        raise _too_large((height, width), kind)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tags = image.tag_v2
-        if _DNG_VERSION in tags or tags.get(_THUMBNAIL) == 1:
-            raise ImageFormatError("a camera's raw file", hint="Develop it to JPEG or TIFF first")
-    if image.mode in ("I", "F", "LAB", "HSV", "I;16S"):
-        raise ImageFormatError(
-            f"pixels of type {image.mode} have no agreed brightness",
-            hint="Save it as 8-bit or 16-bit RGB or grey",
-        )
+        tiff.check_pages(image)
+    elif kind != "JPEG" and _frames(image) > 1:
+        raise ImageFormatError(f"a {kind} of several pictures", hint="Save each picture as a file of its own")
+    pillow.check_mode(image)
+
+
+def _too_large(hw: HW, kind: str) -> ImageSizeError:
+    tiled = "Give --tile-size 1024 to measure it by tiles, or shrink it"
+    return ImageSizeError(
+        f"{hw[1]} x {hw[0]} pixels are more than the {MAX_SOURCE_PIXELS // 10**6} million we accept",
+        hint=tiled if kind == "TIFF" else "Shrink it, or save it as a TIFF and give --tile-size 1024",
+    )
 
 
 def _frames(image: ImageFile.ImageFile) -> int:
-    with _quiet():
+    with pillow.quiet():
         try:
             return int(getattr(image, "n_frames", 1))
         except Exception as error:  # counting a TIFF's pages walks through them
-            raise _damaged(image.format or "", error) from error
+            raise pillow.damaged(image.format or "", error) from error
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:
@@ -170,21 +137,12 @@ def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:
             return _pillow_pixels(image, "JPEG")
         pixels: ImageU8 = simplejpeg.decode_jpeg(body, colorspace="RGB", strict=True)
     except ValueError as error:
-        raise _damaged("JPEG", error) from error
+        raise pillow.damaged("JPEG", error) from error
     return pixels
 
 
 def _pillow_pixels(image: ImageFile.ImageFile, kind: str) -> ImageU8:
-    try:
-        if kind == "TIFF":
-            with _quiet():  # reads EXIF as well
-                image.load()
-        else:
-            image.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged data can raise anything in Pillow
-        raise _damaged(kind, error) from error
+    pillow.load(image, kind)
     return _rgb(image)
 
 
@@ -196,22 +154,5 @@ def _rgb(image: Image.Image) -> ImageU8:
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         end = min(top + rows, height)
-        pixels[top:end] = _strip(image.crop((0, top, width, end)))
+        pixels[top:end] = pillow.strip(image.crop((0, top, width, end)))
     return pixels
-
-
-def _strip(image: Image.Image) -> NDArray[Any]:
-    """Give RGB, or grey with an axis for RGB; alpha dropped, 16 bits cut to the high byte."""
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8)[..., None]
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _exif(image: ImageFile.ImageFile) -> tuple[int, dict[str, str]]:
-    """Give the orientation and the tags kept; broken EXIF is as none, it is no part of the picture."""
-    try:
-        with _quiet():
-            tags = image.getexif()
-            return orientation(tags), kept_tags(tags)
-    except Exception:  # noqa: BLE001 - EXIF from a stranger can raise anything in Pillow
-        return 1, {}

@@ -1,0 +1,111 @@
+"""Pictures larger than memory: a TIFF's tiles or strips, one after the other, into a mapped file.
+
+What a pixel becomes is what `images.decode` makes of it. At no time is more than one piece in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from typing import IO, Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL.TiffImagePlugin import TiffImageFile
+
+from quadrat.errors import ImageSizeError
+from quadrat.geometry import HW
+from quadrat.media import pillow, tiff
+from quadrat.media.scratch import check_room, scratch
+from quadrat.media.size import working_hw
+from quadrat.types import Frame, FrameKey, ImageU8
+
+MAX_MOSAIC_PIXELS = 20_000_000_000
+"""A mosaic of more pixels is refused by its header; 20,000 MP of RGB take 60 GB of disk."""
+
+BYTES_PER_PIXEL = 6
+"""Disk that a pixel takes while it is measured: its colours, its class and its confidence."""
+
+
+def read(image: TiffImageFile, stream: IO[bytes], key: FrameKey, max_pixels: int) -> Frame:
+    """Decode the picture of an open TIFF file whose header `image` is, to a frame at working size.
+
+    `stream` is the file. Raises ImageSizeError for more than MAX_MOSAIC_PIXELS or than the disk holds,
+    ImageFormatError and ImageTruncatedError as `images.decode` does.
+    """
+    turn, tags = pillow.exif(image)
+    size = os.fstat(stream.fileno()).st_size
+    hw: HW = (image.size[1], image.size[0])
+    _check_size(hw)
+    tiff.check_pages(image)
+    pillow.check_mode(image)
+    found = tiff.layout(image, size)
+    source_hw = found.hw[::-1] if turn >= 5 else found.hw
+    pixels = scratch((*source_hw, 3), np.uint8)
+    _fill(_as_stored(pixels, turn), found, stream)
+    target = working_hw(source_hw, max_pixels)
+    if target != source_hw:
+        pixels = _shrunk(pixels, target)
+    stream.seek(0)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+    return Frame(key, source_hw, pixels, digest=digest, exif=tags)
+
+
+def _check_size(hw: HW) -> None:
+    height, width = hw
+    if height * width > MAX_MOSAIC_PIXELS:
+        raise ImageSizeError(
+            f"{width} x {height} pixels are more than the {MAX_MOSAIC_PIXELS // 10**6} million of a mosaic",
+            hint="Cut it into several files",
+        )
+    check_room(height * width * BYTES_PER_PIXEL)
+
+
+def _as_stored(pixels: ImageU8, turn: int) -> ImageU8:
+    """Show upright pixels as the file stores them, for writing through: the inverse of `exif.upright`."""
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels.transpose(1, 0, 2) if turn >= 5 else pixels
+
+
+def _fill(stored: ImageU8, found: tiff.Layout, stream: IO[bytes]) -> None:
+    for piece in found.pieces():
+        if not piece.count:
+            continue
+        stream.seek(piece.offset)
+        body = stream.read(piece.count)
+        if len(body) < piece.count:
+            raise pillow.damaged("TIFF", "its pixels end early")
+        window = piece.window
+        pixels = _decoded(found, piece, body)[: window.height, : window.width]
+        channels = slice(piece.plane, None if piece.plane is None else piece.plane + 1)
+        stored[window.top : window.bottom, window.left : window.right, channels] = pixels
+
+
+def _decoded(found: tiff.Layout, piece: tiff.Piece, body: bytes) -> NDArray[Any]:
+    """Decode one piece to (h, w, 3), or (h, w, 1) where it is grey or a plane."""
+    if found.jpeg_transform is not None:
+        try:
+            # libtiff fills a damaged scan with grey; a strict reader refuses it.
+            pixels: ImageU8 = simplejpeg.decode_jpeg(found.jpeg_stream(body), colorspace="RGB", strict=True)
+        except ValueError as error:
+            raise pillow.damaged("TIFF", error) from error
+    else:
+        with io.BytesIO(found.as_file(piece, body)) as file, pillow.open_header(file, "TIFF") as image:
+            pillow.check_mode(image)
+            pillow.load(image, "TIFF")
+            pixels = pillow.strip(image)
+    if pixels.shape[0] < piece.window.height or pixels.shape[1] < piece.window.width:
+        raise pillow.damaged("TIFF", "a piece is smaller than stated")
+    return pixels[..., :1] if piece.plane is not None else pixels
+
+
+def _shrunk(pixels: ImageU8, hw: HW) -> ImageU8:
+    small = scratch((*hw, 3), np.uint8)
+    cv2.resize(pixels, (hw[1], hw[0]), dst=small, interpolation=cv2.INTER_AREA)
+    return small
