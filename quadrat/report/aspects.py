@@ -125,12 +125,16 @@ def tracking_aspect(
     listed: Sequence[Mapping[str, Any]],
     provenance: Provenance,
     *,
+    measured: int,
     tracks: int | None,
 ) -> dict[str, Any]:
-    """Describe a video's tracks; `listed` are those described, `tracks` counts all, None where none are made."""
+    """Describe a video's tracks, found in `measured` frames.
+
+    `listed` are those described one by one; `tracks` counts all, None where none are made.
+    """
     return {
         "$schema": TRACKING,
-        **video_part(ended, provenance),
+        **video_part(ended, provenance, measured),
         "detections": sum(one.objects for one in found),
         "track-count": tracks,
         "classes": [{**_found(one), "tracks": one.tracks} for one in found],
@@ -144,13 +148,14 @@ def covered_aspect(
     covers: Sequence[Cover],
     provenance: Provenance,
     *,
+    measured: int,
     confidence: float | None,
     min_confidence: float,
 ) -> dict[str, Any]:
     """Describe a video measured by a segmentation model; `covers` are means over its measured frames."""
     return {
         "$schema": COVERED,
-        **video_part(ended, provenance),
+        **video_part(ended, provenance, measured),
         "cover": [_cover(c) for c in covers],
         "mean-confidence": _rounded(confidence),
         "min-confidence": min_confidence,
@@ -158,9 +163,9 @@ def covered_aspect(
     }
 
 
-def video_part(ended: Ended, provenance: Provenance) -> dict[str, Any]:
-    """Say which video, sequence or stream it is, what of it was read, and what is missing."""
-    reading, skipped = ended.reading, sum(ended.skipped.values())
+def video_part(ended: Ended, provenance: Provenance, measured: int) -> dict[str, Any]:
+    """Say which video, sequence or stream it is, what of it was read and `measured`, and what is missing."""
+    reading = ended.reading
     return {
         "source": shown(ended.source.urn, ended.source),
         "source-name": shown(ended.source.name, ended.source),
@@ -180,7 +185,7 @@ def video_part(ended: Ended, provenance: Provenance) -> dict[str, Any]:
             "declared": reading.declared_frames,
             "read": reading.read,
             "taken": reading.taken,
-            "measured": reading.taken - skipped,
+            "measured": measured,
             "dropped": reading.dropped,
             "damaged": reading.damaged,
             "skipped": dict(ended.skipped),

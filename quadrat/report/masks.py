@@ -41,6 +41,7 @@ class _Video:
     weights: dict[int, float] = field(default_factory=dict)
     pixels: int = 0
     rows: int = 0
+    measured: int = 0
 
 
 class MaskReport:
@@ -122,13 +123,21 @@ class MaskReport:
                 weight = video.weights.get(cover.index, 0.0)
                 video.weights[cover.index] = weight + cover.confidence * cover.pixels
         video.pixels += _mask(result).labels.size
+        video.measured += 1
 
     def ended(self, ended: Ended) -> Iterator[Product]:
         """Yield a video's drawn form, where there is one, and its table; then write its rows."""
         video = self._videos.take(ended.source)
         covers = _means(video)
         mean = sum(video.weights.values()) / video.pixels if video.weights and video.pixels else None
-        aspect = covered_aspect(ended, covers, self._provenance, confidence=mean, min_confidence=self._floor)
+        aspect = covered_aspect(
+            ended,
+            covers,
+            self._provenance,
+            measured=video.measured,
+            confidence=mean,
+            min_confidence=self._floor,
+        )
         table = table_aspect("cover", COLUMNS, self._provenance, video.rows)
         name = f"{video.stem}.cover.csv"
         if ended.video is not None:
@@ -138,7 +147,7 @@ class MaskReport:
         metadata = aspect if ended.video is None else table
         yield Product(f"{video.stem}.cover.csv", "text/csv", body, metadata)
         body.unlink(missing_ok=True)
-        self._survey.add_covers(ended, covers, name)
+        self._survey.add_covers(ended, covers, name, video.measured)
         self._parts.append((ended.source.name, ended.source.urn, video.spool))
         self._rows += video.rows
         self._sums[ended.source.urn] = _text(covers)

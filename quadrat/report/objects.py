@@ -56,6 +56,7 @@ class _Video:
     mot: Spool
     book: TrackBook = field(default_factory=TrackBook)
     mot_rows: int = 0
+    measured: int = 0
 
 
 class ObjectReport:
@@ -125,6 +126,7 @@ class ObjectReport:
             return
         detections = _detections(result)
         rows = rows_of(detections)
+        video.measured += 1
         video.book.add(frame, detections)
         video.part.add(result.source, frame, rows)
         text = mot.mot_lines(frame.key.index, rows, self._tracked)
@@ -140,6 +142,7 @@ class ObjectReport:
             found,
             list(video.book.described(video.stem, self._class_of)),
             self._provenance,
+            measured=video.measured,
             tracks=len(video.book) if self._tracked else None,
         )
         name = main = f"{video.stem}.mot.txt"
@@ -151,7 +154,7 @@ class ObjectReport:
         video.mot.flush()
         yield Product(name, "text/plain", video.mot.path, metadata)
         video.mot.delete()
-        self._survey.add_tracked(ended, found, main)
+        self._survey.add_tracked(ended, found, main, video.measured)
         self._done.append((ended.source, video.part))
         self._sums[ended.source.urn] = _summary(found)
 

@@ -71,13 +71,13 @@ class Survey:
         self._add_row(_of_image(source, frame, size, "") | line)
         self.counts["skipped"] += 1
 
-    def add_covers(self, ended: Ended, covers: Sequence[Cover], product: str) -> None:
-        """Add one row per class of a video, with its mean cover; one without a class where no frame was measured."""
-        self._add_covers(self._of_video(ended, product), covers)
+    def add_covers(self, ended: Ended, covers: Sequence[Cover], product: str, frames: int) -> None:
+        """Add one row per class of a video with its mean cover over `frames`; one without a class where those are 0."""
+        self._add_covers(self._of_video(ended, product, frames), covers)
 
-    def add_tracked(self, ended: Ended, found: Sequence[Found], product: str) -> None:
-        """Add one row per class seen in a video, or one without a class where nothing was."""
-        self._add_found(self._of_video(ended, product), found)
+    def add_tracked(self, ended: Ended, found: Sequence[Found], product: str, frames: int) -> None:
+        """Add one row per class seen in `frames` of a video, or one without a class where nothing was."""
+        self._add_found(self._of_video(ended, product, frames), found)
 
     def add_failure(self, failure: Failure) -> None:
         """Add the one row of a source that was skipped or failed, with its reason."""
@@ -152,7 +152,7 @@ class Survey:
         head = {"image": source.urn, "name": source.name, "status": status, "media": media}
         self._add_row(head | {"code": code, "reason": reason})
 
-    def _of_video(self, ended: Ended, product: str) -> dict[str, Any]:
+    def _of_video(self, ended: Ended, product: str, frames: int) -> dict[str, Any]:
         """Give the cells of a video that are the same for each class."""
         self._by_name = True
         self._readings[ended.source.urn] = _reading(ended)
@@ -163,7 +163,7 @@ class Survey:
             "image": source.urn, "name": source.name, "status": "partial" if error else "ok", "product": product,
             "source_width": width, "source_height": height, "image_sha256": reading.digest,
             "code": error.code if error else "", "reason": str(error) if error else "",
-            "media": source.media, "frames": reading.taken - skipped, "frames_declared": declared,
+            "media": source.media, "frames": frames, "frames_declared": declared,
             "frames_read": reading.read, "frames_skipped": skipped, "frames_dropped": reading.dropped,
             "frames_damaged": reading.damaged, "seconds": f"{reading.seconds:.3f}", "gaps": len(reading.gaps),
         }  # fmt: skip

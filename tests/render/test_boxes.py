@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.render.boxes import _contrast, class_of, draw_boxes, draw_note, line_width
-from quadrat.types import ClassInfo, Detections
+from quadrat.types import ClassInfo
 from tests.report.things import objects
 
 CLASSES = [ClassInfo(0, "u:0", "fish", (255, 140, 0)), ClassInfo(1, "u:1", "crab", (20, 20, 120))]

@@ -5,9 +5,21 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
-from quadrat.report.aspects import inference_aspect, picture_aspect, survey_aspect
+from quadrat.report import aspects
+from quadrat.report.aspects import (
+    covered_aspect,
+    detection_aspect,
+    inference_aspect,
+    picture_aspect,
+    survey_aspect,
+    table_aspect,
+    tracking_aspect,
+)
+from quadrat.report.survey import Found
 from quadrat.types import Cover, Frame, FrameKey, Provenance, Source
+from tests.report.things import CLASSES, end, many
 
 WHO = Provenance("urn:order", "urn:model", "d1", "d2", "0.1.0", "openvino", "2026", "fp32", "cpu")
 SOURCE = Source("urn:image", "a/b.jpg")
@@ -49,7 +61,33 @@ def test_provenance_names_every_digest() -> None:
 def test_every_aspect_is_strict_json_with_six_keys() -> None:
     """Fewer keys would be flattened to text on their way to the platform."""
     main = aspect()
-    for got in (main, picture_aspect("overlay", main), survey_aspect(WHO, {"ok": 1}, [])):
+    found = [Found(info, 1, 0.5) for info in CLASSES]
+    for got in (
+        main,
+        picture_aspect("overlay", main),
+        survey_aspect(WHO, {"ok": 1}, []),
+        detection_aspect(SOURCE, FRAME, many(9), found, WHO, size=(1, 2)),
+        tracking_aspect(end(2), found, [], WHO, measured=2, tracks=None),
+        covered_aspect(end(2), COVERS, WHO, measured=2, confidence=None, min_confidence=0.0),
+        table_aspect("coco", ["images"], WHO, 3),
+    ):
         assert len(got) >= 6
         assert got == json.loads(json.dumps(got, allow_nan=False))
         assert "order" in got
+
+
+def test_of_very_many_objects_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The aspect stays of a size that can be sent, and says how many there are."""
+    monkeypatch.setattr(aspects, "LISTED", 5)
+    got = detection_aspect(SOURCE, FRAME, many(9), [Found(c, 3, 0.5) for c in CLASSES], WHO, size=(1, 2))
+
+    assert (got["objects"], len(got["detections"])) == (9, 5)
+
+
+def test_partial_counts_as_measured_and_is_told_apart() -> None:
+    """A video that ends early is measured in part; objects are added up where there are any."""
+    got = survey_aspect(WHO, {"ok": 2, "partial": 1, "failed": 1}, [], [{"name": "fish", "objects": 3}])
+
+    assert (4, 3, 1, 1) == tuple(got[k] for k in ("images", "measured", "partial", "failed"))
+    assert got["objects"] == [{"name": "fish", "objects": 3}]
+    assert "objects" not in survey_aspect(WHO, {"ok": 2}, [])

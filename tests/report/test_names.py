@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.report.names import Names, slug
+from quadrat.types import Source
 
 
 @given(st.lists(st.text(max_size=120), max_size=20))
@@ -54,3 +55,21 @@ def test_names_that_are_there_already_are_not_taken_again() -> None:
     names = Names(["q1.pseudo.png", "survey.csv"])
 
     assert ("q1-2", "survey-2.csv") == (names.stem("q1.jpg"), names.whole("survey.csv"))
+
+
+@pytest.mark.parametrize("name", ["q1.annotated.jpg", "q1.mp4", "Q1.MOT.txt", "q1.cover.csv", "q1.webm"])
+def test_products_of_videos_are_reserved_too(name: str) -> None:
+    """A stem is free only if nothing that may come of it is there."""
+    assert Names([name]).stem("q1.mov") == "q1-2"
+
+
+def test_a_folder_of_images_keeps_the_dots_of_its_name() -> None:
+    """A sequence has no suffix to lose, a video has; a stream's login is in no name."""
+    names = Names()
+    sources = [
+        Source("urn:1", "site/2024.05.06", "sequence"),
+        Source("urn:2", "site/2024.05.mp4", "video"),
+        Source("urn:3", "rtsp://u:p@cam.local", "stream"),
+    ]
+
+    assert ["2024.05.06", "2024.05", "cam"] == [names.video(s) for s in sources]

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from quadrat.errors import ImageFormatError, NotAnImageError
+from quadrat.errors import ImageFormatError, NotAnImageError, StreamError
+from quadrat.report import progress as module
 from quadrat.report.progress import Progress
-from quadrat.types import Failure, Source
+from quadrat.types import Begun, Failure, Reading, Source
 
 SOURCE = Source("urn:a", "a.jpg")
 LOG = logging.getLogger("test.progress")
@@ -27,16 +28,53 @@ def test_log_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) 
     assert ["[1/2] a.jpg: sand 100.00 %", "[2/2] a.jpg: failed, E_IMAGE_FORMAT no picture"] == caplog.messages
 
 
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_a_video_says_how_far_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line now and then with the declared number of frames, and one at the end; no login in it."""
+    monkeypatch.setattr(module, "EVERY_S", 0.0)
+    caplog.set_level(logging.INFO)
+    video, stream = Source("urn:v", "v.mp4", "video"), Source("urn:s", "rtsp://u:p@cam/1", "stream")
+    with Progress(LOG, 2, moving=True) as progress:
+        progress.begun(Begun(video, Reading((1, 1), declared_frames=2)))
+        progress.begun(Begun(stream, Reading((1, 1))))
+        for source in (video, stream, video):
+            progress.frame(source)
+        progress.measured(video, "1 tracks: 1 fish")
+        progress.failed(Failure(stream, "read", StreamError("it was lost", where=stream.name)))
+
+    assert caplog.messages == [
+        "v.mp4: frame 1 of 2",
+        "rtsp://***@cam/1: frame 1",
+        "v.mp4: frame 2 of 2",
+        "[1/2] v.mp4: 2 frames, 1 tracks: 1 fish",
+        "[2/2] rtsp://***@cam/1: failed, E_STREAM rtsp://***@cam/1: it was lost",
+    ]
+
+
+def test_the_bar_of_videos_counts_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is the sum of what the videos declare, as long as each does."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Progress(LOG, 2, moving=True) as progress:
+        for name in "ab":
+            progress.begun(Begun(Source(f"urn:{name}", name, "video"), Reading((1, 1), declared_frames=7)))
+        progress.frame(Source("urn:a", "a", "video"))
+
+    assert "0/14" in screen.getvalue()
+    assert "frame" in screen.getvalue()
+
+
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A person at a terminal sees a bar, and only failures as lines."""
-
-    class Terminal(io.StringIO):
-        """A text stream that says it is a terminal."""
-
-        def isatty(self) -> bool:
-            """Say so."""
-            return True
-
     caplog.set_level(logging.INFO)
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)

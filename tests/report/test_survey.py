@@ -8,9 +8,16 @@ import io
 import numpy as np
 import pytest
 
-from quadrat.errors import ImageTruncatedError, NotAnImageError
-from quadrat.report.survey import COLUMNS, Survey
-from quadrat.types import Cover, Failure, Frame, FrameKey, Source
+from quadrat.errors import (
+    ImageTruncatedError,
+    NotAnImageError,
+    StreamError,
+    VideoFormatError,
+    VideoTruncatedError,
+)
+from quadrat.report.survey import COLUMNS, Found, Survey, csv_cell
+from quadrat.types import Cover, Failure, Frame, FrameKey, Gap, Source
+from tests.report.things import CLASSES, end
 
 
 def read(survey: Survey) -> list[dict[str, str]]:
@@ -98,3 +105,78 @@ def test_two_classes_of_one_name_are_not_added_up() -> None:
 def test_an_empty_table_still_has_its_head() -> None:
     """A reader finds the columns even where nothing was measured."""
     assert [",".join(COLUMNS)] == Survey().body().decode().splitlines()
+
+
+def test_the_columns_of_old_keep_their_places() -> None:
+    """A script that reads the first nineteen columns by number goes on working."""
+    assert COLUMNS[:19] == (
+        "image", "name", "status", "class_id", "class", "cover", "pixels", "mean_confidence", "width", "height",
+        "source_width", "source_height", "product", "taken", "latitude", "longitude", "image_sha256", "code", "reason",
+    )  # fmt: skip
+    assert len(set(COLUMNS)) == len(COLUMNS)
+
+
+def test_a_video_says_what_was_read_and_what_is_missing() -> None:
+    """Declared, read, measured, skipped, dropped and damaged frames, seconds and gaps; partial with its reason."""
+    survey = Survey()
+    error = VideoTruncatedError("it ends early", where="v.mp4")
+    ended = end(
+        8, Source("urn:v", "v.mp4", "video"), declared_frames=20, read=9, dropped=1, damaged=2,
+        digest="ff", skipped={"black": 2, "idle": 1}, gaps=(Gap(0, 1, "lost"),), error=error,
+    )  # fmt: skip
+    survey.add_tracked(ended, [Found(CLASSES[0], 7, 0.5, 2)], "v.mp4", 5)
+    (row,) = read(survey)
+
+    assert {
+        "status": "partial", "code": "E_VIDEO_TRUNCATED", "reason": "v.mp4: it ends early", "media": "video",
+        "objects": "7", "tracks": "2", "mean_score": "0.5000", "frames": "5", "frames_declared": "20",
+        "frames_read": "9", "frames_skipped": "3", "frames_dropped": "1", "frames_damaged": "2",
+        "seconds": "0.320", "gaps": "1", "image_sha256": "ff", "source_width": "200", "source_height": "120",
+    }.items() <= row.items()  # fmt: skip
+    assert (survey.measured, dict(survey.counts)) == (1, {"partial": 1})
+    (reading,) = survey.readings()
+    assert (reading["name"], reading["gap-seconds"], reading["error"]) == ("v.mp4", 1, error.line)
+
+
+def test_videos_are_listed_by_name_whatever_ended_first() -> None:
+    """Several are read at once, and every run gives the same table; images keep the order of their list."""
+    survey = Survey()
+    for name in ("c", "a"):
+        survey.add_tracked(end(1, Source(f"urn:{name}", name, "video")), [], "", 1)
+    survey.add_failure(Failure(Source("urn:b", "b", "video"), "read", VideoFormatError("no video")))
+
+    assert [("a", "ok", "0"), ("b", "failed", ""), ("c", "ok", "0")] == [
+        (r["name"], r["status"], r["objects"]) for r in read(survey)
+    ]
+
+
+def test_objects_are_added_up_over_the_order() -> None:
+    """Totals by class, with the mean score weighted by objects."""
+    survey = Survey()
+    survey.add_tracked(end(1), [Found(CLASSES[1], 1, 0.2, 1), Found(CLASSES[0], 1, 1.0, 0)], "", 1)
+    survey.add_tracked(end(1, Source("urn:w", "w", "video")), [Found(CLASSES[1], 3, 0.6, 2)], "", 1)
+
+    assert survey.objects() == [
+        {"id": "urn:c:0", "name": "fish", "objects": 1, "tracks": 0, "mean-score": 1.0},
+        {"id": "urn:c:1", "name": CLASSES[1].name, "objects": 4, "tracks": 3, "mean-score": 0.5},
+    ]
+
+
+def test_a_failed_stream_does_not_show_its_password() -> None:
+    """Neither the name nor the reason has it."""
+    survey = Survey()
+    address = "rtsp://u:s3cret@cam/1"
+    error = StreamError("it cannot be reached", where=address)
+    survey.add_failure(Failure(Source(address, address, "stream", address), "read", error))
+
+    assert "s3cret" not in survey.body().decode()
+    assert read(survey)[0]["reason"] == "rtsp://***@cam/1: it cannot be reached"
+
+
+@pytest.mark.parametrize("text", ["plain", 'a,"b"', "=x", "-1", "a\nb", ""])
+def test_a_cell_alone_is_as_in_the_table(text: str) -> None:
+    """Rows put together from cells are those that the csv module writes."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["'" + text if text == "=x" else text, "end"])
+
+    assert f"{csv_cell(text)},end\r\n" == line.getvalue()
