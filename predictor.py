@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -196,7 +196,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         read, and that of one which can be read only in part, after its last frame.
         """
         place = Path(path)
-        source = file_source(place, place.name, "sequence" if place.is_dir() else "video")
+        source = replace(file_source(place, place.name), media="sequence" if place.is_dir() else "video")
         for item in self._run(iter([source]), stop=True, moving=True):
             if not isinstance(item, Failure):
                 yield item
