@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from quadrat.errors import ParameterError, VideoTruncatedError
+from quadrat.report import objects as report_objects
 from quadrat.report.survey import Survey
 from quadrat.types import Detections, Gap, Source
 from tests.report.things import CLASSES, HW, end, frame, make, many, objects, photo
@@ -287,3 +288,36 @@ def test_memory_is_flat_and_a_frame_takes_little_time(tmp_path: Path) -> None:
     assert [p.metadata["rows"] for p in made.tables()] == [500_000, 10_000, 500_000]
     made.close()
     assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_the_picture_of_a_mosaic_is_smaller_than_the_mosaic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The boxes of the aspect stay in the mosaic's pixels."""
+    monkeypatch.setattr(report_objects, "PICTURE_PIXELS", HW[0] * HW[1] // 4)
+    made, _ = make(tmp_path / "t")
+    (product,) = made.image(photo(objects([(0, 0, 200, 120)])))
+
+    assert isinstance(product.body, bytes)
+    with Image.open(io.BytesIO(product.body)) as picture:
+        assert picture.size == (100, 60)
+    aspect = product.metadata
+    assert (100, 60, 200, 120) == tuple(
+        aspect[k] for k in ("width", "height", "source-width", "source-height")
+    )
+    assert aspect["detections"][0]["box"] == [0.0, 0.0, 200.0, 120.0]
+
+
+def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
+    """Tables do not depend on what ended first, nor on the time of day."""
+    bodies = []
+    for run, names in enumerate(("ab", "ba")):
+        made, survey = make(tmp_path / str(run))
+        sources = [Source(f"urn:{name}", f"{name}.mp4", "video") for name in names]
+        for source in sources:
+            made.frame(frame(0, many(3, ord(source.name[0])), source))
+        for source in sources:
+            list(made.ended(end(1, source)))
+        bodies.append([*(read(p.body) for p in made.tables()), survey.body()])
+
+    assert bodies[0] == bodies[1]
