@@ -220,7 +220,8 @@ def _small(pixels: ImageU8) -> ImageU8:
 def _summary(found: Sequence[Found]) -> str:
     tracked = any(one.tracks is not None for one in found)
     text = _text([(one.info.name, one.objects if one.tracks is None else one.tracks) for one in found])
-    return f"{sum(one.tracks or 0 for one in found)} tracks: {text}" if tracked else text
+    count = sum(one.tracks or 0 for one in found)
+    return f"{count} track{'' if count == 1 else 's'}: {text}" if tracked else text
 
 
 def _text(counts: Sequence[tuple[str, int]]) -> str:

@@ -179,7 +179,7 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
         table[0][k] for k in ("status", "code", "frames_declared", "frames_skipped", "gaps")
     )
     assert (survey.counts["partial"], survey.measured) == (1, 1)
-    assert made.summed(ended) == '1 tracks: 1 fish, 0 crab, "red"'
+    assert made.summed(ended) == '1 track: 1 fish, 0 crab, "red"'
 
 
 def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ def test_a_video_says_how_far_it_is(
         progress.begun(Begun(stream, Reading((1, 1))))
         for source in (video, stream, video):
             progress.frame(source)
-        progress.measured(video, "1 tracks: 1 fish")
+        progress.measured(video, "1 track: 1 fish")
         progress.failed(Failure(stream, "read", StreamError("it was lost", where=stream.name)))
 
     assert caplog.messages == [
         "v.mp4: frame 1 of 2",
         "rtsp://***@cam/1: frame 1",
         "v.mp4: frame 2 of 2",
-        "[1/2] v.mp4: 2 frames, 1 tracks: 1 fish",
+        "[1/2] v.mp4: 2 frames, 1 track: 1 fish",
         "[2/2] rtsp://***@cam/1: failed, E_STREAM rtsp://***@cam/1: it was lost",
     ]
 
