@@ -17,6 +17,8 @@ from quadrat.types import OutputSpec
 SLACK = 0.01
 """How far a score may lie outside 0..1 by what bf16 rounds."""
 NOTHING_SAID = DetectWords()
+FAR = np.float32(1e6)
+"""Pixels beyond which a box is cut: no input is so large, and numbers beyond could overflow."""
 FEW = 3
 """From so many boxes on, a wrong unit is told from an odd picture."""
 
@@ -112,7 +114,8 @@ def as_float(network: Network, arrays: Mapping[str, NDArray[Any]], name: str) ->
     """Give an array as float32, whatever the network's own type; a missing one is an EngineRunError."""
     if name not in arrays:
         raise EngineRunError(f"the engine gave no output {name!r}", where=network.name)
-    return arrays[name].astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+        return arrays[name].astype(np.float32, copy=False)
 
 
 def check_finite(network: Network, scores: NDArray[np.float32]) -> tuple[float, float]:
@@ -143,6 +146,7 @@ def candidates(
     """Check boxes in pixels and put them together; they are not yet inside the picture."""
     if not np.isfinite(boxes).all():
         raise EngineRunError("the network gave NaN or infinite boxes", where=network.name)
+    boxes = np.clip(boxes, -FAR, FAR)
     sides = boxes[:, 2:] - boxes[:, :2]
     real = (sides > 0).all(axis=1)
     if np.count_nonzero(real) >= FEW and min(tensor_hw) >= 64 and np.abs(boxes[real]).max() <= 1:
@@ -155,7 +159,8 @@ def candidates(
 def from_centres(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn centre x, centre y, width, height (M, 4) into x0, y0, x1, y1."""
     half = boxes[:, 2:] * np.float32(0.5)
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused in `candidates`
+        return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
 
 
 def from_shares(network: Network, boxes: NDArray[np.float32], tensor_hw: HW) -> NDArray[np.float32]:
@@ -165,7 +170,8 @@ def from_shares(network: Network, boxes: NDArray[np.float32], tensor_hw: HW) -> 
             f"a box has the value {np.abs(boxes).max():.4g} where shares of the picture's sides are due"
         )
     height, width = tensor_hw
-    return from_centres(boxes) * np.array([width, height, width, height], np.float32)
+    with np.errstate(invalid="ignore"):
+        return from_centres(boxes) * np.array([width, height, width, height], np.float32)
 
 
 def as_classes(network: Network, values: NDArray[Any]) -> NDArray[np.int64]:
