@@ -33,7 +33,8 @@ FAINTEST = 0.25
 class Scenario:
     """How objects move: `turn` radians and `push` relative speed are standard deviations of what a frame changes.
 
-    Each `every`-th frame is taken; `mixed` is the part of what stands before an object that goes into its feature.
+    Each `every`-th frame is taken; `mixed` is the part of what stands before an object that goes into its feature,
+    `alike` the length of a look that all have in common, beside 1 of their own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scenario:
     push: float = 0.0
     every: int = 1
     mixed: float = 0.0
+    alike: float = 0.0
 
 
 SCENARIOS = (
@@ -53,6 +55,7 @@ SCENARIOS = (
     Scenario("non-linear", 50, turn=0.12, push=0.08),
     Scenario("low rate", 50, frames=150, turn=0.02, push=0.02, every=3),
     Scenario("crowd, mixed looks", 120, speed=(0.5, 5.0), turn=0.01, mixed=1.0),
+    Scenario("crowd, one look", 120, speed=(0.5, 5.0), turn=0.01, alike=5.0),
 )
 
 
@@ -86,7 +89,8 @@ class Crowd:
         tall = rng.uniform(*self.scenario.height, count)
         self.size[index] = np.stack([tall * rng.uniform(0.4, 0.9, count), tall], axis=1)
         self.pace[index] = rng.uniform(*self.scenario.speed, count)
-        self.looks[index] = unit(rng.normal(size=(count, FEATURES)))
+        own = unit(rng.normal(size=(count, FEATURES)))
+        self.looks[index] = unit(own + self.scenario.alike * np.eye(1, FEATURES))
         self.spin[index] = 0
         place = rng.uniform([0, 0], [WIDTH, HEIGHT], (count, 2))
         heading = rng.uniform(-np.pi, np.pi, count)
@@ -151,7 +155,9 @@ def look(crowd: Crowd, rng: np.random.Generator) -> Shot:
     return Shot(crowd.numbers.copy(), truth.astype(np.float32), detections, features[order])
 
 
-def hide(boxes: NDArray[np.float64], looks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def hide(
+    boxes: NDArray[np.float64], looks: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Paint the boxes from far (above) to near (below).
 
     Returns the share (N,) of each that shows, and its look (N, D) mixed with what stands before it.

@@ -98,7 +98,7 @@ PEERS: dict[str, Callable[[], Follow]] = {
     "trackers OC-SORT, as ours": lambda: library(
         "OCSORTTracker", **AS_OURS, high_conf_det_threshold=OURS.min_score
     ),
-    "deep-sort-realtime": lambda: realtime(),
+    "deep-sort-realtime": realtime,
     "deep-sort-realtime, as ours": lambda: realtime(max_age=OURS.max_age, n_init=OURS.min_hits),
 }
 MINE: dict[str, Callable[[], Follow]] = {
@@ -106,7 +106,12 @@ MINE: dict[str, Callable[[], Follow]] = {
 }  # fmt: skip
 ROWS = {
     name: {**MINE, **PEERS}[name]
-    for kind, peer in (("sort", "SORT"), ("bytetrack", "ByteTrack"), ("ocsort", "OC-SORT"), ("deepsort", "deep-sort"))
+    for kind, peer in (
+        ("sort", "SORT"),
+        ("bytetrack", "ByteTrack"),
+        ("ocsort", "OC-SORT"),
+        ("deepsort", "deep-sort"),
+    )
     for name in (*[m for m in MINE if m.endswith(" " + kind)], *[p for p in PEERS if f" {peer}" in f" {p}"])
 }
 
@@ -131,7 +136,9 @@ def write_mot(path: Path, frames: Sequence[tuple[NDArray[Any], NDArray[np.float3
     path.write_text("\n".join(lines) + "\n")
 
 
-def judge(shots: Sequence[Shot], found: Sequence[tuple[NDArray[Any], NDArray[np.float32]]]) -> dict[str, float]:
+def judge(
+    shots: Sequence[Shot], found: Sequence[tuple[NDArray[Any], NDArray[np.float32]]]
+) -> dict[str, float]:
     """Compare with the truth by `trackers.eval`; HOTA and IDF1 in percent, switches in number."""
     from trackers.eval import evaluate_mot_sequence
 
@@ -148,7 +155,9 @@ def judge(shots: Sequence[Shot], found: Sequence[tuple[NDArray[Any], NDArray[np.
     }
 
 
-def quality(scenario: Scenario, seeds: Sequence[int], names: Sequence[str]) -> dict[str, list[dict[str, float]]]:
+def quality(
+    scenario: Scenario, seeds: Sequence[int], names: Sequence[str]
+) -> dict[str, list[dict[str, float]]]:
     """Give the figures of each tracker for each seed."""
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for seed in seeds:
@@ -181,7 +190,12 @@ def table(found: dict[str, dict[str, list[dict[str, float]]]], times: dict[int, 
             cells.append(" / ".join(f"{mean(c):.1f} +- {stdev(c) if len(c) > 1 else 0:.1f}" for c in columns))
         print(f"| {name} | " + " | ".join(cells) + " |")
     if times:
-        print("\n| ms per frame | " + " | ".join(f"{n} objects" for n in times) + " |\n|---|" + "---|" * len(times))
+        print(
+            "\n| ms per frame | "
+            + " | ".join(f"{n} objects" for n in times)
+            + " |\n|---|"
+            + "---|" * len(times)
+        )
         for name in next(iter(times.values())):
             print(f"| {name} | " + " | ".join(f"{one[name]:.2f}" for one in times.values()) + " |")
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quadrat.tracking.association import Pairs, assign
 from quadrat.tracking.follower import Follower
-from quadrat.tracking.tracks import Seen
+from quadrat.tracking.tracks import F32, Seen
 
 LEAST_OVERLAP = 0.2
 FAR_GATE = 100.0
 """Where the look is sure, the place may be further off than the motion alone would let it (see kalman.distances)."""
 ALIKE = 0.6
 """Cosine of two looks from which they are surely of one object."""
-UNLIKE = 0.2
+UNLIKE = 0.1
 """Cosine under which they are not, whatever the overlap."""
+AHEAD = 0.1
+"""By how much a sure look must be more alike than the track's and the object's next best."""
 WEIGHT = 1.0
 """Of the look beside the overlap."""
 KEEP = 0.9
@@ -36,9 +39,9 @@ class DeepSort(Follower):
             return assign(worth, allowed)
         cosine = self.tracks.looks @ seen.looks.T
         allowed &= cosine >= UNLIKE
-        sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed
+        sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed & _singular(cosine)
         allowed |= self.reachable(seen, sure, FAR_GATE)
-        return assign(worth + WEIGHT * np.maximum(cosine, 0) + 1e-9, allowed)
+        return assign(worth + WEIGHT * np.maximum(cosine, 0), allowed)
 
     def correct(self, pairs: Pairs, seen: Seen) -> None:
         """Take what was seen, its look by its score: a faint object is half hidden by another one's look."""
@@ -54,3 +57,13 @@ class DeepSort(Follower):
 
     def _have_looks(self, seen: Seen) -> bool:
         return bool(len(self.tracks)) and self.tracks.looks.shape[1] == seen.looks.shape[1] > 0
+
+
+def _singular(cosine: F32) -> NDArray[np.bool_]:
+    """Give which pairs (T, N) are, by AHEAD, the best of their track and of their object."""
+    result = np.ones(cosine.shape, bool)
+    for axis in (0, 1):
+        if cosine.shape[axis] > 1:
+            second, first = np.moveaxis(np.partition(cosine, -2, axis=axis), axis, 0)[-2:]
+            result &= cosine >= np.expand_dims(np.maximum(first, second + np.float32(AHEAD)), axis)
+    return result
