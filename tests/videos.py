@@ -51,13 +51,15 @@ def frame(number: int, hw: tuple[int, int] = HW) -> Pixels:
     return picture
 
 
-def number(pixels: Pixels) -> int:
-    """Read a frame's number back, through coding and a change of size; -1 where the blocks are not clear."""
-    if pixels.shape[1] < _BITS:
-        return -1
+def number(pixels: Pixels, drawn: tuple[int, int] | None = None) -> int:
+    """Read a frame's number back, through coding and a change of size; -1 where the blocks are not clear.
+
+    `drawn` is the (height, width) that it was drawn at, where that is not its own.
+    """
     height, width = pixels.shape[:2]
-    row = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[: max(1, _BLOCK * height // HW[0])]
-    middles = [(2 * bit + 1) * _BLOCK * width // (2 * HW[1]) for bit in range(_BITS)]
+    tall, wide = drawn or (height, width)
+    row = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[: max(1, _BLOCK * height // tall)]
+    middles = [(2 * bit + 1) * _BLOCK * width // (2 * wide) for bit in range(_BITS)]
     values = [float(row[:, m - 1 : m + 2].mean()) for m in middles]
     if any(80 < v < 170 for v in values):
         return -1
@@ -153,12 +155,24 @@ def rotated(path: Path, pictures: Iterable[Pixels], degrees: int, *, mirrored: b
     return path
 
 
-def two_sizes(path: Path, first: Iterable[Pixels], second: Iterable[Pixels]) -> Path:
-    """Write an MPEG transport stream whose pictures change size in the middle."""
-    write(path, first, container="mpegts")
-    head = path.read_bytes()
-    write(path, second, container="mpegts")
-    path.write_bytes(head + path.read_bytes())
+def two_sizes(path: Path, first: Sequence[Pixels], second: Sequence[Pixels]) -> Path:
+    """Write an MPEG transport stream whose pictures change size in the middle, at 25 frames/s."""
+    with av.open(str(path), "w", format="mpegts") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.height, stream.width = first[0].shape[:2]
+        done = 0
+        for part in (first, second):
+            coder: Any = av.CodecContext.create("libx264", "w")
+            coder.height, coder.width, coder.pix_fmt = *part[0].shape[:2], "yuv420p"
+            coder.time_base, coder.max_b_frames = Fraction(1, 25), 0
+            images = [av.VideoFrame.from_ndarray(p, format="rgb24").reformat(format="yuv420p") for p in part]
+            for n, image in enumerate([*images, None]):
+                if image is not None:
+                    image.pts, image.time_base = done + n, Fraction(1, 25)
+                for packet in coder.encode(image):
+                    packet.stream = stream
+                    out.mux(packet)
+            done += len(part)
     return path
 
 

@@ -40,5 +40,7 @@ def to_rgb(frame: VideoFrame) -> ImageU8:
         dst_color_range=FULL,
     )
     plane = converted.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width * 3]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+        : frame.height, : frame.width * 3
+    ]
     return np.ascontiguousarray(rows).reshape(frame.height, frame.width, 3)

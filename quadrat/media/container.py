@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -35,6 +34,7 @@ _LISTS: tuple[tuple[bytes, str], ...] = (
     (b"<mpd", "a playlist (DASH) of other files"),
     (b"<smil", "a playlist (SMIL) of other files"),
 )
+_BOXES = (b"ftyp", b"moov", b"mdat")
 _VIDEO_MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 
 
@@ -55,6 +55,15 @@ class Opened:
     stream: VideoStream
     file: IO[bytes]
     others: tuple[Stream, ...] = field(default=())
+
+    def is_cut(self) -> bool:
+        """Whether the file is shorter than its outermost boxes (MP4) or its first chunk (AVI) say."""
+        self.file.seek(0)
+        head = self.file.read(12)
+        end = self.file.seek(0, 2)
+        if head[4:8] in _BOXES:
+            return sum(size for _, size in _boxes(self.file)) > end
+        return head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") + 8 > end
 
     def close(self) -> None:
         """Close container and file."""
@@ -128,7 +137,7 @@ def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
         return VideoFormatError(
             f"this is {kind}, not a video we read", where=name, hint="Use MP4, MKV or AVI"
         )
-    boxes = dict(_boxes(file)) if head[4:8] in (b"ftyp", b"moov", b"mdat") else {b"moov": 0}
+    boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}
     if b"moov" not in boxes:
         return VideoTruncatedError(
             "the video ends early: its index (moov), which comes last, is missing",
@@ -168,8 +177,8 @@ def _pictures(container: InputContainer, name: str) -> VideoStream:
             where=name,
             hint="Shrink the video",
         )
-    with suppress(AttributeError):
-        stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+    # "explode" makes a decoder report what it would otherwise paint over.
+    stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
     stream.thread_type = "AUTO"
     stream.thread_count = THREADS
     return stream

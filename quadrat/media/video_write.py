@@ -8,7 +8,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -78,7 +78,8 @@ class VideoWriter:
         container = av.open(target, "w", format="mp4", options={"movflags": "+faststart"})
         container.flags |= _BITEXACT
         rate = Fraction(self._rate).limit_denominator(1001)
-        stream = container.add_stream(name, rate=max(rate, Fraction(1, 1000)), options=dict(options))
+        rate = max(rate, Fraction(1, 1000))
+        stream = cast("VideoStream", container.add_stream(name, rate=rate, options=dict(options)))
         stream.height, stream.width = self._hw
         odd = self._hw[0] % 2 or self._hw[1] % 2
         stream.pix_fmt = "yuv444p" if odd and codec == "h264" else "yuv420p"
@@ -89,7 +90,7 @@ class VideoWriter:
         context.color_range = LIMITED
         context.colorspace = BT709 if self._matrix == BT709 else 6
         context.color_primaries = context.color_trc = BT709
-        self._stream: VideoStream = stream
+        self._stream = stream
         return container
 
     def write(self, pixels: ImageU8, time_s: float) -> None:
