@@ -12,6 +12,7 @@ from typing import Any
 
 from quadrat import errors
 from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
+from quadrat.settings import INPUTS
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES = {
@@ -43,7 +44,7 @@ def service_json() -> dict[str, Any]:
         },
         "request-schema": request_schema(),
         "parameters": [platform_parameter(parameter) for parameter in PARAMETERS],
-        "tags": ["segmentation", "cover", "seagrass", "paddle", "onnx"],
+        "tags": ["segmentation", "detection", "tracking", "video", "cover", "seagrass", "paddle", "onnx"],
     }
 
 
@@ -55,7 +56,7 @@ def request_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {parameter.name: _property(parameter) for parameter in PARAMETERS},
         "required": [p.name for p in PARAMETERS if _is_required(p)],
-        "oneOf": [{"required": ["image"]}, {"required": ["images"]}],
+        "oneOf": [{"required": [name]} for name in INPUTS],
         "additionalProperties": False,
     }
 
@@ -106,8 +107,8 @@ def _parameter_lines() -> Iterator[str]:
     yield ""
     yield "<!-- Written by `make docs` from quadrat/parameters.py and quadrat/errors.py; do not edit. -->"
     yield ""
-    yield "On the command line each is `--name value`; switches (bool) stand alone. Exactly one of `image` and `images` is"
-    yield "needed. Those marked * are the original service's, with its defaults."
+    yield "On the command line each is `--name value`; switches (bool) stand alone. Exactly one of `image`, `images`,"
+    yield "`video`, `videos` and `streams` is needed. Those marked * are the original service's, with its defaults."
     yield ""
     yield "| parameter | type | default | range | meaning |"
     yield "|---|---|---|---|---|"

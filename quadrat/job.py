@@ -212,7 +212,7 @@ class Order:
         readings = self._survey.readings()
         record = run_record(self._settings, self._provenance, run.stages, counts, wall, sources=readings)
         self._store.deliver(record.product(self._record_name))
-        metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers())
+        metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers(), self._survey.objects())
         urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
         self._log.info(
             "%d measured, %d failed, %d skipped, %d not reached; the table is %s",

@@ -34,11 +34,11 @@ class Parameter:
 
 NAME = "infer-with-paddle-paddle"
 """The service's name on the platform, as its users know it."""
-DESCRIPTION = "Measures images with a segmentation model: masks, cover per class, and a table of the survey."
+DESCRIPTION = "Measures images and videos with your model: masks and cover, objects and tracks, and a table of the survey."
 MEMORY, CPU, DISK = "5Gi", "2", "8Gi"
 """What an order asks of the platform, as Kubernetes quantities."""
 
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated")
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "none")
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("model", "artifact", "Model archive (model.tgz) made by export_model."),
@@ -114,7 +114,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "outputs", "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
-        "auto is pseudo for masks and annotated for objects.",
+        "auto is pseudo for masks (overlay in videos) and annotated for objects; none delivers tables only.",
         default="auto", since="1",
     ),
     Parameter(

@@ -14,6 +14,8 @@ from quadrat.parameters import OUTPUTS, PARAMETERS, Parameter
 
 INPUTS = ("image", "images", "video", "videos", "streams")
 """Parameters of which exactly one says what is measured."""
+MOVING = ("video", "videos", "streams")
+"""Those of them whose sources have frames in time."""
 SMALLEST_TILE = 32
 WHOLE_MASK_PIXELS = 1_000_000
 """The default of max-img-size, which is for masks of whole images only."""
@@ -156,6 +158,10 @@ def _check_outputs(value: Any) -> tuple[str, ...]:
     if names == ("auto",):
         return ()
     unknown = [n for n in names if n not in OUTPUTS]
+    if "none" in names and len(names) > 1:
+        raise ParameterError(
+            "none goes with nothing else", where="outputs", hint="Leave it out, or the others"
+        )
     if unknown or not names:
         said = f"{unknown[0]!r} is no output" if unknown else "no output is named"
         raise ParameterError(said, where="outputs", hint="Choose from " + ", ".join(OUTPUTS))

@@ -41,12 +41,13 @@ def test_every_parameter_can_be_declared(parameter: Parameter) -> None:
     assert isinstance(listed["options"], list)
 
 
-def test_the_request_schema_asks_for_one_kind_of_images() -> None:
-    """The model is required, and exactly one of image and images."""
+def test_the_request_schema_asks_for_one_kind_of_sources() -> None:
+    """The model is required, and exactly one of image, images, video, videos and streams."""
     schema = request_schema()
 
     assert schema["required"] == ["model"]
-    assert [["image"], ["images"]] == [option["required"] for option in schema["oneOf"]]
+    kinds = ["image", "images", "video", "videos", "streams"]
+    assert [[kind] for kind in kinds] == [option["required"] for option in schema["oneOf"]]
     assert {p.name for p in PARAMETERS} == set(schema["properties"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import PARAMETERS
-from quadrat.settings import Settings, check_inputs, parse
+from quadrat.settings import INPUTS, Settings, check_inputs, parse
 
 ORIGINAL = [
     "model",
@@ -40,7 +40,7 @@ def test_every_parameter_of_the_original_is_kept() -> None:
 
 def test_declaration_and_settings_agree() -> None:
     """Each declared default is the default in use, and nothing is declared twice or not at all."""
-    declared = {p.field: p for p in PARAMETERS if p.kind not in ("artifact", "collection")}
+    declared = {p.field: p for p in PARAMETERS if p.name not in (*INPUTS, "model")}
 
     assert {f.name for f in fields(Settings)} == set(declared)
     for name, parameter in declared.items():
@@ -98,10 +98,53 @@ def test_the_digest_tells_settings_apart() -> None:
     assert parse({}).digest == parse({"batch-size": 1}).digest != parse({"batch-size": 2}).digest
 
 
-@pytest.mark.parametrize(("image", "images"), [(None, None), ("a", "b")])
-def test_exactly_one_of_image_and_images(image: str | None, images: str | None) -> None:
-    """Neither and both are errors (the original's Makefile gave the wrong one)."""
+@pytest.mark.parametrize(
+    "given", [{}, {"image": "a", "images": "b"}, {"image": None, "videos": "", "streams": ""}]
+)
+def test_exactly_one_kind_of_sources(given: dict[str, str | None]) -> None:
+    """None and several are errors (the original's Makefile gave the wrong one)."""
     with pytest.raises(ParameterError, match="exactly one"):
-        check_inputs(image, images)
-    check_inputs("a", None)
-    check_inputs(None, "b")
+        check_inputs(given)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_kind_of_sources_given_is_told(name: str) -> None:
+    """One of image, images, video, videos and streams."""
+    assert name == check_inputs({"model": "m", name: "a"})
+    assert name in {p.name for p in PARAMETERS}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            {"tile-size": 320, "tile-overlap": 320},
+            "tile-overlap: an overlap of 320 pixels leaves nothing of tiles of 320",
+        ),
+        ({"tile-size": 31}, "tile-size: 31 is not 0, or at least 32"),
+        ({"tile-overlap": 20}, "tile-overlap: it goes with tiles"),
+        ({"full-frame": True}, "full-frame: it goes with tiles"),
+        ({"frame-step": 2, "frame-seconds": 1.0}, "by count or by time"),
+        ({"smooth-labels": "mode"}, "smooth-labels: a track keeps the class"),
+        ({"tracker": "none", "track-across-classes": True}, "nothing is tracked"),
+        ({"tracker": "botsort"}, "tracker: 'botsort' is not one of none, sort, bytetrack, ocsort, deepsort"),
+        ({"tracker-gate": 1}, "there is no such parameter"),
+        ({"merge": "nmm"}, "merge: 'nmm' is not one of ios, iou, wbf"),
+    ],
+)
+def test_what_makes_no_sense_of_tiles_and_videos_is_refused(values: dict[str, object], says: str) -> None:
+    """A pair that would silently do nothing, and a tracker option that does not exist."""
+    with pytest.raises(ParameterError) as caught:
+        parse(values)
+    assert says in str(caught.value)
+
+
+def test_masks_of_whole_images_alone_are_shrunk_by_default() -> None:
+    """Tiles, detectors and videos take every picture as it is, unless max-img-size says otherwise."""
+    plain, tiled, small = parse({}), parse({"tile-size": 512}), parse({"max-img-size": 5000, "tile-size": 64})
+
+    assert plain.working_pixels("segment") == 1_000_000
+    assert -1 == plain.working_pixels("detect") == plain.working_pixels("segment", "video")
+    assert -1 == tiled.working_pixels("segment")
+    assert 5000 == small.working_pixels("segment") == small.working_pixels("detect", "video")
+    assert (102, 64) == (tiled.overlap, parse({"tile-size": 512, "tile-overlap": 64}).overlap)

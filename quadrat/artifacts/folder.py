@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from quadrat.artifacts.listing import file_urn, list_images
+from quadrat.artifacts.listing import file_urn, list_images, list_videos
 from quadrat.errors import DeliveryError, ParameterError, SourceError
 from quadrat.types import Item, Product, Source
 
@@ -18,11 +19,25 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 
 
 class FolderStore:
-    """Takes a model archive and a folder of images (or one image) and delivers into `out`."""
+    """Takes a model archive and a folder of images (or one image) and delivers into `out`.
 
-    def __init__(self, model: Path, images: Path, out: Path, order: str = LOCAL_ORDER) -> None:
+    With `moving`, `images` is a folder of videos, or one video; sources in its place (streams) are taken as
+    they are.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        images: Path | Sequence[Source],
+        out: Path,
+        order: str = LOCAL_ORDER,
+        *,
+        moving: bool = False,
+    ) -> None:
         must_exist(model, "model")
-        must_exist(images, "images")
+        if isinstance(images, Path):
+            must_exist(images, "videos" if moving else "images")
+        self.moving = moving
         self.order = order
         self.model_urn = file_urn(model)
         self._model = model
@@ -35,8 +50,13 @@ class FolderStore:
         yield self._model
 
     def sources(self) -> Iterator[Item]:
-        """Yield the images in order of name, and a Failure for what is none."""
-        yield from list_images(self._images, self._out)
+        """Yield the images or videos in order of name, and a Failure for what is none."""
+        if not isinstance(self._images, Path):
+            yield from self._images
+        elif self.moving:
+            yield from list_videos(self._images, self._out)
+        else:
+            yield from list_images(self._images, self._out)
 
     def pull(self, source: Source) -> AbstractContextManager[Path]:
         """Give the file itself; SourceError where it cannot be read."""
@@ -50,8 +70,8 @@ class FolderStore:
         """Do nothing: nobody waits for it."""
 
     def relist(self) -> Iterator[Source]:
-        """List the images once more."""
-        yield from (item for item in list_images(self._images, self._out) if isinstance(item, Source))
+        """List them once more."""
+        yield from (item for item in self.sources() if isinstance(item, Source))
 
     def taken(self) -> Sequence[str]:
         """Names in the folder of results."""
@@ -63,7 +83,8 @@ def pull_file(source: Source) -> Iterator[Path]:
     """Give the path of a local source; SourceError where it cannot be opened."""
     path = Path(source.token)
     try:
-        path.open("rb").close()
+        if not path.is_dir():
+            path.open("rb").close()
     except OSError as error:
         raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
     yield path
@@ -96,12 +117,16 @@ def write_product(folder: Path, product: Product) -> Path:
     return target
 
 
-def write_whole(path: Path, body: bytes) -> None:
-    """Write beside the place and move there, so that nobody ever sees half a file."""
+def write_whole(path: Path, body: bytes | Path) -> None:
+    """Write, or copy a file, beside the place and move it there, so that nobody ever sees half a file."""
     draft = path.parent / f".quadrat-{secrets.token_hex(8)}"
     try:
         with draft.open("xb") as file:
-            file.write(body)
+            if isinstance(body, bytes):
+                file.write(body)
+            else:
+                with body.open("rb") as made:
+                    shutil.copyfileobj(made, file, 1 << 20)
         draft.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
 from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
-from quadrat.settings import check_inputs
+from quadrat.settings import MOVING, check_inputs
 
 if TYPE_CHECKING:  # the stores load arrays, which no --help needs
     from quadrat.types import Store
@@ -100,24 +100,27 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
 def open_store(values: Mapping[str, Any]) -> Store:
     """Give the store of the order that the SDK has started: the platform's, or local folders.
 
-    Raises ParameterError unless a model and exactly one of `image` and `images` are given and can be meant.
+    Raises ParameterError unless a model and exactly one kind of sources are given and can be meant.
     """
     import ivcap_sdk_service as sdk
 
     from quadrat.artifacts.folder import FolderStore
     from quadrat.artifacts.platform import PlatformStore
     from quadrat.artifacts.proxy import Proxy
+    from quadrat.artifacts.streams import list_streams
 
-    given = {name: values.get(name) for name in ("model", "image", "images")}
-    check_inputs(given)
-    if not given["model"]:
+    name = check_inputs(values)
+    if not values.get("model"):
         raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
-    name = "images" if given["images"] else "image"
-    model, images = str(given["model"]), str(given[name])
+    model, given = str(values["model"]), str(values[name])
+    moving = name in MOVING
+    streams = list_streams(given) if name == "streams" else None
     config = sdk.get_config()
     if config.STORAGE_URL:
         proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
-        return PlatformStore(proxy, config.ORDER_ID, remote(model, "model"), remote(images, name))
+        images = streams or remote(given, name)
+        return PlatformStore(proxy, config.ORDER_ID, remote(model, "model"), images, moving=moving)
     below = Path(config.IO_ADAPTER.in_dir)
-    paths = local_path(model, below, "model"), local_path(images, below, name)
-    return FolderStore(*paths, Path(config.OUT_DIR), config.ORDER_ID)
+    archive = local_path(model, below, "model")
+    place = streams or local_path(given, below, name)
+    return FolderStore(archive, place, Path(config.OUT_DIR), config.ORDER_ID, moving=moving)

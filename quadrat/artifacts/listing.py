@@ -1,4 +1,4 @@
-"""Walking a folder of images: which files are tried, in which order, and why the others are not."""
+"""Walking a folder of images or videos: which files are tried, in which order, and why the others are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from quadrat.errors import NotAnImageError, QuadratError, SourceError
-from quadrat.types import Failure, Source
+from quadrat.types import Failure, Media, Source
 
 IMAGE_SUFFIXES = frozenset((
     ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp",
@@ -15,20 +15,27 @@ IMAGE_SUFFIXES = frozenset((
     ".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl",
 ))  # fmt: skip
 RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf", ".raf", ".rw2"))
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".asf", ".avi", ".flv", ".h264", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+))  # fmt: skip
 
 
-def skip_reason(name: str) -> str | None:
-    """Say why a file of this name is no image, or None where it should be tried."""
+def skip_reason(name: str, *, moving: bool = False) -> str | None:
+    """Say why a file of this name is no image (no video, with `moving`), or None where it should be tried."""
     if name.startswith(".ivcap-") and name.endswith(".txt"):
         return "it is a marker of the ivcap tools"
     if name.startswith("."):
         return "its name starts with a dot"
     suffix = PurePath(name).suffix.lower()
+    if moving and suffix in IMAGE_SUFFIXES:
+        return "it is a picture among videos; a folder of pictures alone is a sequence"
     if suffix in RAW_SUFFIXES:
         return "it is a camera's raw file; its JPEG is measured where there is one"
-    if suffix not in IMAGE_SUFFIXES:
-        return f"{suffix} is no image suffix" if suffix else "its name has no image suffix"
-    return None
+    if suffix in (VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES):
+        return None
+    kind = "video" if moving else "image"
+    return f"{suffix} is no {kind} suffix" if suffix else f"its name has no {kind} suffix"
 
 
 def file_urn(path: Path) -> str:
@@ -36,10 +43,10 @@ def file_urn(path: Path) -> str:
     return "urn:" + Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - resolves "..", keeps links
 
 
-def file_source(path: Path, name: str) -> Source:
-    """Describe a local file; the token keeps its path, whatever bytes that is made of."""
+def file_source(path: Path, name: str, media: Media = "image") -> Source:
+    """Describe a local file or folder; the token keeps its path, whatever bytes that is made of."""
     readable = os.fsencode(name).decode(errors="replace")
-    return Source(urn=file_urn(path), name=readable, token=str(path.absolute()))
+    return Source(urn=file_urn(path), name=readable, media=media, token=str(path.absolute()))
 
 
 def list_images(images: Path, results: Path | None = None) -> Iterator[Source | Failure]:
@@ -48,49 +55,95 @@ def list_images(images: Path, results: Path | None = None) -> Iterator[Source | 
     A file given by itself is tried whatever its name. Links to files are followed; a folder that leads
     back into itself, and anything in `results` that an earlier run delivered, are skipped.
     """
-    if images.is_dir():
-        yield from _walk(images, PurePath(), results.absolute() if results else None, ())
+    yield from _list(images, results, moving=False)
+
+
+def list_videos(videos: Path, results: Path | None = None) -> Iterator[Source | Failure]:
+    """Yield the videos in a folder and its sub-folders in order of name, or the one file given.
+
+    A folder that holds pictures and no video is one source: a sequence. Else as list_images.
+    """
+    yield from _list(videos, results, moving=True)
+
+
+def _list(place: Path, results: Path | None, *, moving: bool) -> Iterator[Source | Failure]:
+    if place.is_dir():
+        walk = _Walk(results.absolute() if results else None, place.name, moving=moving)
+        yield from walk.folder(place, PurePath(), ())
     else:
-        yield file_source(images, images.name)
+        yield file_source(place, place.name, "video" if moving else "image")
 
 
-def _walk(
-    folder: Path, below: PurePath, results: Path | None, parents: tuple[tuple[int, int], ...]
-) -> Iterator[Source | Failure]:
-    try:
-        status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        yield _no(folder, below, SourceError(f"the folder cannot be read ({error.strerror})"))
-        return
-    identity = (status.st_dev, status.st_ino)
-    if identity in parents:
-        yield _no(folder, below, NotAnImageError("the link leads back into its own folder"))
-        return
-    names = {entry.name for entry in entries}
-    for entry in entries:
+class _Walk:
+    """One listing: where results are, which must not be measured, and what is looked for."""
+
+    def __init__(self, results: Path | None, root: str, *, moving: bool) -> None:
+        self._results = results
+        self._root = root
+        self._moving = moving
+
+    def folder(
+        self, folder: Path, below: PurePath, parents: tuple[tuple[int, int], ...]
+    ) -> Iterator[Source | Failure]:
+        """Yield what lies in a folder; `below` is its path from the folder given, `parents` those it lies in."""
+        try:
+            status = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            yield _no(folder, below, SourceError(f"the folder cannot be read ({error.strerror})"))
+            return
+        identity = (status.st_dev, status.st_ino)
+        if identity in parents:
+            yield _no(folder, below, NotAnImageError("the link leads back into its own folder"))
+            return
+        names = {entry.name for entry in entries} if folder.absolute() == self._results else set()
+        frames = self._frames(entries, names)
+        if frames:
+            yield file_source(folder, str(below) if below.parts else self._root, "sequence")
+        for entry in entries:
+            if entry.name not in frames:
+                yield from self._entry(entry, folder, below, names, (*parents, identity))
+
+    def _entry(
+        self,
+        entry: os.DirEntry[str],
+        folder: Path,
+        below: PurePath,
+        delivered: set[str],
+        parents: tuple[tuple[int, int], ...],
+    ) -> Iterator[Source | Failure]:
         path, name = folder / entry.name, below / entry.name
         try:
             is_folder = entry.is_dir()
         except OSError as error:  # a link to itself, or into a folder that may not be searched
             yield _no(path, name, SourceError(f"it cannot be looked at ({error.strerror})"))
-            continue
+            return
         if is_folder:
             if entry.name.startswith("."):
                 yield _no(path, name, NotAnImageError("its name starts with a dot"))
-            elif results is not None and path.absolute() == results:
+            elif self._results is not None and path.absolute() == self._results:
                 yield _no(path, name, NotAnImageError("the folder takes this order's results"))
             else:
-                yield from _walk(path, name, results, (*parents, identity))
-        elif reason := _skip(entry, names if folder.absolute() == results else set()):
+                yield from self.folder(path, name, parents)
+        elif reason := _skip(entry, delivered, moving=self._moving):
             yield _no(path, name, NotAnImageError(reason))
         else:
-            yield file_source(path, str(name))
+            yield file_source(path, str(name), "video" if self._moving else "image")
+
+    def _frames(self, entries: list[os.DirEntry[str]], delivered: set[str]) -> set[str]:
+        """Name the pictures of a folder that is a sequence: it has some, and no video."""
+        if not self._moving or any(skip_reason(entry.name, moving=True) is None for entry in entries):
+            return set()
+        return {
+            entry.name
+            for entry in entries
+            if not entry.is_dir() and _skip(entry, delivered, moving=False) is None
+        }
 
 
-def _skip(entry: os.DirEntry[str], delivered: set[str]) -> str | None:
+def _skip(entry: os.DirEntry[str], delivered: set[str], *, moving: bool) -> str | None:
     """Say why an entry is not tried; opening a pipe or a device would wait for ever."""
-    if reason := skip_reason(entry.name):
+    if reason := skip_reason(entry.name, moving=moving):
         return reason
     if f"{entry.name}-meta.json" in delivered:
         return "it is the result of an earlier run"

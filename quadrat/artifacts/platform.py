@@ -15,7 +15,7 @@ from quadrat.artifacts.folder import to_json
 from quadrat.artifacts.proxy import Item as QueueItem
 from quadrat.artifacts.proxy import Proxy
 from quadrat.errors import DeliveryError, ModelError, SourceError
-from quadrat.types import Flush, Item, Product, Source
+from quadrat.types import Flush, Item, Media, Product, Source
 
 LOG = logging.getLogger("quadrat")
 PATIENCE_S = 0.2
@@ -29,10 +29,22 @@ class PlatformStore:
     """Takes a model and images by URN.
 
     `images` is a queue's URN (`urn:ivcap:queue:...`), whose images are acknowledged one by one after
-    their products are out, or the URN of a single image.
+    their products are out, or the URN of a single image; with `moving` they are videos. Sources in its place
+    (streams) are taken as they are.
     """
 
-    def __init__(self, proxy: Proxy, order: str, model_urn: str, images: str) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        order: str,
+        model_urn: str,
+        images: str | Sequence[Source],
+        *,
+        moving: bool = False,
+    ) -> None:
+        self.moving = moving
+        self._given = () if isinstance(images, str) else tuple(images)
+        images = images if isinstance(images, str) else ""
         self.order = order
         self.model_urn = model_urn
         self._proxy = proxy
@@ -60,9 +72,13 @@ class PlatformStore:
         Where the queue has no more, what is under way is finished and acknowledged, and the queue is
         asked once more: an image that another worker gave back would else be left.
         """
+        if self._given:
+            yield from self._given
+            return
+        media: Media = "video" if self.moving else "image"
         if not self._queued:
             urn = self._proxy.identify(self._images)
-            yield Source(urn, urn, token=self._proxy.url(self._images))
+            yield Source(urn, urn, media, token=self._proxy.url(self._images))
             return
         while True:
             item = self._proxy.next_item(self._images)
@@ -73,7 +89,7 @@ class PlatformStore:
                 token = str(next(self._numbers))
                 with self._changed:
                     self._open[token] = item
-                yield Source(item.urn, item.urn, token=token)
+                yield Source(item.urn, item.urn, media, token=token)
             elif self._open or self._again:
                 yield from self._drain()
             else:
@@ -147,8 +163,8 @@ class PlatformStore:
             LOG.warning("%s", error.line)
 
     def relist(self) -> Iterator[Source]:
-        """Give nothing: a queue cannot be listed without taking from it."""
-        yield from ()
+        """Give the streams; a queue cannot be listed without taking from it."""
+        yield from self._given
 
     def taken(self) -> Sequence[str]:
         """Give nothing: an order's artifacts are its own."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -104,7 +105,7 @@ class Proxy:
         if not reply.ok:
             raise SourceError(f"the queue answered {_status(reply)} to an acknowledgement", where=queue)
 
-    def publish(self, name: str, mime: str, body: bytes, metadata: bytes, schema: str) -> str:
+    def publish(self, name: str, mime: str, body: bytes | Path, metadata: bytes, schema: str) -> str:
         """Post a product and its metadata (JSON) and return the product's URN; DeliveryError if it cannot.
 
         A post that the proxy refused or never got is made again; one that it may have taken is not, so
@@ -128,18 +129,26 @@ class Proxy:
         self._post(metadata, headers, f"metadata of {name}")
         return urn
 
-    def _post(self, body: bytes, headers: Mapping[str, str], name: str) -> requests.Response:
+    def _post(self, body: bytes | Path, headers: Mapping[str, str], name: str) -> requests.Response:
         try:
             reply = _persist(lambda: _ask("POST", self._storage, body, headers), _was_refused)
-        except (_AskAgain, requests.RequestException) as error:
-            raise DeliveryError(
-                f"the data proxy does not take it ({_reason(error)})",
-                where=name,
-                hint="Order again once the platform is well",
-            ) from error
+        except OSError as error:
+            if isinstance(error, requests.RequestException):
+                raise _not_taken(error, name) from error
+            raise DeliveryError(f"it cannot be read ({error.strerror})", where=name) from error
+        except _AskAgain as error:
+            raise _not_taken(error, name) from error
         if not 200 <= reply.status_code < 300:
             raise DeliveryError(f"the data proxy answered {_status(reply)}", where=name)
         return reply
+
+
+def _not_taken(error: Exception, name: str) -> DeliveryError:
+    return DeliveryError(
+        f"the data proxy does not take it ({_reason(error)})",
+        where=name,
+        hint="Order again once the platform is well",
+    )
 
 
 def _insist(act: Callable[[], T], name: str) -> T:
@@ -175,11 +184,14 @@ def _was_refused(error: Exception) -> bool:
 
 
 def _ask(
-    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    method: str, url: str, body: bytes | Path | None = None, headers: Mapping[str, str] | None = None
 ) -> requests.Response:
-    reply = requests.request(
-        method, url, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
-    )
+    """Make one request; a file as the body is read from its begin, piece by piece."""
+    with ExitStack() as stack:
+        data = stack.enter_context(body.open("rb")) if isinstance(body, Path) else body
+        reply = requests.request(
+            method, url, data=data, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
+        )
     if reply.status_code >= 500:
         raise _AskAgain(_status(reply))
     return reply

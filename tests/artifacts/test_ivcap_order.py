@@ -65,7 +65,8 @@ def test_an_order_on_the_platform(sdk: SimpleNamespace, images: dict[str, str]) 
 @pytest.mark.parametrize(
     ("values", "storage", "named"),
     [
-        ({"model": "model.tgz"}, None, "image, images"),
+        ({"model": "model.tgz"}, None, "image, images, video, videos, streams"),
+        ({"model": "model.tgz", "video": "one.mp4", "streams": "rtsp://a/b"}, None, "video, streams"),
         ({"model": "model.tgz", "image": "one.jpg", "images": "."}, None, "image, images"),
         ({"image": "one.jpg"}, None, "model"),
         ({"model": "none.tgz", "image": "one.jpg"}, None, "model"),

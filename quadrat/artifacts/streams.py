@@ -1,0 +1,43 @@
+"""Addresses of live streams, as sources whose names keep their passwords to themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+from quadrat.errors import ParameterError
+from quadrat.types import Source
+
+
+def list_streams(text: str) -> list[Source]:
+    """Give a source for each address of a text in which they are separated by spaces, or commas and spaces.
+
+    Its name and URN lack user, password and query; equal names get numbers. ParameterError where there is none.
+    """
+    addresses = [part.strip(",") for part in text.split() if part.strip(",")]
+    if not addresses:
+        raise ParameterError("no address is named", where="streams", hint="Give --streams rtsp://host/path")
+    return list(_named(addresses))
+
+
+def _named(addresses: list[str]) -> Iterator[Source]:
+    seen: dict[str, int] = {}
+    for address in addresses:
+        name = public(address)
+        seen[name] = seen.get(name, 0) + 1
+        name = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        yield Source(f"urn:stream:{re.sub(' ', '-', name)}", name, "stream", address)
+
+
+def public(address: str) -> str:
+    """Give an address without user, password, query and fragment."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return address.partition("?")[0].rpartition("@")[2]
+    if not parts.scheme or not host:
+        return address.partition("?")[0]
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path, "", ""))
