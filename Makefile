@@ -37,7 +37,8 @@ PY = $(VENV)/bin/python
 VENV_ALL = .venv-all
 VENV_PADDLE2 = .venv-paddle2
 VENV_PADDLE_GPU = .venv-paddle-gpu
-MARKED = needs_paddle or needs_export or needs_paddle2
+VENV_PEERS = .venv-peers
+MARKED = needs_paddle or needs_export or needs_paddle2 or needs_peers
 comma = ,
 # Local runs: no ./cache folder beside the project (the SDK makes one at every start, and its cache is broken).
 SERVICE = env IVCAP_CACHE_DIR= $(PY) infer_service.py
@@ -79,13 +80,14 @@ define around-paddleseg
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
-.PHONY: setup setup-test setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export
+.PHONY: setup setup-test setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
 setup: $(VENV)/.run ## what the service needs, into .venv
 setup-test: $(VENV)/.test ## [test]: what check and test need, into .venv
 setup-paddle: $(VENV)/.paddle ## [paddle]: the paddle engine, for PIR archives, into .venv
 setup-export: $(VENV)/.export ## [export]: what export_model needs, into .venv
 setup-all: $(VENV_ALL)/.all ## [paddle,export,test]: what test-all needs, into .venv-all
 setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## Paddle 2.6.2, which writes .pdmodel, into .venv-paddle2
+setup-peers: $(VENV_PEERS)/.peers ## the libraries that we are measured against, into .venv-peers
 setup-paddle-gpu: $(VENV_PADDLE_GPU)/.paddle-gpu ## [paddle-gpu]: .pdmodel on a GPU, into .venv-paddle-gpu
 
 $(VENV)/.run: pyproject.toml
@@ -116,6 +118,13 @@ $(VENV_ALL)/.all: pyproject.toml export_model/requirements-nodeps.txt
 $(VENV_PADDLE2)/.paddle2: export_model/requirements-paddle2.txt
 	$(call venv,$(VENV_PADDLE2))
 	$(call around-paddleseg,$(VENV_PADDLE2),--file $<)
+	@touch $@
+# opencv-python and its headless twin are one folder: the one that imports without X goes in last.
+$(VENV_PEERS)/.peers: tests/requirements-peers.txt
+	$(call venv,$(VENV_PEERS))
+	@$(call listed,$(VENV_PEERS),--file $<)
+	@$(VENV_PEERS)/bin/python -m pip uninstall --quiet --yes opencv-python opencv-python-headless
+	@$(call listed,$(VENV_PEERS),--file $< --only opencv-python-headless,--no-deps)
 	@touch $@
 $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 	$(call venv,$(VENV_PADDLE_GPU))
@@ -178,8 +187,9 @@ run-docker: ## the image on the example images (after docker-build), into DATA/r
 test: setup-test ## the run-time's tests, without paddle and torch
 	$(PY) -m pytest -q -m 'not ($(MARKED))'
 
-test-extras: setup-all setup-paddle2 ## only the tests that need paddle, paddleseg or torch
-	QUADRAT_PADDLE2_PYTHON="$(CURDIR)/$(VENV_PADDLE2)/bin/python" $(VENV_ALL)/bin/python -m pytest -q -m '$(MARKED)'
+test-extras: setup-all setup-paddle2 setup-peers ## only the tests that need paddle, paddleseg, torch or our peers
+	QUADRAT_PADDLE2_PYTHON="$(CURDIR)/$(VENV_PADDLE2)/bin/python" QUADRAT_PEERS_PYTHON="$(CURDIR)/$(VENV_PEERS)/bin/python" \
+		$(VENV_ALL)/bin/python -m pytest -q -m '$(MARKED)'
 
 test-all: test test-extras ## every test
 

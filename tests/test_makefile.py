@@ -40,9 +40,9 @@ class Project:
         shutil.copy(ROOT / "Makefile", root)
         shutil.copytree(ROOT / "tools", root / "tools")
         shutil.copy(ROOT / "pyproject.toml", root)
-        (root / "export_model").mkdir()
-        for pins in (ROOT / "export_model").glob("requirements-*.txt"):
-            shutil.copy(pins, root / "export_model")
+        for pins in (*ROOT.glob("export_model/requirements-*.txt"), *ROOT.glob("tests/requirements-*.txt")):
+            (root / pins.parent.name).mkdir(exist_ok=True)
+            shutil.copy(pins, root / pins.parent.name)
         (root / "infer_service.py").write_text(f"print('''{DESCRIPTION}''')\n")
         (root / "my models").mkdir()
         (root / "my models" / "model.tgz").write_text("")
@@ -181,10 +181,10 @@ def test_run_data_proxy_uses_the_double(recorded):
 
 
 def test_test_leaves_out_what_is_not_installed(recorded):
-    """`make test` deselects exactly the tests that need paddle or torch."""
+    """`make test` deselects exactly the tests that need paddle, torch or the peers."""
     project, calls = recorded
     assert project.make("test").returncode == 0
-    assert option(calls()[0][3:], "-m") == "not (needs_paddle or needs_export or needs_paddle2)"
+    assert option(calls()[0][3:], "-m") == "not (needs_paddle or needs_export or needs_paddle2 or needs_peers)"
 
 
 def test_docker_build_says_what_is_inside(project):
