@@ -36,7 +36,7 @@ def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Setting
 def _check_pictures(package: ModelPackage, settings: Settings) -> None:
     """Refuse outputs of which the task has none; others may be of a task that comes later."""
     known = PICTURES[package.task]
-    if settings.outputs and not set(known) & set(settings.outputs):
+    if settings.outputs and not {*known, "none"} & set(settings.outputs):
         raise ParameterError(
             f"the model {package.name!r} ({package.task}) has no picture {', '.join(settings.outputs)}",
             where="outputs",

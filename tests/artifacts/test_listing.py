@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quadrat.artifacts.listing import file_urn, list_images, skip_reason
+from quadrat.artifacts.listing import file_urn, list_images, list_videos, skip_reason
 from quadrat.errors import NotAnImageError
 from quadrat.types import Failure, Source
 
@@ -144,3 +144,61 @@ def test_a_link_to_itself_is_one_failed_row(tmp_path: Path) -> None:
     assert names(found) == ["a.jpg", "-m.jpg", "z.jpg"]
     assert isinstance(found[1], Failure)
     assert found[1].error.code == "E_SOURCE"
+
+
+def test_videos_and_sequences_are_told_apart(tmp_path: Path) -> None:
+    """Each video is a source, each folder of pictures alone is one, and whatever else lies there has a row."""
+    touch(
+        tmp_path,
+        "dive-2.MP4",
+        "dive-1.mov",
+        "cover.jpg",
+        "notes.txt",
+        "burst/1.jpg",
+        "burst/2.png",
+        "burst/deep/frame1.tif",
+        "burst/readme.md",
+        ".hidden.mp4",
+    )
+    listed = list(list_videos(tmp_path))
+
+    assert [
+        "-.hidden.mp4", "burst", "burst/deep", "-burst/readme.md", "-cover.jpg", "dive-1.mov", "dive-2.MP4",
+        "-notes.txt",
+    ] == names(listed)  # fmt: skip
+    media = {item.name: item.media for item in listed if isinstance(item, Source)}
+    assert {
+        "burst": "sequence",
+        "burst/deep": "sequence",
+        "dive-1.mov": "video",
+        "dive-2.MP4": "video",
+    } == media
+
+
+def test_a_folder_of_pictures_is_one_sequence_by_its_own_name(tmp_path: Path) -> None:
+    """What is given as videos, or as the video, may be the sequence itself."""
+    touch(tmp_path, "reef/1.jpg", "reef/2.jpg")
+
+    (source,) = list_videos(tmp_path / "reef")
+    assert isinstance(source, Source)
+    assert ("reef", "sequence", str(tmp_path / "reef")) == (source.name, source.media, source.token)
+
+
+def test_results_of_an_earlier_run_are_no_videos(tmp_path: Path) -> None:
+    """An annotated video in the folder of results is not measured again, nor its pictures taken as a sequence."""
+    touch(tmp_path, "a.mp4", "a-2.mp4", "a-2.mp4-meta.json", "out/b.mp4", "seq/1.jpg", "seq/1.jpg-meta.json")
+
+    assert ["-a-2.mp4", "-a-2.mp4-meta.json", "a.mp4", "out/b.mp4", "seq", "-seq/1.jpg-meta.json"] == names(
+        list(list_videos(tmp_path, tmp_path))
+    )
+    assert ["-1.jpg", "-1.jpg-meta.json"] == names(list(list_videos(tmp_path / "seq", tmp_path / "seq")))
+    assert "-out" in names(list(list_videos(tmp_path, tmp_path / "out")))
+
+
+def test_one_video_is_tried_whatever_its_name(tmp_path: Path) -> None:
+    """A file given by itself needs no suffix."""
+    touch(tmp_path, "clip")
+
+    (source,) = list_videos(tmp_path / "clip")
+    assert isinstance(source, Source)
+    assert "video" == source.media

@@ -1,0 +1,38 @@
+"""Addresses of streams: told apart, and without their passwords."""
+
+from __future__ import annotations
+
+import pytest
+
+from quadrat.artifacts.streams import list_streams, public
+from quadrat.errors import ParameterError
+
+
+def test_each_address_is_a_source_with_a_name_of_its_own() -> None:
+    """Spaces, or commas and spaces, part them; equal names get numbers."""
+    listed = list_streams(" rtsp://a/1, rtsp://u:p@a/1  http://b:8080/live.ts?key=s ")
+
+    assert ["rtsp://a/1", "rtsp://a/1 (2)", "http://b:8080/live.ts"] == [s.name for s in listed]
+    assert ["rtsp://a/1", "rtsp://u:p@a/1", "http://b:8080/live.ts?key=s"] == [s.token for s in listed]
+    assert 3 == len({s.urn for s in listed})
+    assert {"stream"} == {s.media for s in listed}
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:secret@cam.example:554/live?token=secret#secret", "rtsp://cam.example:554/live"),
+        ("rtsp://user:sec%40ret@[::1]:99999/secret", "[::1]:99999/secret"),
+        ("/tmp/camera.fifo", "/tmp/camera.fifo"),
+    ],
+)
+def test_no_password_is_in_a_name(address: str, shown: str) -> None:
+    """User, password and query stay in the token."""
+    assert shown == public(address)
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_no_address_is_an_error(text: str) -> None:
+    """Nothing named is no stream."""
+    with pytest.raises(ParameterError, match="no address"):
+        list_streams(text)
