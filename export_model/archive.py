@@ -16,26 +16,43 @@ from typing import Any
 import numpy as np
 import yaml
 
-from export_model import ARTIFACT, metadata_path, selftest
+from export_model import ARTIFACT, from_detector, metadata_path, objects, selftest
 from export_model.network import F32, Network
 from quadrat import __version__
 from quadrat.errors import ClassesError, ModelError
 
-SCHEMA = "urn:ibenthos:schema:paddle.seg.model.1"
+SCHEMAS = {
+    "segment": "urn:ibenthos:schema:paddle.seg.model.1",
+    "detect": "urn:ibenthos:schema:quadrat.detect.model.1",
+}
 INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
 MAX_CLASSES = 255
 TOLERANCE = 0.0
-"""Share of self-test pixels that an engine may label otherwise."""
+"""Share of self-test pixels that an engine may label otherwise, or of objects that it may miss."""
 
 
 def assemble(
     network: Network, classes: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[dict[str, bytes], int | None]:
-    """Make all members of the archive, by name, and count the scores' channels (None: it gives labels only).
+    """Make all members of the archive, by name, and count the network's classes (None: its outputs do not tell).
 
-    Raises ClassesError where the number of classes is not that of the scores' channels, ModelError
-    where the network's answer to the self-test is of no use.
+    Raises ClassesError where the number of classes is not that of the network's scores, ModelError
+    where its answer to the self-test is of no use.
     """
+    if network.task == "detect":
+        proof, test, channels = _objects(network, classes)
+    else:
+        proof, test, channels = _labels(network, classes)
+    files = {**network.files, **proof}
+    files["deploy.yaml"] = _deploy(network)
+    files["meta.json"] = _json(_meta(network, classes, name, files) | {"self-test": test})
+    return files, channels
+
+
+def _labels(
+    network: Network, classes: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, bytes], dict[str, Any], int | None]:
+    """Make the self-test of masks: its files, what meta.json says of it, and the scores' channels."""
     batched = network.shape[0] or 1
     image, labels = selftest.choose(_single(network, batched), network.shape)
     given = network.run(image.astype(np.float32).repeat(batched, 0))
@@ -50,11 +67,22 @@ def assemble(
         raise ClassesError(
             f"{len(classes)} classes are named, the network has {channels}", where=network.name
         )
-    files = dict(network.files)
-    files["deploy.yaml"] = _deploy(network)
-    files[INPUT], files[LABELS] = _npy(image), _npy(labels)
-    files["meta.json"] = _json(_meta(network, classes, name, files))
-    return files, channels
+    proof = {INPUT: _npy(image), LABELS: _npy(labels)}
+    return proof, {"input": INPUT, "labels": LABELS, "tolerance": TOLERANCE}, channels
+
+
+def _objects(
+    network: Network, classes: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, bytes], dict[str, Any], int | None]:
+    """Make the self-test of a detector: its files, what meta.json says of it, and the number of classes."""
+    find = from_detector.find_objects(network, len(classes) or None)
+    image, found = objects.choose(find, objects.sides(network.shape, network.transforms), network.transforms)
+    given = network.run(image.astype(np.float32).repeat(network.shape[0] or 1, 0))
+    arrays = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
+    members = {key: f"selftest-{key}.npy" for key in arrays}
+    proof = {INPUT: _npy(image)} | {members[key]: _npy(array) for key, array in arrays.items()}
+    stated = {"input": INPUT, **members, "tolerance": TOLERANCE}
+    return proof, stated, from_detector.count_classes(network, given)
 
 
 def write(files: Mapping[str, bytes], path: Path) -> str:
@@ -121,18 +149,18 @@ def _meta(
     provenance = dict(network.provenance)
     provenance["versions"] = {**provenance.get("versions", {}), **versions}
     return {
-        "$schema": SCHEMA,
+        "$schema": SCHEMAS[network.task],
         "name": name,
         "model": network.model,
         "classes": list(classes),
         "shape": list(network.shape),
-        "task": "segment",
+        "task": network.task,
+        **({"detect": dict(network.detect)} if network.detect else {}),
         "engines": dict(network.engines),
         "inputs": [{"name": network.input_name, "dtype": "float32", "shape": list(network.shape)}],
         "outputs": dict(network.outputs),
         "sha256": {member: hashlib.sha256(data).hexdigest() for member, data in sorted(files.items())},
         "provenance": provenance,
-        "self-test": {"input": INPUT, "labels": LABELS, "tolerance": TOLERANCE},
     }
 
 

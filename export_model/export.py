@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
+from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         help="interpreter that has paddle2onnx; '' puts no ONNX beside a Paddle network",
     )  # fmt: skip
     _add_meaning(made)
+    _add_detector(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )
@@ -81,6 +83,25 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
     )
     meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
     meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
+
+
+def _add_detector(made: argparse.ArgumentParser) -> None:
+    finds = made.add_argument_group("detectors (--task detect, with --onnx or --torch)")
+    finds.add_argument(
+        "--task", choices=("segment", "detect"), default="segment", help="what the network does [segment]"
+    )
+    finds.add_argument(
+        "--layout", choices=LAYOUTS, help="how its outputs are laid out; else guessed, if it can be"
+    )
+    finds.add_argument(
+        "--background",
+        metavar="INDEX|none",
+        help=f"class that means no object ({', '.join(WITH_BACKGROUND)})",
+    )
+    for way, what in (("--letterbox", "ratio kept, grey around"), ("--stretch", "ratio not kept")):
+        finds.add_argument(
+            way, type=int, nargs=2, metavar=("W", "H"), help=f"bring pictures to this size: {what}"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +126,10 @@ def export(given: argparse.Namespace) -> None:
     pipeline = _pipeline(given)
     _check(given)
     classes = _classes(given, pipeline)
-    network = _transformed(_network(given), given)
+    if given.task == "detect":
+        network, classes = _detector(given, classes)
+    else:
+        network = _transformed(_network(given), given)
     sizes.check(network)
     name = given.name or network.name
     files, channels = archive.assemble(network, classes, name)
@@ -150,6 +174,7 @@ def _check(given: argparse.Namespace) -> None:
     for option, route in belongs.items():
         if getattr(given, option) and route != routes[0]:
             raise ParameterError(f"it goes with --{route}", where="--" + option.replace("_", "-"))
+    _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
     if (given.mean is None) != (given.std is None) or (given.mean and given.transforms):
@@ -164,6 +189,21 @@ def _check(given: argparse.Namespace) -> None:
         )  # fmt: skip
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
+
+
+def _check_task(given: argparse.Namespace, route: str) -> None:
+    """Refuse a detector's options without a detector, and what it cannot come from."""
+    if given.task == "detect" and route == "config":
+        raise ParameterError("a detector comes from --onnx or --torch", where="--task detect")
+    for option in ("layout", "background", "letterbox", "stretch"):
+        if getattr(given, option) is not None and given.task != "detect":
+            raise ParameterError("it goes with --task detect", where=f"--{option}")
+    ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
+    if len(ways) > 1:
+        raise ParameterError("give one of them", where=", ".join(f"--{way}" for way in ways))
+    for option in ("letterbox", "stretch"):
+        if any(side < 1 for side in getattr(given, option) or ()):
+            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -191,6 +231,25 @@ def _network(given: argparse.Namespace) -> Network:
     return from_paddle.load(given.config, given.model, options, print)
 
 
+def _detector(
+    given: argparse.Namespace, classes: list[dict[str, Any]]
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Take the route of a detector; its classes may be the file's own."""
+    from export_model import from_detector
+
+    options = from_detector.Options(
+        layout=given.layout, output=given.onnx_output, background=given.background, classes=classes,
+        shape=_shape(given.input_shape), letterbox=given.letterbox, stretch=given.stretch,
+        normalize={"mean": given.mean, "std": given.std} if given.mean else None,
+        transforms=_listed(given.transforms) if given.transforms else None,
+    )  # fmt: skip
+    if given.torch is not None:
+        from export_model import from_torch_detector
+
+        return from_torch_detector.load(given.torch, given.weights, options, print)
+    return from_detector.load(given.onnx, options, print)
+
+
 def _shape(sizes: list[int] | None) -> Shape | None:
     if sizes is None:
         return None
@@ -205,12 +264,16 @@ def _transformed(network: Network, given: argparse.Namespace) -> Network:
         return replace(network, transforms=({"type": "Normalize", "mean": given.mean, "std": given.std},))
     if given.transforms is None:
         return network
-    listed = labels.read_document(given.transforms, "--transforms")
+    return replace(network, transforms=_listed(given.transforms))
+
+
+def _listed(path: Path) -> tuple[dict[str, Any], ...]:
+    listed = labels.read_document(path, "--transforms")
     if not isinstance(listed, list) or not all(
         isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
     ):
-        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {given.transforms}")
-    return replace(network, transforms=tuple(listed))
+        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
+    return tuple(listed)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model import heads
-from export_model.network import F32, Network, Shape, digest, existing, need
+from export_model.network import F32, Network, Shape, digest, existing, need, refuse_programs
 from export_model.selftest import labels_of, picture
 from quadrat.errors import GraphError, ParameterError
 
@@ -36,16 +36,9 @@ def load(path: Path, output: str | None, shape: Shape | None) -> Network:
     `output` names the scores where the graph has several outputs; `shape` fixes what it leaves
     open. Raises ParameterError for a wrong choice, GraphError for a graph that cannot serve.
     """
-    existing(path, "--onnx")
-    need("--onnx", "onnx")
+    data = read(path)
     import onnx
 
-    try:
-        onnx.checker.check_model(str(path))  # by path, so that files outside its folder are refused
-        data: bytes = onnx.load_model(str(path)).SerializeToString()
-    except Exception as error:  # protobuf, checker and C++ errors share no base
-        first = (str(error).splitlines() or [""])[0]
-        raise GraphError(f"this is no valid ONNX model: {first}", where=f"--onnx {path}") from error
     graph = complete(data, str(path), output=output, shape=shape)
     return Network(
         name=path.stem,
@@ -58,6 +51,22 @@ def load(path: Path, output: str | None, shape: Shape | None) -> Network:
         run=runner(graph),
         provenance={"sources": {path.name: digest(path)}, "versions": {"onnx": onnx.__version__}},
     )
+
+
+def read(path: Path) -> bytes:
+    """Read an ONNX file, with the weights beside it; ParameterError or GraphError for what is none."""
+    refuse_programs(path, "--onnx")
+    existing(path, "--onnx")
+    need("--onnx", "onnx")
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path))  # by path, so that files outside its folder are refused
+        data: bytes = onnx.load_model(str(path)).SerializeToString()
+    except Exception as error:  # protobuf, checker and C++ errors share no base
+        first = (str(error).splitlines() or [""])[0]
+        raise GraphError(f"this is no valid ONNX model: {first}", where=f"--onnx {path}") from error
+    return data
 
 
 def runner(graph: Graph) -> Any:

@@ -32,12 +32,12 @@ def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[
     need("--torch", "torch", "onnx")
     import torch
 
-    network = _make(factory)
+    network = make(factory)
     sources = {}
     if weights is None:
         say("no --weights: the network is as the factory makes it")
     else:
-        _load_weights(network, existing(weights, "--weights"))
+        load_weights(network, existing(weights, "--weights"))
         sources[weights.name] = digest(weights)
     network.eval()
     wrapped = _scores_only(network)
@@ -61,7 +61,8 @@ def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[
     )
 
 
-def _make(factory: str) -> Any:
+def make(factory: str) -> Any:
+    """Call a factory, "package.module:name", and give its module; ParameterError where it makes none."""
     import torch
 
     module, colon, name = factory.partition(":")
@@ -81,7 +82,7 @@ def _make(factory: str) -> Any:
     return made
 
 
-def _load_weights(network: Any, path: Path) -> None:
+def load_weights(network: Any, path: Path) -> None:
     """Read safetensors or a state_dict, never code, and fill the network with it, all or nothing."""
     import torch
 
@@ -156,11 +157,11 @@ def _export(network: Any, shape: Shape, say: Callable[[str], None]) -> bytes:
             raise GraphError(
                 f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
             ) from error
-    _pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
+    pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
     return buffer.getvalue()
 
 
-def _pass_on(heard: Sequence[warnings.WarningMessage], say: Callable[[str], None]) -> None:
+def pass_on(heard: Sequence[warnings.WarningMessage], say: Callable[[str], None]) -> None:
     """Put the tracer's warnings into one line; torch says the same thing once for each place in the code."""
     places = list(dict.fromkeys(f"{Path(w.filename).name}:{w.lineno}" for w in heard))
     if places:

@@ -154,12 +154,19 @@ class Runner:
 
             self._session: Any = ReferenceEvaluator(onnx.load_model_from_string(data))
             self._input = self._session.input_names[0]
+            self._outputs = list(self._session.output_names)
         else:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self._input = self._session.get_inputs()[0].name
+            self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, image: F32, output: str) -> NDArray[Any]:
         """Run (N, C, H, W) float32 and return the output of that name."""
         return np.asarray(self._session.run([output], {self._input: image})[0])
+
+    def every(self, image: F32) -> dict[str, NDArray[Any]]:
+        """Run (N, C, H, W) float32 and return all outputs by name."""
+        given = self._session.run(self._outputs, {self._input: image})
+        return {name: np.asarray(one) for name, one in zip(self._outputs, given, strict=True)}

@@ -16,6 +16,20 @@ from quadrat.errors import ParameterError
 
 F32 = NDArray[np.float32]
 Shape = tuple[int | None, ...]
+OTHER_FORMS = {
+    **dict.fromkeys(
+        (".pt", ".pth", ".ckpt", ".pkl", ".pickle"), "a checkpoint, which can run code when it is loaded"
+    ),
+    **dict.fromkeys((".torchscript", ".ts", ".pt2"), "TorchScript, which is a program"),
+    **dict.fromkeys((".engine", ".plan", ".trt"), "a TensorRT plan, which fits one GPU and one version only"),
+    ".tflite": "TensorFlow Lite",
+    ".pb": "TensorFlow",
+    ".h5": "Keras",
+    ".keras": "Keras",
+    ".mlmodel": "Core ML",
+    ".xml": "OpenVINO's own form",
+}
+"""Suffixes of other forms of networks."""
 DYNAMIC: Shape = (None, 3, None, None)
 """(N, C, H, W) with None where any number will do."""
 
@@ -26,7 +40,8 @@ class Network:
 
     `files` are archive members by name; `engines` names the member of each format ("onnx",
     "pdmodel", "pir") and `params` Paddle's weights; `outputs` gives the ONNX tensor of each role.
-    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer.
+    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. Of a detector
+    it maps to all outputs by name; `outputs` gives the tensor of each role of its `detect["layout"]`.
     """
 
     name: str
@@ -34,12 +49,14 @@ class Network:
     files: Mapping[str, bytes]
     engines: Mapping[str, str]
     shape: Shape
-    run: Callable[[F32], NDArray[Any]]
+    run: Callable[[F32], Any]
     input_name: str = "image"
     params: str | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "segment"
+    detect: Mapping[str, Any] = field(default_factory=dict)
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:
@@ -53,6 +70,16 @@ def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> N
                 f"{library} is not installed" if absent else f"{library} does not import: {error}",
                 where=option, hint=f"{hint}, see Set up in export_model/README.md",
             ) from error  # fmt: skip
+
+
+def refuse_programs(path: Path, option: str) -> None:
+    """Refuse by name what is no ONNX file but another form of a network, and say how to get ONNX."""
+    kind = OTHER_FORMS.get(path.suffix.lower())
+    if kind:
+        raise ParameterError(
+            f"it is {kind}, not ONNX", where=f"{option} {path}",
+            hint="Export it to ONNX with the tool that made it; for a YOLO that is: yolo export model=NAME.pt format=onnx",
+        )  # fmt: skip
 
 
 def existing(path: Path, option: str) -> Path:

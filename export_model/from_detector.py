@@ -1,0 +1,216 @@
+"""An ONNX detector, or a torch one -> a network whose outputs stay, with their layout said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export_model import heads, labels, objects
+from export_model.from_onnx import read
+from export_model.network import Network, Shape, digest
+from export_model.onnx_detector import Detector, adapt
+from quadrat.errors import GraphError, LayoutError, ParameterError
+from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.tasks import layouts
+from quadrat.types import OutputSpec
+
+ROLES = {
+    "rfdetr": ("boxes", "logits"),
+    "rtdetr": ("boxes", "scores", "labels"),
+    "boxes": ("boxes", "scores", "labels"),
+}
+"""Roles of a layout's outputs, in the order in which its reader wants them; the others have one, `predictions`."""
+STRETCHED = ("rtdetr", "rtdetr-ultralytics", "rfdetr")
+"""Layouts of families that are trained on pictures brought to the network's size without their ratio."""
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+PLAIN = {"mean": [0.0], "std": [1.0]}
+"""Pixels from 0 to 1, as nearly all detectors take them."""
+ODD = (75, 101)
+"""Height and width that suit no stride."""
+CHANNELS_BEFORE = {"yolov5": 5, "yolov8": 4, "rtdetr-ultralytics": 4}
+CLASS_AXIS = {"yolov5": 2, "yolov8": 1, "rtdetr-ultralytics": 2, "rfdetr": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says: `layout` or None; `output` the predictions' tensor; `background` a class, "none" or None.
+
+    `classes` are those given, `letterbox` and `stretch` (width, height), `normalize` mean and std,
+    `transforms` the whole list; each None where not given.
+    """
+
+    layout: str | None = None
+    output: str | None = None
+    background: str | None = None
+    classes: Sequence[Mapping[str, Any]] = ()
+    shape: Shape | None = None
+    letterbox: tuple[int, int] | None = None
+    stretch: tuple[int, int] | None = None
+    normalize: Mapping[str, Sequence[float]] | None = None
+    transforms: tuple[Mapping[str, Any], ...] | None = None
+
+
+def load(path: Path, options: Options, say: Callable[[str], None]) -> tuple[Network, list[dict[str, Any]]]:
+    """Read `path`, and give the network with its classes: those of `options`, or those that the file names.
+
+    `say` is told what was found and changed. Raises ParameterError, GraphError, LayoutError, ClassesError.
+    """
+    data = read(path)
+    import onnx
+
+    provenance = {"sources": {path.name: digest(path)}, "versions": {"onnx": onnx.__version__}}
+    model = {"type": "onnx", "file": path.name}
+    return complete(data, str(path), options, say, name=path.stem, model=model, provenance=provenance)
+
+
+def complete(
+    data: bytes,
+    where: str,
+    options: Options,
+    say: Callable[[str], None],
+    *,
+    name: str,
+    model: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Adapt the graph, settle its layout, classes and transforms, and make a network of it."""
+    detector = adapt(data, where, options.shape)
+    for note in detector.notes:
+        say(note)
+    classes = _classes(options, detector, say)
+    layout = _layout(options, detector, len(classes) or None, where, say)
+    detect = {"layout": layout, **_background(options, layout)}
+    roles = {"predictions": options.output} if options.output else {}
+    _, chosen = objects.reader(name, detector.outputs, roles, len(classes) or None, detect)
+    runner = heads.Runner(detector.data)
+    transforms = _transforms(options, detector, layout, runner, say)
+    state = (
+        "any"
+        if detector.shape[0] is None
+        else f"{detector.shape[0]}, fixed: the service runs so many tiles at a time"
+    )
+    say(f"layout: {layout}; batch: {state}")
+    return Network(
+        name=name,
+        model=model,
+        files={"model.onnx": detector.data},
+        engines={"onnx": "model.onnx"},
+        outputs=dict(zip(ROLES.get(layout, ("predictions",)), chosen.wanted, strict=True)),
+        shape=detector.shape,
+        input_name=detector.image,
+        run=runner.every,
+        transforms=transforms,
+        provenance=provenance,
+        task="detect",
+        detect=detect,
+    ), classes  # fmt: skip
+
+
+def _classes(options: Options, detector: Detector, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    if options.classes:
+        return [dict(entry) for entry in options.classes]
+    if detector.names:
+        say(f"classes: {len(detector.names)}, from the file's own metadata")
+    return [labels.entry(each) for each in detector.names]
+
+
+def _layout(
+    options: Options, detector: Detector, classes: int | None, where: str, say: Callable[[str], None]
+) -> str:
+    if options.layout:
+        return options.layout
+    try:
+        layout, reason = layouts.guess(detector.outputs, classes)
+    except LayoutError as error:
+        raise LayoutError(
+            error.what, where=where, hint=f"Say it with --layout: {', '.join(LAYOUTS)}"
+        ) from error
+    say(f"no --layout: guessed {layout}, because {reason}")
+    return layout
+
+
+def _background(options: Options, layout: str) -> dict[str, int | None]:
+    if options.background is None:
+        return {}
+    if layout not in WITH_BACKGROUND:
+        raise ParameterError(
+            f"the layout {layout} has no class for the background", where=f"--background {options.background}"
+        )
+    if options.background == "none":
+        return {"background": None}
+    if not options.background.isdecimal():
+        raise ParameterError(
+            "a class's number is needed, or none", where=f"--background {options.background}"
+        )
+    return {"background": int(options.background)}
+
+
+def _transforms(
+    options: Options, detector: Detector, layout: str, runner: heads.Runner, say: Callable[[str], None]
+) -> tuple[Mapping[str, Any], ...]:
+    """The transforms given, or else those that the layout's family is trained with."""
+    if options.transforms is not None:
+        return options.transforms
+    values = options.normalize
+    if values is None:
+        values = IMAGENET if layout == "rfdetr" else PLAIN
+        say(f"no --mean: {'that of ImageNet' if values is IMAGENET else 'pixels from 0 to 1'}")
+    normalize = {"type": "Normalize", **values}
+    if options.letterbox:
+        return ({"type": "Letterbox", "size": list(options.letterbox)}, normalize)
+    if options.stretch:
+        return ({"type": "Resize", "target_size": list(options.stretch)}, normalize)
+    height, width = detector.shape[2:]
+    size = (width, height) if height and width else detector.size
+    if not size and (height or width or not _runs(runner, detector.shape)):
+        raise ParameterError(
+            "the network does not take pictures of every size, and its file does not say which", where="--letterbox",
+            hint="Give the size it was trained at: --letterbox 640 640, or --stretch 640 640 for an RT-DETR",
+        )  # fmt: skip
+    if not size:
+        return (normalize,)
+    way, key = ("Resize", "target_size") if layout in STRETCHED else ("Letterbox", "size")
+    say(f"no --letterbox or --stretch: {way} to {size[0]} x {size[1]}, as its family is trained")
+    return ({"type": way, key: list(size)}, normalize)
+
+
+def _runs(runner: heads.Runner, shape: Shape) -> bool:
+    """Whether a network of open size takes a size that suits no stride."""
+    try:
+        runner.every(np.zeros((shape[0] or 1, 3, *ODD), np.float32))
+    except Exception:  # noqa: BLE001  # whatever the runner says, it does not
+        return False
+    return True
+
+
+def find_objects(network: Network, classes: int | None) -> Callable[[NDArray[np.float32]], objects.Objects]:
+    """Make the function that runs one input (1, 3, h, w) and reads the objects; errors of the layout at its call."""
+    batched = network.shape[0] or 1
+    made: list[objects.Reading] = []
+
+    def run(image: NDArray[np.float32]) -> objects.Objects:
+        try:
+            given: Mapping[str, NDArray[Any]] = network.run(image.repeat(batched, 0))
+        except Exception as error:  # whatever the runner says, the graph does not run
+            first = (str(error).splitlines() or [""])[0]
+            raise GraphError(f"it does not run on {image.shape}: {first}", where=network.name) from error
+        if not made:
+            specs = tuple(OutputSpec(n, a.dtype.name, (None, *a.shape[1:])) for n, a in given.items())
+            made.append(objects.reader(network.name, specs, network.outputs, classes, network.detect)[0])
+        return made[0](given, (image.shape[2], image.shape[3]))
+
+    return run
+
+
+def count_classes(network: Network, given: Mapping[str, NDArray[Any]]) -> int | None:
+    """Count the classes by the outputs' shape, where the layout tells."""
+    layout = str(network.detect["layout"])
+    if layout not in CLASS_AXIS:
+        return None
+    array = given[network.outputs["logits" if layout == "rfdetr" else "predictions"]]
+    return int(array.shape[CLASS_AXIS[layout]]) - CHANNELS_BEFORE.get(layout, 0)

@@ -1,0 +1,138 @@
+"""A torch detector -> ONNX with its outputs as they are."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export_model import from_detector, objects
+from export_model.from_torch import OPSET, load_weights, make, pass_on
+from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
+from quadrat.errors import GraphError, ModelError, ParameterError
+
+NAMES = {
+    "rtdetr": ("labels", "boxes", "scores"),
+    "rfdetr": ("dets", "labels"),
+    "boxes": ("boxes", "labels", "scores"),
+}
+"""Names of a tuple's tensors, in order; those of a dictionary are its keys. The other layouts have one."""
+
+
+def load(
+    factory: str, weights: Path | None, options: from_detector.Options, say: Callable[[str], None]
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Call `factory` ("package.module:name"), load `weights` into what it makes, and export that.
+
+    It returns a tensor, a tuple in the order of NAMES, or a dictionary of tensors. Raises ParameterError, ModelError,
+    GraphError, LayoutError, ClassesError.
+    """
+    need("--torch", "torch", "onnx")
+    import torch
+
+    if options.layout is None:
+        raise ParameterError("a torch module does not say it", where="--layout", hint="Choose one")
+    network = make(factory)
+    sources = {}
+    if weights is None:
+        say("no --weights: the network is as the factory makes it")
+    else:
+        load_weights(network, existing(weights, "--weights"))
+        sources[weights.name] = digest(weights)
+    wrapped, names = _flat(network.eval(), options.layout)
+    data = _export(wrapped, names, options, say)
+    made, classes = from_detector.complete(
+        data, factory, options, say,
+        name=factory.rpartition(":")[2],
+        model={"type": factory, "parameters": sum(p.numel() for p in network.parameters())},
+        provenance={"sources": sources, "versions": {"torch": torch.__version__}},
+    )  # fmt: skip
+    return _same(made, len(classes) or None, wrapped, names), classes
+
+
+def _same(traced: Network, classes: int | None, wrapped: Any, names: Sequence[str]) -> Network:
+    """Let the module itself answer the self-test; GraphError where the traced network finds other objects."""
+    import torch
+
+    def run(image: F32) -> dict[str, NDArray[Any]]:
+        with torch.inference_mode():
+            given = wrapped(torch.from_numpy(image))
+        return {name: np.asarray(one.numpy()) for name, one in zip(names, given, strict=True)}
+
+    own = replace(traced, run=run)
+    hw = objects.sides(traced.shape, traced.transforms)
+    image = objects.tensor(objects.drawing(objects.TRIES, hw), traced.transforms)
+    found = [from_detector.find_objects(network, classes)(image) for network in (own, traced)]
+    if objects.compare(*found).missing:
+        raise GraphError(
+            f"traced to ONNX, it finds other objects in a picture of {hw[1]} x {hw[0]} than the module",
+            where="--torch", hint="Fix its size with --input-shape, or compute sizes from tensors in the network",
+        )  # fmt: skip
+    return own
+
+
+def _flat(network: Any, layout: str) -> tuple[Any, list[str]]:
+    """Wrap a network so that it returns a tuple of tensors; their names are filled in at its first call."""
+    import torch
+
+    names: list[str] = []
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Any) -> Any:
+            given = self.network(image)
+            if isinstance(given, torch.Tensor):
+                given = {"output0": given}
+            if isinstance(given, list | tuple):
+                known = NAMES.get(layout, ("output0",))
+                if len(given) < len(known):
+                    raise ModelError(f"it gives {len(given)} tensors, {layout} has {known}", where="--torch")
+                given = dict(zip(known, given, strict=False))
+            if not isinstance(given, Mapping) or not all(isinstance(t, torch.Tensor) for t in given.values()):
+                raise ModelError("the network gives no tensors", where="--torch")
+            names[:] = [str(key) for key in given]
+            return tuple(given.values())
+
+    return Flat().eval(), names
+
+
+def _export(
+    network: Any, names: Sequence[str], options: from_detector.Options, say: Callable[[str], None]
+) -> bytes:
+    """Trace to ONNX at the size of the pictures; batch and size stay open where --input-shape leaves them."""
+    import torch
+
+    shape: Shape = options.shape or DYNAMIC
+    width, height = options.letterbox or options.stretch or objects.OPEN[::-1]
+    example = torch.zeros(
+        (shape[0] or 2, 3, shape[2] or height, shape[3] or width), dtype=torch.float32
+    ) + torch.from_numpy(np.linspace(0, 1, 3, dtype=np.float32)).reshape(1, 3, 1, 1)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(record=True) as heard, torch.inference_mode():
+        warnings.simplefilter("always")
+        try:
+            network(example)  # names are known after it
+            axes = {i: n for i, n in enumerate(("batch", "channels", "height", "width")) if shape[i] is None}
+            open_axes = {name: {0: "batch"} for name in names} if shape[0] is None else {}
+            torch.onnx.export(
+                network, (example,), buffer, input_names=["image"], output_names=list(names),
+                dynamic_axes={"image": axes, **open_axes} if axes else None, opset_version=OPSET, dynamo=False,
+            )  # fmt: skip
+        except ModelError:
+            raise
+        except Exception as error:  # the tracer and the network raise anything
+            first = (str(error).splitlines() or [""])[0]
+            raise GraphError(
+                f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
+            ) from error
+    pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
+    return buffer.getvalue()

@@ -1,0 +1,145 @@
+"""Objects as the proof of a detector: a picture with known objects travels in its archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export_model.network import F32, Shape
+from quadrat.geometry import HW, Geometry
+from quadrat.package.detectors import read_detect
+from quadrat.tasks import layouts
+from quadrat.transforms import build
+from quadrat.types import ImageU8, OutputSpec, TransformSpec
+
+OPEN: HW = (96, 128)
+"""Height and width of the test picture where neither network nor transforms fix them; multiples of 32."""
+TRIES = 8
+MOST = 50
+"""Objects that are compared, the best ones."""
+KEPT = 2 * MOST
+"""Objects that the self-test keeps, so that a tie at the fiftieth place is none."""
+LEAST = 1e-6
+"""Score under which an object is none."""
+SURE = 0.05
+"""Score from which the class counts: under it, two classes may nearly tie."""
+PIXELS, SCORES = 1.0, 0.01
+"""By how much a box's sides and a score may differ in another engine."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects:
+    """`boxes` (M, 4) float32 x0, y0, x1, y1 in pixels of the tensor, `scores` (M,) float32, `classes` (M,) int64."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    def best(self, count: int = MOST) -> Objects:
+        """Give the best `count` in order of score."""
+        order = np.argsort(-self.scores, kind="stable")[:count]
+        return Objects(self.boxes[order], self.scores[order], self.classes[order])
+
+
+Reading = Callable[[Mapping[str, NDArray[Any]], HW], Objects]
+"""Outputs of a batch by name and the tensor's (h, w) -> the objects of its first input."""
+
+
+def reader(
+    name: str,
+    outputs: tuple[OutputSpec, ...],
+    roles: Mapping[str, str],
+    classes: int | None,
+    detect: Mapping[str, Any],
+) -> tuple[Reading, layouts.Layout]:
+    """Make what reads a network's objects, by the layout stated; LayoutError or ClassesError where it does not fit."""
+    words = read_detect({"detect": dict(detect)})
+    layout = layouts.choose(layouts.Network(name, outputs, roles, classes, words))
+
+    def read(arrays: Mapping[str, NDArray[Any]], hw: HW) -> Objects:
+        first = {key: array[0] if layout.batched else array for key, array in arrays.items()}
+        found = layout.read({key: first[key] for key in layout.wanted}, hw, LEAST)
+        return Objects(found.boxes, found.scores, found.classes)
+
+    return read, layout
+
+
+def tensor(picture: ImageU8, transforms: tuple[Mapping[str, Any], ...]) -> F32:
+    """Send a picture (h, w, 3) through transforms as they stand in deploy.yaml: (1, 3, H, W) float32."""
+    specs = [TransformSpec(str(t["type"]), {k: v for k, v in t.items() if k != "type"}) for t in transforms]
+    made, _ = build(specs)(picture, Geometry.identity((picture.shape[0], picture.shape[1])))
+    return np.ascontiguousarray(made[None], np.float32)
+
+
+def sides(shape: Shape, transforms: tuple[Mapping[str, Any], ...]) -> HW:
+    """Give (height, width) at which the network gets the pictures, or OPEN where that is each one's own."""
+    if len(transforms) > 1:
+        first, second = (
+            tensor(np.zeros((*hw, 3), np.uint8), transforms).shape[2:] for hw in ((60, 80), (80, 60))
+        )
+        if first == second:
+            return (first[0], first[1])
+    height, width = (side or default for side, default in zip(shape[2:], OPEN, strict=True))
+    return (int(height), int(width))
+
+
+def choose(
+    run: Callable[[F32], Objects], hw: HW, transforms: tuple[Mapping[str, Any], ...]
+) -> tuple[NDArray[np.float16], Objects]:
+    """Find an input (1, 3, h, w) float16 and the best objects in it: of a few drawings, the one with the surest."""
+    tried = []
+    for seed in range(TRIES):
+        image = tensor(drawing(seed, hw), transforms).astype(np.float16)
+        found = run(image.astype(np.float32)).best(KEPT)
+        tried.append((float(found.scores[:10].sum()), image, found))
+    _, image, found = max(tried, key=lambda one: one[0])
+    return image, found
+
+
+def drawing(seed: int, hw: HW) -> ImageU8:
+    """Draw flat rectangles of strong colours on grey, (h, w, 3) uint8: something for any detector to look at."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((*hw, 3), int(rng.integers(90, 200)), np.uint8)
+    for _ in range(6):
+        height, width = (int(rng.integers(side // 8, side // 3 + 2)) for side in hw)
+        top, left = int(rng.integers(0, hw[0] - height + 1)), int(rng.integers(0, hw[1] - width + 1))
+        color = rng.permutation(
+            [int(rng.integers(30, 70)), int(rng.integers(40, 90)), int(rng.integers(190, 240))]
+        )
+        picture[top : top + height, left : left + width] = color
+    return picture
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Objects of either side that the other lacks, and by how much those that both have differ at most."""
+
+    missing: int
+    of: int
+    pixels: float
+    scores: float
+
+
+def compare(one: Objects, other: Objects) -> Difference:
+    """Look for each of the best objects of one side on the other: near in place, in score, and of the same class.
+
+    Where only one side's last places differ, by scores that nearly tie, nothing is missing: each side's best
+    are looked for among all of the other's.
+    """
+    missing, pixels, scores = 0, 0.0, 0.0
+    best, others = one.best(), other.best()
+    for few, all_ in ((best, other), (others, one)):
+        for box, score, kind in zip(few.boxes, few.scores, few.classes, strict=True):
+            off = np.abs(all_.boxes - box).max(axis=1, initial=0.0)
+            gap = np.abs(all_.scores - score)
+            fits = (off <= PIXELS) & (gap <= SCORES) & ((all_.classes == kind) | (score < SURE))
+            if fits.any():
+                nearest = np.flatnonzero(fits)[np.argmin(off[fits])]
+                pixels, scores = max(pixels, float(off[nearest])), max(scores, float(gap[nearest]))
+            else:
+                missing += 1
+    return Difference(missing, len(best.scores) + len(others.scores), pixels, scores)

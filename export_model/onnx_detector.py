@@ -1,0 +1,184 @@
+"""An ONNX detector as people have it -> one with a single float32 image input, its outputs untouched."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from export_model import heads
+from export_model.network import Shape
+from quadrat.errors import GraphError, ParameterError
+from quadrat.types import OutputSpec
+
+MIN_OPSET = 11
+SIZES = ("orig_target_sizes", "orig_size", "target_sizes", "image_size")
+"""Names that exporters give the input (N, 2) with each picture's width and height, to which boxes are scaled."""
+MAX_NAMES = 100_000
+"""Characters of the class names that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """`data` is the ONNX file with one input, `image`, of `shape`; `notes` say what was changed of the original.
+
+    `names` are the classes that the file states, `size` the (width, height) that it was exported for; either
+    may be empty.
+    """
+
+    data: bytes
+    image: str
+    shape: Shape
+    outputs: tuple[OutputSpec, ...]
+    names: tuple[str, ...]
+    size: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
+    """Fold what is no picture into the graph, and let the picture be float32.
+
+    `wanted` fixes what the input leaves open. Raises GraphError for a graph that cannot serve,
+    ParameterError where `wanted` does not fit.
+    """
+    model = heads.load(data, where)
+    if heads.opset(model) < MIN_OPSET:
+        raise GraphError(f"opset {heads.opset(model)} is too old", where=where, hint="Convert it to opset 17")
+    graph = model.graph
+    held = {i.name for i in graph.initializer}
+    inputs = [i for i in graph.input if i.name not in held]
+    images = [i for i in inputs if len(i.type.tensor_type.shape.dim) == 4]
+    if len(images) != 1:
+        listed = ", ".join(i.name for i in inputs) or "none"
+        raise GraphError(f"one input (N, 3, H, W) is needed; it has {listed}", where=where)
+    image = images[0]
+    notes = [_fold_sizes(model, other, image.name, where) for other in inputs if other is not image]
+    name = str(image.name)
+    if image.type.tensor_type.elem_type == _onnx().TensorProto.FLOAT16:
+        notes.append(f"input {name} takes float16 and gets a cast from float32")
+        name = _cast(graph, image)
+    elif image.type.tensor_type.elem_type != _onnx().TensorProto.FLOAT:
+        raise GraphError(
+            f"the input {name} is neither float32 nor float16", where=where,
+            hint="Export the network without its preprocessing",
+        )  # fmt: skip
+    for held_input in [i for i in graph.input if i is not image]:
+        graph.input.remove(held_input)  # initializers that are listed as inputs too
+    shape = _shape(image, where, wanted)
+    heads.with_shape(model, shape)
+    done = model.SerializeToString(deterministic=True)
+    heads.load(done, where)
+    words = {p.key: p.value for p in model.metadata_props}
+    return Detector(
+        done, name, shape, _outputs(graph), read_names(words.get("names", "")),
+        _read_size(words.get("imgsz", "")), tuple(notes),
+    )  # fmt: skip
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Read class names as YOLO exporters write them, a Python dict or list; () for what is none. Runs no code."""
+    given = _literal(text)
+    if isinstance(given, dict):
+        if sorted(map(repr, given)) != sorted(map(repr, range(len(given)))):
+            return ()
+        given = [given[index] for index in range(len(given))]
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        return ()
+    return tuple(name.strip() or f"class {index}" for index, name in enumerate(given))
+
+
+def _read_size(text: str) -> tuple[int, ...]:
+    """Read `imgsz`, height and width or one side, as (width, height)."""
+    given = _literal(text)
+    sides = [given, given] if isinstance(given, int) else given
+    if (
+        isinstance(sides, list | tuple)
+        and len(sides) == 2
+        and all(isinstance(s, int) and s > 0 for s in sides)
+    ):
+        return (int(sides[1]), int(sides[0]))
+    return ()
+
+
+def _literal(text: str) -> Any:
+    if not text or len(text) > MAX_NAMES:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _onnx() -> Any:
+    import onnx
+
+    return onnx
+
+
+def _fold_sizes(model: Any, given: Any, image: str, where: str) -> str:
+    """Compute the pictures' sizes from the picture's own tensor, so that boxes come out in its pixels."""
+    helper, numpy_helper = _onnx().helper, _onnx().numpy_helper
+    tensor = given.type.tensor_type
+    name, axes = str(given.name), len(tensor.shape.dim)
+    if name not in SIZES or axes != 2:
+        raise GraphError(
+            f"besides the image it has the input {name}, which no picture gives", where=where,
+            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(SIZES)}",
+        )  # fmt: skip
+    graph = model.graph
+    for key, value in {"wh": [3, 2], "first": [0], "two": [2]}.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), f"{heads.PREFIX}{key}"))
+    own = [f"{heads.PREFIX}{each}" for each in ("sides", "size", "batch", "sizes_shape", "sizes")]
+    sides, size, batch, shape, sizes = own
+    nodes = [
+        helper.make_node("Shape", [image], [sides]),
+        helper.make_node("Gather", [sides, f"{heads.PREFIX}wh"], [size]),
+        helper.make_node("Gather", [sides, f"{heads.PREFIX}first"], [batch]),
+        helper.make_node("Concat", [batch, f"{heads.PREFIX}two"], [shape], axis=0),
+        helper.make_node("Expand", [size, shape], [sizes]),
+        helper.make_node("Cast", [sizes], [name], to=tensor.elem_type),
+    ]
+    _before(graph, nodes)
+    graph.input.remove(given)
+    return f"input {name} is folded in: boxes are in pixels of the tensor"
+
+
+def _cast(graph: Any, image: Any) -> str:
+    """Put a cast to float16 before the input, which then has another name and is float32."""
+    helper, proto = _onnx().helper, _onnx().TensorProto
+    old, new = str(image.name), f"{heads.PREFIX}image"
+    _before(graph, [helper.make_node("Cast", [new], [old], to=proto.FLOAT16)])
+    image.name = new
+    image.type.tensor_type.elem_type = proto.FLOAT
+    return new
+
+
+def _before(graph: Any, nodes: Sequence[Any]) -> None:
+    """Put nodes before all others: a graph's nodes are in the order of their use."""
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *rest])
+
+
+def _shape(image: Any, where: str, wanted: Shape | None) -> Shape:
+    own = tuple(int(d.dim_value) or None for d in image.type.tensor_type.shape.dim)
+    merged = tuple(o if w is None else w for o, w in zip(own, wanted or own, strict=True))
+    if any(o is not None and o != m for o, m in zip(own, merged, strict=True)):
+        raise ParameterError(f"the graph's input is fixed to {own}", where="--input-shape")
+    if merged[1] not in (None, 3):
+        raise GraphError(f"the input has {merged[1]} channels, not 3", where=where)
+    return (merged[0], 3, *merged[2:])
+
+
+def _outputs(graph: Any) -> tuple[OutputSpec, ...]:
+    """Names, dtypes and shapes of the outputs, as the file states them."""
+    to_dtype = _onnx().helper.tensor_dtype_to_np_dtype
+    found = []
+    for output in graph.output:
+        tensor = output.type.tensor_type
+        sides = tuple(int(d.dim_value) if d.HasField("dim_value") else None for d in tensor.shape.dim)
+        found.append(OutputSpec(str(output.name), to_dtype(tensor.elem_type).name, sides))
+    return tuple(found)

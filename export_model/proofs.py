@@ -1,0 +1,201 @@
+"""What a self-test of each task holds, how an engine answers it, and when two answers are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export_model import objects
+from export_model.network import F32
+from quadrat.errors import ManifestError
+from quadrat.tasks.segment import find_roles
+from quadrat.types import Engine, ModelPackage
+
+CONFIDENCE = 1e-3
+"""Largest difference of confidence between two engines that counts as the same."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What one engine made of one network.
+
+    Of masks `labels` (1, h, w) integer and `confidence` (1, h, w) or None; of a detector `objects`.
+    """
+
+    who: str
+    labels: NDArray[np.integer] | None = None
+    confidence: NDArray[np.float32] | None = None
+    objects: objects.Objects | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelfTest:
+    """The input (N, C, h, w) float32, what is expected, and the share that may be otherwise."""
+
+    image: F32
+    expected: Answer
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison: its figures under the proof's header, and the verdict."""
+
+    who: str
+    figures: tuple[str, ...]
+    verdict: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether this row alone fails the archive."""
+        return self.verdict.startswith("FAILS")
+
+
+class Proof(Protocol):
+    """A task's way to prove an archive; `header` names the figures of its rows."""
+
+    header: tuple[str, ...]
+
+    def test(self) -> SelfTest:
+        """Read the archive's self-test; ManifestError if it has none."""
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Run the input once."""
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
+        """Hold an answer against another one, or against what is expected."""
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """Say what is compared and how much may differ."""
+
+
+def of(package: ModelPackage) -> Proof:
+    """Give the proof of the archive's task; ManifestError for a task without one."""
+    if package.task == "segment":
+        return Masks(package)
+    if package.task == "detect":
+        return Boxes(package)
+    raise ManifestError(f"there is no self-test of the task {package.task!r}", where=package.name)
+
+
+def _stated(package: ModelPackage, *members: str) -> tuple[dict[str, NDArray[Any]], float]:
+    """Read the members of the self-test and its tolerance."""
+    stated: Mapping[str, Any] | None = package.self_test
+    if not stated or not {"input", *members} <= set(stated):
+        raise ManifestError("it has no self-test", where=package.name, hint="Export it again with export.py")
+    try:
+        arrays = {key: np.load(package.root / stated[key], allow_pickle=False) for key in ("input", *members)}
+        return arrays, float(stated.get("tolerance", 0.0))
+    except (OSError, ValueError, TypeError) as error:
+        raise ManifestError(f"its self-test cannot be read: {error}", where=package.name) from error
+
+
+def _batch(package: ModelPackage, image: NDArray[Any]) -> F32:
+    """Repeat the input for a network of fixed batch."""
+    whole: F32 = image.astype(np.float32).repeat(package.input_shape[0] or 1, 0)
+    return whole
+
+
+class Masks:
+    """Labels pixel by pixel, and confidence where there is one."""
+
+    header: tuple[str, ...] = ("differing pixels", "confidence")
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+
+    def test(self) -> SelfTest:
+        """Read the input and its labels (1, h, w)."""
+        arrays, tolerance = _stated(self._package, "labels")
+        image, labels = arrays["input"], arrays["labels"]
+        if (
+            image.ndim != 4
+            or not np.issubdtype(labels.dtype, np.integer)
+            or labels.shape != (1, *image.shape[2:])
+        ):
+            raise ManifestError(
+                f"its self-test is {image.shape} with labels {labels.shape}", where=self._package.name
+            )
+        return SelfTest(_batch(self._package, image), Answer("the self-test", labels=labels), tolerance)
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Take labels and confidence, or the best of the scores."""
+        roles = find_roles(self._package, engine.outputs)
+        given = engine.run(image, list(dict.fromkeys(roles.values())))
+        labels = given[roles["labels"]] if "labels" in roles else given[roles["logits"]].argmax(1)
+        confidence = given[roles["confidence"]][:1] if "confidence" in roles else None
+        return Answer(who, labels.reshape(len(image), *image.shape[2:])[:1], confidence)
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
+        """Count the pixels with another label."""
+        one, two = _labels(answer), _labels(other)
+        off = int((one != two).sum())
+        gap: float | None = None
+        if answer.confidence is not None and other.confidence is not None:
+            gap = float(np.abs(answer.confidence - other.confidence).max())
+        good = off <= allowed * two.size and (gap is None or gap <= CONFIDENCE)
+        return Row(who, (str(off), "-" if gap is None else f"{gap:.1e}"), "agrees" if good else "FAILS")
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """Say how many pixels there are."""
+        size = _labels(test.expected).size
+        return f"{size} pixels, at most {allowed:.4%} may differ, confidence by {CONFIDENCE:g}"
+
+
+def _labels(answer: Answer) -> NDArray[np.int64]:
+    return (np.zeros(0) if answer.labels is None else answer.labels).astype(np.int64)
+
+
+class Boxes:
+    """The best objects, by place, score and class."""
+
+    header: tuple[str, ...] = ("missing objects", "boxes (px)", "scores")
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+
+    def test(self) -> SelfTest:
+        """Read the input and its best objects."""
+        arrays, tolerance = _stated(self._package, "boxes", "scores", "classes")
+        image, boxes = arrays["input"], arrays["boxes"]
+        count = len(boxes) if boxes.ndim else 0
+        if (
+            image.ndim != 4
+            or boxes.shape != (count, 4)
+            or not (arrays["scores"].shape == arrays["classes"].shape == (count,))
+        ):
+            raise ManifestError(
+                f"its self-test is {image.shape} with boxes {boxes.shape}", where=self._package.name
+            )
+        expected = objects.Objects(boxes, arrays["scores"], arrays["classes"])
+        return SelfTest(_batch(self._package, image), Answer("the self-test", objects=expected), tolerance)
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Read the outputs by the layout that the archive states."""
+        package = self._package
+        detect = package.meta.get("detect") or {}
+        read, layout = objects.reader(
+            package.name, tuple(engine.outputs), package.outputs, package.num_classes, detect
+        )
+        given = engine.run(image, layout.wanted)
+        return Answer(who, objects=read(given, (image.shape[2], image.shape[3])))
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
+        """Look for each side's best objects on the other."""
+        none = objects.Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+        found = objects.compare(answer.objects or none, other.objects or none)
+        good = found.missing <= allowed * found.of
+        figures = (f"{found.missing} of {found.of}", f"{found.pixels:.1e}", f"{found.scores:.1e}")
+        return Row(who, figures, "agrees" if good else "FAILS")
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """Say how many objects there are and how near they must be."""
+        count = 0 if test.expected.objects is None else len(test.expected.objects.best().scores)
+        return (
+            f"{count} objects, at most {allowed:.4%} may be missing, "
+            f"boxes within {objects.PIXELS:g} px, scores within {objects.SCORES:g}"
+        )
