@@ -20,7 +20,21 @@ if TYPE_CHECKING:
 MAX_VIDEO_PIXELS = 36_000_000
 """Of one frame: 8192 x 4352, the largest that H.264 and H.265 know. A decoder holds up to twenty frames at once,
 then about one gigabyte."""
-FORMATS = ("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "mxf", "ogg", "asf", "ivf")
+FORMATS = (
+    "mov",
+    "mp4",
+    "matroska",
+    "webm",
+    "avi",
+    "mpegts",
+    "mpeg",
+    "flv",
+    "mxf",
+    "ogg",
+    "asf",
+    "ivf",
+    "h264",
+)
 """Containers that we read, by FFmpeg's names; none of them names other files that FFmpeg would open."""
 THREADS = 4
 """Of one decoder; a fixed number, so that a damaged file reads alike on every machine."""

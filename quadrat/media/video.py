@@ -10,9 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from quadrat.errors import QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.geometry import HW
 from quadrat.media.colors import to_rgb
@@ -20,6 +17,7 @@ from quadrat.media.container import Opened, open_container
 from quadrat.media.decoding import Decoder
 from quadrat.media.exif import upright
 from quadrat.media.sampling import Sampling
+from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.settings import Settings
 from quadrat.types import Frame, FrameKey, ImageU8, Reading, Source
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 _TURNS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _FASTEST = 1000
+_HOPELESS = 10_000
 _CHUNK = 1 << 20
 
 
@@ -127,17 +126,13 @@ class VideoReader:
             if not self._damaged:
                 self._damaged_at_s = self._clock.end_s
             self._damaged += 1
+            if not self.reading.read and self._damaged > _HOPELESS:
+                return None
             self.reading = replace(self.reading, damaged=self._damaged)
         return None
 
     def _pixels(self, raw: VideoFrame) -> ImageU8:
-        pixels = to_rgb(raw)
-        if pixels.shape[:2] != self._working:
-            height, width = self._working
-            shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-            how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
-        return upright(pixels, self._turn)
+        return upright(scaled(to_rgb(raw), self._working), self._turn)
 
     def _finish(self) -> None:
         """Complete the reading at the end, whichever way it came."""

@@ -1,0 +1,140 @@
+"""A folder of pictures to frames in time: order by name, a fixed rate."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from quadrat.artifacts.listing import skip_reason
+from quadrat.errors import InputError, QuadratError, VideoFormatError, VideoTruncatedError
+from quadrat.geometry import HW
+from quadrat.media import images
+from quadrat.media.sampling import Sampling
+from quadrat.media.scale import scaled
+from quadrat.media.size import working_hw
+from quadrat.settings import Settings
+from quadrat.types import Frame, FrameKey, Reading, Source
+
+
+def open_sequence(folder: Path, source: Source, settings: Settings) -> SequenceReader:
+    """Open a folder of pictures as frames, `sequence-rate` of them to a second, in natural order of their names.
+
+    The first picture that can be read is decoded here already, so that the size is known. Raises
+    VideoFormatError for a folder without pictures, VideoTruncatedError where none of them can be read.
+    """
+    try:
+        names = {path.name for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise VideoFormatError(
+            f"it is no folder that can be read ({error.strerror})", where=source.name
+        ) from error
+    # What an earlier run delivered has its metadata beside it.
+    pictures = [name for name in names if skip_reason(name) is None and f"{name}-meta.json" not in names]
+    if not pictures:
+        raise VideoFormatError(
+            "there is no picture in the folder", where=source.name, hint="Give JPEG or PNG"
+        )
+    return SequenceReader([folder / name for name in sorted(pictures, key=natural)], source, settings)
+
+
+def natural(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Give a key by which img2 comes before img10, and names that are equal so by their letters."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return tuple(int(part) if n % 2 else part for n, part in enumerate(parts)), name
+
+
+class SequenceReader:
+    """Reads a folder of pictures once, in order.
+
+    A picture's index is its place among all pictures of the folder, and its time index / rate. One that cannot be
+    read is a damaged frame: it is counted, and the rest goes on. One of another size than the first is scaled to the
+    first's, as in a video, and `reading.error` names it. `reading.digest` is of the files' bytes in their order.
+    """
+
+    def __init__(self, paths: list[Path], source: Source, settings: Settings) -> None:
+        self._source = source
+        self._settings = settings
+        self._sampling = Sampling(settings)
+        self._stop = threading.Event()
+        self._digest = hashlib.sha256()
+        self._damage = ""
+        self._resized = ""
+        self._files = enumerate(paths)
+        rate, count = settings.sequence_rate, len(paths)
+        self.reading = Reading(
+            hw=(0, 0),
+            rate=rate,
+            declared_frames=count,
+            declared_s=count / rate,
+            seconds=count / rate,
+            codec="images",
+        )
+        self._hw: HW = (0, 0)
+        self._working: HW = (0, 0)
+        self._first = self._next()
+        if self._first is None:
+            raise VideoTruncatedError(
+                f"not one of {count} pictures can be read: {self._damage}", where=source.name
+            )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames taken."""
+        while not self._stop.is_set():
+            frame, self._first = self._first or self._next(), None
+            if frame is None:
+                break
+            taken = self._sampling.takes(frame.key.index, frame.time_s or 0.0)
+            now = self.reading
+            self.reading = replace(now, read=now.read + 1, taken=now.taken + taken)
+            if taken:
+                yield frame
+        if not self._stop.is_set():
+            self.reading = replace(self.reading, digest=self._digest.hexdigest(), error=self._fault())
+
+    def close(self) -> None:
+        """Stop, from any thread; the iteration ends after the picture it is at."""
+        self._stop.set()
+
+    def _next(self) -> Frame | None:
+        """Decode the next picture that can be read, counting those that cannot."""
+        for index, path in self._files:
+            if self._stop.is_set():
+                return None
+            try:
+                body = path.read_bytes()
+                self._digest.update(body)
+                return self._fitted(images.decode(body, FrameKey(self._source.urn, index), -1), path)
+            except (InputError, OSError) as error:
+                what = error.what if isinstance(error, QuadratError) else str(error.strerror)
+                self._damage = self._damage or f"{path.name}: {what}"
+                self.reading = replace(self.reading, damaged=self.reading.damaged + 1)
+        return None
+
+    def _fitted(self, frame: Frame, path: Path) -> Frame:
+        """Give a frame at working size, in the sequence's own geometry and time."""
+        if self._hw == (0, 0):
+            self._hw = frame.source_hw
+            self._working = working_hw(self._hw, self._settings.working_pixels("detect", "sequence"))
+            self.reading = replace(self.reading, hw=self._hw)
+        elif frame.source_hw != self._hw and not self._resized:
+            self._resized = path.name
+        pixels = scaled(frame.pixels, self._working)
+        time_s = frame.key.index / self._settings.sequence_rate
+        return replace(frame, source_hw=self._hw, pixels=pixels, time_s=time_s)
+
+    def _fault(self) -> QuadratError | None:
+        said = []
+        if self.reading.damaged:
+            said.append(f"{self.reading.damaged} of {self.reading.declared_frames} pictures cannot be read, "
+                        f"the first is {self._damage}")  # fmt: skip
+        if self._resized:
+            height, width = self._hw
+            said.append(
+                f"from {self._resized} on some are of another size, and were scaled to {width} x {height}"
+            )
+        kind = VideoTruncatedError if self.reading.damaged else VideoFormatError
+        return kind("; ".join(said), where=self._source.name) if said else None
