@@ -32,6 +32,8 @@ from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
+KEYS = 2
+"""Counted up when blobs of an earlier version must not be taken."""
 PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
 """Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
 
@@ -93,8 +95,9 @@ def _config(core: Any, settings: Settings) -> dict[str, Any]:
 class OpenVINOEngine:
     """A network compiled for exactly the outputs that are asked for; one call at a time.
 
-    The first guess, made at the start so that a bad graph shows there, is labels and confidence
-    where the archive names them, else all outputs; a run that asks for others compiles for those.
+    The first guess, made at the start so that a bad graph shows there, is what the archive names: of a
+    mask labels and confidence, of a detector all; else all outputs. A run that asks for others compiles
+    for those.
     `trial` is called before that start reads the file, since OpenVINO dies of SIGSEGV on some invalid
     ones (a convolution with one input); what it has compiled into the cache is taken from there.
     """
@@ -125,7 +128,8 @@ class OpenVINOEngine:
         self._request: Any = None
         self._blob: NDArray[np.uint8] | None = None
         roles = package.outputs if graph_format == "onnx" else {}
-        self._prepare(tuple(roles[role] for role in ("labels", "confidence") if role in roles), trial)
+        first = ("labels", "confidence") if package.task == "segment" else tuple(roles)
+        self._prepare(tuple(roles[role] for role in first if role in roles), trial)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
@@ -168,7 +172,7 @@ class OpenVINOEngine:
         """Digest all that a compiled network depends on."""
         cpu = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         able = sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-        parts = [self._digest, self._path.name, wanted, self._roles, library().get_version(), cpu, able]
+        parts = [KEYS, self._digest, self._path.name, wanted, self._roles, library().get_version(), cpu, able]
         return hashlib.sha256(json.dumps([*parts, self._config]).encode()).hexdigest()
 
     def _cached(self, key: str) -> Any:
@@ -199,9 +203,10 @@ class OpenVINOEngine:
             missing = [name for name in wanted if name not in ports]
             if missing:
                 raise GraphError(f"the network has no output {missing[0]!r}", where=self._path.name)
-            self._compiled = wanted or tuple(ports)
-            if set(self._compiled) != set(ports):
-                chosen = [ports[name] for name in self._compiled]
+            every = not wanted or set(wanted) == set(ports)
+            self._compiled = tuple(ports) if every else wanted  # in the order that the request has them
+            if not every:
+                chosen = [ports[name] for name in wanted]
                 model = library().Model(chosen, model.get_parameters(), model.friendly_name)
             compiled = self._core.compile_model(model, "CPU", self._config)
         except GraphError:

@@ -81,7 +81,9 @@ def test_outputs_are_copies(tiny: ModelPackage, noise: NDArray[np.float32], log:
     engine.close()
 
 
-@pytest.mark.parametrize("asked", [["labels"], ["logits"], ["confidence", "labels"], list(ROLES)])
+@pytest.mark.parametrize(
+    "asked", [["labels"], ["logits"], ["confidence", "labels"], list(ROLES), list(ROLES)[::-1]]
+)
 def test_only_the_asked_outputs_are_compiled(
     tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, asked: list[str]
 ) -> None:
