@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from quadrat.geometry import HW
 from quadrat.package.detectors import read_detect
 from quadrat.settings import Settings
 from quadrat.tasks import layouts
+from quadrat.tasks.merge import Found, merge_found
 from quadrat.tasks.nms import nms
 from quadrat.types import Detections, Frame, ModelPackage, OutputSpec, Part
 
@@ -60,21 +62,20 @@ class Detect:
         return best(_merged(found, frame.source_hw, self._settings), self._settings.max_detections)
 
     def _read(self, frame: Frame, part: Part, floor: float) -> Detections:
-        """The objects that one part shows, in source pixels and inside it."""
+        """The objects that one part shows, in source pixels and inside it, the best first."""
         given = self._layout.read(part.arrays, part.geometry.tensor_hw, floor)
         self._check_classes(given.classes)
-        boxes, scores, classes = given.boxes, given.scores, given.classes
-        if len(scores) > MANY:
-            few = np.sort(np.argsort(-scores, kind="stable")[:MANY])
-            boxes, scores, classes = boxes[few], scores[few], classes[few]
-        if self._layout.nms:
-            stay = nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections)
-            boxes, scores, classes = boxes[stay], scores[stay], classes[stay]
-        corners = part.geometry.to_source(boxes.astype(np.float64).reshape(-1, 2)).reshape(-1, 4)
+        corners = part.geometry.to_source(given.boxes.astype(np.float64).reshape(-1, 2)).reshape(-1, 4)
         height, width = frame.source_hw
         inside = _clipped(corners, _window(frame, part) or (0.0, 0.0, width, height))
-        real = (inside[:, 2:] > inside[:, :2]).all(axis=1)
-        return Detections(inside[real], scores[real], classes[real].astype(np.int32))
+        real = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))
+        order = real[_order(given.boxes[real], given.scores[real], given.classes[real])][:MANY]
+        boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
+        if self._layout.nms:  # of the boxes as the network gave them, before they are cut
+            order = order[
+                nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections)
+            ]
+        return Detections(inside[order], given.scores[order], given.classes[order].astype(np.int32))
 
     def _check_classes(self, classes: NDArray[np.int64]) -> None:
         limit = self._network.num_classes
@@ -124,13 +125,17 @@ def _merged(
     """The objects of all parts as one."""
     if len(found) == 1:
         return found[0][0]
-    from quadrat.tasks.merge import Found, merge_found
-
     every = [Found(detections, window) for detections, window in found]
     return merge_found(every, source_hw, settings.merge, settings.merge_threshold)
 
 
 def best(detections: Detections, limit: int) -> Detections:
     """Give the `limit` best objects in an order that depends on nothing but themselves."""
-    order = np.lexsort((detections.classes, *detections.boxes.T[::-1], -detections.scores))
-    return detections[order[:limit]]
+    return detections[_order(detections.boxes, detections.scores, detections.classes)[:limit]]
+
+
+def _order(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[Any]
+) -> NDArray[np.intp]:
+    """Best score first, then by x0, y0, x1, y1 and class: no matter how they came."""
+    return np.lexsort((classes, *boxes.T[::-1], -scores))

@@ -34,8 +34,8 @@ class Objects:
 def add_wide(objects: Objects, blurred: Table, tile: Floats, source_hw: HW, threshold: float) -> Objects:
     """Add boxes of the whole picture to objects of tiles of at most `tile` (width, height) pixels.
 
-    A box is dropped if it agrees with an object, or if it would fit into a tile and objects cover it; it
-    takes in the fragments that agree with it as far as their tiles see; else it is kept.
+    A box is dropped if it agrees with an object or if objects cover it; it takes in the fragments that agree
+    with it as far as their tiles see; else it is kept.
     """
     picture = np.array([source_hw[1], source_hw[0]], np.float64)
     # The network saw the whole picture this many times coarser; a box is exact to about two of its pixels.
@@ -52,7 +52,8 @@ def add_wide(objects: Objects, blurred: Table, tile: Floats, source_hw: HW, thre
     owner = _owners(count, i[takes], j[takes], match[takes])
     covered = np.bincount(j, _covered(boxes[j], objects.boxes[i], slack), len(boxes))
     fits = ((boxes[:, HIGH] - boxes[:, LOW]) <= tile).all(axis=1)
-    dropped = fits & (covered >= threshold)
+    # What is larger than a tile may hold others of its class, so more must speak against it.
+    dropped = covered >= np.where(fits, threshold, (1 + threshold) / 2)
     dropped[j[alike & ~beyond]] = True
     for k in np.unique(owner[owner >= 0]).tolist():
         pieces = objects[owner == k]
