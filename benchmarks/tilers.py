@@ -1,0 +1,237 @@
+"""Tiles of one picture, by us and by SAHI and supervision, with one network: run by detect.py as a process of its own.
+
+It runs in the peers' Python (with this checkout on PYTHONPATH), or in ours without peers, and prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from benchmarks.scenes import SCENES, draw, hits
+from quadrat.tasks.merge import METHODS, Found, merge_found
+from quadrat.tasks.nms import nms
+from quadrat.transforms.tiles import plan
+from quadrat.types import Detections
+
+TILE, OVERLAP, LEAST_SCORE = 640, 128, 0.25
+Method = Callable[[NDArray[np.uint8]], Detections]
+
+
+class Network:
+    """The network with what is the same for all: letterbox, batch of one size, decoding, NMS of each input.
+
+    `seconds` counts the time spent here, so that a caller's own share can be told.
+    """
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        self.seconds = 0.0
+
+    def find(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """Objects of each image, in its own pixels."""
+        begin = perf_counter()
+        batch, scales = np.empty((len(images), 3, TILE, TILE), np.float32), []
+        for slot, image in zip(batch, images, strict=True):
+            scale = min(1.0, TILE / max(image.shape[:2]))
+            height, width = (round(side * scale) for side in image.shape[:2])
+            if scale < 1:
+                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+            slot[:] = 114 / 255
+            slot[:, :height, :width] = image.transpose(2, 0, 1)
+            slot[:, :height, :width] /= 255
+            scales.append(scale)
+        (planes,) = self.session.run(None, {"images": batch})
+        found = [self._read(p.T, s) for p, s in zip(planes, scales, strict=True)]
+        self.seconds += perf_counter() - begin
+        return found
+
+    @staticmethod
+    def _read(rows: NDArray[np.float32], scale: float) -> Detections:
+        scores = rows[:, 4:].max(axis=1)
+        rows, scores = rows[scores >= LEAST_SCORE], scores[scores >= LEAST_SCORE]
+        classes = rows[:, 4:].argmax(axis=1).astype(np.int32)
+        half = rows[:, 2:4] / 2
+        boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1) / np.float32(scale)
+        stay = nms(boxes, scores, classes, 0.7, 3000)
+        return Detections(boxes[stay], scores[stay], classes[stay])
+
+
+def ours(network: Network, method: str, batch: int, whole: bool, pixels: NDArray[np.uint8]) -> Detections:
+    """Tiles planned and merged by us."""
+    hw = (pixels.shape[0], pixels.shape[1])
+    windows = plan(hw, TILE, OVERLAP)
+    images = [pixels[w.top : w.bottom, w.left : w.right] for w in windows]
+    given: list[Detections] = []
+    for start in range(0, len(images), batch):
+        given += network.find(images[start : start + batch])
+    found = [
+        Found(
+            Detections(d.boxes + np.float32([w.left, w.top] * 2), d.scores, d.classes),
+            (w.left, w.top, w.right, w.bottom),
+        )
+        for d, w in zip(given, windows, strict=True)
+    ]
+    if whole:
+        found.append(Found(network.find([pixels])[0], None))
+    return merge_found(found, hw, method)
+
+
+def sahi_methods(network: Network) -> dict[str, Method]:
+    """SAHI as a user has it who wraps the network in a DetectionModel."""
+    from sahi.models.base import DetectionModel
+    from sahi.predict import get_sliced_prediction
+    from sahi.prediction import ObjectPrediction
+    from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
+
+    class Wrapped(DetectionModel):  # type: ignore[misc]
+        """The network for SAHI, with a true batch."""
+
+        def load_model(self) -> None:
+            """Take what is loaded."""
+            self.model = network
+
+        def perform_inference(self, image: NDArray[np.uint8]) -> None:
+            """Find in one image."""
+            self._original_predictions = network.find([image])
+
+        def perform_batch_inference(self, images: list[NDArray[np.uint8]]) -> None:
+            """Find in all images at once."""
+            self._original_predictions = network.find(images)
+
+        def _create_object_prediction_list_from_original_predictions(
+            self, shift_amount_list: Any = None, full_shape_list: Any = None
+        ) -> None:
+            shifts = fix_shift_amount_list(shift_amount_list or [[0, 0]])
+            (shape, *_) = fix_full_shape_list(full_shape_list) or [None]
+            self._object_prediction_list_per_image = [
+                [
+                    ObjectPrediction(
+                        bbox=box, category_id=kind, category_name=str(kind), score=score,
+                        shift_amount=shift, full_shape=shape,
+                    )
+                    for box, score, kind in zip(d.boxes.tolist(), d.scores.tolist(), d.classes.tolist(), strict=True)
+                ]
+                for d, shift in zip(self._original_predictions, shifts, strict=True)
+            ]  # fmt: skip
+
+    model = Wrapped(confidence_threshold=LEAST_SCORE)
+
+    def sliced(kind: str, metric: str, batch: int, whole: bool, pixels: NDArray[np.uint8]) -> Detections:
+        result = get_sliced_prediction(
+            pixels, model, TILE, TILE, OVERLAP / TILE, OVERLAP / TILE, perform_standard_pred=whole,
+            postprocess_type=kind, postprocess_match_metric=metric, batch_size=batch, verbose=0,
+        )  # fmt: skip
+        rows = [(*p.bbox.to_xyxy(), p.score.value, p.category.id) for p in result.object_prediction_list]
+        table = np.array(rows, np.float32).reshape(-1, 6)
+        return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int32))
+
+    return {
+        "SAHI GREEDYNMM/IOS, whole (default)": partial(sliced, "GREEDYNMM", "IOS", 1, True),
+        "SAHI the same, batch 8": partial(sliced, "GREEDYNMM", "IOS", 8, True),
+        "SAHI GREEDYNMM/IOS": partial(sliced, "GREEDYNMM", "IOS", 1, False),
+        "SAHI GREEDYNMM/IOS, batch 8": partial(sliced, "GREEDYNMM", "IOS", 8, False),
+        "SAHI NMM/IOS, batch 8": partial(sliced, "NMM", "IOS", 8, False),
+        "SAHI NMS/IOU, batch 8": partial(sliced, "NMS", "IOU", 8, False),
+    }
+
+
+def supervision_methods(network: Network) -> dict[str, Method]:
+    """supervision's slicer around the network."""
+    import supervision
+
+    def callback(images: Any) -> Any:
+        several = isinstance(images, list)
+        found = [
+            supervision.Detections(xyxy=d.boxes, confidence=d.scores, class_id=d.classes)
+            for d in network.find(images if several else [images])
+        ]
+        return found if several else found[0]
+
+    def sliced(kind: str, metric: str, batch: int, pixels: NDArray[np.uint8]) -> Detections:
+        slicer = supervision.InferenceSlicer(
+            callback, TILE, OVERLAP, overlap_filter=kind, overlap_metric=metric, batch_size=batch
+        )
+        found = slicer(pixels)
+        return Detections(found.xyxy, found.confidence, found.class_id)
+
+    return {
+        "supervision NMS/IOU (default)": partial(sliced, "non_max_suppression", "IOU", 1),
+        "supervision NMS/IOU, batch 8": partial(sliced, "non_max_suppression", "IOU", 8),
+        "supervision NMS/IOS, batch 8": partial(sliced, "non_max_suppression", "IOS", 8),
+        "supervision NMM/IOS, batch 8": partial(sliced, "non_max_merge", "IOS", 8),
+    }
+
+
+def methods(network: Network) -> dict[str, Method]:
+    """All methods that this Python can run, ours first."""
+    every: dict[str, Method] = {
+        f"quadrat {kind}{', whole' * whole}": partial(ours, network, kind, 8, whole)
+        for kind in METHODS
+        for whole in (False, True)
+    }
+    if find_spec("sahi"):
+        every |= sahi_methods(network)
+    if find_spec("supervision"):
+        every |= supervision_methods(network)
+    return every
+
+
+def measure(path: Path, names: Sequence[str], seed: int, rounds: int) -> dict[str, Any]:
+    """Run every method on every scene in turn; a first round warms and gives the boxes, which never differ."""
+    network = Network(path)
+    every = methods(network)
+    report: dict[str, Any] = {}
+    for name in names:
+        scene = draw(name, seed)
+        table: dict[str, Any] = {}
+        for turn in range(rounds + 1):
+            for label, method in every.items():
+                network.seconds, begin = 0.0, perf_counter()
+                found = method(scene.pixels)
+                other = perf_counter() - begin - network.seconds
+                if not turn:
+                    met = [hits(scene, *_columns(found), least) for least in (0.5, 0.9)]
+                    table[label] = {"found": len(found), "hits": met, "other_ms": [], "network_ms": []}
+                else:
+                    table[label]["other_ms"].append(other * 1e3)
+                    table[label]["network_ms"].append(network.seconds * 1e3)
+        report[name] = {"objects": len(scene.boxes), "methods": table}
+    return report
+
+
+def _columns(found: Detections) -> tuple[Any, Any, Any]:
+    return found.boxes.astype(np.float64), found.scores.astype(np.float64), found.classes.astype(np.int64)
+
+
+def main() -> None:
+    """Measure the scenes and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scenes", nargs="+", default=list(SCENES), choices=list(SCENES))
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    print(json.dumps(measure(options.network, options.scenes, options.seed, options.rounds)))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
