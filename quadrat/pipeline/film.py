@@ -81,7 +81,7 @@ class Film:
                     self._write(item)
                     yield item.result
                 elif isinstance(item, Ended):
-                    yield replace(item, video=self._finish(item.source))
+                    yield replace(item, video=self._finish(item.source, item.reading.seconds))
                 else:
                     if isinstance(item, Failure):
                         self._discard(item.source)
@@ -103,12 +103,12 @@ class Film:
             self._writers[source] = VideoWriter(path, size, self._rates.get(source), self._codec), path
         self._writers[source][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
 
-    def _finish(self, source: Source) -> Path | None:
+    def _finish(self, source: Source, end_s: float | None = None) -> Path | None:
         self._rates.pop(source.urn, None)
         if source.urn not in self._writers:
             return None
         writer, path = self._writers.pop(source.urn)
-        writer.close()
+        writer.close(end_s)
         return path
 
     def _discard(self, source: Source) -> None:

@@ -1,0 +1,299 @@
+"""Video: the chain against its slowest stage, against all its CPU time, and against the loop that everybody writes.
+
+    python -m benchmarks.video                 1080p, a few rounds in turn
+    python -m benchmarks.video --memory        10,000 frames of 8 sources: anonymous memory as it goes
+    python -m benchmarks.video --smoke         a second of video, to see that it runs
+
+All sides read the same H.264 file, run the same network in the same engine, draw the same boxes and write H.264 with
+the same settings; the loop does so in one thread, one frame after the other, with the calls that its author finds in
+OpenCV's and PyAV's tutorials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.process import spread
+from examples.rectangles_net import COLORS
+from quadrat import tracking
+from quadrat.artifacts.folder import FolderStore
+from quadrat.geometry import Geometry
+from quadrat.job import Order
+from quadrat.media.video import open_video
+from quadrat.media.video_write import VideoWriter
+from quadrat.pipeline.chain import Stage, run_chain
+from quadrat.pipeline.loaded import LoadedModel, load_model
+from quadrat.render.boxes import draw_boxes
+from quadrat.settings import Settings
+from quadrat.types import Frame, FrameKey, ImageU8, Part, Prediction, Source, Task
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / "examples" / "models" / "rectangles.tgz"
+LOG = logging.getLogger("quadrat")
+HW = (1080, 1920)
+RATE = 25.0
+ENCODING = {"preset": "superfast", "crf": "20", "bf": "0"}
+"""What VideoWriter asks of x264."""
+KEPT = 24
+"""Frames that stages alone work on, again and again: more would fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Wall and CPU seconds of one piece of work."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def timed(work: Callable[[], object]) -> Spent:
+    """Do it and tell the time; CPU of all threads of this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def draw_frames(count: int, hw: tuple[int, int] = HW, seed: int = 5) -> Iterator[ImageU8]:
+    """Draw rectangles that cross a seabed-coloured picture, (H, W, 3) uint8 RGB."""
+    rng = np.random.default_rng(seed)
+    height, width = hw
+    base = np.full((*hw, 3), (96, 104, 92), np.uint8)
+    base += rng.integers(0, 9, (height // 8, width // 8, 1), np.uint8).repeat(8, 0).repeat(8, 1)
+    sizes = rng.integers(30, 120, (12, 2))
+    places, steps = rng.uniform(0, 1, (12, 2)), rng.uniform(-0.004, 0.004, (12, 2))
+    for number in range(count):
+        frame = base.copy()
+        for index, (place, step, (h, w)) in enumerate(zip(places, steps, sizes, strict=True)):
+            y, x = ((place + number * step) % 1.0 * (height - h, width - w)).astype(int)
+            frame[y : y + h, x : x + w] = COLORS[index % 3]
+        yield frame
+
+
+def write_video(path: Path, count: int, hw: tuple[int, int] = HW) -> Path:
+    """Write a video of `count` frames."""
+    writer = VideoWriter(path, hw, RATE, "h264")
+    for number, frame in enumerate(draw_frames(count, hw)):
+        writer.write(frame, number / RATE)
+    writer.close()
+    return path
+
+
+def frames_of(path: Path, settings: Settings) -> Iterator[Frame]:
+    """Read a video as the product does."""
+    yield from open_video(path, Source("urn:video", path.name, "video"), settings)
+
+
+def measure(model: LoadedModel, frame: Frame) -> Any:
+    """One frame through transforms, network and task, without a chain."""
+    start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
+    tensor, geometry = model.transform(frame.pixels, start)
+    arrays = model.engine.run(tensor[None], model.task.wanted)
+    return model.task.predict(frame, [Part({k: a[0] for k, a in arrays.items()}, geometry)])
+
+
+def whole(model: LoadedModel, path: Path, folder: Path) -> None:
+    """The product: an order on the video, with all its tables."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        Order(model.settings, FolderStore(MODEL, path, Path(out), moving=True), LOG, model).run()
+
+
+def loop(model: LoadedModel, path: Path, folder: Path) -> None:
+    """Read, detect, track, draw, write: one frame after the other, in one thread."""
+    tracker = tracking.make(model.settings)
+    capture = cv2.VideoCapture(str(path))
+    with av.open(str(folder / "loop.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=round(RATE), options=ENCODING)
+        stream.height, stream.width = HW
+        stream.pix_fmt = "yuv420p"
+        for number in count():
+            more, bgr = capture.read()
+            if not more:
+                break
+            pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            frame = Frame(FrameKey("urn:video", number), HW, pixels, time_s=number / RATE)
+            found = measure(model, frame)
+            found = tracker.update(found) if tracker is not None else found
+            drawn = draw_boxes(pixels, found, model.package.classes, HW)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
+        container.mux(stream.encode())
+
+
+class Alone:
+    """Each stage's work by itself, on as many frames as the video has, with nothing beside it."""
+
+    def __init__(self, model: LoadedModel, path: Path, folder: Path, frames: int) -> None:
+        self._model, self._path, self._folder = model, path, folder
+        kept = list(islice(frames_of(path, model.settings), KEPT))
+        found = [measure(model, frame) for frame in kept]
+        self._turns = [(n, kept[n % KEPT], found[n % KEPT]) for n in range(frames)]
+
+    def decode(self) -> None:
+        """Read the file."""
+        deque(frames_of(self._path, self._model.settings), maxlen=0)
+
+    def detect(self) -> None:
+        """Transforms, network and task."""
+        for _, frame, _ in self._turns:
+            measure(self._model, frame)
+
+    def track(self) -> None:
+        """Follow."""
+        tracker = tracking.make(self._model.settings)
+        for _, _, found in self._turns:
+            if tracker is not None:
+                tracker.update(found)
+
+    def draw(self) -> None:
+        """Draw."""
+        for _, frame, found in self._turns:
+            draw_boxes(frame.pixels, found, self._model.package.classes, HW)
+
+    def encode(self) -> None:
+        """Write."""
+        writer = VideoWriter(self._folder / "alone.mp4", HW, RATE, "h264")
+        for number, frame, _ in self._turns:
+            writer.write(frame.pixels, number / RATE)
+        writer.close()
+
+    def times(self) -> dict[str, Spent]:
+        """Do each in turn."""
+        works = (self.decode, self.detect, self.track, self.draw, self.encode)
+        return {work.__name__: timed(work) for work in works}
+
+
+def compare(rounds: int, frames: int) -> None:
+    """Print the whole against its slowest stage, the CPU time over the cores, and the loop; in turn."""
+    cores = len(os.sched_getaffinity(0))
+    rows: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
+        folder = Path(made)
+        path = write_video(folder / "reef.mp4", frames)
+        with load_model(MODEL, Settings(), LOG) as model:
+            for turn in range(rounds + 1):
+                ours = timed(lambda: whole(model, path, folder))
+                alone = Alone(model, path, folder, frames).times()
+                theirs = timed(lambda: loop(model, path, folder))
+                if not turn:
+                    continue
+                slowest = max(alone.values(), key=lambda spent: spent.wall_s)
+                cpu = sum(spent.cpu_s for spent in alone.values())
+                print(
+                    f"round {turn}: " + ", ".join(f"{n} {frames / s.wall_s:.1f}/s" for n, s in alone.items())
+                )
+                rows.append({
+                    "frames per second": frames / ours.wall_s,
+                    "of the slowest stage alone": slowest.wall_s / ours.wall_s,
+                    f"of the stages' CPU time over {cores} cores": cpu / cores / ours.wall_s,
+                    "loop, frames per second": frames / theirs.wall_s,
+                    "speed-up over the loop": theirs.wall_s / ours.wall_s,
+                    "CPU time over the loop's": ours.cpu_s / theirs.cpu_s,
+                })  # fmt: skip
+    print(f"\n| 1080p, {frames} frames | min-median-max of {rounds} |\n|---|---|")
+    for name in rows[0]:
+        print(f"| {name} | {spread([row[name] for row in rows])} |")
+
+
+def law(rounds: int, items: int) -> None:
+    """Print the rate of a chain of sleeping stages over that of its slowest one alone."""
+    ratios = []
+    for _ in range(rounds):
+        alone = timed(lambda: deque(_nap(0.02)(iter(range(items))), maxlen=0))
+        naps = [Stage(str(n), _nap(s)) for n, s in enumerate((0.006, 0.012, 0.02, 0.004, 0.015))]
+        chained = timed(lambda naps=naps: deque(run_chain(range(items), naps), maxlen=0))  # type: ignore[misc]
+        ratios.append(alone.wall_s / chained.wall_s)
+    print(
+        f"| sleeping stages, {items} items: rate over the slowest stage's | {spread(ratios)} (asked: 0.95) |"
+    )
+
+
+def _nap(seconds: float) -> Any:
+    def work(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            time.sleep(seconds)
+            yield item
+
+    return work
+
+
+def memory(frames: int, sources: int) -> None:
+    """Print anonymous memory while an order on many sources goes on; small pictures, every product."""
+    with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
+        videos = Path(made, "videos")
+        videos.mkdir()
+        for number in range(sources):
+            write_video(videos / f"camera-{number}.mp4", frames // sources, (240, 320))
+        settings = Settings(sources_at_once=sources, batch_size=sources)
+        log = logging.getLogger("quadrat.memory")
+        with load_model(MODEL, settings, LOG) as model, tempfile.TemporaryDirectory() as out:
+            watched = Watched(FolderStore(MODEL, videos, Path(out), moving=True), frames)
+            watched_model = replace(model, task=Counting(model.task, watched))
+            Order(settings, watched.store, log, watched_model).run()
+    print(f"| {frames} frames of {sources} sources, anonymous MB after each tenth |")
+    print("| " + " | ".join(f"{mb:.0f}" for mb in watched.seen) + " |")
+    print(f"last tenth over second: {watched.seen[-1] / watched.seen[1]:.3f}")
+
+
+class Watched:
+    """Notes the anonymous memory of this process at every tenth of the frames."""
+
+    def __init__(self, store: FolderStore, frames: int) -> None:
+        self.store = store
+        self.seen: list[float] = []
+        self._every = frames // 10
+        self._count = 0
+
+    def frame(self) -> None:
+        """Count a frame."""
+        self._count += 1
+        if self._count % self._every == 0:
+            status = Path("/proc/self/status").read_text("utf-8")
+            self.seen.append(int(status.split("RssAnon:")[1].split()[0]) / 1024)
+
+
+class Counting:
+    """A task that counts its frames."""
+
+    def __init__(self, task: Task, watched: Watched) -> None:
+        self.name, self.wanted = task.name, task.wanted
+        self._task, self._watched = task, watched
+
+    def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
+        """Count and pass on."""
+        self._watched.frame()
+        return self._task.predict(frame, parts)
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--memory", action="store_true", help="only the memory of a long run")
+    parser.add_argument("--smoke", action="store_true", help="one round of a second of video")
+    given = parser.parse_args()
+    if given.memory:
+        memory(10_000, 8)
+        return
+    rounds, frames = (1, 25) if given.smoke else (given.rounds, given.frames)
+    law(rounds, 50 if given.smoke else 300)
+    compare(rounds, frames)
+
+
+if __name__ == "__main__":
+    main()
