@@ -45,7 +45,8 @@ class Intake:
         pixels = self._settings.working_pixels(self._task)
         try:
             with self._pull(source) as path:
-                frame = images.decode(path.read_bytes(), FrameKey(source.urn), pixels)
+                tiles = self._settings.tile_size > 0
+                frame = images.decode_file(path, FrameKey(source.urn), pixels, mosaic=tiles)
         except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
             return Failure(source, "read", as_known(error, source.name))
         return Taken(source, frame)
