@@ -18,8 +18,6 @@ BANDS = 3
 """Parts from top to bottom that have colours of their own."""
 LIGHTS, COLOURS = 6, 8
 """Bins of lightness, and of each of the two colour axes (CIE L*a*b*)."""
-LIGHTNESS = 0.5
-"""Weight of lightness beside colour: shadows and the time of day change it."""
 COLOUR_RANGE = 48.0
 """Of the colour axes in 8-bit units to each side of grey; what is stronger goes into the last bin."""
 
@@ -41,7 +39,7 @@ def describe(pixels: ImageU8, boxes: NDArray[np.float32]) -> NDArray[np.float32]
     red = _bins((bands[..., 1] - 128) / (2 * COLOUR_RANGE) + 0.5, COLOURS)
     blue = _bins((bands[..., 2] - 128) / (2 * COLOUR_RANGE) + 0.5, COLOURS)
     colours = np.matmul(red.transpose(0, 2, 1), blue).reshape(len(bands), -1)
-    shares = np.concatenate([colours, LIGHTNESS * light.sum(axis=1)], axis=1).reshape(len(boxes), -1)
+    shares = np.concatenate([colours, light.sum(axis=1)], axis=1).reshape(len(boxes), -1)
     looks: NDArray[np.float32] = np.sqrt(shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
     return looks
 
