@@ -19,6 +19,8 @@ from quadrat.types import Detections, Frame, ModelPackage, OutputSpec, Part
 
 MANY = 30_000
 """Candidates of one part that are looked at, the best first."""
+EXACT = {"bf16": 256, "fp16": 2048}
+"""Whole numbers that a precision tells apart."""
 FOLLOWED = 0.1
 """Score down to which ByteTrack looks for objects that it already follows (Zhang et al. 2022)."""
 
@@ -41,6 +43,7 @@ class Detect:
             package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta)
         )
         self._layout = layouts.choose(self._network)
+        _check_precision(self._network, self._layout, settings.precision)
         self._settings = settings
         self.wanted = self._layout.wanted
         self.batched = self._layout.batched
@@ -102,6 +105,18 @@ def _check_settings(name: str, settings: Settings) -> None:
                 where=parameter,
                 hint=hints.get(parameter, f"Leave --{parameter} out"),
             )
+
+
+def _check_precision(network: layouts.Network, layout: layouts.Layout, precision: str) -> None:
+    """Refuse a precision in which a class number that travels among the boxes would become another."""
+    most = EXACT.get(precision)
+    if layout.float_classes and most is not None and (network.num_classes or 0) > most:
+        raise ParameterError(
+            f"the model {network.name!r} gives class numbers as floats, and {precision} tells {most} apart "
+            f"of its {network.num_classes}",
+            where="precision",
+            hint="Choose fp32",
+        )
 
 
 def _window(frame: Frame, part: Part) -> Bounds | None:

@@ -235,6 +235,19 @@ def test_what_is_for_masks_is_refused(settings: dict[str, Any], says: str) -> No
         tasks.make(package("yolov8"), specs("yolov8", 2), Settings(**settings))
 
 
+@pytest.mark.parametrize(
+    ("layout", "classes", "precision"), [("yolov10", 365, "bf16"), ("yolov10", 3000, "fp16")]
+)
+def test_class_numbers_that_a_precision_cannot_hold_are_refused(
+    layout: str, classes: int, precision: str
+) -> None:
+    """In bf16 class 257 would come out as 256; layouts whose classes are places in a row may have any."""
+    with pytest.raises(ParameterError, match=r"precision: .*as floats"):
+        task(layout, classes, precision=precision)
+    task(layout, 80, precision=precision)
+    task("yolov8", classes, precision=precision)
+
+
 @pytest.mark.parametrize("outputs", [(), ("annotated",), ("pseudo", "annotated")])
 def test_pictures_of_objects_are_let_through(outputs: tuple[str, ...]) -> None:
     """Also beside those of masks, for a run of both kinds."""

@@ -84,10 +84,15 @@ class Candidates:
 
 
 class Layout(Protocol):
-    """Reads one layout. `nms`: boxes of one object are many; `batched`: the outputs have a batch axis."""
+    """Reads one layout.
+
+    `nms`: boxes of one object are many; `batched`: the outputs have a batch axis; `float_classes`: the
+    network calculates class numbers as floats.
+    """
 
     nms: bool
     batched: bool
+    float_classes: bool
     wanted: tuple[str, ...]
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:

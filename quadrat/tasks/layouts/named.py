@@ -63,6 +63,7 @@ class Boxes:
     """
 
     nms = False
+    float_classes = False
     with_batch_only = False
 
     def __init__(self, network: Network) -> None:
@@ -124,6 +125,7 @@ class Rfdetr:
 
     nms = False
     batched = True
+    float_classes = False
 
     def __init__(self, network: Network) -> None:
         self._network = network

@@ -33,6 +33,7 @@ class _Single:
 
     nms = True
     batched = True
+    float_classes = False
     shape = ""
 
     def __init__(self, network: Network) -> None:
@@ -112,6 +113,7 @@ class Yolov10(_Single):
     """(N, K, 6): x0, y0, x1, y1 in pixels, score, class; YOLOv10, YOLO26 and exports with their own NMS."""
 
     nms = False
+    float_classes = True
     shape = "(N, objects, 6)"
 
     def _check(self, shape: tuple[int | None, ...]) -> None:
