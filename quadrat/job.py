@@ -215,8 +215,9 @@ class Order:
         metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers(), self._survey.objects())
         urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
         self._log.info(
-            "%d measured, %d failed, %d skipped, %d not reached; the table is %s",
+            "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
             self._measured,
+            f" ({counts['partial']} in part)" if counts["partial"] else "",
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
             urn,
         )

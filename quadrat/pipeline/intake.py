@@ -34,7 +34,13 @@ class Intake:
         self._task = task
         self._lanes: list[_Lane] = []
         self._ready = threading.Event()
-        self.decode_s = 0.0
+        self._decoded_s = 0.0
+        self.waited_s = 0.0
+
+    @property
+    def decode_s(self) -> float:
+        """Seconds that the threads of all videos have spent on decoding; `waited_s` were spent waiting for them."""
+        return self._decoded_s + sum(lane.busy_s for lane in self._lanes)
 
     def pictures(self, items: Iterator[Item]) -> Iterator[Event]:
         """Read one picture after the other."""
@@ -81,16 +87,22 @@ class Intake:
         self._ready.clear()
         came = False
         for lane in list(self._lanes):
+            begin = perf_counter()
             event = lane.take(wait=lane.source.media != "stream")
+            self.waited_s += perf_counter() - begin
             if event is None:
                 continue
             came = True
             if isinstance(event, Ended | Failure):
                 self._lanes.remove(lane)
-                self.decode_s += lane.busy_s
+                self._decoded_s += lane.busy_s
             yield event
-        if self._lanes and not came and not self._ready.wait(IDLE_S):
-            yield Flush()
+        if self._lanes and not came:
+            begin = perf_counter()
+            ready = self._ready.wait(IDLE_S)
+            self.waited_s += perf_counter() - begin
+            if not ready:
+                yield Flush()
 
 
 class _Lane:
@@ -127,7 +139,7 @@ class _Lane:
                 self._put(event)
                 if self._stopped.is_set():
                     return
-        except Exception as error:  # noqa: BLE001 - one video must not end an order, whatever it holds
+        except BaseException as error:  # noqa: BLE001 - a library's exit too: who waits for this video must hear of it
             self._put(Failure(self.source, "read", as_known(error, self.source.name)))
 
     def _events(self) -> Iterator[Event]:

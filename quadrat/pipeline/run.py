@@ -15,7 +15,7 @@ from quadrat.errors import QuadratError
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, Work, run_chain
 from quadrat.pipeline.film import Artist, Film
-from quadrat.pipeline.intake import Intake, Pull
+from quadrat.pipeline.intake import AHEAD, Intake, Pull
 from quadrat.pipeline.interpret import Interpreter
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.prepare import Gate, prepare
@@ -89,16 +89,27 @@ class Run:
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The stages in the order of the data, with the time that each has spent so far."""
-        return [*self._stages, *([self._last] if self._last else [])]
+        """The stages in the order of the data, with the time that each has spent so far.
+
+        Videos are decoded by a thread each: decode is the sum of them, and may be more than the wall's time.
+        """
+        read, *others = self._stages
+        if self._last is not None:
+            return [read, *others, self._last]
+        decode = Stage("decode", self._intake.moving, AHEAD)
+        decode.busy_s, waited = self._intake.decode_s, self._intake.waited_s
+        merge = Stage(read.name, read.work, read.ahead)
+        merge.busy_s, merge.starved_s = max(0.0, read.busy_s - waited), read.starved_s + waited
+        merge.blocked_s = read.blocked_s
+        return [decode, merge, *others]
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Busy seconds by stage, warm-up left out; of videos read side by side, read is the sum of all."""
+        """Busy seconds by stage, warm-up left out."""
         spent = {stage.name: stage.busy_s for stage in self.stages}
         if "infer" in spent:
             spent["infer"] -= self.warm_up_s
-        return {**spent, "read": spent["read"] + self._intake.decode_s}
+        return spent
 
     def __iter__(self) -> Generator[Begun | Result | Ended | Failure, None, None]:
         """Yield what becomes of every source, in order.
