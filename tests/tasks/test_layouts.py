@@ -264,3 +264,39 @@ def test_classes_that_disagree_with_the_channels_are_refused(
     shape = [300 if side is None else side for side in fixed[1:]]
     with pytest.raises(ClassesError):
         late.read({name: np.full(shape, -1, np.float32), "dets": np.zeros((300, 4))}, HW, 0.25)
+
+
+@given(
+    st.sampled_from([*KNOWN, None]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["output0", "boxes", "labels", "scores", "dets", "x"]),
+            st.sampled_from(["float32", "float16", "int64", "bool"]),
+            st.lists(st.sampled_from([0, 1, 4, 5, 6, 7, 8]), max_size=4),
+        ),
+        max_size=4,
+        unique_by=lambda one: one[0],
+    ),
+    st.lists(st.sampled_from([0, 1, 4, 7]), max_size=3),
+    st.booleans(),
+)
+def test_any_outputs_are_read_or_refused(
+    layout: str | None, given_outputs: list[tuple[str, str, list[int]]], other: list[int], free: bool
+) -> None:
+    """No shape or type of outputs ends in anything but objects or one of our errors."""
+    outputs = tuple(
+        OutputSpec(name, dtype, tuple(None if free else side for side in shape))
+        for name, dtype, shape in given_outputs
+    )
+    try:
+        reader = choose(network(layout, outputs))
+        for shapes in ([shape[1:] for *_, shape in given_outputs], [other] * len(outputs)):
+            arrays = {
+                one.name: np.full(shape, 0.5).astype(one.dtype)
+                for one, shape in zip(outputs, shapes, strict=True)
+            }
+            got = reader.read(arrays, HW, 0.25)
+            assert got.boxes.shape == (len(got.scores), 4)
+            assert got.classes.shape == got.scores.shape
+    except (LayoutError, ClassesError, EngineRunError):
+        return

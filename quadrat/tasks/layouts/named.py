@@ -73,7 +73,7 @@ class Boxes:
         self.wanted: tuple[str, ...] = (self._boxes, self._scores, self._labels)
         shape = found["boxes"].shape
         self.batched = len(shape) == 3
-        lead: tuple[int | None, ...] = (None, shape[1]) if self.batched else (shape[0],)
+        lead: tuple[int | None, ...] = (None, shape[1]) if self.batched else shape[:1]
         given = [found[role].shape for role in ("boxes", "scores", "labels")]
         if (
             not (self.batched or (len(shape) == 2 and not self.with_batch_only))
