@@ -2,6 +2,7 @@
 
     python -m benchmarks.track                     the tables of docs/benchmarks.md (in .venv-peers: make setup-peers)
     python -m benchmarks.track --seeds 1 --json F  one seed, figures into a file
+    python -m benchmarks.track --smoke             without the libraries, to see that it runs
 
 Peers: SORT, ByteTrack and OC-SORT of `trackers`, with its own defaults and with our thresholds ("as ours": the same
 max-age, min-hits and least score), and deep-sort-realtime, which gets the same synthetic embeddings as our deepsort.
@@ -27,20 +28,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.motion import SCENARIOS, Scenario, Shot, film
+from benchmarks.motion import LOOKS, SCENARIOS, Scenario, Shot, film
 from quadrat.settings import Settings
 from quadrat.tracking import TRACKERS, make
 
 Follow = Callable[[Shot], NDArray[np.int64]]
 """The track of each row of what a shot shows, -1 for none."""
+Figures = dict[str, list[dict[str, float]]]
+"""By tracker, the figures of each seed."""
 OURS = Settings()
 REPORTED = range(101, 106)
 """Seeds of the tables; 1 to 20 are for tuning."""
 
 
-def quadrat(name: str, settings: Settings = OURS) -> Follow:
-    """Give a tracker of ours, with the service's defaults."""
-    tracker = make(Settings(tracker=name, max_age=settings.max_age, min_hits=settings.min_hits))
+def quadrat(name: str, min_hits: int = OURS.min_hits) -> Follow:
+    """Give a tracker of ours, with the service's defaults but for min-hits."""
+    tracker = make(Settings(tracker=name, min_hits=min_hits))
     return lambda shot: tracker.update(shot.seen, shot.features if tracker.needs_features else None).tracks
 
 
@@ -151,19 +154,18 @@ def judge(
         "HOTA": 100 * figures.HOTA.HOTA,
         "IDF1": 100 * figures.Identity.IDF1,
         "switches": float(figures.CLEAR.IDSW),
-        "MOTA": 100 * figures.CLEAR.MOTA,
+        "tracks": float(len({number for numbers, _ in found for number in numbers.tolist()})),
+        "objects": float(len({number for shot in shots for number in shot.numbers.tolist()})),
     }
 
 
-def quality(
-    scenario: Scenario, seeds: Sequence[int], names: Sequence[str]
-) -> dict[str, list[dict[str, float]]]:
+def quality(scenario: Scenario, seeds: Sequence[int], rows: dict[str, Callable[[], Follow]]) -> Figures:
     """Give the figures of each tracker for each seed."""
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    figures: Figures = {name: [] for name in rows}
     for seed in seeds:
         shots = film(scenario, seed)
-        for name in names:
-            figures[name].append(judge(shots, result(shots, ROWS[name]())))
+        for name, start in rows.items():
+            figures[name].append(judge(shots, result(shots, start())))
     return figures
 
 
@@ -180,24 +182,42 @@ def speed(objects: int, names: Sequence[str], frames: int = 40) -> dict[str, flo
     return {name: median(values[10:]) for name, values in spent.items()}
 
 
-def table(found: dict[str, dict[str, list[dict[str, float]]]], times: dict[int, dict[str, float]]) -> None:
-    """Print HOTA / IDF1 / switches with their deviation over the seeds, then milliseconds."""
-    print("| | " + " | ".join(found) + " |\n|---|" + "---|" * len(found))
+def table(found: dict[str, Figures], keys: Sequence[str] = ("HOTA", "IDF1", "switches")) -> None:
+    """Print figures with their deviation over the seeds, a column for each scenario."""
+    print(f"\n| {' / '.join(keys)} | " + " | ".join(found) + " |\n|---|" + "---|" * len(found))
     for name in next(iter(found.values())):
         cells = []
         for figures in found.values():
-            columns = [[one[key] for one in figures[name]] for key in ("HOTA", "IDF1", "switches")]
+            columns = [[one[key] for one in figures[name]] for key in keys]
             cells.append(" / ".join(f"{mean(c):.1f} +- {stdev(c) if len(c) > 1 else 0:.1f}" for c in columns))
         print(f"| {name} | " + " | ".join(cells) + " |")
-    if times:
-        print(
-            "\n| ms per frame | "
-            + " | ".join(f"{n} objects" for n in times)
-            + " |\n|---|"
-            + "---|" * len(times)
-        )
-        for name in next(iter(times.values())):
-            print(f"| {name} | " + " | ".join(f"{one[name]:.2f}" for one in times.values()) + " |")
+
+
+def time_table(times: dict[int, dict[str, float]]) -> None:
+    """Print milliseconds, a column for each number of objects."""
+    print(
+        "\n| CPU ms per frame | "
+        + " | ".join(f"{n} objects" for n in times)
+        + " |\n|---|"
+        + "---|" * len(times)
+    )
+    for name in next(iter(times.values())):
+        print(f"| {name} | " + " | ".join(f"{one[name]:.2f}" for one in times.values()) + " |")
+
+
+def choose(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
+    """Run what was asked for: all trackers on the four scenarios, those by look on more, and min-hits."""
+    chosen = [s for s in SCENARIOS if s.name in options.scenarios]
+    by_look = {name: start for name, start in ROWS.items() if "deep" in name or name == "quadrat sort"}
+    hits = {f"min-hits {n}": (lambda n=n: quadrat("bytetrack", n)) for n in (1, 2, 3)}  # fmt: skip
+    found = {
+        "quality": {s.name: quality(s, options.seeds, ROWS) for s in chosen if s not in LOOKS},
+        "looks": {s.name: quality(s, options.seeds, by_look) for s in chosen if s in LOOKS},
+        "min-hits": {
+            s.name: quality(s, options.seeds, hits) for s in chosen if s not in LOOKS and not options.no_speed
+        },
+    }
+    return {kind: figures for kind, figures in found.items() if figures}
 
 
 def main() -> None:
@@ -205,17 +225,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(REPORTED))
     parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS])
-    parser.add_argument("--only", help="trackers whose name has this in it")
-    parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--no-speed", action="store_true", help="quality alone, without min-hits too")
+    parser.add_argument("--smoke", action="store_true", help="our side alone, speed only")
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args()
-    names = [name for name in ROWS if not options.only or options.only in name]
-    chosen = [s for s in SCENARIOS if s.name in options.scenarios]
-    found = {s.name: quality(s, options.seeds, names) for s in chosen}
+    found = {} if options.smoke else choose(options)
+    for kind, figures in found.items():
+        keys = ("HOTA", "IDF1", "switches", *(("tracks", "objects") if kind == "min-hits" else ()))
+        table(figures, keys)
+    names = list(MINE if options.smoke else ROWS)
     times = {} if options.no_speed else {count: speed(count, names) for count in (50, 500)}
-    table(found, times)
+    if times:
+        time_table(times)
     if options.json:
-        options.json.write_text(json.dumps({"quality": found, "ms": times}, indent=1))
+        options.json.write_text(json.dumps({**found, "ms": times}, indent=1))
 
 
 if __name__ == "__main__":

@@ -13,15 +13,30 @@ Pairs = tuple[Indices, Indices]
 
 
 def overlap(tracks: F64, boxes: F64) -> F64:
-    """Give intersection over union (T, N) of boxes in centre form (T, 4) and (N, 4), whose sides are not zero."""
-    shared = np.ones((len(tracks), len(boxes)))
-    for axis in (0, 1):
-        half_t, half_b = tracks[:, 2 + axis] / 2, boxes[:, 2 + axis] / 2
-        low = np.maximum((tracks[:, axis] - half_t)[:, None], (boxes[:, axis] - half_b)[None, :])
-        high = np.minimum((tracks[:, axis] + half_t)[:, None], (boxes[:, axis] + half_b)[None, :])
-        shared *= np.maximum(high - low, 0)
-    areas = (tracks[:, 2] * tracks[:, 3])[:, None] + (boxes[:, 2] * boxes[:, 3])[None, :]
-    return shared / (areas - shared)
+    """Give intersection over union (T, N) of boxes in centre form (T, 4) and (N, 4), whose sides are not zero.
+
+    It is computed only for pairs that are near in x: of hundreds of objects few are near any one.
+    """
+    worth = np.zeros((len(tracks), len(boxes)))
+    rows, columns = _beside(tracks, boxes)
+    one, two = tracks[rows], boxes[columns]
+    apart, half = np.abs(one[:, :2] - two[:, :2]), (one[:, 2:] + two[:, 2:]) / 2
+    sides = np.minimum(np.maximum(half - apart, 0), np.minimum(one[:, 2:], two[:, 2:]))
+    shared = sides[:, 0] * sides[:, 1]
+    worth[rows, columns] = shared / (one[:, 2] * one[:, 3] + two[:, 2] * two[:, 3] - shared)
+    return worth
+
+
+def _beside(tracks: F64, boxes: F64) -> Pairs:
+    """Give all pairs that may share a column of pixels: boxes in order of their left side, a stretch for each track."""
+    left, widest = boxes[:, 0] - boxes[:, 2] / 2, boxes[:, 2].max(initial=0)
+    order = np.argsort(left, kind="stable")
+    half = tracks[:, 2] / 2
+    first = np.searchsorted(left[order], tracks[:, 0] - half - widest)
+    counts = np.searchsorted(left[order], tracks[:, 0] + half, side="right") - first
+    skipped = np.cumsum(counts) - counts
+    places = np.arange(counts.sum()) - np.repeat(skipped - first, counts)
+    return np.repeat(np.arange(len(tracks)), counts), order[places]
 
 
 def assign(worth: F64, allowed: NDArray[np.bool_]) -> Pairs:

@@ -86,9 +86,9 @@ class Follower:
         return worth, self.reachable(seen, allowed, GATE)
 
     def same_class(self, seen: Seen) -> NDArray[np.bool_]:
-        """Give (T, N), or something that stretches to it: whether a track and an object may be one by class."""
+        """Give (T, N) whether a track and an object may be one by class."""
         if self._across:
-            return np.ones((1, 1), bool)
+            return np.ones((len(self.tracks), len(seen.rows)), bool)
         return np.equal.outer(self.tracks.classes, seen.classes)
 
     def reachable(self, seen: Seen, allowed: NDArray[np.bool_], gate: float) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quadrat.tracking import kalman
-from quadrat.tracking.association import Pairs, assign, join, overlap
+from quadrat.tracking.association import Pairs, assign, join, others, overlap
 from quadrat.tracking.follower import Follower
 from quadrat.tracking.kalman import F64, Indices
 from quadrat.tracking.tracks import Seen
@@ -27,12 +27,14 @@ class OcSort(Follower):
     def associate(self, seen: Seen) -> Pairs:
         """Choose by overlap and direction, then go back to where the tracks left were last seen."""
         worth, allowed = self.candidates(seen, LEAST_OVERLAP)
-        first = assign(worth + MOMENTUM * self._along(seen), allowed)
-        worth = overlap(self.tracks.trail[:, 0], seen.boxes)
-        allowed = (worth >= LEAST_OVERLAP_BACK) & self.same_class(seen)
-        allowed[first[0]] = False
-        allowed[:, first[1]] = False
-        return join(first, assign(worth, allowed))
+        tracks, objects = np.nonzero(allowed)
+        worth[tracks, objects] += MOMENTUM * self._along(seen, tracks, objects)
+        first = assign(worth, allowed)
+        tracks, objects = others(len(self.tracks), first[0]), others(len(seen.rows), first[1])
+        worth = overlap(self.tracks.trail[tracks, 0], seen.boxes[objects])
+        allowed = (worth >= LEAST_OVERLAP_BACK) & self.same_class(seen)[np.ix_(tracks, objects)]
+        back = assign(worth, allowed)
+        return join(first, (tracks[back[0]], objects[back[1]]))
 
     def correct(self, pairs: Pairs, seen: Seen) -> None:
         """Take what was seen; where a track was lost, as if it had gone straight from where it was last seen."""
@@ -61,17 +63,13 @@ class OcSort(Follower):
             state[on] = np.where(between, kalman.correct(now, way, self.noise), now)
         return state
 
-    def _along(self, seen: Seen) -> F64:
-        """Give (T, N) in -1..1 how well the way to each object agrees with the track's, by their angle."""
-        trail = self.tracks.trail
+    def _along(self, seen: Seen, tracks: Indices, objects: Indices) -> F64:
+        """Give for pairs (M,) in -1..1 how well the way to the object agrees with the track's, by their angle."""
+        trail = self.tracks.trail[tracks]
         way = trail[:, 0, :2] - trail[:, -1, :2]
-        size = kalman.sizes(trail[:, 0])
+        to_object = seen.boxes[objects, :2] - trail[:, -1, :2]
         straight = np.linalg.norm(way, axis=1)
-        to_object = seen.boxes[None, :, :2] - trail[:, -1, None, :2]
-        length = np.maximum(
-            straight[:, None] * np.linalg.norm(to_object, axis=2), kalman.SMALLEST_SIDE * 1e-6
-        )
-        cosine = np.clip((way[:, None] * to_object).sum(axis=2) / length, -1, 1)
-        known = straight >= SHORTEST * size
-        agreement: F64 = np.where(known[:, None], 1 - 2 * np.arccos(cosine) / np.pi, 0.0)
-        return agreement * seen.scores
+        length = np.maximum(straight * np.linalg.norm(to_object, axis=1), np.finfo(np.float64).tiny)
+        cosine = np.clip((way * to_object).sum(axis=1) / length, -1, 1)
+        known = straight >= SHORTEST * kalman.sizes(trail[:, 0])
+        return np.where(known, 1 - 2 * np.arccos(cosine) / np.pi, 0.0) * seen.scores[objects]
