@@ -39,7 +39,7 @@ ENV QUADRAT_CACHE_DIR=/data/cache TMPDIR=/data/tmp PYTHONPATH=/app
 
 # `python /app/service.py` is what the platform runs, whatever the entry point says.
 COPY quadrat quadrat
-COPY predictor.py ./
+COPY predictor.py NOTICE LICENSE ./
 COPY infer_service.py service.py
 RUN python -m compileall -q .
 
