@@ -21,7 +21,7 @@ import numpy as np
 
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW
-from quadrat.tasks.pairs import HIGH, LOW, Bools, Floats, Ints, Table, agree, near
+from quadrat.tasks.pairs import HIGH, LOW, Bools, Floats, Ints, Table, agree, all_near, near
 from quadrat.tasks.wide import Objects, add_wide
 from quadrat.types import Detections
 
@@ -44,8 +44,8 @@ def merge_found(
 ) -> Detections:
     """Merge what was found in tiles, and in the whole picture, of `source_hw` (height, width) pixels.
 
-    `method`: `ios` measures agreement by intersection over the fragment (a slanted object's fragment is
-    smaller than its box), `iou` and `wbf` by intersection over union; `threshold` is the least agreement.
+    `method`: `ios` and `wbf` measure agreement by intersection over the fragment (a slanted object's fragment
+    is smaller than its box), `iou` by intersection over union; `threshold` is the least agreement.
     Boxes that are not finite or lie outside their tile are left out. The result is in order of score, and
     is the same for any order of `found`. ParameterError for a method that does not exist.
     """
@@ -94,16 +94,28 @@ def _groups(table: Table, method: str, threshold: float) -> Ints:
     """Number of the object (N,) that each box belongs to."""
     if not len(table):
         return np.zeros(0, np.intp)
-    i, j = near(table.boxes, table.classes, 2 * float(table.slack.max()))
+    blocks = [
+        _agreeing(table, i, j, method, threshold)
+        for i, j in near(table.boxes, table.classes, 2 * float(table.slack.max()))
+    ]
+    if not blocks:
+        return np.arange(len(table))
+    i, j, union, sides = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    order = np.lexsort((j, i, -sides, -np.round(union, 4)))
+    return _joined(len(table), i[order], j[order], table.tiles)
+
+
+def _agreeing(
+    table: Table, i: Ints, j: Ints, method: str, threshold: float
+) -> tuple[Ints, Ints, Floats, Ints]:
+    """Keep the pairs that are one object, with their intersection over union and the sides in sight."""
     apart = table.tiles[i] != table.tiles[j]
     i, j = i[apart], j[apart]
     pairs = agree(table, i, j)
-    measure = pairs.smaller if method == "ios" else pairs.union
+    measure = pairs.union if method == "iou" else pairs.smaller
     # A pair without a side of the object in sight would agree whatever it shows.
     one = (measure >= threshold) & (~pairs.cut | (pairs.sides > 0)) & (measure > 0)
-    i, j, union, sides = i[one], j[one], pairs.union[one], pairs.sides[one]
-    order = np.lexsort((j, i, -sides, -np.round(union, 4)))
-    return _joined(len(table), i[order], j[order], table.tiles)
+    return i[one], j[one], pairs.union[one], pairs.sides[one]
 
 
 def _joined(count: int, i: Ints, j: Ints, tiles: Ints) -> Ints:
@@ -165,7 +177,7 @@ def _filled(objects: Objects, source_hw: HW) -> Bools:
     bare = objects.open.any(axis=1) & (objects.open | (np.abs(objects.boxes - picture) <= 0.5)).all(axis=1)
     if not bare.any():
         return drop
-    i, j = near(objects.boxes, objects.classes, 0.0)
+    i, j = all_near(objects.boxes, objects.classes, 0.0)
     for small, large in ((i, j), (j, i)):
         inside = bare[small] & ~bare[large] & _inside(objects.boxes[small], objects.boxes[large])
         drop[small[inside]] = True

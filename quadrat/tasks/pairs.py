@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,11 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 LOW, HIGH = slice(0, 2), slice(2, 4)
-SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
-"""A box ends at a tile's border if it ends so near to it: in pixels, or as a share of the tile's side."""
+SLACK_PIXELS, SLACK_OF_TILE, SLACK_OF_BOX = 2.0, 0.01, 0.06
+"""A box ends at a tile's border if it ends so near to it: in pixels, or as a share of the tile's or the box's side."""
+
+BLOCK = 250_000
+"""Pairs that are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,22 +56,23 @@ class Table:
         boxes, scores, classes, windows = boxes[seen], scores[seen], classes[seen], windows[seen]
         fresh = np.ones(len(windows), bool)
         fresh[1:] = (windows[1:] != windows[:-1]).any(axis=1)
-        slack = np.maximum(SLACK_PIXELS, SLACK_SHARE * (windows[:, HIGH] - windows[:, LOW]))
+        slack = np.maximum(SLACK_PIXELS, SLACK_OF_TILE * (windows[:, HIGH] - windows[:, LOW]))
+        slack = np.maximum(slack, SLACK_OF_BOX * (boxes[:, HIGH] - boxes[:, LOW]))
         picture = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
         inner = np.abs(windows - picture) > 0.5
         cut = inner & (np.abs(boxes - windows) <= np.tile(slack, 2))
         return cls(boxes, scores, classes, windows, np.cumsum(fresh) - 1, slack, cut)
 
 
-def near(boxes: Floats, classes: Ints, margin: float) -> tuple[Ints, Ints]:
-    """Find all pairs i < j of one class whose boxes, grown together by `margin` pixels, meet.
+def near(boxes: Floats, classes: Ints, margin: float) -> Iterator[tuple[Ints, Ints]]:
+    """Find all pairs i < j of one class whose boxes, grown together by `margin` pixels, meet; block by block.
 
     Boxes are listed in the bands of rows that they cross and sorted by their left side in each, so the
     work grows with the boxes and their close neighbours, not with all pairs.
     """
     count = len(boxes)
     if count < 2:
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        return
     band = max(4.0 * float(np.median(boxes[:, 3] - boxes[:, 1])), float(np.ptp(boxes[:, 1])) / 4096, 1.0)
     base = float(boxes[:, 1].min())
     first = ((boxes[:, 1] - base) // band).astype(np.intp)
@@ -83,17 +88,24 @@ def near(boxes: Floats, classes: Ints, margin: float) -> tuple[Ints, Ints]:
     place = lane * stride + (left - boxes[:, 0].min())
     reach = place + (boxes[owner, 2] - left) + margin
     ends = np.searchsorted(place, reach, side="right")
-    here = np.arange(len(owner))
-    many = np.maximum(ends - here - 1, 0)
-    a = np.repeat(here, many)
-    b = a + 1 + _ramp(many)
-    i, j = owner[a], owner[b]
-    # A pair that shares several bands is taken in the first of them.
-    keep = row[a] == np.maximum(first[i], first[j])
-    keep &= boxes[i, 1] <= boxes[j, 3] + margin
-    keep &= boxes[j, 1] <= boxes[i, 3] + margin
-    i, j = i[keep], j[keep]
-    return np.minimum(i, j), np.maximum(i, j)
+    many = np.maximum(ends - np.arange(len(owner)) - 1, 0)
+    block = np.cumsum(many) // BLOCK
+    for here in np.split(np.arange(len(owner)), np.flatnonzero(np.diff(block)) + 1):
+        a = np.repeat(here, many[here])
+        b = a + 1 + _ramp(many[here])
+        i, j = owner[a], owner[b]
+        # A pair that shares several bands is taken in the first of them.
+        keep = row[a] == np.maximum(first[i], first[j])
+        keep &= boxes[i, 1] <= boxes[j, 3] + margin
+        keep &= boxes[j, 1] <= boxes[i, 3] + margin
+        i, j = i[keep], j[keep]
+        yield np.minimum(i, j), np.maximum(i, j)
+
+
+def all_near(boxes: Floats, classes: Ints, margin: float) -> tuple[Ints, Ints]:
+    """All that `near` finds, at once."""
+    blocks = [(np.zeros(0, np.intp), np.zeros(0, np.intp)), *near(boxes, classes, margin)]
+    return np.concatenate([i for i, _ in blocks]), np.concatenate([j for _, j in blocks])
 
 
 def _ramp(counts: Ints) -> Ints:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quadrat.geometry import HW
-from quadrat.tasks.pairs import HIGH, LOW, Bools, Floats, Ints, Table, near
+from quadrat.tasks.pairs import HIGH, LOW, Bools, Floats, Ints, Table, all_near
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ def add_wide(objects: Objects, blurred: Table, tile: Floats, source_hw: HW, thre
     # The network saw the whole picture this many times coarser; a box is exact to about two of its pixels.
     slack = 2.0 * max(1.0, float((picture / tile).max()))
     count, boxes, scores = len(objects), blurred.boxes.copy(), blurred.scores.copy()
-    i, j = near(
+    i, j = all_near(
         np.concatenate([objects.boxes, boxes]), np.concatenate([objects.classes, blurred.classes]), slack
     )
     mixed = (i < count) & (j >= count)
