@@ -20,6 +20,7 @@
         ImageFormatError           E_IMAGE_FORMAT             not a picture we read
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
+        TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best are counted
         VideoFormatError           E_VIDEO_FORMAT             not a video we read, or one without pictures
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: measured in part
         StreamError                E_STREAM                   a stream cannot be reached, or was lost
@@ -188,6 +189,12 @@ class ImageSizeError(InputError):
     """The picture has no pixels, or more than we accept."""
 
     code = "E_IMAGE_SIZE"
+
+
+class TooManyObjectsError(InputError):
+    """There are more objects than max-detections; only the best are counted."""
+
+    code = "E_TOO_MANY"
 
 
 class VideoFormatError(InputError):

@@ -99,13 +99,15 @@ class Detections:
 
     `boxes` (N, 4) float32 as x0, y0, x1, y1 in continuous pixels of the upright source, inside it;
     `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 numbers that
-    are unique within the source, -1 for an object that is not followed, or None where nothing is.
+    are unique within the source, -1 for an object that is not followed, or None where nothing is. `capped`
+    says that there were more than max-detections: a count of them is not the truth.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int32]
     tracks: NDArray[np.int32] | None = None
+    capped: bool = False
 
     def __len__(self) -> int:
         """Count the objects."""
@@ -114,7 +116,7 @@ class Detections:
     def __getitem__(self, index: NDArray[Any]) -> Detections:
         """Select objects by a mask or by indices."""
         tracks = None if self.tracks is None else self.tracks[index]
-        return Detections(self.boxes[index], self.scores[index], self.classes[index], tracks)
+        return Detections(self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped)
 
     @classmethod
     def none(cls) -> Detections:
@@ -359,6 +361,8 @@ class Task(Protocol):
 
     name: str
     wanted: Sequence[str]
+    batched: bool
+    """Whether the network takes several inputs at once; a Part of one that does not holds its outputs whole."""
 
     def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
         """Turn all parts of one frame into one prediction; they come one by one, in order, as they are ready."""

@@ -25,7 +25,7 @@ class Batches:
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
-        self.size = self._fixed or model.settings.batch_size
+        self.size = (self._fixed or model.settings.batch_size) if model.task.batched else 1
         self.warm_up_s = 0.0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -72,9 +72,9 @@ class Batches:
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
 
-    @staticmethod
-    def _part(one: Prepared, arrays: Any, index: int) -> Part:
-        return Part({name: a[index] for name, a in arrays.items()}, one.sample.geometry, one.sample.window)
+    def _part(self, one: Prepared, arrays: Any, index: int) -> Part:
+        own = {name: a[index] for name, a in arrays.items()} if self._model.task.batched else arrays
+        return Part(own, one.sample.geometry, one.sample.window)
 
     def _warm_up(self, inputs: Sequence[Prepared]) -> None:
         """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""

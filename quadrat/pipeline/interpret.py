@@ -11,7 +11,8 @@ from typing import Any
 from quadrat.errors import EngineRunError, InputError, QuadratError
 from quadrat.pipeline.events import Ran, as_known
 from quadrat.pipeline.prepare import Gate
-from quadrat.types import Ended, Failure, Part, Prediction, Result, Source, Task
+from quadrat.report.objects import too_many
+from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, Source, Task
 
 
 @dataclass(slots=True)
@@ -73,7 +74,10 @@ class Interpreter:
 
     def _result(self, source: Source, first: Ran, prediction: Prediction) -> Result:
         if source.media != "image":
-            self._account(source).measured += 1
+            account = self._account(source)
+            account.measured += 1
+            if isinstance(prediction, Detections) and prediction.capped and account.error is None:
+                account.error = too_many(len(prediction), source.name)
         return Result(source, first.sample.frame, {self._task.name: prediction})
 
     def _account(self, source: Source) -> _Account:

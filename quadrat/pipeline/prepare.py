@@ -25,8 +25,9 @@ class Gate:
     measured, so that the same video gives the same answer on any machine.
     """
 
-    def __init__(self, *, skip_black: bool, idle_s: float) -> None:
+    def __init__(self, *, skip_black: bool, idle_s: float, min_score: float = 0.0) -> None:
         self._skip_black = skip_black
+        self._min_score = min_score
         self._idle_s = idle_s
         self._until: dict[str, float] = {}
         self._under_way: dict[str, int] = {}
@@ -53,7 +54,7 @@ class Gate:
         if not self._idle_s or frame.time_s is None:
             return
         self._under_way[frame.key.source] -= 1
-        if isinstance(prediction, Detections) and not len(prediction):
+        if isinstance(prediction, Detections) and not (prediction.scores >= self._min_score).any():
             self._until[frame.key.source] = frame.time_s + self._idle_s
 
     def forget(self, source: str) -> None:

@@ -41,7 +41,10 @@ class Run:
     ) -> None:
         self._model = model
         self._items = items
-        self._gate = Gate(skip_black=model.settings.skip_black, idle_s=model.settings.idle_seconds)
+        settings = model.settings
+        self._gate = Gate(
+            skip_black=settings.skip_black, idle_s=settings.idle_seconds, min_score=settings.min_score
+        )
         self._intake = Intake(pull, model.settings, model.package.task)
         self._batches = Batches(model)
         self._interpret = Interpreter(model.task, self._gate)

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from quadrat.errors import ParameterError
+from quadrat.errors import ParameterError, TooManyObjectsError
 from quadrat.media.encode import jpeg
 from quadrat.render.boxes import class_of, draw_boxes
 from quadrat.report import mot
@@ -116,7 +116,8 @@ class ObjectReport:
             metadata = detection_aspect(source, frame, detections, found, self._provenance, size=size)
             yield Product(name, "image/jpeg", jpeg(picture), metadata)
         self._photos.add(source, frame, rows_of(detections))
-        self._survey.add_objects(source, frame, found, name)
+        error = too_many(len(detections), source.name) if detections.capped else None
+        self._survey.add_objects(source, frame, found, name, error)
 
     def frame(self, result: Result) -> None:
         """Write the objects of one frame; a skipped one has none, and is written with its reason."""
@@ -179,7 +180,8 @@ class ObjectReport:
             return f"skipped, {result.frame.skipped}"
         book = TrackBook()
         book.add(result.frame, _detections(result))
-        return _text([(one.info.name, one.objects) for one in book.found(self._class_of)])
+        text = _text([(one.info.name, one.objects) for one in book.found(self._class_of)])
+        return f"{text}, and more than max-detections" if _detections(result).capped else text
 
     def summed(self, ended: Ended) -> str:
         """Say how many tracks, or without a tracker objects, of each class a source showed."""
@@ -197,6 +199,15 @@ class ObjectReport:
     def _class_of(self, index: int) -> ClassInfo:
         """Give a class, and know it from now on if the archive does not list it."""
         return self._classes.setdefault(index, class_of(self._classes, index))
+
+
+def too_many(count: int, name: str) -> TooManyObjectsError:
+    """Say that only the best objects of a picture are counted."""
+    return TooManyObjectsError(
+        f"there are more objects than max-detections, and only the best {count} are counted",
+        where=name,
+        hint="Raise --max-detections, or --min-score where they are not real",
+    )
 
 
 def _detections(result: Result) -> Detections:

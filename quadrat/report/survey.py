@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quadrat.errors import NotAnImageError
+from quadrat.errors import NotAnImageError, QuadratError
 from quadrat.report.redacted import redacted
 from quadrat.types import ClassInfo, Cover, Ended, Failure, Frame, Source
 
@@ -59,10 +59,22 @@ class Survey:
         """Add one row per class of a measured image; `size` is the mask's (height, width)."""
         self._add_covers(_of_image(source, frame, size, product), covers)
 
-    def add_objects(self, source: Source, frame: Frame, found: Sequence[Found], product: str) -> None:
-        """Add one row per class seen in an image, or one without a class where nothing was."""
-        height, width = frame.pixels.shape[:2]
-        self._add_found(_of_image(source, frame, (height, width), product), found)
+    def add_objects(
+        self,
+        source: Source,
+        frame: Frame,
+        found: Sequence[Found],
+        product: str,
+        error: QuadratError | None = None,
+    ) -> None:
+        """Add one row per class seen in an image, or one without a class where nothing was.
+
+        With `error` the image is measured in part.
+        """
+        head = _of_image(source, frame, (frame.pixels.shape[0], frame.pixels.shape[1]), product)
+        if error is not None:
+            head |= {"status": "partial", "code": error.code, "reason": str(error)}
+        self._add_found(head, found)
 
     def add_skipped(self, source: Source, frame: Frame) -> None:
         """Add the one row of an image that was read and not measured."""

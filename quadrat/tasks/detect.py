@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Detect:
         found = [(self._read(frame, part, floor), _window(frame, part)) for part in parts]
         if not found:
             return Detections.none()
-        return best(_merged(found, frame.source_hw, self._settings), self._settings.max_detections)
+        return best(_merged(found, frame.source_hw, self._settings), self._settings)
 
     def _read(self, frame: Frame, part: Part, floor: float) -> Detections:
         """The objects that one part shows, in source pixels and inside it, the best first."""
@@ -76,7 +77,7 @@ class Detect:
         boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
         if self._layout.nms:  # of the boxes as the network gave them, before they are cut
             order = order[
-                nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections)
+                nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections + 1)
             ]
         return Detections(inside[order], given.scores[order], given.classes[order].astype(np.int32))
 
@@ -144,9 +145,14 @@ def _merged(
     return merge_found(every, source_hw, settings.merge, settings.merge_threshold)
 
 
-def best(detections: Detections, limit: int) -> Detections:
-    """Give the `limit` best objects in an order that depends on nothing but themselves."""
-    return detections[_order(detections.boxes, detections.scores, detections.classes)[:limit]]
+def best(detections: Detections, settings: Settings) -> Detections:
+    """Give the max-detections best objects in an order that depends on nothing but themselves.
+
+    They are `capped` where one of the others has min-score.
+    """
+    order = _order(detections.boxes, detections.scores, detections.classes)
+    kept, others = order[: settings.max_detections], order[settings.max_detections :]
+    return replace(detections[kept], capped=bool((detections.scores[others] >= settings.min_score).any()))
 
 
 def _order(

@@ -28,6 +28,7 @@ class Segment:
     """
 
     name = "segment"
+    batched = True
 
     def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> None:
         self._roles = find_roles(package, outputs)

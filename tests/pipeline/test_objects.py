@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from examples.rectangles_net import COLORS
+from quadrat import tasks
+from quadrat.errors import TooManyObjectsError
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.settings import Settings, parse
@@ -201,3 +203,15 @@ def test_unsure_objects_are_kept_only_where_a_track_takes_them(model: LoadedMode
         found = objects(result)
         assert not (found.scores < 0.9).any() or (found.tracks[found.scores < 0.9] >= 0).all()  # type: ignore[index]
     assert all(len(objects(r)) == 1 for r in results["a"][:5])
+
+
+def test_more_objects_than_allowed_are_said_to_be_more(model: LoadedModel, tmp_path: Path) -> None:
+    """A count that max-detections cut is no truth: it is marked, and a video with such a frame is partial."""
+    boxes = [(10 + 30 * n, 20, 30 + 30 * n, 40) for n in range(5)]
+    source = film(tmp_path / "many.mp4", [draw(boxes if n == 2 else boxes[:3]) for n in range(4)])
+    cut = replace(model, task=tasks.make(model.package, model.engine.outputs, parse({"max-detections": 3})))
+    results, ends = measured(cut, [source], moving=True, **{"max-detections": 3})
+
+    assert [False, False, True, False] == [objects(r).capped for r in results["many"]]
+    assert [3] * 4 == [len(objects(r)) for r in results["many"]]
+    assert isinstance(ends["many"].reading.error, TooManyObjectsError)
