@@ -10,6 +10,7 @@ IVCAP ?= ivcap
 MODEL ?= examples/models/seagrass-tiny.tgz
 IMAGES ?= examples/images
 OUTPUTS ?= pseudo,overlay
+VIDEOS ?= examples/videos
 # More parameters of the service, e.g. ARGS="--max-img-size -1 --batch-size 4"
 ARGS ?=
 
@@ -143,13 +144,28 @@ where = echo "== results are in $(CURDIR)/DATA/$(1)"
 # The SDK resolves a collection and an artifact against different folders: give both as absolute paths.
 model = "$$(realpath -m "$(MODEL)")"
 images = "$$(realpath -m "$(IMAGES)")"
+videos = "$$(realpath -m "$(VIDEOS)")"
 
-.PHONY: run run-collection run-batch run-data-proxy run-docker
+.PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images into DATA/run
 	@$(call fresh,run)
 	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run"
 	@$(call where,run)
+
+run-detect run-video: MODEL = examples/models/rectangles.tgz
+run-detect: IMAGES = examples/scenes
+run-detect: setup ## find the objects of the example scenes, into DATA/run-detect
+	@$(call fresh,run-detect)
+	@$(SERVICE) --model $(model) --images $(images) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-detect"
+	@$(call where,run-detect)
+
+run-video: setup ## find and follow the objects of the example videos, into DATA/run-video
+	@$(call fresh,run-video)
+	@$(SERVICE) --model $(model) --videos $(videos) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-video"
+	@$(call where,run-video)
 
 run-collection: setup ## measure a folder of your own: MODEL=... IMAGES=..., into DATA/run-collection
 	@$(own)$(call fresh,run-collection)

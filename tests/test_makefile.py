@@ -160,6 +160,26 @@ def test_run_collection_has_a_folder_of_its_own(recorded):
     assert option(calls()[0], "--ivcap:out-dir") == str(project.root / "DATA" / "run-collection")
 
 
+def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
+    """Without words they take the example detector with the scenes, or the videos; with words what those say."""
+    project, calls = recorded
+    for target, sources, examples in (
+        ("run-detect", "--images", "scenes"),
+        ("run-video", "--videos", "videos"),
+    ):
+        assert project.make(target).returncode == 0
+        call = calls()[-1]
+        assert option(call, "--model") == str(project.root / "examples" / "models" / "rectangles.tgz")
+        assert option(call, sources) == str(project.root / "examples" / examples)
+        assert option(call, "--ivcap:out-dir") == str(project.root / "DATA" / target)
+    words = ("MODEL=my models/model.tgz", "VIDEOS=images", "ARGS=--tracker sort")
+    assert project.make("run-video", *words).returncode == 0
+    call = calls()[-1]
+    assert option(call, "--model") == str(project.root / "my models" / "model.tgz")
+    assert option(call, "--videos") == str(project.root / "images")
+    assert option(call, "--tracker") == "sort"
+
+
 def test_run_batch_places_one_order_for_each_image(recorded):
     """Every image, and nothing else, gets an order and a folder; one failure is told and stops no other."""
     project, calls = recorded
