@@ -18,8 +18,8 @@ UNLIKE = 0.1
 """Cosine under which they are not, whatever the overlap."""
 AHEAD = 0.1
 """By how much a sure look must be more alike than the track's and the object's next best."""
-WEIGHT = 1.0
-"""Of the look beside the overlap."""
+WEIGHT = 1.5
+"""Of the look beside the overlap: a clear look outweighs the best place."""
 KEEP = 0.9
 """Part of a track's mean look that stays when one of full score comes in."""
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.tracking.appearance import describe
+from tests.tracking.scenes import boxes, tracker
 
 COLOURS = [
     (200, 60, 60),
@@ -37,17 +38,17 @@ def scene(
 def test_colours_are_told_apart():
     """An object in another frame is most like itself, by far: other noise, a box off by some pixels, other light."""
     first = describe(*scene(COLOURS))
-    picture, boxes = scene(COLOURS, seed=1, light=1.1)
-    cosine = first @ describe(picture, boxes + np.array([3, -2, -2, 4], np.float32)).T
+    picture, edges = scene(COLOURS, seed=1, light=1.1)
+    cosine = first @ describe(picture, edges + np.array([3, -2, -2, 4], np.float32)).T
     assert np.diag(cosine).min() > 0.8
     assert (cosine - np.eye(len(COLOURS)) * 2).max() < 0.6
 
 
 def test_the_layout_tells_too():
     """The same colours upside down are another look."""
-    picture, boxes = scene([COLOURS[0], COLOURS[0]])
+    picture, edges = scene([COLOURS[0], COLOURS[0]])
     picture[30:80, 20:80], picture[80:130, 120:180] = COLOURS[2], COLOURS[2]
-    one, two = describe(picture, boxes)
+    one, two = describe(picture, edges)
     assert one @ two < 0.6
 
 
@@ -65,18 +66,30 @@ def test_every_box_has_a_look_of_length_one(boxes):
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 def test_boxes_that_are_none_do_no_harm(odd):
     """A coordinate that is no number gives a look all the same."""
-    picture, boxes = scene(COLOURS)
-    boxes[0, 2] = odd
-    assert np.isfinite(describe(picture, boxes)).all()
+    picture, edges = scene(COLOURS)
+    edges[0, 2] = odd
+    assert np.isfinite(describe(picture, edges)).all()
 
 
 def test_a_look_does_not_hang_on_the_others():
     """Alone or among others, an object is described the same; so is a large picture's one."""
-    picture, boxes = scene(COLOURS)
-    together = describe(picture, boxes)
-    assert np.array_equal(together, np.concatenate([describe(picture, box[None]) for box in boxes]))
+    picture, edges = scene(COLOURS)
+    together = describe(picture, edges)
+    assert np.array_equal(together, np.concatenate([describe(picture, box[None]) for box in edges]))
     large = np.repeat(np.repeat(picture, 4, axis=0), 4, axis=1)
-    assert (describe(large, boxes * 4) * together).sum(axis=1).min() > 0.95
+    assert (describe(large, edges * 4) * together).sum(axis=1).min() > 0.95
+
+
+def test_two_that_change_places_unseen_are_known_by_their_colours():
+    """Drawn objects through the descriptor and the tracker: after a gap each has its number, wherever it is."""
+    made = tracker("deepsort")
+    for frame in range(8):
+        colours = COLOURS[:2] if frame < 5 else COLOURS[1::-1]
+        picture, edges = scene(colours, seed=frame)
+        found = boxes(*edges[:, :2].tolist(), side=60)
+        followed = made.update(found, describe(picture, edges), steps=1.0 if frame != 5 else 10.0)
+        expected = [-1, -1] if frame == 0 else [1, 2] if frame < 5 else [2, 1]
+        assert followed.tracks.tolist() == expected
 
 
 def test_it_is_cheap():
