@@ -1,6 +1,6 @@
 """Small videos, good and bad, drawn and written here with PyAV; nothing is read from disk.
 
-`frames(n)` draws pictures that each carry their number, which `number(pixels)` reads back through any codec, so a
+`frames(n)` and `scenes(n)` draw pictures that each carry their number, which `number(pixels)` reads back through any codec, so a
 test can tell which frame it was given. `write(path, ...)` makes a plain file of them with any codec, container, times
 and options, without the code under test; the other builders make one awkward kind each: `rotated`, `with_sound`,
 `sound_only`, `two_sizes`, `still_images`. `damaged`, `cut` and `boxes` work on the bytes of a written file.
@@ -51,6 +51,19 @@ def frame(number: int, hw: tuple[int, int] = HW) -> Pixels:
     return picture
 
 
+def scenes(count: int, hw: tuple[int, int] = (240, 320), seed: int = 7) -> list[Pixels]:
+    """Draw numbered frames over a textured ground that pans: coded pictures of some kilobytes, fit to be damaged."""
+    height, width = hw
+    coarse = np.random.default_rng(seed).integers(0, 256, (30, 40 + count, 3), np.uint8)
+    ground = cv2.resize(coarse, (width + 8 * count, height), interpolation=cv2.INTER_CUBIC)
+    pictures = []
+    for n in range(count):
+        picture = np.ascontiguousarray(ground[:, n * 3 : n * 3 + width])
+        picture[:_BLOCK] = frame(n, hw)[:_BLOCK]
+        pictures.append(picture)
+    return pictures
+
+
 def number(pixels: Pixels, drawn: tuple[int, int] | None = None) -> int:
     """Read a frame's number back, through coding and a change of size; -1 where the blocks are not clear.
 
@@ -84,11 +97,12 @@ def write(
     pix_fmt: str = "yuv420p",
     colorspace: int | None = None,
     color_range: int | None = None,
+    tagged: bool = True,
 ) -> Path:
     """Write pictures with PyAV alone; the container is told by the path's suffix unless named.
 
-    `times` in seconds make a variable rate, in ticks of 1/90000 s. `colorspace` and `color_range` are tagged, and
-    the pictures converted by them.
+    `times` in seconds make a variable rate, in ticks of 1/90000 s. The pictures are converted by `colorspace` and
+    `color_range` (FFmpeg's numbers), and the file says so if `tagged`.
     """
     with av.open(str(path), "w", format=container, options=container_options or {}) as out:
         stream = out.add_stream(codec, rate=rate, options=options or {})
@@ -97,14 +111,16 @@ def write(
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = pix_fmt
                 if times is not None:
-                    stream.codec_context.time_base = Fraction(1, 90_000)
-                if colorspace is not None:
+                    stream.codec_context.time_base = stream.time_base = Fraction(1, 90_000)
+                if colorspace is not None and tagged:
                     stream.codec_context.colorspace = colorspace
-                if color_range is not None:
+                if color_range is not None and tagged:
                     stream.codec_context.color_range = color_range
             image = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
                 format=pix_fmt, dst_colorspace=colorspace, dst_color_range=color_range
             )
+            if not tagged:
+                image.colorspace, image.color_range = 2, 0
             image.time_base = Fraction(1) / Fraction(rate) if times is None else Fraction(1, 90_000)
             image.pts = n if times is None else round(times[n] * 90_000)
             out.mux(stream.encode(image))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -36,8 +36,6 @@ FORMATS = (
     "h264",
 )
 """Containers that we read, by FFmpeg's names; none of them names other files that FFmpeg would open."""
-THREADS = 4
-"""Of one decoder; a fixed number, so that a damaged file reads alike on every machine."""
 
 _BUFFER = 1 << 18
 _COVER_ART = 0x400
@@ -65,10 +63,16 @@ class _Bytes:
 class Opened:
     """An open container, its pictures' stream, and the file they are read from."""
 
+    name: str
+    file: IO[bytes]
     container: InputContainer
     stream: VideoStream
-    file: IO[bytes]
-    others: tuple[Stream, ...] = field(default=())
+    others: tuple[Stream, ...]
+
+    def again(self) -> None:
+        """Begin anew at the file's first byte."""
+        self.container.close()
+        self.container, self.stream, self.others = _begin(self.file, self.name)
 
     def is_cut(self) -> bool:
         """Whether the file is shorter than its outermost boxes (MP4) or its first chunk (AVI) say."""
@@ -97,20 +101,26 @@ def open_container(path: Path, name: str) -> Opened:
     except OSError as error:
         raise VideoFormatError(f"it cannot be read ({error.strerror})", where=name) from error
     try:
-        head = file.read(1024)
-        _refuse_lists(head, name)
-        file.seek(0)
-        container = _open(file, head, name)
-        try:
-            stream = _pictures(container, name)
-        except BaseException:
-            container.close()
-            raise
+        return Opened(name, file, *_begin(file, name))
     except BaseException:
         file.close()
         raise
+
+
+def _begin(file: IO[bytes], name: str) -> tuple[InputContainer, VideoStream, tuple[Stream, ...]]:
+    """Read a file's headers: the container, its stream of pictures, and the others that have a duration."""
+    file.seek(0)
+    head = file.read(1024)
+    _refuse_lists(head, name)
+    file.seek(0)
+    container = _open(file, head, name)
+    try:
+        stream = _pictures(container, name)
+    except BaseException:
+        container.close()
+        raise
     others = tuple(s for s in container.streams if s.index != stream.index and s.type in ("audio", "video"))
-    return Opened(container, stream, file, others)
+    return container, stream, others
 
 
 def _refuse_lists(head: bytes, name: str) -> None:
@@ -193,6 +203,4 @@ def _pictures(container: InputContainer, name: str) -> VideoStream:
         )
     # "explode" makes a decoder report what it would otherwise paint over.
     stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
-    stream.thread_type = "AUTO"
-    stream.thread_count = THREADS
     return stream

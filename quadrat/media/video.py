@@ -7,13 +7,14 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.errors import QuadratError, VideoFormatError, VideoTruncatedError
+from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.geometry import HW
 from quadrat.media.colors import to_rgb
-from quadrat.media.container import Opened, open_container
+from quadrat.media.container import MAX_VIDEO_PIXELS, Opened, open_container
 from quadrat.media.decoding import Decoder
 from quadrat.media.exif import upright
 from quadrat.media.sampling import Sampling
@@ -67,7 +68,7 @@ class VideoReader:
         self._count = self._damaged = 0
         self._damaged_at_s = self._resized_at_s = -1.0
         self.reading = _declared(opened)
-        self._clock = _Clock(self.reading.rate)
+        self._clock = _Clock(opened.stream.time_base, self.reading.rate)
         self._first = self._next()
         if self._first is None:
             raise self._nothing()
@@ -163,7 +164,9 @@ class VideoReader:
 
         The number of frames that a header states is not enough: an edit list may leave some out on purpose.
         """
-        stated, slack = self.reading, self._clock.step / 2
+        stated = self.reading
+        # Without a number there is only the duration, which some writers round, or count from the first packet.
+        slack = self._clock.step * (4 if stated.declared_frames is None else 0.5)
         short = stated.declared_frames is None or self._decoder.packets < stated.declared_frames
         late = stated.declared_s is not None and self._decoder.end_s < stated.declared_s - slack
         return short and (late or self._opened.is_cut())
@@ -194,6 +197,12 @@ class VideoReader:
         return kind("; ".join(said), where=self._source.name, hint=hint) if said else None
 
     def _nothing(self) -> QuadratError:
+        if 0 in self.reading.hw:  # the decoder refused the size that the header states
+            return ImageSizeError(
+                f"the size of its frames is unknown, or more than {MAX_VIDEO_PIXELS // 10**6} million pixels",
+                where=self._source.name,
+                hint="Shrink the video",
+            )
         of = self.reading.declared_frames
         what = f"not one of {of} frames can be decoded" if of else "not one frame can be decoded"
         return VideoTruncatedError(what, where=self._source.name, hint="Copy it again from the camera")
@@ -202,7 +211,8 @@ class VideoReader:
 class _Clock:
     """Presentation times in seconds from the first frame on; they always grow."""
 
-    def __init__(self, rate: float | None) -> None:
+    def __init__(self, base: Fraction | None, rate: float | None) -> None:
+        self._base = base or Fraction(0)
         self.step = 1 / rate if rate else 0.04
         self.end_s = 0.0
         self._first: int | None = None
@@ -211,19 +221,18 @@ class _Clock:
 
     def at(self, raw: VideoFrame) -> float:
         """Give a frame's time; one without, or with one that goes back, comes a step after the frame before."""
-        base = raw.time_base or 0
         pts = raw.pts if raw.pts is not None else raw.dts
         if pts is None:
             time_s = 0.0 if self._last < 0 else self._last + self.step
         else:
             if self._first is None:
                 self._first = pts
-            time_s = float((pts - self._first) * base) + self._shift
+            time_s = float((pts - self._first) * self._base) + self._shift
             if time_s <= self._last:
                 self._shift += self._last + self.step - time_s
                 time_s = self._last + self.step
         self._last = time_s
-        lasts = float((getattr(raw, "duration", 0) or 0) * base)
+        lasts = float((getattr(raw, "duration", 0) or 0) * self._base)
         self.end_s = time_s + (lasts or self.step)
         return time_s
 

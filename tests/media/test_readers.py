@@ -1,0 +1,39 @@
+"""Each kind of moving source has its reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quadrat.errors import VideoFormatError
+from quadrat.media.readers import READERS, open_reader
+from quadrat.settings import Settings
+from quadrat.types import Source
+from tests import videos
+
+
+def test_a_video_and_a_folder_are_opened(tmp_path: Path) -> None:
+    """The same frames come from a video file and from a folder of pictures."""
+    pictures = videos.frames(5)
+    film = videos.write(tmp_path / "film.mp4", pictures)
+    folder = videos.still_images(tmp_path / "stills", pictures)
+    for path, media in ((film, "video"), (folder, "sequence")):
+        reader = open_reader(videos.source(path, media), path, Settings())
+        assert [videos.number(frame.pixels) for frame in reader] == [0, 1, 2, 3, 4]
+        assert reader.reading.error is None
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    ("media", "path"), [("image", Path("x")), ("video", None), ("sequence", None), ("stream", Path("x"))]
+)
+def test_what_does_not_fit_is_refused(media: str, path: Path | None) -> None:
+    """A picture has no reader, a file needs a path, a stream has none."""
+    with pytest.raises(VideoFormatError, match="is no video"):
+        open_reader(Source("urn:x", "x", media), path, Settings())
+
+
+def test_every_moving_medium_is_listed() -> None:
+    """The table names all kinds of sources but pictures."""
+    assert set(READERS) == {"video", "sequence", "stream"}
