@@ -27,7 +27,7 @@ KEEP = 0.9
 class DeepSort(Follower):
     """Overlap and look in one assignment; a look that is sure enough needs no overlap.
 
-    Without features it goes by motion alone.
+    Frames without features, and tracks that began in them, go by motion alone.
     """
 
     needs_features = True
@@ -35,10 +35,12 @@ class DeepSort(Follower):
     def associate(self, seen: Seen) -> Pairs:
         """Choose by the sum of overlap and likeness."""
         worth, allowed = self.candidates(seen, LEAST_OVERLAP)
-        if not self._have_looks(seen):
+        if not seen.looks.shape[1]:
             return assign(worth, allowed)
+        self.tracks.widen(seen.looks.shape[1])
         cosine = self.tracks.looks @ seen.looks.T
-        allowed &= cosine >= UNLIKE
+        unknown = np.abs(self.tracks.looks).sum(axis=1, keepdims=True) == 0
+        allowed &= (cosine >= UNLIKE) | unknown
         sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed & _singular(cosine)
         allowed |= self.reachable(seen, sure, FAR_GATE)
         return assign(worth + WEIGHT * np.maximum(cosine, 0), allowed)
@@ -47,16 +49,13 @@ class DeepSort(Follower):
         """Take what was seen, its look by its score: a faint object is half hidden by another one's look."""
         super().correct(pairs, seen)
         index, chosen = pairs
-        if self._have_looks(seen):
+        if seen.looks.shape[1]:
             part = ((1 - KEEP) * seen.scores[chosen])[:, None]
             mean = (1 - part) * self.tracks.looks[index] + part * seen.looks[chosen]
             length = np.linalg.norm(mean, axis=1, keepdims=True)
             self.tracks.looks[index] = (mean / np.maximum(length, np.finfo(np.float32).tiny)).astype(
                 np.float32
             )
-
-    def _have_looks(self, seen: Seen) -> bool:
-        return bool(len(self.tracks)) and self.tracks.looks.shape[1] == seen.looks.shape[1] > 0
 
 
 def _singular(cosine: F32) -> NDArray[np.bool_]:

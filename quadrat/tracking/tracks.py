@@ -97,6 +97,13 @@ class Tracks:
 
     def join(self, other: Tracks) -> Tracks:
         """Put other tracks behind these."""
+        for one in (self, other):
+            one.widen(max(self.looks.shape[1], other.looks.shape[1]))
         return Tracks(
             *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
         )
+
+    def widen(self, width: int) -> None:
+        """Give tracks that began without looks the width of those that have one; zeros are a look not known yet."""
+        if self.looks.shape[1] < width:
+            self.looks = np.zeros((len(self), width), np.float32)

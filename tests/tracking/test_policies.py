@@ -117,6 +117,17 @@ def test_deepsort_refuses_a_stranger_in_the_same_place():
     assert made.update(boxes(LEFT, RIGHT), looks(2, 1)).tracks.tolist() == [-1, 2]
 
 
+def test_deepsort_bears_frames_without_looks():
+    """Tracks that began without a look get one later, and go on by motion where there is none."""
+    made = tracker("deepsort")
+    way = straight(6)
+    given_looks = [None, None, looks(0), looks(0), None, looks(0)]
+    found = [made.update(frame, look).tracks.tolist() for frame, look in zip(way, given_looks, strict=True)]
+    assert found == [[-1], [1], [1], [1], [1], [1]]
+    made.update(boxes(way[5].boxes[0, :2], RIGHT), looks(0, 1))
+    assert np.allclose(made.tracks.looks, looks(0, 1))
+
+
 def test_the_filter_of_every_track_is_possible_after_a_replay():
     """A replay over different gaps in one frame leaves sound covariances."""
     made = tracker("ocsort")
