@@ -86,6 +86,11 @@ def complete(
     layout = _layout(options, detector, len(classes) or None, where, say)
     detect = {"layout": layout, **_background(options, layout)}
     roles = {"predictions": options.output} if options.output else {}
+    names = [one.name for one in detector.outputs]
+    if options.output and options.output not in names:
+        raise ParameterError(
+            f"there is no such output; it has {', '.join(names)}", where=f"--onnx-output {options.output}"
+        )
     _, chosen = objects.reader(name, detector.outputs, roles, len(classes) or None, detect)
     runner = heads.Runner(detector.data)
     transforms = _transforms(options, detector, layout, runner, say)

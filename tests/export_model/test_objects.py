@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export_model import archive, objects
+from export_model.objects import Objects, compare, drawing, tensor
+from export_model.verify import main
+from tests.detectors import bright_onnx
+
+PLAIN = ({"type": "Normalize", "mean": [0.0], "std": [1.0]},)
+
+
+@st.composite
+def found(draw):
+    """Draw up to 60 objects."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(0, 60))
+    corners = rng.uniform(0, 500, (count, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 100, (count, 2)).astype(np.float32)], axis=1)
+    return Objects(boxes, rng.uniform(0.1, 1, count).astype(np.float32), rng.integers(0, 3, count))
+
+
+@given(found(), st.randoms(use_true_random=False))
+def test_order_does_not_count(one, chance):
+    """The same objects in another order are the same, and what differs a little is measured."""
+    order = np.arange(len(one.scores))
+    chance.shuffle(order)
+    other = Objects(one.boxes[order] + np.float32(0.25), one.scores[order], one.classes[order])
+    seen = compare(one, other)
+    assert seen.missing == 0
+    assert seen.of == 2 * min(len(one.scores), objects.MOST)
+    assert seen.pixels <= 0.2501
+    assert compare(other, one).missing == 0
+
+
+@given(found(), st.sampled_from(["box", "score", "class", "gone"]))
+def test_what_differs_is_missing_on_both_sides(one, how):
+    """The best object moved, with another score or class, or gone, is missing; both directions agree."""
+    if not len(one.scores):
+        return
+    best = int(np.argmax(one.scores))
+    boxes, scores, classes = one.boxes.copy(), one.scores.copy(), one.classes.copy()
+    boxes[best] += 1000 if how == "box" else 0
+    scores[best] += 0.5 if how == "score" else 0
+    classes[best] += 7 if how == "class" else 0
+    keep = np.arange(len(scores)) != best if how == "gone" else slice(None)
+    other = Objects(boxes[keep], scores[keep], classes[keep])
+    assert compare(one, other).missing >= 1
+    assert compare(one, other).missing == compare(other, one).missing
+
+
+def test_a_picture_is_the_same_for_a_seed_and_packs_well():
+    """Drawings do not change, differ by seed, and have something on them."""
+    assert (drawing(1, (64, 96)) == drawing(1, (64, 96))).all()
+    assert (drawing(1, (64, 96)) != drawing(2, (64, 96))).any()
+    assert drawing(1, (9, 9)).std() > 0
+    assert tensor(drawing(1, (64, 96)), PLAIN).shape == (1, 3, 64, 96)
+
+
+@pytest.fixture
+def made(exported, tmp_path):
+    """A good detector's archive."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(bright_onnx())
+    return exported("--task", "detect", "--layout", "yolov8", "--onnx", path, "--class", "a", "--class", "b")[
+        0
+    ]
+
+
+def rewritten(made, **changed: np.ndarray) -> str:
+    """Write the archive again with arrays of its self-test changed."""
+    meta = {key: value for key, value in made.meta.items() if key != "sha256"}
+    members = {**made.members, "meta.json": json.dumps(meta).encode()}
+    for name, array in changed.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        members[f"selftest-{name}.npy"] = buffer.getvalue()
+    archive.write(members, made.path)
+    return str(made.path)
+
+
+def test_a_good_archive_agrees(made, capsys):
+    """The table counts missing objects and says by how much boxes and scores differ."""
+    assert main([str(made.path)]) == 0
+    said = capsys.readouterr().out
+    assert "1 objects, at most 0.0000% may be missing, boxes within 1 px, scores within 0.01" in said
+    assert "missing objects" in said
+    assert said.count("0 of 2") == 3
+    assert said.count("agrees") == 3
+
+
+@pytest.mark.parametrize("name", ["boxes", "scores", "classes"])
+def test_another_answer_fails(made, name, capsys):
+    """A self-test that expects another box, score or class fails every engine; --tolerance can allow it."""
+    array = made.array(f"selftest-{name}.npy")
+    path = rewritten(made, **{name: (array + (0.2 if name == "scores" else 2)).astype(array.dtype)})
+    assert main([path]) == 1
+    assert capsys.readouterr().out.count("FAILS") == 2
+    assert main([path, "--tolerance", "1"]) == 0
+
+
+def test_a_self_test_of_the_wrong_form(made, capsys):
+    """Arrays that do not go together are an error of the archive."""
+    assert main([rewritten(made, scores=np.zeros(3, np.float32))]) == 3
+    assert "its self-test is (1, 3, 64, 64) with boxes (1, 4)" in capsys.readouterr().err

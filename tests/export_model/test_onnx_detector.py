@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export_model.heads import Runner
+from export_model.onnx_detector import adapt, read_names
+from quadrat.errors import GraphError, ParameterError
+
+
+def model(text: str) -> bytes:
+    """Read a network in ONNX's text form."""
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}').SerializeToString()
+
+
+def scaled(
+    sizes: str = "orig_target_sizes", kind: str = "int64", batch: str = "n", hw: str = "h, w"
+) -> bytes:
+    """Make an RT-DETR of one box in shares, scaled by the pictures' sizes as its own exporter does."""
+    return model(f"""
+        net (float[{batch}, 3, {hw}] images, {kind}[{batch}, 2] {sizes})
+            => (float[{batch}, 1, 4] boxes)
+        <float[1, 1, 4] shares = {{0.25, 0.25, 0.75, 0.5}}, int64[1] one = {{1}}, float[1] none = {{0}}>
+        {{
+            wide = Cast <to = 1> ({sizes})
+            pair = Unsqueeze (wide, one)
+            both = Concat <axis = 2> (pair, pair)
+            given = Mul (shares, both)
+            axes = Constant <value_ints: ints = [1, 2, 3]> ()
+            most = ReduceMax <axes: ints = [1, 2, 3], keepdims = 0> (images)
+            zero = Mul (most, none)
+            shape = Constant <value_ints: ints = [-1, 1, 1]> ()
+            added = Reshape (zero, shape)
+            boxes = Add (given, added)
+        }}
+    """)
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "float"])
+@pytest.mark.parametrize(("batch", "hw"), [("n", "h, w"), ("2", "48, 96")])
+def test_the_input_for_sizes_is_folded_in(kind, batch, hw):
+    """Boxes come out in the tensor's own pixels, width first, for every size and batch the network takes."""
+    made = adapt(scaled("orig_target_sizes", kind, batch, hw), "net.onnx", None)
+    assert [i.name for i in onnx.load_model_from_string(made.data).graph.input] == ["images"]
+    assert made.notes == ("input orig_target_sizes is folded in: boxes are in pixels of the tensor",)
+    for size in [(48, 96)] if batch == "2" else [(48, 96), (100, 60)]:
+        boxes = Runner(made.data).every(np.zeros((2, 3, *size), np.float32))["boxes"]
+        expected = [0.25 * size[1], 0.25 * size[0], 0.75 * size[1], 0.5 * size[0]]
+        assert np.allclose(boxes, [[expected]] * 2)
+
+
+def test_another_input_is_refused():
+    """An input that no picture gives is named, with the names that are known."""
+    with pytest.raises(GraphError, match="it has the input scale_factor") as caught:
+        adapt(scaled("scale_factor", "float"), "net.onnx", None)
+    assert "orig_target_sizes" in caught.value.hint
+
+
+HALF = """
+    net (float16[n, 3, h, w] images) => (float16[n, 3, h, w] output0)
+    { output0 = Add (images, images) }
+"""
+
+
+def test_a_half_precision_input_gets_a_cast():
+    """The archive's input is float32, the network's own and its outputs stay float16."""
+    made = adapt(model(HALF), "net.onnx", None)
+    graph = onnx.load_model_from_string(made.data).graph
+    assert [(i.name, i.type.tensor_type.elem_type) for i in graph.input] == [
+        (made.image, onnx.TensorProto.FLOAT)
+    ]
+    assert made.outputs[0].dtype == "float16"
+    given = Runner(made.data).every(np.full((1, 3, 2, 2), 1.5, np.float32))["output0"]
+    assert given.dtype == np.float16
+    assert (given == 3).all()
+
+
+def test_both_at_once():
+    """A half-precision network with an input for sizes: both are mended, in an order that runs."""
+    half = scaled().replace(b"images", b"images")
+    loaded = onnx.load_model_from_string(half)
+    loaded.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in loaded.graph.node:
+        if node.op_type == "ReduceMax":
+            node.input[0] = "wide_images"
+    loaded.graph.node.insert(0, onnx.helper.make_node("Cast", ["images"], ["wide_images"], to=1))
+    made = adapt(loaded.SerializeToString(), "net.onnx", None)
+    assert len(made.notes) == 2
+    boxes = Runner(made.data).every(np.zeros((1, 3, 40, 80), np.float32))["boxes"]
+    assert np.allclose(boxes, [[[20, 10, 60, 20]]])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            "net (uint8[n, 3, h, w] images) => (uint8[n, 3, h, w] y) { y = Identity (images) }",
+            "neither float32",
+        ),
+        (
+            "net (float[n, 1, h, w] images) => (float[n, 1, h, w] y) { y = Identity (images) }",
+            "1 channels, not 3",
+        ),
+        (
+            "net (float[n, 3] images) => (float[n, 3] y) { y = Identity (images) }",
+            "one input \\(N, 3, H, W\\)",
+        ),
+    ],
+)
+def test_what_is_no_picture_is_refused(text, what):
+    """An input of another kind or form is an error that says so."""
+    with pytest.raises(GraphError, match=what):
+        adapt(model(text), "net.onnx", None)
+
+
+def test_an_old_opset_is_refused():
+    """Under opset 11 the hint says what to do."""
+    old = onnx.load_model_from_string(
+        model("net (float[n, 3, h, w] x) => (float[n, 3, h, w] y) { y = Identity (x) }")
+    )
+    old.opset_import[0].version = 9
+    with pytest.raises(GraphError, match="opset 9 is too old"):
+        adapt(old.SerializeToString(), "net.onnx", None)
+
+
+def test_the_shape_can_be_fixed():
+    """--input-shape fixes what is open, and cannot change what is fixed."""
+    assert adapt(model(HALF), "net.onnx", (1, 3, 64, 96)).shape == (1, 3, 64, 96)
+    fixed = scaled(batch="2", hw="48, 96")
+    with pytest.raises(ParameterError, match="fixed to"):
+        adapt(fixed, "net.onnx", (1, 3, 48, 96))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("{0: 'fish', 1: 'sea urchin'}", ("fish", "sea urchin")),
+        ("{1: 'b', 0: 'a'}", ("a", "b")),
+        ("['a', 'b']", ("a", "b")),
+        ("{0: ''}", ("class 0",)),
+        ("{0: 'a', 2: 'c'}", ()),
+        ("{'0': 'a'}", ()),
+        ("{0: 1}", ()),
+        ("{True: 'a', 0: 'b'}", ()),
+        ("__import__('os').abort()", ()),
+        ("[" * 5000, ()),
+        ("['" + "a" * 200_000 + "']", ()),
+        ("", ()),
+    ],
+)
+def test_class_names_are_read_and_never_run(text, names):
+    """A dict of numbers from 0 or a list of texts are names; all else is none, and no code runs."""
+    assert read_names(text) == names
+
+
+@given(
+    st.one_of(
+        st.text(), st.lists(st.text()).map(repr), st.dictionaries(st.integers(-1, 3), st.text()).map(repr)
+    )
+)
+def test_any_text_can_be_read(text):
+    """Whatever the file holds, the answer is a tuple of texts that are not empty."""
+    assert all(isinstance(name, str) and name for name in read_names(text))
