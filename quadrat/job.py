@@ -63,6 +63,7 @@ class Order:
         self._survey = Survey()
         self._seen: set[str] = set()
         self._deliver_s = 0.0
+        self._delivering = False
 
     def run(self) -> None:
         """Measure every source, deliver the tables, and raise what ends the order badly."""
@@ -99,10 +100,10 @@ class Order:
         )
         try:
             self._measure(run)
-        except DeliveryError:
-            raise
         except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
-            self._close_early(run, begin, error)
+            refused = isinstance(error, DeliveryError) and self._delivering
+            if not refused:  # what takes no product takes no table either
+                self._close_early(run, begin, error)
             raise
         self._deliver_tables(run, perf_counter() - begin)
 
@@ -147,7 +148,9 @@ class Order:
 
     def _deliver_all(self, products: Iterable[Product]) -> None:
         for product in products:
+            self._delivering = True
             self._store.deliver(product)
+            self._delivering = False
 
     def _close_early(self, run: Run, begin: float, error: BaseException) -> None:
         """Account for every source though the order ends badly; the error that ended it is the one told."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.errors import QuadratError
+from quadrat.errors import DeliveryError, QuadratError
+from quadrat.pipeline.events import located
 from quadrat.types import (
     Begun,
     ClassInfo,
@@ -95,20 +96,28 @@ class Film:
     def _write(self, drawn: Drawn) -> None:
         from quadrat.media.video_write import VideoWriter
 
-        source = drawn.result.source.urn
-        if source not in self._writers:
-            self._count += 1
-            path = self._folder / f"film-{self._count}.mp4"
-            size: tuple[int, int] = (drawn.picture.shape[0], drawn.picture.shape[1])
-            self._writers[source] = VideoWriter(path, size, self._rates.get(source), self._codec), path
-        self._writers[source][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
+        source = drawn.result.source
+        try:
+            if source.urn not in self._writers:
+                self._count += 1
+                path = self._folder / f"film-{self._count}.mp4"
+                size: tuple[int, int] = (drawn.picture.shape[0], drawn.picture.shape[1])
+                writer = VideoWriter(path, size, self._rates.get(source.urn), self._codec)
+                self._writers[source.urn] = writer, path
+            self._writers[source.urn][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
+        except DeliveryError as error:  # a file that the disk cut short plays nowhere
+            self._discard(source)
+            raise located(error, source.name) from error
 
     def _finish(self, source: Source, end_s: float | None = None) -> Path | None:
         self._rates.pop(source.urn, None)
         if source.urn not in self._writers:
             return None
         writer, path = self._writers.pop(source.urn)
-        writer.close(end_s)
+        try:
+            writer.close(end_s)
+        except DeliveryError as error:
+            raise located(error, source.name) from error
         return path
 
     def _discard(self, source: Source) -> None:

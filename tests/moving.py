@@ -1,0 +1,193 @@
+"""Drawn scenes, and orders of videos of them, for tests of the whole path.
+
+draw([(x0, y0, x1, y1)])                 a picture with rectangles, whose boxes the example's detector finds exactly
+film(path, [draw(...), ...])             a video of such pictures, as a source
+measured(model, [source, ...])           what the chain gives for sources: results by source, and how each ended
+order(model, folder, out, ...)           a whole order in this process: status, error lines, survey and products
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.rectangles_net import COLORS
+from quadrat import job
+from quadrat.artifacts.folder import FolderStore
+from quadrat.errors import QuadratError
+from quadrat.pipeline.loaded import LoadedModel
+from quadrat.pipeline.run import Run
+from quadrat.settings import parse
+from quadrat.types import Detections, Ended, Failure, Result, Source
+from tests import videos
+
+RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
+"""The detector of drawn rectangles: fish are blue, crabs red, urchins green."""
+FISH, CRAB, URCHIN = range(3)
+SAND = (120, 118, 110)
+Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+
+def draw(boxes: Sequence[Box], hw: tuple[int, int] = (144, 192), kind: int = FISH) -> Pixels:
+    """Draw rectangles (x0, y0, x1, y1) of one class on sand, the later ones over the earlier ones."""
+    pixels = np.full((*hw, 3), SAND, np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        pixels[y0:y1, x0:x1] = COLORS[kind]
+    return pixels
+
+
+def swim(
+    count: int, *, y: int = 40, step: int = 4, kind: int = FISH, hw: tuple[int, int] = (144, 192)
+) -> list[Pixels]:
+    """Draw frames in which a square of 40 pixels goes to the right."""
+    return [draw([(8 + step * n, y, 48 + step * n, y + 40)], hw, kind) for n in range(count)]
+
+
+def film(path: Path, frames: Sequence[Pixels], **how: Any) -> Source:
+    """Write a video of so many frames, at 25 per second unless `how` says otherwise, and name it as a source."""
+    videos.write(path, frames, **{"options": {"crf": "8"}, **how})
+    return Source(path.stem, path.name, "video", str(path))
+
+
+@contextmanager
+def pull(source: Source) -> Iterator[Path]:
+    """Give the file."""
+    yield Path(source.token)
+
+
+def measured(
+    model: LoadedModel, sources: Sequence[Source], *, films: Path | None = None, **values: Any
+) -> tuple[dict[str, list[Result]], dict[str, Ended | Failure]]:
+    """Run sources with settings (named with underscores); give the results of each, and how each ended."""
+    results, ends = defaultdict(list), {}
+    changed = replace(model, settings=parse(values))
+    moving = sources[0].media != "image"
+    for item in Run(changed, sources, pull, moving=moving, films=films):
+        if isinstance(item, Result):
+            results[item.source.urn].append(item)
+        if isinstance(item, Ended | Failure):
+            ends[item.source.urn] = item
+    return results, ends
+
+
+def objects(result: Result) -> Detections:
+    """Give the objects of a frame."""
+    found = result.predictions["detect"]
+    assert isinstance(found, Detections)
+    return found
+
+
+def boxes_of(result: Result) -> list[Box]:
+    """Give the boxes of a frame in whole pixels, in order."""
+    return sorted(tuple(box) for box in objects(result).boxes.round().astype(int).tolist())
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an order left: its exit status, the errors and warnings it said, its table, and the folder of products."""
+
+    status: int
+    errors: list[str]
+    warnings: list[str]
+    rows: list[dict[str, str]]
+    out: Path
+
+    def row(self, name: str) -> dict[str, str]:
+        """Give the first row of a source."""
+        return next(row for row in self.rows if row["name"] == name)
+
+    def body(self, name: str) -> bytes:
+        """Give a product."""
+        return (self.out / name).read_bytes()
+
+    def aspect(self, name: str) -> dict[str, Any]:
+        """Give a product's metadata."""
+        said: dict[str, Any] = json.loads(self.body(f"{name}-meta.json"))
+        return said
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Give the rows of a table."""
+        return list(csv.DictReader(io.StringIO(self.body(name).decode())))
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Give the lines of detections.jsonl."""
+        return [json.loads(line) for line in self.body("detections.jsonl").splitlines()]
+
+    @property
+    def products(self) -> dict[str, bytes]:
+        """All files by name, but the record of the run and metadata, which tell times and places."""
+        told = [p for p in self.out.iterdir() if p.name != "run.json" and not p.name.endswith("-meta.json")]
+        return {path.name: path.read_bytes() for path in sorted(told)}
+
+
+class _Heard(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.said.append((record.levelno, record.getMessage()))
+
+
+def order(model: Path, place: Path, out: Path, *, moving: bool = True, **values: Any) -> Order:
+    """Run an order in this process, as the service does; `values` are parameters, with underscores."""
+    log, heard = logging.Logger("order"), _Heard()
+    log.addHandler(heard)
+    try:
+        status = job.run_order(parse(values), FolderStore(model, place, out, moving=moving), log)
+    except QuadratError as error:  # a parameter: the service says it the same way
+        log.error("%s", error.line)
+        status = error.exit_status
+    table = out / "survey.csv"
+    rows = list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
+    said = {
+        level: [text for at, text in heard.said if at == level] for level in (logging.ERROR, logging.WARNING)
+    }
+    return Order(status, said[logging.ERROR], said[logging.WARNING], rows, out)
+
+
+@dataclass(frozen=True)
+class Film:
+    """What an annotated video holds, read by FFmpeg alone; `index_first` says whether it can be played as it comes."""
+
+    codec: str
+    pixel_format: str
+    hw: tuple[int, int]
+    times: list[float]
+    seconds: float
+    pictures: list[Pixels]
+    index_first: bool
+
+
+def watch(path: Path) -> Film:
+    """Play an annotated video to its end."""
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        frames = list(file.decode(video=0))
+        context = stream.codec_context
+        body = path.read_bytes()
+        return Film(
+            context.name,
+            str(context.pix_fmt),
+            (context.height, context.width),
+            [float(frame.time or 0.0) for frame in frames],
+            float((stream.duration or 0) * (stream.time_base or 0)),
+            [frame.to_ndarray(format="rgb24") for frame in frames],
+            body.find(b"moov") < body.find(b"mdat"),
+        )
