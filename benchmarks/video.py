@@ -268,7 +268,7 @@ class Counting:
     """A task that counts its frames."""
 
     def __init__(self, task: Task, watched: Watched) -> None:
-        self.name, self.wanted = task.name, task.wanted
+        self.name, self.wanted, self.batched = task.name, task.wanted, task.batched
         self._task, self._watched = task, watched
 
     def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
