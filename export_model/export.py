@@ -207,10 +207,11 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
+    urn = labels.OBJECTS if given.task == "detect" else labels.URN
     if given.names:
-        return [labels.parse_class(text) for text in given.names]
+        return [labels.parse_class(text, urn) for text in given.names]
     if given.classes:
-        return labels.read_classes(given.classes)
+        return labels.read_classes(given.classes, urn)
     return labels.from_pipeline(pipeline)
 
 

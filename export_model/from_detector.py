@@ -121,7 +121,7 @@ def _classes(options: Options, detector: Detector, say: Callable[[str], None]) -
         return [dict(entry) for entry in options.classes]
     if detector.names:
         say(f"classes: {len(detector.names)}, from the file's own metadata")
-    return [labels.entry(each) for each in detector.names]
+    return [labels.entry(each, urn=labels.OBJECTS) for each in detector.names]
 
 
 def _layout(

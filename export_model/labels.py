@@ -14,30 +14,32 @@ from export_model.network import existing
 from quadrat.errors import ParameterError
 
 URN = "urn:ibenthos:segmentation:class:"
+OBJECTS = "urn:ibenthos:detection:class:"
+"""What the URN of a class begins with: of masks, of objects."""
 _IN_URN = str.maketrans("/ ", "--")
 
 
-def entry(name: str, color: Sequence[int] = ()) -> dict[str, Any]:
-    """One class: `id` (URN made from the name), `name`, `def_color` [r, g, b] or [] for none."""
-    return {"id": URN + name.translate(_IN_URN).lower(), "name": name, "def_color": list(color)}
+def entry(name: str, color: Sequence[int] = (), urn: str = URN) -> dict[str, Any]:
+    """One class: `id` (`urn` and the name), `name`, `def_color` [r, g, b] or [] for none."""
+    return {"id": urn + name.translate(_IN_URN).lower(), "name": name, "def_color": list(color)}
 
 
-def parse_class(text: str) -> dict[str, Any]:
+def parse_class(text: str, urn: str = URN) -> dict[str, Any]:
     """Read NAME or NAME=#RRGGBB; ParameterError for another colour."""
     name, equals, color = text.rpartition("=") if "=" in text else (text, "", "")
     if not name.strip() or (equals and not re.fullmatch(r"#[0-9a-fA-F]{6}", color)):
         raise ParameterError("a class is written NAME or NAME=#RRGGBB", where=f"--class {text}")
-    return entry(name.strip(), [int(color[i : i + 2], 16) for i in (1, 3, 5)] if color else ())
+    return entry(name.strip(), [int(color[i : i + 2], 16) for i in (1, 3, 5)] if color else (), urn)
 
 
-def read_classes(path: Path) -> list[dict[str, Any]]:
+def read_classes(path: Path, urn: str = URN) -> list[dict[str, Any]]:
     """Read a JSON or YAML list of names, or of mappings with name and perhaps id and def_color."""
     given = read_document(path, "--classes")
     if isinstance(given, dict):
         given = given.get("classes")
     if not isinstance(given, list):
         raise ParameterError("a list of classes is needed", where=f"--classes {path}")
-    return [_described(item, f"--classes {path}") for item in given]
+    return [_described(item, f"--classes {path}", urn) for item in given]
 
 
 def from_pipeline(config: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -62,16 +64,16 @@ def read_document(path: Path, option: str) -> Any:
         raise ParameterError(f"it cannot be read: {error}", where=f"{option} {path}") from error
 
 
-def _described(item: Any, where: str) -> dict[str, Any]:
+def _described(item: Any, where: str, urn: str = URN) -> dict[str, Any]:
     if isinstance(item, str):
-        return entry(item)
+        return entry(item, urn=urn)
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise ParameterError(f"{item!r} is no class: a name is needed", where=where)
     color = item.get("def_color") or []
     good = isinstance(color, list) and len(color) in (0, 3)
     if not good or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
         raise ParameterError(f"the colour {color!r} of {item['name']!r} is not [r, g, b]", where=where)
-    made = entry(item["name"], color)
+    made = entry(item["name"], color, urn)
     if isinstance(item.get("id"), str):
         made["id"] = item["id"]
     return made

@@ -18,7 +18,7 @@ from quadrat.tasks import make
 from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode
-from tests.export_model.conftest import Made
+from tests.export_model.conftest import Made, readme_example
 
 CLASSES = ("--class", "fish", "--class", "crab=#d73c2d")
 SIZED = {"rtdetr": "--stretch", "rtdetr-ultralytics": "--stretch", "rfdetr": "--stretch"}
@@ -132,7 +132,10 @@ def test_class_names_of_the_file_are_taken(detector):
     """The dict that YOLO exporters write names the classes; names given by hand go first."""
     data = with_words(bright_onnx(), names="{0: 'fish', 1: \"sea urchin\"}")
     made, said = detector(data, "--layout", "yolov8")
-    assert [c["name"] for c in made.meta["classes"]] == ["fish", "sea urchin"]
+    assert [(c["name"], c["id"]) for c in made.meta["classes"]] == [
+        ("fish", "urn:ibenthos:detection:class:fish"),
+        ("sea urchin", "urn:ibenthos:detection:class:sea-urchin"),
+    ]
     assert "classes: 2, from the file's own metadata" in said
     made, _ = detector(data, "--layout", "yolov8", *CLASSES)
     assert [c["name"] for c in made.meta["classes"]] == ["fish", "crab"]
@@ -253,6 +256,11 @@ def test_mistakes_are_one_line(options, status, said, save, tmp_path, capsys):  
     assert said in text
     assert text.count("\n") == 1
     assert not list(tmp_path.rglob("*.tgz"))
+
+
+def test_the_readmes_example(tmp_path):
+    """The commands on the page, as they stand, make an archive that verifies on both engines."""
+    assert readme_example("Detectors", tmp_path).count("agrees") == 3
 
 
 MODULES = """
