@@ -15,6 +15,7 @@ _ENDINGS = (
     ".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".annotated.jpg",
     ".mp4", ".webm", ".mot.txt", ".cover.csv",
 )  # fmt: skip
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 class Names:
@@ -40,8 +41,12 @@ class Names:
         return stem
 
     def video(self, source: Source) -> str:
-        """Take a stem for a video, a stream, or a sequence, whose folder may have dots in its name."""
+        """Take a stem for a video, a sequence, whose folder may have dots in its name, or a stream: host and path."""
         name = shown(source.name, source)
+        if source.media == "stream" and "://" in name:
+            place = name.partition("://")[2].partition("?")[0].rpartition("@")[2]
+            host, _, path = place.partition("/")
+            name = re.sub(r"[/:]+", "-", f"{host}/{_SUFFIX.sub('', path)}.folder")
         return self.stem(f"{name}.folder" if source.media == "sequence" else name)
 
     def whole(self, name: str) -> str:

@@ -64,12 +64,26 @@ def test_products_of_videos_are_reserved_too(name: str) -> None:
 
 
 def test_a_folder_of_images_keeps_the_dots_of_its_name() -> None:
-    """A sequence has no suffix to lose, a video has; a stream's login is in no name."""
+    """A sequence has no suffix to lose, a video has."""
     names = Names()
     sources = [
         Source("urn:1", "site/2024.05.06", "sequence"),
         Source("urn:2", "site/2024.05.mp4", "video"),
-        Source("urn:3", "rtsp://u:p@cam.local", "stream"),
     ]
 
-    assert ["2024.05.06", "2024.05", "cam"] == [names.video(s) for s in sources]
+    assert ["2024.05.06", "2024.05"] == [names.video(s) for s in sources]
+
+
+@pytest.mark.parametrize(
+    ("address", "stem"),
+    [
+        ("rtsp://u:p@cam.local", "cam.local"),
+        ("udp://127.0.0.1:23456", "127.0.0.1-23456"),
+        ("rtsp://10.0.0.7:554/Streaming/Channels/101", "10.0.0.7-554-Streaming-Channels-101"),
+        ("https://cam.example.org/reef/live.m3u8", "cam.example.org-reef-live"),
+        ("pipes/cam.ts", "cam"),
+    ],
+)
+def test_a_stream_is_named_by_host_and_path(address: str, stem: str) -> None:
+    """Cameras of one make have the same paths; a login is in no name."""
+    assert stem == Names().video(Source("urn:1", address, "stream"))
