@@ -32,6 +32,8 @@ THREADS = 4
 
 _KEY_SECONDS = 4
 _BITEXACT = 0x400
+# SVT-AV1 refuses some smaller pictures, and never ends on others (8 x 300, 24 x 4000).
+_AV1_LEAST = 64
 # No encoder here reorders frames: each packet's duration is then the time to the next one, exactly.
 _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -71,6 +73,8 @@ class VideoWriter:
 
     def _open(self, codec: str) -> OutputContainer:
         name, options = _CODECS[codec]
+        if codec == "av1" and min(self._hw) < _AV1_LEAST:
+            raise ValueError(f"av1 takes no side under {_AV1_LEAST} pixels")
         # SVT-AV1 writes its settings to stderr unless told not to, and hears it here only.
         os.environ.setdefault("SVT_LOG", "1")
         # With "file:" in front, no name is taken for an address or a pattern.
