@@ -1,0 +1,143 @@
+"""Servers on loopback that feed MPEG-TS as cameras do, and fail as they do: each connection follows its own script."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from tests import videos
+
+PIECE = 188 * 7
+LIVE = {"g": "5", "bf": "0", "tune": "zerolatency", "preset": "ultrafast"}
+Kind = Literal["http", "sized", "tcp"]
+HEADS = {
+    "http": b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n",
+    "sized": b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",
+    "tcp": b"",
+}
+
+
+def transport(folder: Path, count: int, first: int = 0, hw: tuple[int, int] = videos.HW) -> bytes:
+    """Give `count` frames of the numbered scene as MPEG-TS at 25 frames a second, a key frame every five."""
+    path = folder / f"{first}-{count}-{hw[0]}.ts"
+    videos.write(path, videos.frames(count, hw, first=first), options=LIVE)
+    return path.read_bytes()
+
+
+class Line:
+    """The server's end of one connection, as a script uses it."""
+
+    def __init__(self, peer: socket.socket, over: threading.Event, request: bytes) -> None:
+        self.request = request
+        self._peer = peer
+        self._over = over
+
+    def send(self, data: bytes, seconds: float = 0.0) -> None:
+        """Send bytes, spread over so many seconds."""
+        pieces = [data[n : n + PIECE] for n in range(0, len(data), PIECE)]
+        for piece in pieces:
+            self._peer.sendall(piece)
+            if seconds:
+                self.wait(seconds / len(pieces))
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Be silent, until the test is over at most."""
+        if self._over.wait(seconds):
+            raise ConnectionAbortedError
+
+    def reset(self) -> None:
+        """Break the line off."""
+        self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+Script = Callable[[Line], None]
+
+
+class Feed:
+    """A server; its n-th connection runs the n-th script, the last one again and again."""
+
+    def __init__(self, kind: Kind, scripts: Sequence[Script], size: int = 0) -> None:
+        self.lines: list[Line] = []
+        self._kind = kind
+        self._scripts = scripts
+        self._head = HEADS[kind] % size if kind == "sized" else HEADS[kind]
+        self._over = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    @property
+    def url(self) -> str:
+        """The address that a reader is given."""
+        return f"tcp://{self.place}" if self._kind == "tcp" else f"http://{self.place}/live.ts"
+
+    @property
+    def calls(self) -> int:
+        """How often somebody connected."""
+        return len(self.lines)
+
+    @property
+    def connected(self) -> int:
+        """Connections that the other side has not closed; one that is quiet is asked."""
+        return sum(not _is_closed(peer) for peer in list(self._open))
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = self._socket.accept()
+                self._open.add(peer)
+                thread = threading.Thread(target=self._serve, args=(peer, len(self.lines)), daemon=True)
+                request = peer.recv(4096) if self._kind != "tcp" else b""
+                self.lines.append(Line(peer, self._over, request))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, peer: socket.socket, number: int) -> None:
+        with suppress(OSError):
+            if self._head:
+                peer.sendall(self._head)
+            self._scripts[min(number, len(self._scripts) - 1)](self.lines[number])
+        self._open.discard(peer)
+        peer.close()
+
+    def stop(self) -> None:
+        """Hang up on everyone."""
+        self._over.set()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for peer in list(self._open):
+            with suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+
+
+def _is_closed(peer: socket.socket) -> bool:
+    try:
+        return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+@contextmanager
+def feed(kind: Kind, *scripts: Script, size: int = 0) -> Iterator[Feed]:
+    """Run a server for the time of a with block."""
+    server = Feed(kind, scripts, size)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,397 @@
+"""Streams on loopback that stall, break off, come back, never come back, or send nonsense."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quadrat.errors import StreamError
+from quadrat.media.connection import parse_address
+from quadrat.media.stream import StreamReader, open_stream
+from quadrat.settings import Settings
+from quadrat.types import Frame, Source
+from tests import videos
+from tests.media.feeds import Line, feed, transport
+
+STALL_S = 0.4
+SETTINGS: dict[str, Any] = {"stall_seconds": STALL_S, "reconnect_seconds": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this machine is in between."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """No thread of a stream outlives it by more than its patience."""
+    yield
+    end = time.monotonic() + 3
+    while left := [t for t in threading.enumerate() if t.name.startswith("quadrat-stream")]:
+        assert time.monotonic() < end, left
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def ts(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
+    """Three pieces of the scene, 20 frames each: from 0, 100 and 200 on."""
+    folder = tmp_path_factory.mktemp("ts")
+    return tuple(transport(folder, 20, first) for first in (0, 100, 200))  # type: ignore[return-value]
+
+
+def reader(address: str, **settings: Any) -> StreamReader:
+    """Give a reader that reconnects without long pauses."""
+    source = Source("urn:stream:cam", "cam", "stream", address)
+    return StreamReader(
+        source, parse_address(address, "cam"), Settings(**{**SETTINGS, **settings}), backoff_s=0.02
+    )
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    """Read the numbers drawn in the frames."""
+    return [videos.number(frame.pixels) for frame in frames]
+
+
+def holds(frames: list[Frame], first: int = 0) -> None:
+    """Hold frames to the laws of every stream: indices and times grow, from 0 for frame 0."""
+    indices, times = [f.key.index for f in frames], [f.time_s for f in frames]
+    assert indices == sorted(set(indices))
+    assert times == sorted(set(times))  # type: ignore[type-var]
+    assert (first, first / 25) == (indices[0], pytest.approx(times[0]))
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_a_stream_is_read_whole_and_its_end_is_a_loss(kind: Any, ts: tuple[bytes, ...]) -> None:
+    """Every frame comes once, and when nobody answers again for reconnect-seconds the reading says so."""
+    with feed(kind, lambda line: line.send(ts[0]), lambda line: line.reset()) as server:
+        stream = reader(server.url, reconnect_seconds=0.3)
+        assert (0, 0) == stream.reading.hw
+        frames = list(stream)
+
+    assert list(range(20)) == numbers(frames)
+    holds(frames)
+    assert [round(n / 25, 3) for n in range(20)] == [round(f.time_s or 0, 3) for f in frames]
+    reading = stream.reading
+    assert (videos.HW, 20, 20, 0, 0) == (
+        reading.hw,
+        reading.read,
+        reading.taken,
+        reading.dropped,
+        reading.damaged,
+    )
+    assert (25.0, "h264") == (reading.rate, reading.codec)
+    assert isinstance(reading.error, StreamError)
+    assert "lost after 20 frames at 0.8 s and could not be reached again in 0.3 s (it ended" in str(
+        reading.error
+    )
+    assert server.calls > 2
+
+
+def test_an_end_is_the_end_where_nothing_is_reconnected(ts: tuple[bytes, ...]) -> None:
+    """With reconnect-seconds 0 an orderly end is no fault, and is not asked for again."""
+    with feed("tcp", lambda line: line.send(ts[0])) as server:
+        stream = reader(server.url, reconnect_seconds=0.0)
+        assert list(range(20)) == numbers(list(stream))
+        assert (1, None, ()) == (server.calls, stream.reading.error, stream.reading.gaps)
+
+
+def test_a_file_on_a_web_server_is_not_read_again(ts: tuple[bytes, ...]) -> None:
+    """What has a length ends there, and no frame of it is dropped whatever read-mode says."""
+    with feed("sized", lambda line: line.send(ts[0]), size=len(ts[0])) as server:
+        stream = reader(server.url, read_mode="latest")
+        assert list(range(20)) == numbers(list(stream))
+        assert (1, None) == (server.calls, stream.reading.error)
+
+
+@pytest.mark.parametrize("how", ["ends", "breaks", "stalls"])
+def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
+    """Indices go on, times show the gap, and the gap is told with its begin, end and reason."""
+
+    def first(line: Line) -> None:
+        line.send(ts[0], 0.1)
+        if how == "stalls":
+            line.wait()
+        elif how == "breaks":
+            line.reset()
+
+    begin = time.monotonic()
+    with feed("tcp", first, lambda line: line.reset(), lambda line: line.send(ts[1])) as server:
+        stream = reader(server.url)
+        frames = []
+        for frame in stream:
+            frames.append(frame)
+            if videos.number(frame.pixels) == 119:
+                stream.close()
+        took = time.monotonic() - begin
+
+    whole = numbers(frames)
+    lost = [n for n in whole if n < 100]
+    assert lost == list(range(len(lost)))
+    assert len(lost) >= 18
+    assert whole[len(lost) :] == list(range(100, 120))
+    holds(frames)
+    assert [f.key.index for f in frames] == list(range(len(frames)))
+    (gap,) = stream.reading.gaps
+    before, after = frames[len(lost) - 1].time_s, frames[len(lost)].time_s
+    assert before is not None
+    assert after is not None
+    assert gap.start_s == pytest.approx(before + 0.04)
+    assert gap.end_s == pytest.approx(after)
+    if how == "stalls":
+        assert "no frame for 0.4 s" in gap.reason
+        assert after > STALL_S
+    assert stream.reading.error is None
+    assert took < 3
+
+
+def test_a_stream_that_never_comes_back() -> None:
+    """Where not one frame comes, iterating raises, when reconnect-seconds are over."""
+    with feed("tcp", lambda line: line.wait()) as server:
+        begin = time.monotonic()
+        with pytest.raises(StreamError, match=r"cam: the stream cannot be reached \(no "):
+            list(reader(server.url, stall_seconds=0.2, reconnect_seconds=0.5))
+        assert 0.4 < time.monotonic() - begin < 2
+        assert server.calls >= 2
+
+
+def test_nobody_is_there() -> None:
+    """A refused connection is tried again, with pauses that grow; the error names the reason."""
+    with feed("tcp", lambda line: line.reset()) as server:
+        url = server.url
+    with pytest.raises(StreamError, match="Connection refused") as caught:
+        list(reader(url, reconnect_seconds=0.3))
+    assert "Check the camera" in caught.value.hint
+
+
+def test_without_reconnecting_one_try_is_made() -> None:
+    """With reconnect-seconds 0 a stream that stalls at once is over after stall-seconds."""
+    with feed("http", lambda line: line.wait()) as server:
+        with pytest.raises(StreamError, match="cannot be reached"):
+            list(reader(server.url, stall_seconds=0.2, reconnect_seconds=0.0))
+        assert server.calls == 1
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_nonsense_is_a_loss_like_any_other(kind: Any, ts: tuple[bytes, ...]) -> None:
+    """Bytes that are no video are told as such, and a good connection after them is read."""
+    noise = os.urandom(100_000)
+    with feed(kind, lambda line: line.send(noise), lambda line: line.send(ts[0])) as server:
+        stream = reader(server.url, stream_seconds=0.79)
+        assert list(range(20)) == numbers(list(stream))
+    with (
+        feed(kind, lambda line: line.send(noise)) as server,
+        pytest.raises(StreamError, match=r"no video|it ended"),
+    ):
+        list(reader(server.url, reconnect_seconds=0.2))
+
+
+def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) -> None:
+    """A damaged stretch is left out and counted; what follows is whole."""
+    middle = len(ts[0]) // 2
+    spoilt = ts[0][:middle] + os.urandom(188 * 3) + ts[0][middle + 188 * 3 :] + ts[1]
+    with feed("tcp", lambda line: line.send(spoilt)) as server:
+        stream = reader(server.url, reconnect_seconds=0.0)
+        frames = list(stream)
+
+    found = numbers(frames)
+    assert found[-15:] == list(range(105, 120))
+    assert -1 not in found
+    assert len(found) < 40
+    holds(frames)
+
+
+def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -> None:
+    """Older frames are dropped and counted, and what comes is never old."""
+    with feed("tcp", lambda line: line.send(ts[0], 0.8)) as server:
+        stream = reader(server.url, reconnect_seconds=0.0, read_mode="latest")
+        frames = []
+        for frame in stream:
+            frames.append(frame)
+            time.sleep(0.15)
+
+    reading = stream.reading
+    assert 3 <= len(frames) <= 10
+    assert (20, len(frames)) == (reading.read, reading.taken)
+    assert reading.read == reading.taken + reading.dropped
+    assert [f.key.index for f in frames] == numbers(frames)
+    assert numbers(frames)[-1] == 19
+    holds(frames, frames[0].key.index)
+
+
+def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:
+    """Time that we take ourselves is no stall, and nothing is dropped."""
+    with feed("tcp", lambda line: line.send(ts[0])) as server:
+        stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=0.3)
+        frames = []
+        for frame in stream:
+            frames.append(frame)
+            time.sleep(0.5 if len(frames) in (1, 10) else 0)
+
+    assert list(range(20)) == numbers(frames)
+    assert ((), 0) == (stream.reading.gaps, stream.reading.dropped)
+
+
+@pytest.mark.parametrize(
+    ("settings", "taken"), [({"frame_step": 4}, [0, 4, 8, 12, 16]), ({"frame_seconds": 0.2}, [0, 5, 10, 15])]
+)
+def test_frames_are_sampled(settings: dict[str, Any], taken: list[int], ts: tuple[bytes, ...]) -> None:
+    """By count or by seconds, as in a file; the index is the frame's own."""
+    with feed("tcp", lambda line: line.send(ts[0])) as server:
+        stream = reader(server.url, reconnect_seconds=0.0, **settings)
+        frames = list(stream)
+    assert taken == numbers(frames) == [f.key.index for f in frames]
+    assert (20, len(taken)) == (stream.reading.read, stream.reading.taken)
+
+
+def test_another_size_is_scaled_to_the_first(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
+    """A camera that comes back with another size does not change the frame of reference."""
+    large = transport(tmp_path, 10, 100, (128, 192))
+    with feed("tcp", lambda line: line.send(ts[0]), lambda line: line.send(large)) as server:
+        stream = reader(server.url, stream_seconds=1.0)
+        frames = list(stream)
+    assert {(videos.HW, (*videos.HW, 3))} == {(f.source_hw, f.pixels.shape) for f in frames}
+    assert len(frames) > 20
+
+
+def test_seconds_end_a_stream(ts: tuple[bytes, ...]) -> None:
+    """stream-seconds ends it, with frames flowing and in a gap; neither is a fault."""
+    with feed("tcp", lambda line: line.send(ts[0]), lambda line: line.wait()) as server:
+        stream = reader(server.url, stream_seconds=0.4)
+        assert list(range(10)) == numbers(list(stream))
+        assert stream.reading.error is None
+
+        stream = reader(server.url, stream_seconds=0.4)
+    with feed("tcp", lambda line: line.send(ts[0][: len(ts[0]) // 4]), lambda line: line.wait()) as server:
+        stream = reader(server.url, stream_seconds=0.6, stall_seconds=5.0, reconnect_seconds=60.0)
+        begin = time.monotonic()
+        assert 0 < len(list(stream)) < 10
+        assert time.monotonic() - begin < 2
+        (gap,) = stream.reading.gaps
+        assert (0.6, None) == (pytest.approx(gap.end_s, abs=0.2), stream.reading.error)
+
+
+@pytest.mark.parametrize("state", ["connecting", "stalled", "pausing", "full"])
+def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, ...]) -> None:
+    """Whatever the stream is at, close returns and the iteration ends within a second."""
+    scripts = {
+        "connecting": [lambda line: line.wait()],
+        "stalled": [lambda line: (line.send(ts[0]), line.wait())],
+        "pausing": [lambda line: line.reset()],
+        "full": [lambda line: (line.send(ts[0]), line.wait())],
+    }[state]
+    with feed("tcp", *scripts) as server:
+        stream = reader(server.url, stall_seconds=1.0, reconnect_seconds=60.0)
+        stream._backoff_s = 5.0 if state == "pausing" else 0.02
+        got, held = threading.Event(), threading.Event()
+        frames: list[Frame] = []
+
+        def read() -> None:
+            for frame in stream:
+                frames.append(frame)
+                got.set()
+                if state == "full":
+                    held.wait(5)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        if state in ("stalled", "full"):
+            assert got.wait(5)
+        time.sleep(0.2)
+        begin = time.monotonic()
+        stream.close()
+        held.set()
+        thread.join(1)
+        assert not thread.is_alive()
+        assert time.monotonic() - begin < 1
+        assert stream.reading.error is None
+        end = time.monotonic() + 3
+        while server.connected and time.monotonic() < end:
+            time.sleep(0.02)
+        assert server.connected == 0
+
+
+def test_waiting_costs_nothing() -> None:
+    """While a stream stalls or cannot be reached, no loop is busy."""
+    with feed("tcp", lambda line: line.wait(), lambda line: line.reset()) as server:
+        stream = reader(server.url, stall_seconds=0.5, reconnect_seconds=1.0)
+        stream._backoff_s = 0.1
+        before = time.process_time()
+        with pytest.raises(StreamError):
+            list(stream)
+        assert time.process_time() - before < 0.25
+        assert server.calls < 20
+
+
+def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
+    """A pipe is read by its path; a writer that goes and one that comes is a gap, and waiting for one is no loop."""
+    pipe = tmp_path / "pipe.ts"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        for piece in ts[:2]:
+            with pipe.open("wb") as file:
+                file.write(piece)
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    stream = reader(str(pipe), stall_seconds=1.0)
+    frames = []
+    for frame in stream:
+        frames.append(frame)
+        if videos.number(frame.pixels) == 119:
+            stream.close()
+    thread.join(5)
+
+    assert [*range(20), *range(100, 120)] == numbers(frames)
+    assert 1 == len(stream.reading.gaps)
+
+
+def test_a_recording_is_read_once(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
+    """A file on this machine ends at its end, by its path or as file:; no video is told at once."""
+    path = tmp_path / "a b.ts"
+    path.write_bytes(ts[0])
+    for address in (str(path), path.as_uri()):
+        stream = reader(address, read_mode="latest")
+        assert list(range(20)) == numbers(list(stream))
+        assert stream.reading.error is None
+    path.write_bytes(os.urandom(50_000))
+    begin = time.monotonic()
+    with pytest.raises(StreamError, match="no video that we read"):
+        list(reader(str(path), reconnect_seconds=60.0))
+    assert time.monotonic() - begin < 2
+
+
+def test_nothing_tells_a_password(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], ts: tuple[bytes, ...]
+) -> None:
+    """User and password reach the server, and no error, log, gap or standard stream."""
+    logging.getLogger("quadrat").propagate = True
+    caplog.set_level(logging.DEBUG)
+    with feed("http", lambda line: line.send(ts[0]), lambda line: line.reset()) as server:
+        address = server.url.replace("//", "//admin:geheim@")
+        stream = reader(address, reconnect_seconds=0.2)
+        list(stream)
+    with pytest.raises(StreamError) as caught:
+        list(reader(address, reconnect_seconds=0.1))
+    out, err = capfd.readouterr()
+    said = [caught.value.line, repr(caught.value), str(stream.reading), caplog.text, out, err]
+    assert "lost at 0.8 s" in caplog.text
+    assert "geheim" not in " ".join(said)
+    assert caught.value.__cause__ is None
+    assert "geheim" not in repr(caught.value.__context__)
+
+
+def test_an_unknown_kind_of_address() -> None:
+    """It is told before anything is connected."""
+    with pytest.raises(StreamError, match="begin with ftp://"):
+        open_stream(Source("urn:stream:cam", "cam", "stream", "ftp://u:geheim@host/x"), Settings())
