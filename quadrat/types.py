@@ -389,7 +389,7 @@ class Tracker(Protocol):
     def update(
         self, detections: Detections, features: NDArray[np.float32] | None = None, steps: float = 1.0
     ) -> Detections:
-        """Take the next frame's detections and give those that count, with their tracks.
+        """Take the next frame's detections and give the same rows with their tracks, -1 where none counts.
 
         `features` (N, D) float32 of unit length say what each looks like; `steps` is the time since the last
         frame, in usual distances of frames.
