@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,8 +72,8 @@ VIDEOS: tuple[tuple[str, int, str, int, HW], ...] = (
     ("reef-2", 312, "crossing", 60, (360, 480)),
 )
 """Name below examples/videos, seed, scenario, frames, (height, width)."""
-FOLDER = ("still", 313, "linear", 10, (180, 240))
-"""An image sequence, in the same words."""
+FOLDER = ("still", 313, "linear", 40, (180, 240))
+"""An image sequence, in the same words; ten frames from the middle of it are kept."""
 
 
 def scene(
@@ -279,6 +280,12 @@ def _seen(owner: I32, number: int, cut: tuple[int, int, int, int]) -> tuple[int,
     return int(np.count_nonzero(mine)), box
 
 
+def few_frames() -> list[Shot]:
+    """Draw the image sequence that is kept."""
+    _, seed, scenario, frames, size = FOLDER
+    return list(islice(sequence(seed, scenario, frames, size, objects=4), 15, 25))
+
+
 def mot_truth(shots: Sequence[Shot]) -> str:
     """Write the truth as MOTChallenge text: frame, id, left, top, width, height, 1 where seen, class, visibility.
 
@@ -332,8 +339,7 @@ def main() -> None:
         write_video(path, shots)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")
-    name, seed, scenario, frames, size = FOLDER
-    shots = list(sequence(seed, scenario, frames, size, objects=4))
+    name, shots = FOLDER[0], few_frames()
     for index, shot in enumerate(shots, 1):
         write_png(into / "videos" / name / f"frame-{index:02d}.png", shot.pixels)
     (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")

@@ -42,14 +42,24 @@ def _spec(transform: Mapping[str, object]) -> TransformSpec:
 
 
 def _misfit(network: Network, hw: HW, what: str) -> TransformError:
-    """Say what happens to a photograph, and give the whole list of transforms that mends it."""
+    """Say what happens to a photograph, and what mends it."""
+    height, width = network.shape[2:]
+    if network.task == "detect":
+        size = f"{width or height} {height or width}"
+        hint = f"Give --letterbox {size}, or --stretch {size} for a network that is trained so"
+    else:
+        hint = _list(network)
+    return TransformError(
+        f"the network takes {width or 'any'} x {height or 'any'} pixels (width x height) only, "
+        f"and a photograph of {hw[1]} x {hw[0]}: {what}",
+        where="transforms", hint=hint,
+    )  # fmt: skip
+
+
+def _list(network: Network) -> str:
+    """Give the whole list of transforms that brings every photograph to the network's size."""
     height, width = network.shape[2:]
     # the network says one side only: the other one is the user's choice
     resize = {"type": "Resize", "target_size": [width or height, height or width]}
     rest = [dict(t) for t in network.transforms if t.get("type") == "Normalize"]
-    return TransformError(
-        f"the network takes {width or 'any'} x {height or 'any'} pixels (width x height) only, "
-        f"and a photograph of {hw[1]} x {hw[0]}: {what}",
-        where="transforms",
-        hint=f"Write to a file and give it with --transforms FILE: {json.dumps([resize, *rest])}",
-    )
+    return f"Write to a file and give it with --transforms FILE: {json.dumps([resize, *rest])}"

@@ -232,7 +232,11 @@ def test_the_background_is_stated(detector):
         ("--task detect --onnx {onnx} --layout yolov8 --class one", 3, "E_MODEL_CLASSES"),
         ("--task detect --onnx {onnx} --layout yolov8 --background 1", 2, "has no class for the background"),
         ("--task detect --onnx {onnx} --layout rfdetr --background all", 2, "a class's number is needed"),
-        ("--task detect --onnx {onnx} --layout yolov8 --letterbox 96 64", 3, '"target_size": [64, 64]'),
+        (
+            "--task detect --onnx {onnx} --layout yolov8 --letterbox 96 64",
+            3,
+            "Give --letterbox 64 64, or --stretch 64 64",
+        ),
         (
             "--task detect --onnx {onnx} --layout yolov8 --onnx-output nix",
             2,
