@@ -209,10 +209,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ended:
-    """A video, sequence or stream is at its end; all its frames came before this.
-
-    `skipped` counts frames not measured, by reason; `video` is the annotated video, where one was asked for.
-    """
+    """The end of a video, sequence or stream: frames `skipped` by reason, the annotated `video` if asked for."""
 
     source: Source
     reading: Reading
