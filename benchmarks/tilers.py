@@ -43,9 +43,7 @@ class Network:
         self.blur = blur
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.seconds = 0.0
 
     def find(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
@@ -55,10 +53,11 @@ class Network:
         for slot, image in zip(batch, images, strict=True):
             scale = min(1.0, TILE / max(image.shape[:2]))
             height, width = (round(side * scale) for side in image.shape[:2])
+            fitted = image
             if scale < 1:
-                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+                fitted = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
             slot[:] = 114 / 255
-            slot[:, :height, :width] = image.transpose(2, 0, 1)
+            slot[:, :height, :width] = fitted.transpose(2, 0, 1)
             slot[:, :height, :width] /= 255
             scales.append(scale)
         (planes,) = self.session.run(None, {"images": batch})
@@ -170,7 +169,7 @@ def sahi_methods(network: Network) -> dict[str, Method]:
 
 
 def supervision_methods(network: Network) -> dict[str, Method]:
-    """supervision's slicer around the network."""
+    """The slicer of supervision around the network."""
     import supervision
 
     def callback(images: Any) -> Any:
