@@ -216,7 +216,9 @@ check: setup-test ## ruff, ruff format, mypy
 
 bench: setup-test ## the benchmarks in their short form
 	$(PY) -m benchmarks.segment --smoke
+	$(PY) -m benchmarks.detect --smoke
 	$(PY) -m benchmarks.track --smoke
+	$(PY) -m benchmarks.video --smoke
 
 docs: setup ## write the generated files anew: service.json, the parameter reference
 	$(PY) -m quadrat.describe
