@@ -157,6 +157,12 @@ def test_a_chain_of_tiles_and_a_corner_of_four():
     assert rows(merge_found(look(truth, HW, TILE, OVERLAP), HW)) == truth_rows(truth)
 
 
+def test_large_objects_that_cross_each_other_stay_apart():
+    """Where a tile sees no side of an object, its box there agrees with anything, and so joins nothing."""
+    truth = [(10, 110, 290, 300), (100, 40, 190, 190), (0, 120, 230, 250)]
+    assert rows(merge_found(look(truth, (300, 300), 100, 20), (300, 300))) == truth_rows(truth)
+
+
 def test_a_tile_that_an_object_fills_adds_no_box():
     """Inside a large object a tile sees no side of it."""
     truth = [(5, 5, 495, 295)]
