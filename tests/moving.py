@@ -13,7 +13,7 @@ import io
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.rectangles_net import COLORS
-from quadrat import job
+from quadrat import job, tasks
 from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import QuadratError
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.settings import parse
-from quadrat.types import Detections, Ended, Failure, Result, Source
+from quadrat.tasks.detect import Detect
+from quadrat.types import Detections, Ended, Engine, Failure, Result, Source
 from tests import videos
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
@@ -62,6 +63,24 @@ def film(path: Path, frames: Sequence[Pixels], **how: Any) -> Source:
     return Source(path.stem, path.name, "video", str(path))
 
 
+class Watched:
+    """An engine that calls `each` with every batch before it runs it."""
+
+    def __init__(self, engine: Engine, each: Callable[[NDArray[np.float32]], None]) -> None:
+        self._engine, self._each = engine, each
+        self.outputs = engine.outputs
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run."""
+        self._each(batch)
+        return self._engine.run(batch, outputs)
+
+
+def watched(model: LoadedModel, each: Callable[[NDArray[np.float32]], None]) -> LoadedModel:
+    """Call `each` with every batch."""
+    return replace(model, engine=Watched(model.engine, each))
+
+
 @contextmanager
 def pull(source: Source) -> Iterator[Path]:
     """Give the file."""
@@ -73,7 +92,10 @@ def measured(
 ) -> tuple[dict[str, list[Result]], dict[str, Ended | Failure]]:
     """Run sources with settings (named with underscores); give the results of each, and how each ended."""
     results, ends = defaultdict(list), {}
-    changed = replace(model, settings=parse(values))
+    settings = parse(values)
+    changed = replace(model, settings=settings)
+    if isinstance(model.task, Detect):
+        changed = replace(changed, task=tasks.make(model.package, model.engine.outputs, settings))
     moving = sources[0].media != "image"
     for item in Run(changed, sources, pull, moving=moving, films=films):
         if isinstance(item, Result):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +35,7 @@ from tests.moving import (
     objects,
     order,
     swim,
+    watched,
 )
 
 NOTHING = np.zeros((144, 192, 3), np.uint8)
@@ -153,17 +153,12 @@ def test_a_frame_is_black_by_its_content(tmp_path: Path, model: LoadedModel) -> 
 
 def test_idle_sources_rest_by_media_time_and_repeatably(tmp_path: Path, model: LoadedModel) -> None:
     """What is skipped is the same on a slow machine and on a fast one, with any batch, and in each run."""
-
-    class Slow:
-        def run(self, batch: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
-            time.sleep(0.05)
-            return model.engine.run(batch, outputs)
-
     frames = [draw([] if n in (2, 3, 4, 5, 11) else [(40, 40, 90, 90)]) for n in range(14)]
     source = film(tmp_path / "a.mp4", frames, rate=10)
     skipped = []
-    for engine, batch in ((model.engine, 1), (Slow(), 1), (model.engine, 6), (model.engine, 6)):
-        results, _ = measured(replace(model, engine=engine), [source], idle_seconds=0.3, batch_size=batch)
+    slow = watched(model, lambda _: time.sleep(0.05))
+    for machine, batch in ((model, 1), (slow, 1), (model, 6), (model, 6)):
+        results, _ = measured(machine, [source], idle_seconds=0.3, batch_size=batch)
         skipped.append([n for n, reason in enumerate(skips(results["a"])) if reason == "idle"])
 
     assert [[3, 4, 6, 7, 12, 13]] * 4 == skipped
@@ -249,13 +244,9 @@ def test_all_inputs_of_a_batch_are_used_each_once(tmp_path: Path, model: LoadedM
     """They filtered a batch and ran the full one: the network gets just the frames that are measured."""
     seen: list[int] = []
 
-    class Counted:
-        def run(self, batch: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
-            seen.append(len(batch))
-            return model.engine.run(batch, outputs)
-
     sources = [film(tmp_path / "dark.mp4", [NOTHING] * 5), film(tmp_path / "seeing.mp4", swim(5))]
-    measured(replace(model, engine=Counted()), sources, skip_black=True, batch_size=4)
+    counted = watched(model, lambda batch: seen.append(len(batch)))
+    measured(counted, sources, skip_black=True, batch_size=4)
 
     assert [4, 1] == seen
 

@@ -29,21 +29,9 @@ from quadrat.pipeline.run import Run
 from quadrat.settings import Settings
 from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source
 from tests import videos
-from tests.moving import RECTANGLES, boxes_of, draw, film, measured, order, pull, swim, watch
+from tests.moving import RECTANGLES, boxes_of, draw, film, measured, order, pull, swim, watch, watched
 
 HW = (64, 96)
-
-
-class Slow:
-    """An engine that takes longer for some batches than for others, and calls `each` with every batch."""
-
-    def __init__(self, model: LoadedModel, each: Callable[[np.ndarray], None]) -> None:
-        self._engine, self._each = model.engine, each
-
-    def run(self, batch: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        """Run."""
-        self._each(batch)
-        return self._engine.run(batch, outputs)
 
 
 def threads() -> list[str]:
@@ -85,7 +73,7 @@ def test_the_run_ends_when_all_cameras_have_failed(tmp_path: Path) -> None:
 
 
 CRASHES: dict[str, Callable[[LoadedModel, pytest.MonkeyPatch, Callable[..., Any]], LoadedModel]] = {
-    "infer": lambda model, _, crash: replace(model, engine=Slow(model, crash)),
+    "infer": lambda model, _, crash: watched(model, crash),
     "task": lambda model, _, crash: replace(
         model, task=SimpleNamespace(name="detect", wanted=model.task.wanted, batched=True, predict=crash)
     ),
@@ -142,7 +130,7 @@ def test_a_stage_that_is_done_before_it_was_started_loses_nothing() -> None:
 def test_results_are_told_apart_by_identity_not_by_arrival(model: LoadedModel, tmp_path: Path) -> None:
     """Batches of unequal length in time, full and not, of three cameras: each result is of the frame it names."""
     calls = iter(range(10**6))
-    slow = replace(model, engine=Slow(model, lambda _: time.sleep(0.004 * (next(calls) % 3))))
+    slow = watched(model, lambda _: time.sleep(0.004 * (next(calls) % 3)))
     truth = {
         name: [[(10 + 6 * n, 20 + 30 * c, 30 + 6 * n, 40 + 30 * c)] for n in range(count)]
         for c, (name, count) in enumerate((("a", 7), ("b", 13), ("c", 4)))
@@ -175,7 +163,7 @@ def test_nothing_leaks_into_shared_memory(model: LoadedModel, tmp_path: Path) ->
     def look(_: np.ndarray) -> None:
         seen.append(Path("/proc/self/maps").read_text())
 
-    measured(replace(model, engine=Slow(model, look)), [film(tmp_path / "a.mp4", swim(3))])
+    measured(watched(model, look), [film(tmp_path / "a.mp4", swim(3))])
 
     assert len(seen) == 3
     assert not [line for maps in seen for line in maps.splitlines() if "/dev/shm/" in line]
@@ -218,7 +206,12 @@ def test_a_finished_file_ends_and_is_not_replayed(
 
 def test_waiting_is_not_a_busy_loop(model: LoadedModel, tmp_path: Path) -> None:
     """While one stage takes its time the others sleep: they use next to nothing of the processor."""
-    idle = SimpleNamespace(run=lambda batch, _: time.sleep(0.15) or {"output0": np.zeros((len(batch), 7, 4))})
+
+    def nap(batch: np.ndarray, _: Sequence[str]) -> dict[str, np.ndarray]:
+        time.sleep(0.15)
+        return {"output0": np.zeros((len(batch), 7, 4), np.float32)}
+
+    idle = SimpleNamespace(run=nap, outputs=model.engine.outputs)
     sources = [film(tmp_path / f"{name}.mp4", swim(4)) for name in "ab"]
     wall, used = time.monotonic(), time.process_time()
     measured(replace(model, engine=idle), sources)
@@ -307,7 +300,7 @@ def test_cameras_of_different_sizes_share_a_run(tmp_path: Path) -> None:
 def test_times_are_of_presentation_not_of_the_wall_clock(model: LoadedModel, tmp_path: Path) -> None:
     """Frames of irregular times keep them, with their index, however slow the network is."""
     times = [0.0, 0.04, 0.5, 0.51, 2.0]
-    slow = replace(model, engine=Slow(model, lambda _: time.sleep(0.03)))
+    slow = watched(model, lambda _: time.sleep(0.03))
     (source,) = sources = [film(tmp_path / "a.mp4", swim(5), times=times)]
     results, _ = measured(slow, sources)
 
