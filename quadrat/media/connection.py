@@ -259,7 +259,7 @@ def _said(error: av.error.FFmpegError, patience_s: float) -> str:
     """Say in a few words what FFmpeg says with the whole address."""
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return f"no answer for {patience_s:g} s"
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return "it sends no video that we read"
     if error.errno == errno.EIO:
         return "it ended"

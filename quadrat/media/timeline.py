@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 _LEAP_S = 10.0
 """A presentation time that leaps so far ahead of the clock on the wall is a new count, not a pause."""
 _STEP_S = 0.04
+_SHORTEST_S = 0.001
+_TICK_S = 1e-6
 
 
 class Timeline:
@@ -46,7 +48,7 @@ class Timeline:
         """
         if self.zero == float("inf"):
             self.zero = self._last_arrival = arrival
-        self._lasts = lasts_s or self._lasts
+        self._lasts = max(lasts_s, _SHORTEST_S) if lasts_s else self._lasts
         earliest = self._last_s + self._lasts if self._last_s >= 0 else 0.0
         now_s = max(arrival - self.zero, earliest)
         before = self._last_pts_s
@@ -56,7 +58,7 @@ class Timeline:
             goes_on = before is not None and 0 < pts_s - before <= arrival - self._last_arrival + _LEAP_S
             if not goes_on:
                 self._shift = now_s - pts_s
-            time_s = max(pts_s + self._shift, self._last_s)
+            time_s = max(pts_s + self._shift, self._last_s + _TICK_S if self._last_s >= 0 else 0.0)
         self._last_s, self._last_pts_s, self._last_arrival = time_s, pts_s, arrival
         self.end_s = time_s + self._lasts
         return time_s

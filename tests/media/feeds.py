@@ -45,6 +45,16 @@ class Line:
             if seconds:
                 self.wait(seconds / len(pieces))
 
+    def request_from(self, rest: bytes) -> tuple[str, bytes]:
+        """Read a request up to its empty line, `rest` being what came before; nothing where the line is closed."""
+        while b"\r\n\r\n" not in rest:
+            piece = self._peer.recv(4096)
+            if not piece:
+                return "", b""
+            rest += piece
+        request, _, rest = rest.partition(b"\r\n\r\n")
+        return request.decode(), rest
+
     def wait(self, seconds: float = 60.0) -> None:
         """Be silent, until the test is over at most."""
         if self._over.wait(seconds):
