@@ -63,7 +63,9 @@ def measured(
 ) -> tuple[dict[str, list[Result]], dict[str, Ended]]:
     """Run sources with settings; give the results of each, and how each video ended."""
     results, ends = defaultdict(list), {}
-    changed = replace(model, settings=parse(values))
+    settings = parse(values)
+    task = tasks.make(model.package, model.engine.outputs, settings)
+    changed = replace(model, settings=settings, task=task)
     for item in Run(changed, sources, pull, moving=moving):
         if isinstance(item, Result):
             results[item.source.urn].append(item)
@@ -123,6 +125,8 @@ def test_tiles_of_several_frames_and_sources_share_a_batch(model: LoadedModel, t
 
     class Watched:
         """An engine that tells the sizes of its batches."""
+
+        outputs = model.engine.outputs
 
         def run(self, batch, outputs):
             """Run."""
@@ -209,8 +213,7 @@ def test_more_objects_than_allowed_are_said_to_be_more(model: LoadedModel, tmp_p
     """A count that max-detections cut is no truth: it is marked, and a video with such a frame is partial."""
     boxes = [(10 + 30 * n, 20, 30 + 30 * n, 40) for n in range(5)]
     source = film(tmp_path / "many.mp4", [draw(boxes if n == 2 else boxes[:3]) for n in range(4)])
-    cut = replace(model, task=tasks.make(model.package, model.engine.outputs, parse({"max-detections": 3})))
-    results, ends = measured(cut, [source], moving=True, **{"max-detections": 3})
+    results, ends = measured(model, [source], moving=True, **{"max-detections": 3})
 
     assert [False, False, True, False] == [objects(r).capped for r in results["many"]]
     assert [3] * 4 == [len(objects(r)) for r in results["many"]]
