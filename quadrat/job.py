@@ -62,6 +62,7 @@ class Order:
         self._record_name = self._names.whole(RECORD)
         self._survey = Survey()
         self._seen: set[str] = set()
+        self._frames = 0
         self._deliver_s = 0.0
         self._delivering = False
 
@@ -118,6 +119,7 @@ class Order:
                     progress.begun(item)
                 elif isinstance(item, Result) and item.frame.time_s is not None:
                     self._report.frame(item)
+                    self._frames += not item.frame.skipped
                     progress.frame(item.source)
                 else:
                     self._take(item, progress)
@@ -185,7 +187,8 @@ class Order:
             self._model.package.name,
             seconds={**run.seconds, "deliver": self._deliver_s},
             wall=wall,
-            images=self._measured,
+            images=self._frames if self._store.moving else self._measured,
+            unit="frame" if self._store.moving else "image",
         ):
             self._log.info(line)
 

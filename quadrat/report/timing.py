@@ -19,8 +19,12 @@ def timing_lines(
     seconds: Mapping[str, float],
     wall: float,
     images: int,
+    unit: str = "image",
 ) -> list[str]:
-    """Write the benchmark's lines; `seconds` are busy seconds by stage, `wall` the seconds of the whole run."""
+    """Write the benchmark's lines; `seconds` are busy seconds by stage, `wall` the seconds of the whole run.
+
+    `images` counts what was measured, images or (`unit`) frames.
+    """
     per_image = ", ".join(f"{stage} {1000 * spent / max(images, 1):.1f}" for stage, spent in seconds.items())
     shares = ", ".join(f"{stage} {100 * spent / max(wall, 1e-9):.0f} %" for stage, spent in seconds.items())
     return [
@@ -28,7 +32,7 @@ def timing_lines(
         f"benchmark model: {settings.model_name or name}, {provenance.model_digest[:12]}",
         f"benchmark engine: {provenance.engine} {provenance.engine_version}, {provenance.device}, {provenance.precision}",
         "benchmark settings: " + ", ".join(f"{k}={v}" for k, v in asdict(settings).items()),
-        f"benchmark images: {images} in {wall:.2f} s, {images / max(wall, 1e-9):.2f} per second",
-        f"benchmark ms per image: {per_image}",
+        f"benchmark {unit}s: {images} in {wall:.2f} s, {images / max(wall, 1e-9):.2f} per second",
+        f"benchmark ms per {unit}: {per_image}",
         f"benchmark occupancy: {shares}",
     ]
