@@ -9,6 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 from quadrat.errors import ParameterError
 from quadrat.types import Source
 
+SECRETS = re.compile(r"(?i)(?:user(?:name)?|pass(?:word|wd)?|pwd|token|key|auth)=")
+
 
 def list_streams(text: str) -> list[Source]:
     """Give a source for each address of a text in which they are separated by spaces, or commas and spaces.
@@ -31,13 +33,18 @@ def _named(addresses: list[str]) -> Iterator[Source]:
 
 
 def public(address: str) -> str:
-    """Give an address without user, password, query and fragment."""
+    """Give an address without user, password, query and fragment.
+
+    Some cameras take them in the path: it ends before the first of them.
+    """
+    text = SECRETS.split(address.partition("?")[0])[0]
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(text)
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return address.partition("?")[0].rpartition("@")[2]
+        return text.rpartition("@")[2]
     if not parts.scheme or not host:
-        return address.partition("?")[0]
+        return re.sub(r"^[^/]*:[^/]*@", "", text)
+    host = f"[{host}]" if ":" in host else host
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path, "", ""))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import filecmp
 import json
 import math
 import resource
 import signal
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from quadrat.artifacts.folder import FolderStore
 from quadrat.artifacts.listing import file_urn
+from quadrat.artifacts.streams import list_streams
 from quadrat.errors import DeliveryError, ParameterError, SourceError
 from quadrat.types import Product, Source
 
@@ -124,3 +127,57 @@ def test_a_folder_that_takes_no_files(store: FolderStore, tmp_path: Path) -> Non
 
     with pytest.raises(DeliveryError, match="cannot be written"):
         store.deliver(product())
+
+
+def test_a_large_product_is_a_file_that_is_copied(store: FolderStore, tmp_path: Path) -> None:
+    """A body on disk arrives whole without ever being in memory, and stays its maker's."""
+    made = tmp_path / "film.mp4"
+    with made.open("wb") as file:
+        file.write(b"begin")
+        file.seek(50 << 20)
+        file.write(b"end")
+    tracemalloc.start()
+    store.deliver(Product("a.mp4", "video/mp4", made, {"$schema": "urn:example:schema:a.1"}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 8 << 20
+    assert filecmp.cmp(made, tmp_path / "out" / "a.mp4", shallow=False)
+
+
+def test_a_large_product_that_does_not_fit_or_is_gone(store: FolderStore, tmp_path: Path) -> None:
+    """Half a file is never seen, nor metadata without its file."""
+    made = tmp_path / "film.mp4"
+    made.write_bytes(bytes(100_000))
+    product = Product("a.mp4", "video/mp4", made, {"$schema": "urn:example:schema:a.1"})
+    with files_no_larger_than(1000), pytest.raises(DeliveryError, match="the disk is full"):
+        store.deliver(product)
+    made.unlink()
+    with pytest.raises(DeliveryError, match="No such file"):
+        store.deliver(product)
+
+    assert [] == list((tmp_path / "out").iterdir())
+
+
+def test_videos_and_sequences_are_sources(store: FolderStore, tmp_path: Path) -> None:
+    """A store of videos gives files and folders, which are pulled as they are, and lists them as often as asked."""
+    for name in ("in/dive.mp4", "in/burst/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    moving = FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / "out", moving=True)
+
+    sources = [item for item in moving.sources() if isinstance(item, Source)]
+    assert [("burst", "sequence"), ("dive.mp4", "video")] == [(s.name, s.media) for s in sources]
+    assert sources == list(moving.relist())
+    assert (True, False) == (moving.moving, store.moving)
+    for source in sources:
+        with moving.pull(source) as path:
+            assert path == tmp_path / "in" / source.name
+
+
+def test_streams_need_no_folder(store: FolderStore, tmp_path: Path) -> None:
+    """Their sources are what was given, in order."""
+    streams = list_streams("rtsp://a/1 http://b/2")
+    moving = FolderStore(tmp_path / "model.tgz", streams, tmp_path / "out", moving=True)
+
+    assert streams == list(moving.sources()) == list(moving.relist())

@@ -62,6 +62,32 @@ def test_an_order_on_the_platform(sdk: SimpleNamespace, images: dict[str, str]) 
     assert (store.order, store.model_urn) == (ORDER, MODEL)
 
 
+@pytest.mark.parametrize("storage", [None, "http://artifact.local"])
+def test_an_order_of_streams(sdk: SimpleNamespace, storage: str | None) -> None:
+    """Streams are addresses wherever the order runs; only the model is an artifact or a file."""
+    sdk.config.STORAGE_URL = storage
+    model = MODEL if storage else "model.tgz"
+
+    store = ivcap_order.open_store({"model": model, "streams": "rtsp://u:p@cam/1, http://cam/2"})
+
+    assert isinstance(store, PlatformStore if storage else FolderStore)
+    assert store.moving
+    assert ["rtsp://cam/1", "http://cam/2"] == [item.name for item in store.sources()]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "value"), [("video", IMAGE), ("videos", QUEUE), ("videos", IMAGE)])
+def test_an_order_of_videos(sdk: SimpleNamespace, tmp_path: Path, name: str, value: str) -> None:
+    """Videos come from where images come from."""
+    (tmp_path / "dives").mkdir()
+    (tmp_path / "dives" / "one.mp4").touch()
+    local = ivcap_order.open_store({"model": "model.tgz", name: "dives"})
+    sdk.config.STORAGE_URL = "http://artifact.local"
+    remote = ivcap_order.open_store({"model": MODEL, name: value})
+
+    assert (True, True) == (local.moving, remote.moving)
+    assert [("one.mp4", "video")] == [(s.name, s.media) for s in local.relist()]
+
+
 @pytest.mark.parametrize(
     ("values", "storage", "named"),
     [

@@ -10,6 +10,7 @@ import pytest
 from quadrat.artifacts import platform
 from quadrat.artifacts.platform import PlatformStore
 from quadrat.artifacts.proxy import Item, Proxy
+from quadrat.artifacts.streams import list_streams
 from quadrat.errors import DeliveryError, SourceError
 from quadrat.types import Flush, Product, Source
 
@@ -47,9 +48,9 @@ def item(number: int, token: str = "") -> Item:
     return Item(f"urn:ivcap:artifact:{number}", f"http://artifact.local/{number}", token or f"t{number}")
 
 
-def store_on(proxy: Proxy) -> PlatformStore:
+def store_on(proxy: Proxy, *, moving: bool = False) -> PlatformStore:
     """Give an order's store on this proxy."""
-    return PlatformStore(proxy, "urn:ivcap:order:1", "urn:ivcap:artifact:0", QUEUE)
+    return PlatformStore(proxy, "urn:ivcap:order:1", "urn:ivcap:artifact:0", QUEUE, moving=moving)
 
 
 def drain(store: PlatformStore) -> list[str]:
@@ -136,3 +137,55 @@ def test_metadata_that_the_sdk_would_send_as_text_is_refused() -> None:
 
     with pytest.raises(DeliveryError, match="fewer than 6 keys"):
         store_on(Replies()).deliver(few)
+
+
+def test_videos_of_a_queue_are_acknowledged_in_any_order() -> None:
+    """Several are open at once, the queue is asked for more only when there is room, and each keeps its own token."""
+    proxy = Replies(*[item(n) for n in range(1, 5)])
+    store = store_on(proxy, moving=True)
+    things = store.sources()
+    first, second, third = (next(things) for _ in range(3))
+    assert isinstance(first, Source)
+    assert isinstance(second, Source)
+    assert isinstance(third, Source)
+    assert ["video"] * 3 == [s.media for s in (first, second, third)]
+    assert 3 == proxy.asked
+
+    store.acknowledge(second)
+    store.acknowledge(third)
+    fourth = next(things)
+    assert isinstance(fourth, Source)
+    assert isinstance(next(things), Flush)
+    with store.pull(first) as copy:
+        assert b"http://artifact.local/1" == copy.read_bytes()
+    store.acknowledge(fourth)
+    assert isinstance(next(things), Flush)
+    store.acknowledge(first)
+
+    assert [] == [thing for thing in things if not isinstance(thing, Flush)]
+    assert ["t2", "t3", "t4", "t1"] == proxy.done
+
+
+def test_a_video_given_again_while_it_is_measured() -> None:
+    """A long video outlasts its time in the queue: it is measured once, and both tokens are deleted at the end."""
+    proxy = Replies(item(1), item(2), item(1, "t1-again"))
+    things = (store := store_on(proxy, moving=True)).sources()
+    sources = [next(things), next(things)]
+    assert isinstance(next(things), Flush)
+    for source in reversed(sources):
+        assert isinstance(source, Source)
+        store.acknowledge(source)
+
+    assert [] == [thing for thing in things if not isinstance(thing, Flush)]
+    assert ["t2", "t1", "t1-again"] == proxy.done
+
+
+def test_streams_are_taken_as_they_are() -> None:
+    """An order of streams asks nobody for sources, and nothing is to be acknowledged."""
+    streams = list_streams("rtsp://a/1 rtsp://b/1")
+    proxy = Replies()
+    store = PlatformStore(proxy, "urn:ivcap:order:1", "urn:ivcap:artifact:0", streams, moving=True)
+
+    assert streams == list(store.sources()) == list(store.relist())
+    store.acknowledge(streams[0])
+    assert (0, []) == (proxy.asked, proxy.done)

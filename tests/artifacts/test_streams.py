@@ -24,6 +24,10 @@ def test_each_address_is_a_source_with_a_name_of_its_own() -> None:
         ("rtsp://user:secret@cam.example:554/live?token=secret#secret", "rtsp://cam.example:554/live"),
         ("rtsp://user:sec%40ret@[::1]:99999/secret", "[::1]:99999/secret"),
         ("/tmp/camera.fifo", "/tmp/camera.fifo"),
+        ("rtsp://u:p@[fe80::1]:554/live", "rtsp://[fe80::1]:554/live"),
+        ("rtsp://cam:554/user=admin_password=secret_channel=1.sdp", "rtsp://cam:554/"),
+        ("rtsp://cam/live/channel=1&Passwd=secret", "rtsp://cam/live/channel=1&"),
+        ("admin:secret@cam/live", "cam/live"),
     ],
 )
 def test_no_password_is_in_a_name(address: str, shown: str) -> None:
