@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from av.video.reformatter import VideoReformatter
+
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.geometry import HW
 from quadrat.media.colors import to_rgb
@@ -61,6 +63,7 @@ class VideoReader:
         self._opened = opened
         self._source = source
         self._sampling = Sampling(settings)
+        self._reformatter = VideoReformatter()
         self._stop = threading.Event()
         self._in_use = threading.Lock()
         self._decoder = Decoder(opened, self._stop)
@@ -75,7 +78,7 @@ class VideoReader:
         self._stored_hw: HW = (self._first.height, self._first.width)
         self._turn = _orientation(self._first)
         self._hw: HW = self._stored_hw[::-1] if self._turn >= 5 else self._stored_hw
-        working = working_hw(self._hw, settings.working_pixels("detect", "video"))
+        working = working_hw(self._hw, settings.max_img_size)
         self._working: HW = working[::-1] if self._turn >= 5 else working
         self.reading = replace(self.reading, hw=self._hw, rotation=_TURNS[self._turn])
 
@@ -133,7 +136,7 @@ class VideoReader:
         return None
 
     def _pixels(self, raw: VideoFrame) -> ImageU8:
-        return upright(scaled(to_rgb(raw), self._working), self._turn)
+        return upright(scaled(to_rgb(raw, self._reformatter), self._working), self._turn)
 
     def _finish(self) -> None:
         """Complete the reading at the end, whichever way it came."""
