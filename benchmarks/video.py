@@ -94,7 +94,7 @@ def write_video(path: Path, count: int, hw: tuple[int, int] = HW) -> Path:
 
 def frames_of(path: Path, settings: Settings) -> Iterator[Frame]:
     """Read a video as the product does."""
-    yield from open_video(path, Source("urn:video", path.name, "video"), settings)
+    yield from open_video(path, Source("urn:video", path.name, "video"), settings.for_task("detect"))
 
 
 def measure(model: LoadedModel, frame: Frame) -> Any:

@@ -52,7 +52,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "max-img-size",
         "int",
         "Shrink an image to at most this many pixels before measuring; -1 leaves it as it is. The default "
-        "is for masks of whole images: tiles, detectors and videos take every image as it is.",
+        "is for masks of whole images and frames: tiles and detectors take every image as it is.",
         default=1_000_000,
         unit="pixels",
         low=-1,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from quadrat.errors import ParameterError
@@ -18,7 +18,7 @@ MOVING = ("video", "videos", "streams")
 """Those of them whose sources have frames in time."""
 SMALLEST_TILE = 32
 WHOLE_MASK_PIXELS = 1_000_000
-"""The default of max-img-size, which is for masks of whole images only."""
+"""The default of max-img-size, which is for masks of whole images and frames only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,11 @@ class Settings:
     smooth_seconds: float = 0.0
     codec: str = "h264"
 
-    def working_pixels(self, task: str, media: str = "image") -> int:
-        """Give how many pixels a picture may keep for a task on a medium; -1 leaves it as it is."""
-        plain = task == "segment" and media == "image" and not self.tile_size
-        return -1 if self.max_img_size == WHOLE_MASK_PIXELS and not plain else self.max_img_size
+    def for_task(self, task: str) -> Settings:
+        """Give these settings with max-img-size as it is meant for a task: its default is for masks without tiles."""
+        if self.max_img_size != WHOLE_MASK_PIXELS or (task == "segment" and not self.tile_size):
+            return self
+        return replace(self, max_img_size=-1)
 
     @property
     def overlap(self) -> int:

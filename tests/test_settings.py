@@ -140,11 +140,10 @@ def test_what_makes_no_sense_of_tiles_and_videos_is_refused(values: dict[str, ob
 
 
 def test_masks_of_whole_images_alone_are_shrunk_by_default() -> None:
-    """Tiles, detectors and videos take every picture as it is, unless max-img-size says otherwise."""
+    """Tiles and detectors take every picture as it is, unless max-img-size says otherwise."""
     plain, tiled, small = parse({}), parse({"tile-size": 512}), parse({"max-img-size": 5000, "tile-size": 64})
 
-    assert plain.working_pixels("segment") == 1_000_000
-    assert -1 == plain.working_pixels("detect") == plain.working_pixels("segment", "video")
-    assert -1 == tiled.working_pixels("segment")
-    assert 5000 == small.working_pixels("segment") == small.working_pixels("detect", "video")
+    assert plain.for_task("segment").max_img_size == 1_000_000
+    assert plain.for_task("detect").max_img_size == -1 == tiled.for_task("segment").max_img_size
+    assert small.for_task("segment").max_img_size == 5000 == small.for_task("detect").max_img_size
     assert (102, 64) == (tiled.overlap, parse({"tile-size": 512, "tile-overlap": 64}).overlap)

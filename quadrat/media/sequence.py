@@ -118,7 +118,7 @@ class SequenceReader:
         """Give a frame at working size, in the sequence's own geometry and time."""
         if self._hw == (0, 0):
             self._hw = frame.source_hw
-            self._working = working_hw(self._hw, self._settings.working_pixels("detect", "sequence"))
+            self._working = working_hw(self._hw, self._settings.max_img_size)
             self.reading = replace(self.reading, hw=self._hw)
         elif frame.source_hw != self._hw and not self._resized:
             self._resized = path.name

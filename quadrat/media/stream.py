@@ -246,5 +246,5 @@ class StreamReader:
 
     def _frame(self, index: int, time_s: float, raw: VideoFrame) -> Frame:
         hw = self.reading.hw
-        pixels = scaled(to_rgb(raw), working_hw(hw, self._settings.working_pixels("detect", "stream")))
+        pixels = scaled(to_rgb(raw), working_hw(hw, self._settings.max_img_size))
         return Frame(FrameKey(self._source.urn, index), hw, pixels, time_s=time_s)

@@ -30,8 +30,7 @@ class Intake:
 
     def __init__(self, pull: Pull, settings: Settings, task: str) -> None:
         self._pull = pull
-        self._settings = settings
-        self._task = task
+        self._settings = settings.for_task(task)
         self._lanes: list[_Lane] = []
         self._ready = threading.Event()
         self._decoded_s = 0.0
@@ -48,7 +47,7 @@ class Intake:
             yield self._picture(item) if isinstance(item, Source) else item
 
     def _picture(self, source: Source) -> Taken | Failure:
-        pixels = self._settings.working_pixels(self._task)
+        pixels = self._settings.max_img_size
         try:
             with self._pull(source) as path:
                 tiles = self._settings.tile_size > 0
