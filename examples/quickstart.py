@@ -6,7 +6,7 @@ python examples/quickstart.py [OUT_FOLDER]
 import sys
 from pathlib import Path
 
-from predictor import Measurement, Predictor
+from predictor import Failure, Measurement, Predictor
 
 HERE = Path(__file__).resolve().parent
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "DATA/quickstart")
@@ -14,9 +14,9 @@ OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "DATA/quickstart")
 OUT.mkdir(parents=True, exist_ok=True)
 with Predictor(HERE / "models" / "seagrass-tiny.tgz") as predictor:
     for measured in predictor.predict(HERE / "images", on_error="skip"):
-        if not isinstance(measured, Measurement):
+        if isinstance(measured, Failure):
             print(measured.error)
-            continue
-        print(measured.name, {name: f"{share:.1%}" for name, share in measured.cover.items()})
-        measured.overlay().save(OUT / f"{measured.name.replace('/', '-')}.overlay.jpg")
+        elif isinstance(measured, Measurement):
+            print(measured.name, {name: f"{share:.1%}" for name, share in measured.cover.items()})
+            measured.overlay().save(OUT / f"{measured.name.replace('/', '-')}.overlay.jpg")
 print(f"Pictures are in {OUT}")

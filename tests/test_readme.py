@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/guide/ecologist.md", "docs/guide/ml-engineer.md"]
+PAGES = ["README.md", *sorted(f"docs/guide/{page.name}" for page in (ROOT / "docs" / "guide").glob("*.md"))]
+VIDEO_PAGE = ROOT / "docs" / "guide" / "video.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -31,6 +34,7 @@ def commands() -> list[str]:
 MAKE = sorted({line for line in commands() if line.startswith("make ")})
 SERVICE = [line for line in commands() if "infer_service.py" in line]
 IVCAP = [line for line in commands() if line.startswith("ivcap ")]
+EXPORT = [line for line in commands() if "export_model/" in line]
 
 
 def test_every_command_is_one_that_is_tested_here() -> None:
@@ -38,12 +42,13 @@ def test_every_command_is_one_that_is_tested_here() -> None:
     left = [
         line
         for line in commands()
-        if line not in MAKE + SERVICE + IVCAP and not line.startswith("mkdir -p DATA/")
+        if line not in MAKE + SERVICE + IVCAP + EXPORT and not line.startswith("mkdir -p DATA/")
     ]
 
     assert [] == left
-    assert len(SERVICE) == 2
-    assert len(MAKE) >= 8
+    assert len(SERVICE) >= 6
+    assert len(MAKE) >= 12
+    assert len(EXPORT) == 2
 
 
 @pytest.mark.parametrize("line", MAKE)
@@ -63,18 +68,62 @@ def test_ci_runs_the_readmes_own_commands() -> None:
     assert [] == [name for name in ("make run", "make test test-all") if name not in script]
 
 
-@pytest.mark.parametrize("line", SERVICE)
-def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
-    """The two ways to measure one's own images deliver masks and the table."""
+def run(line: str, out: Path) -> Path:
+    """Run a command of the service as it is written, but for the folder of results."""
     words = shlex.split(line)
     assert words[0] == ".venv/bin/python"
-    words[0] = sys.executable
-    words[-1] = str(tmp_path)
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert words[-2] == "--ivcap:out-dir"
+    assert words[-1].startswith("DATA/")
+    done = subprocess.run(
+        [sys.executable, *words[1:-1], str(out)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "survey.csv").exists()
-    assert len(list(tmp_path.glob("*.pseudo.png"))) == (4 if "--images" in words else 1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What make run-detect and make run-video leave, by their folders' names."""
+    head = ".venv/bin/python infer_service.py --model examples/models/rectangles.tgz"
+    tail = "--ivcap:in-dir . --ivcap:out-dir DATA/x"
+    wanted = {"DATA/run-detect": "--images examples/scenes", "DATA/run-video": "--videos examples/videos"}
+    return {
+        folder: run(f"{head} {what} {tail}", tmp_path_factory.mktemp("results"))
+        for folder, what in wanted.items()
+    }
+
+
+@pytest.mark.parametrize("line", SERVICE)
+def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
+    """Every way to measure one's own files delivers what its model makes of them, and the tables."""
+    run(line, tmp_path)
+    with (tmp_path / "survey.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all((tmp_path / row["product"]).is_file() for row in rows)
+    assert (tmp_path / "run.json").is_file()
+    if "examples/images" in line:
+        assert len(list(tmp_path.glob("*.pseudo.png"))) == (4 if "--images" in line else 1)
+
+
+def test_the_detector_is_packed_and_proven_as_written(tmp_path: Path) -> None:
+    """The commands for one's own detector, in turn, on the example's network as best.onnx."""
+    with tarfile.open(ROOT / "examples" / "models" / "rectangles.tgz") as archive:
+        network = archive.extractfile("model.onnx")
+        assert network is not None
+        (tmp_path / "best.onnx").write_bytes(network.read())
+    said = ""
+    for line in EXPORT:
+        words = shlex.split(line)
+        argv = [sys.executable, str(ROOT / words[1]), *words[2:]]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said += done.stdout
+
+    assert "layout: yolov8" in said
+    assert "agrees" in said
 
 
 @pytest.mark.parametrize("line", IVCAP)
@@ -91,32 +140,83 @@ def test_the_platforms_commands_name_files_that_exist(line: str) -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(code: str) -> None:
-    """Each block runs from the project's folder and prints something."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_python_blocks_run(code: str, results: dict[str, Path]) -> None:
+    """Each block runs from the project's folder and prints something; the folders are those of the make commands."""
+    for folder, place in results.items():
+        code = code.replace(f'"{folder}/', f'"{place}/')
+    assert '"DATA/' not in code
+    argv = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert "quadrat-01.jpg" in done.stdout
+    assert done.stdout.strip()
 
 
-def test_the_quickstart_script_runs(tmp_path: Path) -> None:
-    """examples/quickstart.py measures the example images and saves pictures."""
+@pytest.mark.parametrize(
+    ("script", "pictures"), [("quickstart.py", "*.overlay.jpg"), ("quickstart_detect.py", "*.annotated.jpg")]
+)
+def test_the_quickstart_scripts_run(script: str, pictures: str, tmp_path: Path) -> None:
+    """The quickstarts measure the examples and save a picture of each."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, str(ROOT / "examples" / "quickstart.py"), str(tmp_path)]
+    argv = [sys.executable, str(ROOT / "examples" / script), str(tmp_path)]
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("*.overlay.jpg"))) == 4
+    assert len(list(tmp_path.glob(pictures))) == (4 if script == "quickstart.py" else 3)
+
+
+@pytest.mark.parametrize("tracker", ["bytetrack", "sort", "ocsort", "deepsort"])
+def test_the_tracks_told_are_those_counted(tracker: str) -> None:
+    """The guide's table of trackers has the counts of the example video, whole and in every tenth frame."""
+    from predictor import Objects, Predictor
+
+    row = next(line for line in VIDEO_PAGE.read_text().splitlines() if line.startswith(f"| `{tracker}`"))
+    told = [int(cell) for cell in row.split("|")[-3:-1]]
+    counted = []
+    for step in (1, 10):
+        settings = {"tracker": tracker, "frame-step": step}
+        with Predictor(ROOT / "examples/models/rectangles.tgz", settings=settings) as predictor:
+            frames = [
+                f for f in predictor.video(ROOT / "examples/videos/reef-1.mp4") if isinstance(f, Objects)
+            ]
+        tracks = [set(f.detections.tracks.tolist()) for f in frames if f.detections.tracks is not None]
+        counted.append(len(set().union(*tracks) - {-1}))
+
+    assert told == counted
+
+
+def test_the_pictures_are_drawn_by_their_tool(tmp_path: Path) -> None:
+    """tools/readme_picture.py draws every picture of the pages, at the size that is there."""
+    from PIL import Image
+
+    argv = [sys.executable, str(ROOT / "tools" / "readme_picture.py"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    for path in (ROOT / "docs" / "images").glob("*.jpg"):
+        with Image.open(path) as kept, Image.open(tmp_path / path.name) as drawn:
+            assert kept.size == drawn.size
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the anchors of a page's headings, as the forge makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def test_links_lead_somewhere() -> None:
-    """Every relative link on every page names a file."""
+    """Every relative link on every page names a file, and a heading in it where it names one."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "export_model").glob("*.md")]
     broken = [
-        f"{page.name}: {target}"
+        f"{page.name}: {target}#{anchor}"
         for page in pages
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
-        if not (page.parent / target).exists()
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text())
+        if (target or anchor)
+        and not (
+            (page.parent / target).exists()
+            and (not anchor or anchor in anchors(page.parent / target if target else page))
+        )
     ]
 
     assert [] == broken

@@ -1,27 +1,108 @@
-"""Draw the README's picture: an example image beside what the service makes of it.
+"""Draw the pictures of README and guides: what the service makes of the examples.
 
-python tools/readme_picture.py [FILE]
+python tools/readme_picture.py [FOLDER]
 """
 
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from predictor import Measurement, Predictor
+from predictor import Measurement, Objects, Predictor
+from quadrat.transforms.tiles import plan
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+DETECTOR = EXAMPLES / "models" / "rectangles.tgz"
 WIDTH = 560
+"""Of each half in pixels."""
+FRAMES = (5, 40)
+"""Of reef-1.mp4: before the rock, and behind it."""
+TILE, OVERLAP = 400, 80
+SHOWN = (450, 300, 780, 590)
+"""What of the scene is shown of the seam: left, top, right, bottom."""
+LEFT, RIGHT = (225, 105, 0), (110, 30, 180)
+"""Colours of the two tiles."""
 
-target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images" / "example.jpg"
-with Predictor(ROOT / "examples" / "models" / "seagrass-tiny.tgz") as predictor:
-    (measured,) = predictor.predict(ROOT / "examples" / "images" / "site-a" / "quadrat-02.jpg")
+
+def cover() -> Image.Image:
+    """A quadrat, and the same with its classes tinted."""
+    with Predictor(EXAMPLES / "models" / "seagrass-tiny.tgz") as predictor:
+        (measured,) = predictor.predict(EXAMPLES / "images" / "site-a" / "quadrat-02.jpg")
     if not isinstance(measured, Measurement):
-        raise measured.error
+        raise TypeError(f"the example model gave {measured}")
     after = measured.overlay()
-before = Image.new("RGB", after.size, "white")
-before.paste(Image.fromarray(measured.pixels))
-both = Image.fromarray(np.concatenate([np.asarray(before), np.asarray(after)], axis=1))
-both = both.resize((2 * WIDTH, round(both.height * 2 * WIDTH / both.width)), Image.Resampling.LANCZOS)
-both.save(target, quality=85)
+    before = Image.new("RGB", after.size, "white")
+    before.paste(Image.fromarray(measured.pixels))
+    return beside(before, after)
+
+
+def frames() -> list[Objects]:
+    """The frames FRAMES of a video, followed from its beginning."""
+    with Predictor(DETECTOR) as predictor:
+        found = list(islice(predictor.video(EXAMPLES / "videos" / "reef-1.mp4"), max(FRAMES) + 1))
+    return [one for one in (found[index] for index in FRAMES) if isinstance(one, Objects)]
+
+
+def seam() -> Image.Image:
+    """What two neighbouring tiles find, each in its colour, and what becomes of it."""
+    scene = EXAMPLES / "scenes" / "reef-flat.png"
+    pixels = Image.open(scene).convert("RGB")
+    before = Image.blend(pixels, Image.new("RGB", pixels.size, "white"), 0.65)
+    pen = ImageDraw.Draw(before)
+    windows = plan((pixels.height, pixels.width), TILE, OVERLAP)
+    left, right = [window for window in windows if window.top > 0 and window.left > 0]
+    for color, tile, edge, inset in ((LEFT, left, left.right, 0), (RIGHT, right, right.left, 5)):
+        pen.line([(edge, 0), (edge, pixels.height)], fill=color, width=2)
+        for x0, y0, x1, y1 in boxes(pixels.crop((tile.left, tile.top, tile.right, tile.bottom))):
+            first = x0 + tile.left + inset, y0 + tile.top + inset
+            last = x1 + tile.left - inset - 1, y1 + tile.top - inset - 1
+            pen.rectangle((first, last), outline=color, width=3)
+    with Predictor(DETECTOR, settings={"tile-size": TILE, "tile-overlap": OVERLAP}) as predictor:
+        (found,) = predictor.predict(scene)
+    if not isinstance(found, Objects):
+        raise TypeError(f"the example detector gave {found}")
+    return beside(before.crop(SHOWN), found.annotated().crop(SHOWN))
+
+
+def boxes(picture: Image.Image) -> Iterator[Sequence[float]]:
+    """Find the objects of one tile by itself."""
+    with tempfile.TemporaryDirectory() as folder, Predictor(DETECTOR) as predictor:
+        path = Path(folder) / "tile.png"
+        picture.save(path)
+        for found in predictor.predict(path):
+            if isinstance(found, Objects):
+                yield from found.detections.boxes.tolist()
+
+
+def beside(*pictures: Image.Image) -> Image.Image:
+    """Put pictures of one size side by side, with a white line between."""
+    rows: list[NDArray[np.uint8]] = []
+    for picture in pictures:
+        size = WIDTH, round(picture.height * WIDTH / picture.width)
+        rows += [np.asarray(picture.resize(size, Image.Resampling.LANCZOS))]
+    line = np.full((rows[0].shape[0], 8, 3), 255, np.uint8)
+    return Image.fromarray(np.concatenate([part for row in rows for part in (line, row)][1:], axis=1))
+
+
+def main() -> None:
+    """Write them all."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    first, later = frames()
+    pictures = {
+        "example": cover(),
+        "objects": beside(Image.fromarray(first.pixels), first.annotated()),
+        "tracks": beside(first.annotated(), later.annotated()),
+        "seam": seam(),
+    }
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.jpg", quality=85)
+
+
+if __name__ == "__main__":
+    main()
