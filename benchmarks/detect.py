@@ -34,6 +34,7 @@ Report = dict[str, Any]
 
 def run(python: str, network: Path, *words: str) -> Report:
     """Measure in a process of its own and give its report; RuntimeError where it fails."""
+    print("  measuring", *words, flush=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [python, "-m", "benchmarks.tilers", str(network), *words],
