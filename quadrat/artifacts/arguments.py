@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from quadrat.artifacts.addresses import Addresses
 from quadrat.errors import ParameterError
 from quadrat.parameters import PARAMETERS, Parameter
 
@@ -56,7 +57,9 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
             return float(text)
         except ValueError:
             raise ArgumentTypeError(f"{text!r} is not a number") from None
-    return None if parameter.optional and not text else text
+    if parameter.optional and not text:
+        return None
+    return Addresses(text) if parameter.name == "streams" else text
 
 
 def _refuse(message: str) -> NoReturn:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
+from quadrat.artifacts.addresses import public
 from quadrat.errors import ParameterError
 from quadrat.types import Source
-
-SECRETS = re.compile(r"(?i)(?:user(?:name)?|pass(?:word|wd)?|pwd|token|key|auth)=")
 
 
 def list_streams(text: str) -> list[Source]:
@@ -30,21 +28,3 @@ def _named(addresses: list[str]) -> Iterator[Source]:
         seen[name] = seen.get(name, 0) + 1
         name = name if seen[name] == 1 else f"{name} ({seen[name]})"
         yield Source(f"urn:stream:{re.sub(' ', '-', name)}", name, "stream", address)
-
-
-def public(address: str) -> str:
-    """Give an address without user, password, query and fragment.
-
-    Some cameras take them in the path: it ends before the first of them.
-    """
-    text = SECRETS.split(address.partition("?")[0])[0]
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return text.rpartition("@")[2]
-    if not parts.scheme or not host:
-        return re.sub(r"^[^/]*:[^/]*@", "", text)
-    host = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, f"{host}{port}", parts.path, "", ""))

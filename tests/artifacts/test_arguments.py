@@ -59,6 +59,14 @@ def test_values_have_their_types(words: list[str], name: str, value: object) -> 
     assert value == read(*words)[name]
 
 
+def test_addresses_are_shown_without_their_passwords() -> None:
+    """The SDK logs the parameters as it starts, and what it logs is this text's repr."""
+    streams = read("--streams", "rtsp://admin:secret@cam/1, http://b/2?token=secret")["streams"]
+
+    assert "rtsp://admin:secret@cam/1, http://b/2?token=secret" == streams
+    assert "'rtsp://cam/1, http://b/2'" == repr(streams)
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quadrat.artifacts.streams import list_streams, public
+from quadrat.artifacts.addresses import public
+from quadrat.artifacts.streams import list_streams
 from quadrat.errors import ParameterError
 
 
@@ -22,11 +23,14 @@ def test_each_address_is_a_source_with_a_name_of_its_own() -> None:
     ("address", "shown"),
     [
         ("rtsp://user:secret@cam.example:554/live?token=secret#secret", "rtsp://cam.example:554/live"),
-        ("rtsp://user:sec%40ret@[::1]:99999/secret", "[::1]:99999/secret"),
+        ("rtsp://user:sec%40ret@[::1]:99999/live", "rtsp://[::1]:99999/live"),
         ("/tmp/camera.fifo", "/tmp/camera.fifo"),
         ("rtsp://u:p@[fe80::1]:554/live", "rtsp://[fe80::1]:554/live"),
         ("rtsp://cam:554/user=admin_password=secret_channel=1.sdp", "rtsp://cam:554/"),
         ("rtsp://cam/live/channel=1&Passwd=secret", "rtsp://cam/live/channel=1&"),
+        ("rtsp://admin:1234/secret?@cam/live", "rtsp://cam/live"),
+        ("udp://@239.0.0.1:1234", "udp://239.0.0.1:1234"),
+        ("/data/dive#2?.ts", "/data/dive#2?.ts"),
         ("admin:secret@cam/live", "cam/live"),
     ],
 )

@@ -13,7 +13,7 @@
 
 Request lines may be in origin form (`/urn:...`) or, as when it is named as http_proxy, in absolute form
 (`http://artifact.local/urn:...`, `http://cache.local/<b64>`). See state.py for what it keeps and the faults it can be
-told to have. Run it by itself: python -m tests.platform.proxy --model M --images FOLDER [--port N]
+told to have. Run it by itself: python -m tests.platform.proxy --model M --images FOLDER|--videos FOLDER [--port N]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from quadrat.artifacts.listing import list_images
+from quadrat.artifacts.listing import list_images, list_videos
 from quadrat.types import Source
 from tests.platform.state import Artifact, Fault, Kind, Queue, Request, State
 
@@ -212,24 +212,39 @@ def data_proxy(port: int = 0) -> Iterator[DataProxy]:
         thread.join(10)
 
 
-def load(double: DataProxy, model: Path, images: Path) -> tuple[Artifact, Queue]:
-    """Put a model and the images of a folder (or one image) into the double, these as a queue, in order of name."""
-    found = [(item.name, Path(item.token)) for item in list_images(images) if isinstance(item, Source)]
-    photos = [double.add(path.read_bytes(), name) for name, path in found]
-    return double.add(model.read_bytes(), model.name), double.queue(photos, ("url", "urn"))
+def load(double: DataProxy, model: Path, given: Path, *, moving: bool = False) -> tuple[Artifact, Queue]:
+    """Put a model and the images (or videos) of a folder, or one, into the double, these as a queue by name."""
+    listed = list_videos(given) if moving else list_images(given)
+    found = [item for item in listed if isinstance(item, Source) and item.media != "sequence"]
+    items = [double.add(Path(item.token).read_bytes(), item.name) for item in found]
+    return double.add(model.read_bytes(), model.name), double.queue(items, ("url", "urn"))
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Let a command line name the model, and images or videos."""
+    parser.add_argument("--model", type=Path, required=True, help="model archive")
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--images", type=Path, help="folder of images, or one image")
+    kinds.add_argument("--videos", type=Path, help="folder of videos, or one video; no sequences")
+
+
+def load_inputs(double: DataProxy, given: argparse.Namespace) -> tuple[list[str], Queue]:
+    """Put what the command line names into the double; give the service's words for it, and the queue."""
+    moving = given.videos is not None
+    model, queue = load(double, given.model, given.videos if moving else given.images, moving=moving)
+    return ["--model", model.urn, "--videos" if moving else "--images", queue.urn], queue
 
 
 def main() -> int:
     """Serve a model and images until interrupted: say how to order, then every request."""
     parser = argparse.ArgumentParser(description="A double of the platform's data proxy")
-    parser.add_argument("--model", type=Path, required=True, help="model archive")
-    parser.add_argument("--images", type=Path, required=True, help="folder of images, or one image")
+    add_inputs(parser)
     parser.add_argument("--port", type=int, default=0)
     given = parser.parse_args()
     with data_proxy(given.port) as double:
-        archive, queue = load(double, given.model, given.images)
+        named, _ = load_inputs(double, given)
         variables = " ".join(f"{k}={v}" for k, v in double.direct(double.new_urn("order")).items())
-        words = f"--model {archive.urn} --images {queue.urn} --ivcap:in-dir . --ivcap:out-dir ."
+        words = f"{' '.join(named)} --ivcap:in-dir . --ivcap:out-dir ."
         sys.stdout.write(f"{variables} python infer_service.py {words} --ivcap:cache-dir=\n")
         told = 0
         try:

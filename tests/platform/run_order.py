@@ -1,6 +1,6 @@
 """Run the service as the platform does, against the double of its data proxy, and put what it delivers into a folder.
 
-python -m tests.platform.run_order --model M --images FOLDER --out FOLDER [the service's own parameters]
+python -m tests.platform.run_order --model M --images FOLDER|--videos FOLDER --out FOLDER [the service's own parameters]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.platform.proxy import data_proxy, load
+from tests.platform.proxy import add_inputs, data_proxy, load_inputs
 
 SERVICE = Path(__file__).resolve().parent.parent.parent / "infer_service.py"
 FOLDERS = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "cache", "TMPDIR": "tmp"}
@@ -22,16 +22,15 @@ FOLDERS = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "cac
 def main() -> int:
     """Run one order and give the service's exit status."""
     parser = argparse.ArgumentParser(description="Run the service against a double of the data proxy")
-    parser.add_argument("--model", type=Path, required=True, help="model archive")
-    parser.add_argument("--images", type=Path, required=True, help="folder of images, or one image")
+    add_inputs(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder that takes what is delivered")
     args, rest = parser.parse_known_args()
     outside = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
     with data_proxy() as double, tempfile.TemporaryDirectory() as work:
         for name in FOLDERS.values():
             (Path(work) / name).mkdir()
-        model, queue = load(double, args.model, args.images)
-        command = [sys.executable, str(SERVICE), "--model", model.urn, "--images", queue.urn, *rest]
+        named, queue = load_inputs(double, args)
+        command = [sys.executable, str(SERVICE), *named, *rest]
         folders = {variable: str(Path(work) / name) for variable, name in FOLDERS.items()}
         environment = (
             outside | double.environment(double.new_urn("order")) | {"ARGO_NODE_ID": "node-1"} | folders
@@ -45,7 +44,7 @@ def main() -> int:
         (args.out / f"{product.name}-meta.json").write_text(text, encoding="utf-8")
         sys.stdout.write(f"delivered {product.name}, {len(product.body)} bytes, as {product.urn}\n")
     sys.stdout.write(
-        f"acknowledged {len(queue.acked)} images, {len(queue.unacked) + len(queue.waiting)} left; "
+        f"acknowledged {len(queue.acked)} {'videos' if args.videos else 'images'}, {len(queue.unacked) + len(queue.waiting)} left; "
         f"{len(left)} temporary files left\n"
     )
     return status

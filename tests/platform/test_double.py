@@ -125,10 +125,26 @@ def test_the_command_runs_an_order(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert len(names) == 6
+    assert len(names) == 8
     assert {f"{n}-meta.json" for n in names if not n.endswith("-meta.json")} < names
     assert json.loads((tmp_path / "out" / "survey.csv-meta.json").read_text())["measured"] == 2
     assert "acknowledged 2 images, 0 left; 0 temporary files left" in done.stdout
+
+
+def test_the_command_runs_an_order_of_videos(tmp_path: Path) -> None:
+    """`run_order` does so with a queue of videos too: each is acknowledged, and no copy is left."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "tests.platform.run_order", "--model", str(ROOT / "examples/models/rectangles.tgz"),
+            "--videos", str(ROOT / "examples" / "videos"), "--out", str(tmp_path / "out"), "--frame-step", "15",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "out").glob("*.mp4"))) == 2
+    assert json.loads((tmp_path / "out" / "survey.csv-meta.json").read_text())["measured"] == 2
+    assert "acknowledged 2 videos, 0 left; 0 temporary files left" in done.stdout
 
 
 def test_the_command_fails_with_the_service(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Orders of videos and streams, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.media.feeds import feed, transport
+from tests.platform.proxy import DataProxy
+from tests.service.run import ORDER, ROOT, Service, rows
+
+DETECTOR = ROOT / "examples" / "models" / "rectangles.tgz"
+VIDEOS = ROOT / "examples" / "videos"
+
+
+def test_local_and_platform_videos_give_the_same(service: Service, double: DataProxy) -> None:
+    """Objects, tracks and films do not depend on where videos come from; each is acknowledged and no copy left."""
+    model = double.add(DETECTOR.read_bytes())
+    films = sorted(VIDEOS.glob("*.mp4"))
+    queue = double.queue([double.add(path.read_bytes(), path.name) for path in films])
+    words = ("--frame-step", "10", "--sources-at-once", "2")
+    for path in films:
+        (service.folder / "in" / path.name).symlink_to(path)
+
+    local = service.run("--model", DETECTOR, "--videos", service.folder / "in", *words)
+    remote = service.order("--model", model.urn, "--videos", queue.urn, *words, env=double.environment(ORDER))
+
+    assert (0, 0) == (local.status, remote.status), local.said + remote.said
+    assert (len(films), {}, []) == (len(queue.acked), queue.unacked, remote.left)
+    made = double.delivered()
+    for ending in (".mp4", ".mot.txt"):
+        here = sorted(path.read_bytes() for path in service.out.glob(f"*{ending}"))
+        there = sorted(product.body for name, product in made.items() if name.endswith(ending))
+        assert len(films) == len(here)
+        assert here == there
+
+
+def test_an_order_of_streams_tells_no_password(service: Service, tmp_path: Path) -> None:
+    """A stream is read and lost, its row says so, and its password is in no line, file or name of the results."""
+    ts = transport(tmp_path, 20, 0, (240, 320))
+    with feed("http", lambda line: line.send(ts), lambda line: line.reset()) as camera:
+        address = camera.url.replace("//", "//admin:geheim@") + "?token=geheim"
+        ran = service.run(
+            "--model", DETECTOR, "--streams", address, "--reconnect-seconds", "0.3", "--stall-seconds", "1"
+        )
+
+    assert ran.status == 0, ran.said
+    (row,) = rows(service.out / "survey.csv")
+    assert "partial" in row.values()
+    assert "geheim" not in ran.said
+    for path in service.out.iterdir():
+        assert b"geheim" not in path.read_bytes()
+    run = json.loads((service.out / "run.json").read_text())
+    assert "127.0.0.1" in json.dumps(run)
+
+
+def test_a_stream_that_nobody_sends(service: Service) -> None:
+    """An order of nothing but it fails with its error, soon."""
+    ran = service.run(
+        "--model", DETECTOR, "--streams", "tcp://u:geheim@127.0.0.1:1", "--reconnect-seconds", "0.2"
+    )
+
+    assert ran.status == 5
+    assert "geheim" not in ran.said
+    assert "E_STREAM tcp://127.0.0.1:1: the stream cannot be reached" in ran.said
