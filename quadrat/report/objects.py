@@ -229,10 +229,15 @@ def _small(pixels: ImageU8) -> ImageU8:
 
 
 def _summary(found: Sequence[Found]) -> str:
-    tracked = any(one.tracks is not None for one in found)
-    text = _text([(one.info.name, one.objects if one.tracks is None else one.tracks) for one in found])
-    count = sum(one.tracks or 0 for one in found)
-    return f"{count} track{'' if count == 1 else 's'}: {text}" if tracked else text
+    """Say the tracks of each class that has any; where none has, that objects were seen all the same."""
+    objects = _text([(one.info.name, one.objects) for one in found])
+    if all(one.tracks is None for one in found):
+        return objects
+    tracks = [(one.info.name, one.tracks) for one in found if one.tracks]
+    count = sum(number for _, number in tracks)
+    if not count:
+        return f"no tracks; over all frames {objects}"
+    return f"{count} track{'' if count == 1 else 's'}: {_text(tracks)}"
 
 
 def _text(counts: Sequence[tuple[str, int]]) -> str:

@@ -179,7 +179,21 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
         table[0][k] for k in ("status", "code", "frames_declared", "frames_skipped", "gaps")
     )
     assert (survey.counts["partial"], survey.measured) == (1, 1)
-    assert made.summed(ended) == '1 track: 1 fish, 0 crab, "red"'
+    assert made.summed(ended) == "1 track: 1 fish"
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"), [([], "nothing found"), ([(0, 0, 5, 5)], "no tracks; over all frames 1 fish")]
+)
+def test_a_video_without_tracks_does_not_say_that_nothing_was_seen(
+    boxes: list[tuple[float, float, float, float]], said: str, tmp_path: Path
+) -> None:
+    """Objects that no tracker could follow are told."""
+    made, _ = make(tmp_path / "t")
+    made.frame(frame(0, objects(boxes, tracks=[-1] * len(boxes))))
+    list(made.ended(ended := end(1)))
+
+    assert said == made.summed(ended)
 
 
 def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Path) -> None:
