@@ -109,10 +109,9 @@ def ours(network: Network, method: str, batch: int, whole: bool, pixels: NDArray
     return merge_found(found, hw, method)
 
 
-def sahi_methods(network: Network) -> dict[str, Method]:
-    """SAHI as a user has it who wraps the network in a DetectionModel."""
+def _sahi_model(network: Network) -> Any:
+    """Wrap the network as a user of SAHI does."""
     from sahi.models.base import DetectionModel
-    from sahi.predict import get_sliced_prediction
     from sahi.prediction import ObjectPrediction
     from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
 
@@ -147,7 +146,14 @@ def sahi_methods(network: Network) -> dict[str, Method]:
                 for d, shift in zip(self._original_predictions, shifts, strict=True)
             ]  # fmt: skip
 
-    model = Wrapped(confidence_threshold=LEAST_SCORE)
+    return Wrapped(confidence_threshold=LEAST_SCORE)
+
+
+def sahi_methods(network: Network) -> dict[str, Method]:
+    """SAHI with the network as its DetectionModel."""
+    from sahi.predict import get_sliced_prediction
+
+    model = _sahi_model(network)
 
     def sliced(kind: str, metric: str, batch: int, whole: bool, pixels: NDArray[np.uint8]) -> Detections:
         result = get_sliced_prediction(
