@@ -167,7 +167,9 @@ class _Heard(logging.Handler):
         self.said.append((record.levelno, record.getMessage()))
 
 
-def order(model: Path, place: Path, out: Path, *, moving: bool = True, **values: Any) -> Order:
+def order(
+    model: Path, place: Path | Sequence[Source], out: Path, *, moving: bool = True, **values: Any
+) -> Order:
     """Run an order in this process, as the service does; `values` are parameters, with underscores."""
     log, heard = logging.Logger("order"), _Heard()
     log.addHandler(heard)
