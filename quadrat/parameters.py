@@ -59,7 +59,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         high=10**12,
     ),
     Parameter(
-        "batch-size", "int", "Images of one size that go through the network at once.",
+        "batch-size", "int", "Images, tiles or frames of one size that go through the network at once.",
         default=1, unit="images", low=1, high=1024,
     ),
     Parameter(
@@ -118,11 +118,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         default="auto", since="1",
     ),
     Parameter(
-        "on-error", "option", "What an image that cannot be measured does: skip goes on, stop ends the order.",
+        "on-error", "option", "What an image or video that cannot be measured does: skip goes on, stop ends the order.",
         default="skip", choices=("skip", "stop"), since="1",
     ),
     Parameter(
-        "max-failures", "int", "End the order when more images than this have failed; -1 sets no limit.",
+        "max-failures", "int", "End the order when more images or videos than this have failed; -1 sets no limit.",
         default=-1, unit="images", low=-1, high=10**9, since="1",
     ),
     Parameter(
@@ -136,10 +136,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("video", "artifact", "One video to measure; on a laptop a folder of images is taken as a sequence.",
         optional=True, since="2",
     ),
-    Parameter("streams", "string", "Addresses of live streams (rtsp, http, file), separated by spaces.",
+    Parameter("streams", "string", "Addresses of live streams (rtsp, http, udp and others), separated by spaces.",
         optional=True, since="2",
     ),
-    Parameter("tile-size", "int", "Cut each image into square tiles of this side; 0 does not cut.",
+    Parameter("tile-size", "int", "Cut each image into square tiles of this side, best the size that the network was trained at; 0 does not cut.",
         default=0, unit="pixels", low=0, high=65536, since="2",
     ),
     Parameter("tile-overlap", "int", "Least overlap of neighbouring tiles; -1 is a fifth of the tile.",
@@ -153,11 +153,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("merge-threshold", "float", "Overlap from which boxes of different tiles are one object.",
         default=0.5, low=0.0, high=1.0, since="2",
     ),
-    Parameter("min-score", "float", "Keep objects with at least this score.", default=0.25, low=0.0, high=1.0, since="2"),
+    Parameter("min-score", "float",
+        "Keep objects with at least this score; bytetrack also keeps fainter ones that it follows already.", default=0.25, low=0.0, high=1.0, since="2"),
     Parameter("nms-threshold", "float", "Overlap (IoU) from which the weaker of two boxes of one class is dropped, "
         "for networks that leave this to the caller.", default=0.5, low=0.0, high=1.0, since="2",
     ),
-    Parameter("max-detections", "int", "Keep at most so many objects of an image, the best first.",
+    Parameter("max-detections", "int", "Keep at most so many objects of an image, the best first; an image with more is partial.",
         default=1000, unit="objects", low=1, high=100_000, since="2",
     ),
     Parameter("frame-step", "int", "Take every n-th frame of a video.", default=1, unit="frames", low=1, high=10**6, since="2"),
@@ -176,7 +177,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("reconnect-seconds", "float", "A stream that cannot be reached for so long is given up.",
         default=60.0, unit="seconds", low=0.0, high=86400.0, since="2",
     ),
-    Parameter("stream-seconds", "float", "End a stream after so many seconds; 0 goes on until it ends.",
+    Parameter("stream-seconds", "float", "End a stream after so many seconds; 0 goes on until it ends or the order is stopped.",
         default=0.0, unit="seconds", low=0.0, high=10**7, since="2",
     ),
     Parameter("sources-at-once", "int", "Videos, or sequences, read side by side; streams are all read at once.",
@@ -205,7 +206,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("smooth-seconds", "float", "Seconds that smooth-labels looks back on; 0 goes by smooth-frames.",
         default=0.0, unit="seconds", low=0.0, high=3600.0, since="2",
     ),
-    Parameter("codec", "option", "Codec of annotated videos: h264 in mp4 plays everywhere, vp9 and av1 are free of patents.",
+    Parameter("codec", "option", "Codec of annotated videos, all in mp4: h264 plays everywhere, vp9 and av1 are free of patents.",
         default="h264", choices=("h264", "vp9", "av1"), since="2",
     ),
 )  # fmt: skip
