@@ -127,7 +127,9 @@ class Connection:
         except av.error.FFmpegError as error:  # its text has the address, and so perhaps a password
             # a web server's stream without a length ends so
             self.ran_out = error.errno == errno.EIO and self._reads and not self.finite
-            self.reason = _said(error, self._patience_s)
+            self.reason = _said(error, self._patience_s) + " early" * (
+                self.finite and error.errno == errno.EIO
+            )
         except OSError as error:
             self.reason = error.strerror or type(error).__name__
         except Exception as error:  # noqa: BLE001 - whatever a stream sends, it is that stream's fault

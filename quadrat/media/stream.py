@@ -206,7 +206,11 @@ class StreamReader:
         """Leave a connection, and decide whether and when there will be another."""
         link.abandon()
         self._link = None
-        self._why = why = link.reason or f"no frame for {now - link.alive_at:.3g} s"
+        cut_short = (
+            now < link.alive_at + self._settings.stall_seconds
+        )  # then why the one before failed says more
+        quiet = f"no frame for {now - link.alive_at:.1f} s"
+        self._why = why = link.reason or (cut_short and self._why) or quiet
         patience = self._settings.reconnect_seconds
         if self._lost_at is None:
             if link.ran_out and (link.finite or not patience):
@@ -223,7 +227,7 @@ class StreamReader:
 
     def _give_up(self, why: str) -> None:
         patience, read = self._settings.reconnect_seconds, self.reading.read
-        tried = f" and could not be reached again in {patience:g} s" if patience else ""
+        tried = f" and could not be reached again in {patience:g} s" if self._tries else ""
         if read:
             first = f"{self._reason}; then {why}" if why != self._reason else why
             what = f"the stream was lost after {read} frames at {self.reading.seconds:.1f} s{tried} ({first})"
