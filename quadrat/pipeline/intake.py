@@ -13,7 +13,7 @@ from typing import Any
 from quadrat.media import images
 from quadrat.pipeline.events import Taken, as_known
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Flush, FrameKey, Item, Reader, Source
+from quadrat.types import Begun, Ended, Failure, Flush, FrameKey, Item, Reader, Reading, Source
 
 Pull = Callable[[Source], AbstractContextManager[Path]]
 Event = Begun | Taken | Ended | Failure | Flush
@@ -40,6 +40,10 @@ class Intake:
     def decode_s(self) -> float:
         """Seconds that the threads of all videos have spent on decoding; `waited_s` were spent waiting for them."""
         return self._decoded_s + sum(lane.busy_s for lane in self._lanes)
+
+    def reading(self, source: Source) -> Reading | None:
+        """Give what is known by now of a video that is still being read, or was when the run ended."""
+        return next((lane.reading for lane in self._lanes if lane.source == source), None)
 
     def pictures(self, items: Iterator[Item]) -> Iterator[Event]:
         """Read one picture after the other."""
@@ -118,6 +122,11 @@ class _Lane:
         self._reader: Reader | None = None
         self._thread = threading.Thread(target=self._work, name=f"quadrat-decode-{source.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def reading(self) -> Reading | None:
+        """What is known of it by now, once it is open."""
+        return self._reader.reading if self._reader is not None else None
 
     def take(self, *, wait: bool) -> Event | None:
         """Give the next event; without `wait`, None where there is none yet."""

@@ -134,7 +134,8 @@ class Run:
         """Give the sources that the run ended in the middle of, cut short by `error`; ask when the run is over."""
         for urn, begun in self._open.items():
             video = self._film.unfinished.get(urn) if self._film else None
-            reading = replace(begun.reading, error=error)
+            known = self._intake.reading(begun.source) or begun.reading
+            reading = replace(known, error=error)
             yield Ended(begun.source, reading, self._interpret.skipped(begun.source), video)
 
 

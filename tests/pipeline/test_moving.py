@@ -210,6 +210,8 @@ def test_films_are_finished_when_a_stage_fails(archive: Path, cameras: list[Sour
     assert {"urn:0", "urn:1", "urn:2"} == {ended.source.urn for ended in cut}
     for ended in cut:
         assert isinstance(ended.reading.error, StoppedError)
+        assert ended.reading.read >= 3, "what was read by then, not what was known when it was opened"
+        assert ended.reading.seconds > 0
         assert ended.video is not None
         with closing(open_video(ended.video, videos.source(ended.video), Settings())) as film:
             assert 1 <= len(list(film)) <= 4
