@@ -141,7 +141,7 @@ def _open(file: IO[bytes], head: bytes, name: str) -> InputContainer:
         return av.open(
             _Bytes(file),
             "r",
-            options={"max_pixels": str(MAX_VIDEO_PIXELS)},
+            # No options for the streams: with them PyAV before 18 dies on formats that name no streams in front.
             container_options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"},
             buffer_size=_BUFFER,
             io_open=_refuse,
@@ -186,7 +186,7 @@ def _boxes(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 def _pictures(container: InputContainer, name: str) -> VideoStream:
     """Choose the stream of pictures: the first that is no cover art and can be decoded."""
-    streams = [s for s in container.streams.video if not int(s.disposition) & _COVER_ART]
+    streams = [s for s in container.streams.video if not _is_cover(s)]
     if not streams:
         what = "sound but no pictures" if container.streams.audio else "no pictures"
         raise VideoFormatError(f"it has {what}", where=name, hint="Give a video")
@@ -204,3 +204,9 @@ def _pictures(container: InputContainer, name: str) -> VideoStream:
     # "explode" makes a decoder report what it would otherwise paint over.
     stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
     return stream
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """Whether a stream is the cover of an album; PyAV 14 cannot tell, 15 to 17 say it with an enum."""
+    disposition: Any = getattr(stream, "disposition", 0)
+    return bool(int(getattr(disposition, "value", disposition)) & _COVER_ART)

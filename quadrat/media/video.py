@@ -87,8 +87,9 @@ class VideoReader:
         try:
             while (frame := self._step()) is not None:
                 yield frame
+            self._complete()
         finally:
-            self._finish()
+            self.close()
 
     def close(self) -> None:
         """Stop, from any thread; the iteration ends soon, if it is under way."""
@@ -138,13 +139,12 @@ class VideoReader:
     def _pixels(self, raw: VideoFrame) -> ImageU8:
         return upright(scaled(to_rgb(raw, self._reformatter), self._working), self._turn)
 
-    def _finish(self) -> None:
-        """Complete the reading at the end, whichever way it came."""
+    def _complete(self) -> None:
+        """Complete the reading, once the frames have ended by themselves."""
         with self._in_use:
-            if not self._opened.file.closed and not self._stop.is_set():
+            if not self._stop.is_set():
                 rate = self.reading.rate or self._clock.mean_rate(self.reading.read)
                 self.reading = replace(self.reading, rate=rate, error=self._fault(), digest=self._digest())
-            self._release()
 
     def _release(self) -> None:
         self._stop.set()

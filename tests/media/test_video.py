@@ -219,6 +219,16 @@ def test_closing_from_another_thread(tmp_path: Path) -> None:
     assert list(reader) == []
 
 
+def test_an_abandoned_reading_is_no_partial_video(tmp_path: Path) -> None:
+    """Who stops early learns nothing of the file's end, and the file is closed."""
+    reader = opened(videos.write(tmp_path / "v.mp4", videos.frames(30)))
+    frames = iter(reader)
+    next(frames)
+    frames.close()
+    assert (reader.reading.read, reader.reading.error, reader.reading.digest) == (1, None, "")
+    assert reader._opened.file.closed
+
+
 def test_memory_is_flat(tmp_path: Path) -> None:
     """Reading 3000 frames takes no more memory than reading 500."""
     pictures = (videos.frame(n) for n in range(3000))
