@@ -113,19 +113,14 @@ def test_point_02_a_stream_comes_back_while_others_go_on(tmp_path: Path) -> None
     first, second = transport(tmp_path, 10), transport(tmp_path, 10, first=100)
 
     def breaks(line: Line) -> None:
-        line.send(first, 0.1)
+        line.send(first, 0.4)
         line.reset()
 
-    scripts = (
-        breaks,
-        lambda line: line.reset(),
-        lambda line: line.send(second, 0.1),
-        lambda line: line.reset(),
-    )
+    scripts = (breaks, lambda line: line.send(second, 0.4), lambda line: line.reset())
     with feed("http", *scripts) as flaky, feed("sized", lambda x: x.send(first), size=len(first)) as steady:
         sources = list_streams(f"{flaky.url} {steady.url}")
-        ran = order(RECTANGLES, sources, tmp_path / "out", reconnect_seconds=1.2, stall_seconds=1.0)
-        assert 4 <= flaky.calls < 12  # with pauses between
+        ran = order(RECTANGLES, sources, tmp_path / "out", reconnect_seconds=1.5, stall_seconds=1.0)
+        assert 3 <= flaky.calls < 9  # with pauses between
 
     assert ran.status == 0, ran.errors
     lost, whole = (ran.row(source.name) for source in sources)
