@@ -15,7 +15,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", *sorted(f"docs/guide/{page.name}" for page in (ROOT / "docs" / "guide").glob("*.md"))]
-VIDEO_PAGE = ROOT / "docs" / "guide" / "video.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -165,24 +164,17 @@ def test_the_quickstart_scripts_run(script: str, pictures: str, tmp_path: Path) 
     assert len(list(tmp_path.glob(pictures))) == (4 if script == "quickstart.py" else 3)
 
 
-@pytest.mark.parametrize("tracker", ["bytetrack", "sort", "ocsort", "deepsort"])
-def test_the_tracks_told_are_those_counted(tracker: str) -> None:
-    """The guide's table of trackers has the counts of the example video, whole and in every tenth frame."""
+@pytest.mark.parametrize("step", [1, 10])
+def test_tracks_are_not_individuals(step: int) -> None:
+    """The guide's warning is true: eight animals make more tracks, and none where frames are far apart."""
     from predictor import Objects, Predictor
 
-    row = next(line for line in VIDEO_PAGE.read_text().splitlines() if line.startswith(f"| `{tracker}`"))
-    told = [int(cell) for cell in row.split("|")[-3:-1]]
-    counted = []
-    for step in (1, 10):
-        settings = {"tracker": tracker, "frame-step": step}
-        with Predictor(ROOT / "examples/models/rectangles.tgz", settings=settings) as predictor:
-            frames = [
-                f for f in predictor.video(ROOT / "examples/videos/reef-1.mp4") if isinstance(f, Objects)
-            ]
-        tracks = [set(f.detections.tracks.tolist()) for f in frames if f.detections.tracks is not None]
-        counted.append(len(set().union(*tracks) - {-1}))
+    with Predictor(ROOT / "examples/models/rectangles.tgz", settings={"frame-step": step}) as predictor:
+        frames = [f for f in predictor.video(ROOT / "examples/videos/reef-1.mp4") if isinstance(f, Objects)]
+    numbers = [set(f.detections.tracks.tolist()) for f in frames if f.detections.tracks is not None]
+    tracks = set().union(*numbers) - {-1}
 
-    assert told == counted
+    assert len(tracks) > 8 if step == 1 else not tracks
 
 
 def test_the_pictures_are_drawn_by_their_tool(tmp_path: Path) -> None:
