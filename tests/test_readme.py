@@ -164,17 +164,15 @@ def test_the_quickstart_scripts_run(script: str, pictures: str, tmp_path: Path) 
     assert len(list(tmp_path.glob(pictures))) == (4 if script == "quickstart.py" else 3)
 
 
-@pytest.mark.parametrize("step", [1, 10])
-def test_tracks_are_not_individuals(step: int) -> None:
-    """The guide's warning is true: eight animals make more tracks, and none where frames are far apart."""
+def test_tracks_are_not_individuals() -> None:
+    """The guide's warning is true: eight animals make more tracks."""
     from predictor import Objects, Predictor
 
-    with Predictor(ROOT / "examples/models/rectangles.tgz", settings={"frame-step": step}) as predictor:
+    with Predictor(ROOT / "examples" / "models" / "rectangles.tgz") as predictor:
         frames = [f for f in predictor.video(ROOT / "examples/videos/reef-1.mp4") if isinstance(f, Objects)]
     numbers = [set(f.detections.tracks.tolist()) for f in frames if f.detections.tracks is not None]
-    tracks = set().union(*numbers) - {-1}
 
-    assert len(tracks) > 8 if step == 1 else not tracks
+    assert len(set().union(*numbers) - {-1}) > 8
 
 
 def test_the_pictures_are_drawn_by_their_tool(tmp_path: Path) -> None:
