@@ -246,4 +246,4 @@ class Order:
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
 
 
-SKIP = "Use --on-error skip to go on past such images"
+SKIP = "Use --on-error skip to go on past it"
