@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import simplejpeg
@@ -14,6 +17,55 @@ from PIL import Image
 from quadrat.types import ImageU8
 
 _PNG_LEVEL = 1
+_BLOCK_PIXELS = 1 << 22
+_GREY, _PALETTE = 0, 3
+_UP = 2
+
+
+def as_levels(confidence: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """Turn confidences in 0..1 into grey levels 0..255, to the nearest."""
+    return np.rint(confidence.astype(np.float32) * 255).astype(np.uint8)
+
+
+def write_png(
+    path: Path,
+    plane: NDArray[Any],
+    palette: Sequence[tuple[int, int, int]] | None = None,
+    levels: Callable[[NDArray[Any]], NDArray[np.uint8]] = np.asarray,
+) -> None:
+    """Write a plane (H, W) as an 8-bit PNG, grey or with a palette, some rows at a time.
+
+    It shows what `palette_png` and `gray_png` show of a plane that fits into memory; `levels` makes rows
+    uint8. Format: PNG 1.2, each row as its difference from the one above (filter 2).
+    """
+    _check_palette(palette or ())
+    (height, width), rows = plane.shape, max(1, _BLOCK_PIXELS // plane.shape[1])
+    kind = _GREY if palette is None else _PALETTE
+    packer = zlib.compressobj(_PNG_LEVEL, strategy=zlib.Z_RLE)
+    above = np.zeros((1, width), np.uint8)
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
+        if palette is not None:
+            _chunk(file, b"PLTE", bytes(value for color in palette for value in color).ljust(768, b"\0"))
+        for top in range(0, height, rows):
+            block = levels(plane[top : top + rows])
+            filtered = np.full((len(block), width + 1), _UP, np.uint8)
+            np.subtract(block, np.concatenate([above, block[:-1]]), out=filtered[:, 1:])
+            above = block[-1:]
+            _chunk(file, b"IDAT", packer.compress(filtered.data))
+        _chunk(file, b"IDAT", packer.flush())
+        _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: IO[bytes], name: bytes, body: bytes) -> None:
+    if body or name != b"IDAT":
+        file.write(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))
+
+
+def _check_palette(palette: Sequence[tuple[int, int, int]]) -> None:
+    if len(palette) > 256:
+        raise ValueError(f"a palette of {len(palette)} colours; a PNG holds 256")
 
 
 def palette_png(labels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]) -> bytes:
@@ -21,8 +73,7 @@ def palette_png(labels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int
 
     `palette` gives (r, g, b) from label 0 on; labels beyond it are black. At most 256 entries.
     """
-    if len(palette) > 256:
-        raise ValueError(f"a palette of {len(palette)} colours; a PNG holds 256")
+    _check_palette(palette)
     image = Image.fromarray(np.ascontiguousarray(labels))
     image.putpalette(bytes(value for color in palette for value in color).ljust(768, b"\0"))
     return _png(image)

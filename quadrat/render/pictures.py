@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from quadrat.media.encode import gray_png, jpeg, palette_png
+from quadrat.geometry import HW
+from quadrat.media.encode import as_levels, gray_png, jpeg, palette_png, write_png
+from quadrat.media.scratch import large
+from quadrat.media.size import working_hw
 from quadrat.render.overlay import draw_overlay
 from quadrat.render.palette import palette
-from quadrat.types import Cover, Frame, Segmentation
+from quadrat.types import Cover, Frame, ImageU8, Segmentation
+
+OVERLAY_PIXELS = 50_000_000
+"""An overlay is drawn on at most so many pixels: nobody opens a JPEG of a whole mosaic."""
+OVERLAY_SIDE = 60_000
+"""A JPEG's sides end at 65,535, and a legend comes below."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One encoded picture and what its file is called: `<stem>.<kind><suffix>`."""
+    """One encoded picture and what its file is called: `<stem>.<kind><suffix>`.
+
+    A large one is a file, which is gone when the next picture is asked for.
+    """
 
     kind: str
     suffix: str
     mime: str
-    body: bytes
+    body: bytes | Path
 
 
 def draw_pictures(
@@ -29,14 +45,46 @@ def draw_pictures(
     covers: Sequence[Cover],
     kinds: Sequence[str],
 ) -> Iterator[Picture]:
-    """Yield the pictures asked for, pseudo first; colours are those of `covers`."""
+    """Yield the pictures asked for, pseudo first; colours are those of `covers`.
+
+    Those of a mosaic are written to files row by row; its overlay is drawn on a smaller copy.
+    """
+    labels, confidence, colors = segmentation.labels, segmentation.confidence, palette(covers)
     if "pseudo" in kinds:
-        yield Picture("pseudo", ".png", "image/png", palette_png(segmentation.labels, palette(covers)))
+        yield from _planes("pseudo", labels, colors)
     if "labels" in kinds:
-        yield Picture("labels", ".png", "image/png", gray_png(segmentation.labels))
-    if "confidence" in kinds and segmentation.confidence is not None:
-        levels = np.rint(segmentation.confidence.astype(np.float32) * 255).astype(np.uint8)
-        yield Picture("confidence", ".png", "image/png", gray_png(levels))
+        yield from _planes("labels", labels)
+    if "confidence" in kinds and confidence is not None:
+        yield from _planes("confidence", confidence, levels=as_levels)
     if "overlay" in kinds:
-        drawn = draw_overlay(frame.pixels, segmentation.labels, covers)
+        drawn = draw_overlay(_reduced(frame.pixels), labels, covers)
         yield Picture("overlay", ".jpg", "image/jpeg", jpeg(drawn))
+
+
+def _planes(
+    kind: str,
+    plane: NDArray[Any],
+    colors: Sequence[tuple[int, int, int]] | None = None,
+    levels: Callable[[NDArray[Any]], NDArray[np.uint8]] = np.asarray,
+) -> Iterator[Picture]:
+    """Yield a plane as one PNG, as a file where it is large."""
+    if not large((plane.shape[0], plane.shape[1])):
+        shown = levels(plane)
+        body = gray_png(shown) if colors is None else palette_png(shown, colors)
+        yield Picture(kind, ".png", "image/png", body)
+        return
+    with tempfile.TemporaryDirectory(prefix="quadrat-picture-") as folder:
+        path = Path(folder) / f"{kind}.png"
+        write_png(path, plane, colors, levels)
+        yield Picture(kind, ".png", "image/png", path)
+
+
+def _reduced(pixels: ImageU8) -> ImageU8:
+    """Shrink a picture too large for an overlay, its shape kept."""
+    height, width = working_hw((pixels.shape[0], pixels.shape[1]), OVERLAY_PIXELS)
+    share = min(1.0, OVERLAY_SIDE / max(height, width))
+    hw: HW = (max(1, int(height * share)), max(1, int(width * share)))
+    if hw == pixels.shape[:2]:
+        return pixels
+    small: ImageU8 = cv2.resize(pixels, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+    return small

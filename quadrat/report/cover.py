@@ -21,8 +21,7 @@ def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[
     """Give the archive's classes or, where it lists none, one for every index known or seen."""
     if package.classes:
         return list(package.classes)
-    seen = segmentation.labels[segmentation.labels != UNKNOWN]
-    count = package.num_classes or int(seen.max(initial=0)) + 1
+    count = package.num_classes or _highest(segmentation.labels) + 1
     return [_nameless(index) for index in range(count)]
 
 
@@ -55,6 +54,13 @@ def mean_confidence(segmentation: Segmentation) -> float | None:
     if segmentation.confidence is None:
         return None
     return float(segmentation.confidence.mean(dtype=np.float64))
+
+
+def _highest(labels: NDArray[np.uint8]) -> int:
+    """Highest class seen; counted in blocks, as a mosaic's labels are larger than memory."""
+    flat = labels.ravel()
+    blocks = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
+    return max(int(block[block != UNKNOWN].max(initial=0)) for block in blocks)
 
 
 def _nameless(index: int) -> ClassInfo:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from quadrat.media.encode import gray_png, jpeg, palette_png
+from quadrat.media import encode
+from quadrat.media.encode import as_levels, gray_png, jpeg, palette_png, write_png
 from quadrat.types import UNKNOWN
 from tests.pictures import drawing
 
@@ -74,3 +77,34 @@ def test_the_same_array_gives_the_same_bytes() -> None:
     assert palette_png(LABELS, PALETTE) == palette_png(LABELS.copy(), list(PALETTE))
     assert gray_png(LABELS) == gray_png(LABELS.copy())
     assert jpeg(pixels) == jpeg(pixels.copy())
+
+
+@pytest.mark.parametrize("block", [1, 70, 500, 10**6])
+@pytest.mark.parametrize("palette", [None, PALETTE], ids=["grey", "palette"])
+def test_a_png_written_by_rows_shows_what_the_other_shows(
+    block: int, palette: list[tuple[int, int, int]] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few rows go at a time, mode, palette and every pixel are those of the PNG made in memory."""
+    monkeypatch.setattr(encode, "_BLOCK_PIXELS", block)
+    write_png(tmp_path / "rows.png", LABELS, palette)
+    rows = opened((tmp_path / "rows.png").read_bytes())
+    whole = opened(gray_png(LABELS) if palette is None else palette_png(LABELS, palette))
+    assert (rows.mode, rows.getpalette()) == (whole.mode, whole.getpalette())
+    np.testing.assert_array_equal(np.asarray(rows), LABELS)
+    cv2_reads = cv2.imread(str(tmp_path / "rows.png"), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(cv2_reads, np.asarray(whole.convert("RGB")))
+
+
+def test_confidence_is_written_by_rows_in_grey_levels(tmp_path: Path) -> None:
+    """Rows become levels as they are written, to the nearest."""
+    confidence = np.linspace(0, 1, 40 * 70, dtype=np.float16).reshape(40, 70)
+    write_png(tmp_path / "rows.png", confidence, levels=as_levels)
+    read = np.asarray(opened((tmp_path / "rows.png").read_bytes()))
+    np.testing.assert_array_equal(read, np.rint(confidence.astype(np.float32) * 255))
+
+
+def test_a_palette_too_large_is_an_error_by_rows_too(tmp_path: Path) -> None:
+    """Nothing is written."""
+    with pytest.raises(ValueError, match="257"):
+        write_png(tmp_path / "no.png", LABELS, [(0, 0, 0)] * 257)
+    assert not list(tmp_path.iterdir())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from quadrat.report import cover
 from quadrat.report.cover import UNKNOWN_CLASS, complete_classes, mean_confidence, measure, measure_cover
 from quadrat.types import UNKNOWN, ClassInfo, ModelPackage, Segmentation
 
@@ -78,3 +80,11 @@ def test_unknown_is_listed_only_under_a_floor() -> None:
 
     assert ["c0", "c1", "c2", "c3"] == [c.name for c in measure(archive, segmentation, 0.0)]
     assert "unknown" == measure(archive, segmentation, 0.5)[-1].name
+
+
+def test_unlisted_classes_are_seen_in_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The highest class may stand in the last block of a mask; a mask that is all unknown has one class."""
+    monkeypatch.setattr(cover, "BLOCK", 4)
+    labels = np.array([[0, 1, UNKNOWN, 0, UNKNOWN, 0, 0, 0, 1, 3]], np.uint8)
+    assert len(complete_classes(package((), None), Segmentation(labels))) == 4
+    assert len(complete_classes(package((), None), Segmentation(np.full((2, 5), UNKNOWN, np.uint8)))) == 1
