@@ -5,7 +5,8 @@ each box is cut to the other's tile, and what is left of them must overlap. So a
 with the whole object next door, two fragments of an object larger than the overlap agree in the strip
 between the seams, two views of a whole object agree altogether, and an object nested in another, or
 touching it, agrees with neither. Pairs are joined from the best agreement down, and one object has at most
-one box of each tile, as a tile that found two boxes has seen two objects.
+one box of each tile, as a tile that found two boxes has seen two objects; but a fragment that is left over,
+as no other tile knows it, and lies in an object that it agrees with, is a part of that object.
 
 Of a joined group the best box that no seam cuts is kept (`wbf`: their mean weighted by score); where a
 seam cuts all of them, their union. The boxes of the whole picture are blurred, so they only add: one that
@@ -55,8 +56,9 @@ def merge_found(
         )
     table = _gather([f for f in found if f.window is not None], source_hw)
     blurred = _gather([f for f in found if f.window is None], source_hw)
-    objects = _fuse(table, _groups(table, method, threshold), mean=method == "wbf")
-    objects = objects[~_filled(objects, source_hw)]
+    groups, i, j = _groups(table, method, threshold)
+    objects = _fuse(table, groups, mean=method == "wbf")
+    objects = objects[~(_filled(objects, source_hw) | _echoes(table, groups, i, j, objects))]
     tiles = np.array([f.window for f in found if f.window is not None], np.float64).reshape(-1, 4)
     if len(blurred):
         objects = add_wide(objects, blurred, _tile_size(tiles, source_hw), source_hw, threshold)
@@ -90,19 +92,19 @@ def _gather(found: Sequence[Found], source_hw: HW) -> Table:
     return Table.of(boxes, scores, classes, windows, source_hw)
 
 
-def _groups(table: Table, method: str, threshold: float) -> Ints:
-    """Number of the object (N,) that each box belongs to."""
-    if not len(table):
-        return np.zeros(0, np.intp)
+def _groups(table: Table, method: str, threshold: float) -> tuple[Ints, Ints, Ints]:
+    """Number of the object (N,) that each box belongs to, counted from 0, and the pairs that agree."""
+    none = np.zeros(0, np.intp)
     blocks = [
         _agreeing(table, i, j, method, threshold)
-        for i, j in near(table.boxes, table.classes, 2 * float(table.slack.max()))
+        for i, j in near(table.boxes, table.classes, 2 * float(table.slack.max(initial=0.0)))
     ]
     if not blocks:
-        return np.arange(len(table))
+        return np.arange(len(table)), none, none
     i, j, union, sides = (np.concatenate(column) for column in zip(*blocks, strict=True))
     order = np.lexsort((j, i, -sides, -np.round(union, 4)))
-    return _joined(len(table), i[order], j[order], table.tiles)
+    joined = _joined(len(table), i[order], j[order], table.tiles)
+    return np.unique(joined, return_inverse=True)[1].reshape(-1), i, j
 
 
 def _agreeing(
@@ -181,6 +183,17 @@ def _filled(objects: Objects, source_hw: HW) -> Bools:
     for small, large in ((i, j), (j, i)):
         inside = bare[small] & ~bare[large] & _inside(objects.boxes[small], objects.boxes[large])
         drop[small[inside]] = True
+    return drop
+
+
+def _echoes(table: Table, groups: Ints, i: Ints, j: Ints, objects: Objects) -> Bools:
+    """Find lone fragments inside an object that they agree with, though their tile gave it another box (N,)."""
+    drop = np.zeros(len(objects), bool)
+    lone = (np.bincount(groups, minlength=len(objects)) == 1)[groups] & table.cut.any(axis=1)
+    for one, other in ((i, j), (j, i)):
+        apart = lone[one] & ~lone[other]
+        part, whole = one[apart], groups[other[apart]]
+        drop[groups[part[_inside(table.boxes[part], objects.boxes[whole])]]] = True
     return drop
 
 

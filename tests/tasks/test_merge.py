@@ -195,6 +195,13 @@ def test_boxes_of_one_tile_are_never_joined():
     assert len(merged(both, [])) == 2
 
 
+def test_a_second_fragment_of_an_object_goes_with_it():
+    """A tile may show two arms of one object; the arm that no other tile knows is no object of its own."""
+    body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 10, 108, 25)]
+    assert merged(body, arms) == truth_rows(body)
+    assert merged([*body, (70, 10, 100, 25)], arms) == truth_rows([*body, (70, 10, 108, 25)])
+
+
 def test_borders_of_the_picture_are_no_seams():
     """An object cut by the picture is whole: nothing lies beyond."""
     assert merged([(0, 0, 40, 100)], [(140, 0, 180, 100)]) == truth_rows(
