@@ -33,6 +33,7 @@ _OPEN: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _UNSUPPORTED = ("unknown", "unsupported", "cannot handle", "not supported")
+_NO_PIXELS = "data organization"  # a TIFF that ends within its tags lists neither strips nor tiles
 
 # Pillow warns of odd headers and EXIF; Python's filters are the process's, hence one at a time.
 _header_lock = threading.Lock()
@@ -58,7 +59,7 @@ def open_header(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
         raise
     except Exception as error:  # a header from a stranger can raise anything in Pillow
         reason = str(error).lower()
-        if any(word in reason for word in _UNSUPPORTED):
+        if any(word in reason for word in _UNSUPPORTED) and _NO_PIXELS not in reason:
             raise ImageFormatError(
                 f"a {kind} of a kind we do not read ({error})", hint="Save it as 8-bit RGB"
             ) from error
