@@ -56,7 +56,7 @@ def test_one_image_as_the_readme_has_it(service: Service, photos: list[bytes]) -
     ran = service.run_bare(*words)
 
     assert ran.status == 0, ran.said
-    assert check_whole(service.out) == ["quadrat.pseudo.png", "survey.csv"]
+    assert check_whole(service.out) == ["quadrat.pseudo.png", "run.json", "survey.csv"]
     said = aspect(service.out / "quadrat.pseudo.png")
     assert said["$schema"] == SCHEMA
     assert said["image"] == f"urn:{(service.folder / 'quadrat.jpg').as_uri()}"
@@ -78,7 +78,7 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
     ran = service.run("--model", write(TINY), option, name, cwd=service.tmp)
 
     assert ran.status == 0, ran.said
-    assert check_whole(service.out) == ["a-quadrat.pseudo.png", "survey.csv"]
+    assert check_whole(service.out) == ["a-quadrat.pseudo.png", "run.json", "survey.csv"]
     assert aspect(service.out / "a-quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
 
 
@@ -108,7 +108,7 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "one-2.pseudo.png", "one.pseudo.png", "survey.csv", "two.pseudo.png",
+        "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "two.pseudo.png",
     ]  # fmt: skip
     assert [aspect(service.out / f"one{n}.pseudo.png")["image-name"] for n in ("", "-2")] == [
         "a/one.jpg", "b/one.jpg",

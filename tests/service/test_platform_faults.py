@@ -184,7 +184,11 @@ def test_a_post_is_refused_twice(case: Case, kind: str, fault: dict[str, Any]) -
     case.double.fail(kind, times=2, **fault)
 
     assert case.run().status == 0
-    assert [p.name for p in case.double.products.values()] == [*map(case.name, case.photos), "survey.csv"]
+    assert [p.name for p in case.double.products.values()] == [
+        *map(case.name, case.photos),
+        "run.json",
+        "survey.csv",
+    ]
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
 
 
@@ -230,8 +234,8 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
     case.queue.redeliver()
     assert case.run().status == 0
 
-    assert list(case.double.delivered()) == [*map(case.name, case.photos), "survey.csv"]
-    assert len(case.double.products) == 4
+    assert list(case.double.delivered()) == [*map(case.name, case.photos), "run.json", "survey.csv"]
+    assert len(case.double.products) == 5
     assert statuses(case.table()) == ["ok", "ok"]
     assert (len(case.queue.acked), case.queue.unacked) == (3, {})
 
@@ -250,5 +254,5 @@ def test_terminated_in_the_middle(case: Case, ending: signal.Signals) -> None:
     assert ran.left == []
     assert "Traceback" not in ran.said
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
-    assert list(case.double.delivered()) == [case.name(case.photos[0]), "survey.csv"]
+    assert list(case.double.delivered()) == [case.name(case.photos[0]), "run.json", "survey.csv"]
     assert len(case.queue.acked) == 1

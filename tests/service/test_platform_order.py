@@ -56,8 +56,8 @@ def test_an_order_over_a_queue(service: Service, double: DataProxy, photos: list
 
     assert ran.status == 0, ran.said
     made = double.delivered()
-    assert list(made) == [f"{stem(a)}.pseudo.png" for a in artifacts] + ["survey.csv"]
-    assert [p.mime for p in made.values()] == ["image/png"] * 3 + ["text/csv"]
+    assert list(made) == [f"{stem(a)}.pseudo.png" for a in artifacts] + ["run.json", "survey.csv"]
+    assert [p.mime for p in made.values()] == ["image/png"] * 3 + ["application/json", "text/csv"]
     assert statuses(made["survey.csv"].body) == ["ok"] * 3
     for artifact in artifacts:
         (aspect,) = made[f"{stem(artifact)}.pseudo.png"].metadata
@@ -83,7 +83,7 @@ def test_images_of_the_web_come_through_the_cache(
     ran = service.order("--model", model.urn, "--images", queue.urn, env=double.environment(ORDER))
 
     assert ran.status == 0, ran.said
-    assert [p.metadata[0].get("image") for p in double.products.values()] == [inside.urn, None]
+    assert [p.metadata[0].get("image") for p in double.products.values()] == [inside.urn, None, None]
     assert {r.kind for r in double.requests} == {"artifact", "cache", "queue", "product", "metadata"}
 
 
@@ -95,7 +95,7 @@ def test_one_artifact(service: Service, double: DataProxy, photos: list[bytes], 
     ran = service.order("--model", model.urn, option, photo.urn, env=double.environment(ORDER))
 
     assert ran.status == 0, ran.said
-    assert list(double.delivered()) == [f"{stem(photo)}.pseudo.png", "survey.csv"]
+    assert list(double.delivered()) == [f"{stem(photo)}.pseudo.png", "run.json", "survey.csv"]
     assert double.seen("queue") == []
     assert ran.left == []
 
@@ -123,7 +123,7 @@ def test_local_and_platform_products_are_the_same(
 
     assert (local.status, remote.status) == (0, 0), local.said + remote.said
     made = double.delivered()
-    assert len(made) == 3 * 4 + 1
+    assert len(made) == 3 * 4 + 2
     for number, artifact in enumerate(artifacts):
         for ending in ("pseudo.png", "overlay.jpg", "labels.png", "confidence.png"):
             here, there = service.out / f"{number}.{ending}", made[f"{stem(artifact)}.{ending}"]
@@ -167,7 +167,10 @@ def test_an_image_given_back_meanwhile_is_taken(
     ran = service.order(*words, env=double.environment(ORDER))
 
     assert ran.status == 0, ran.said
-    assert list(double.delivered()) == [f"{stem(a)}.pseudo.png" for a in artifacts] + ["survey.csv"]
+    assert list(double.delivered()) == [f"{stem(a)}.pseudo.png" for a in artifacts] + [
+        "run.json",
+        "survey.csv",
+    ]
     check_acknowledged_last(double, queue, 3)
 
 
@@ -223,6 +226,6 @@ def test_products_are_posted_as_the_sdk_posts_them(
 
     assert done.returncode == 0, done.stdout + done.stderr
     ours, theirs = posts(double), posts(second)
-    assert len(ours) == 6
+    assert len(ours) == 8
     assert [h for h, _ in ours] == [h for h, _ in theirs]
     assert [b for _, b in ours] == [b for _, b in theirs]

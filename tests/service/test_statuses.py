@@ -136,7 +136,9 @@ def test_nothing_to_measure(service: Service) -> None:
     ran = service.run("--model", TINY, "--images", service.folder / "in")
 
     check_refused(service, ran, 5, "E_NO_IMAGES")
-    assert sorted(p.name for p in service.out.iterdir()) == ["survey.csv", "survey.csv-meta.json"]
+    assert sorted(p.name for p in service.out.iterdir()) == [
+        "run.json", "run.json-meta.json", "survey.csv", "survey.csv-meta.json",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
