@@ -122,6 +122,7 @@ class Objects:
     def annotated(self) -> Image:
         """Draw the picture with its objects."""
         from PIL import Image
+
         from quadrat.render.boxes import draw_boxes
 
         return Image.fromarray(draw_boxes(self.pixels, self.detections, self.classes, self.source_hw))
