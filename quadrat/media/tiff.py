@@ -121,12 +121,12 @@ def check_pages(image: TiffImageFile) -> None:
         raise damaged("TIFF", "it is closed")
     position = image.fp.tell()
     try:
-        kinds = list(_later_pages(image.fp, image.tag_v2.next, image.tag_v2.prefix == b"II"))
+        kinds = list(_pages(image.fp, "<" if image.tag_v2.prefix == b"II" else ">"))
     except (struct.error, OverflowError, OSError) as error:
         raise damaged("TIFF", "its list of pages is broken") from error
     finally:
         image.fp.seek(position)
-    if not all(kind & _REDUCED_OR_MASK for kind in kinds):
+    if not all(kind & _REDUCED_OR_MASK for kind in kinds[1:]):
         raise ImageFormatError("a TIFF of several pictures", hint="Save each picture as a file of its own")
 
 
@@ -215,12 +215,13 @@ def _split(found: Layout) -> Layout:
     return replace(found, block_hw=(rows, width), offsets=offsets, counts=counts)
 
 
-def _later_pages(stream: IO[bytes], offset: int, little: bool) -> Iterator[int]:
-    """Yield what kind each page after the first is: bit 0 a smaller copy, bit 2 a mask, 0 a picture."""
-    order = "<" if little else ">"
+def _pages(stream: IO[bytes], order: str) -> Iterator[int]:
+    """Yield what kind each page is: bit 0 a smaller copy, bit 2 a mask, 0 a picture."""
     stream.seek(2)
     big = struct.unpack(order + "H", stream.read(2)) == (43,)
     count_form, entry_bytes, next_form = ("Q", 20, "Q") if big else ("H", 12, "L")
+    stream.seek(8 if big else 4)
+    (offset,) = struct.unpack(order + next_form, stream.read(struct.calcsize(order + next_form)))
     for _ in range(_MAX_PAGES):
         if not offset:
             return
