@@ -260,11 +260,7 @@ def test_point_07_tiles_of_any_size_give_the_same_objects(tmp_path: Path) -> Non
 def test_point_08_a_tracker_for_each_source(tmp_path: Path, reef: Path, tracker: str) -> None:
     """Numbers begin at 1 in each source, and with it are unique in the order; motion and appearance alike."""
     ran = order(RECTANGLES, reef, tmp_path / "out", tracker=tracker)
-    ids = [
-        t["id"]
-        for name in ("east", "west", "north")
-        for t in ran.aspect(f"{name}.mot.txt".replace(".mot.txt", ".mp4"))["tracks"]
-    ]
+    ids = [t["id"] for name in ("east", "west", "north") for t in ran.aspect(f"{name}.mp4")["tracks"]]
 
     assert ["east/1", "west/1", "north/1"] == ids
 

@@ -66,7 +66,7 @@ def test_the_run_ends_when_all_cameras_have_failed(tmp_path: Path) -> None:
     begin = time.monotonic()
     ran = order(RECTANGLES, folder, tmp_path / "out")
 
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 10
     assert (5, ["failed"] * 2) == (ran.status, [row["status"] for row in ran.rows])
     assert ran.errors[-1].startswith("E_ALL_FAILED ")
     assert threads() == []
@@ -98,7 +98,7 @@ def test_a_crashed_stage_does_not_leave_the_others_blocked(
     with pytest.raises(ZeroDivisionError, match=f"in {stage}"):
         measured(changed, sources, films=tmp_path)
 
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10
     assert threads() == []
 
 
