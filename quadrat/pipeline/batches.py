@@ -15,6 +15,8 @@ from quadrat.pipeline.events import Prepared, Ran, as_known
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.types import Flush, Part
 
+BESIDE = 2
+"""Frames that are not measured wait with a batch that is not full: at most so many for each of its inputs."""
 WARM_UPS = 5
 """Extra runs of the first batch with the benchmark setting, as in the original service."""
 
@@ -40,7 +42,8 @@ class Batches:
                 yield from self._run(waiting)
                 waiting = []
             waiting.append(item)
-            if sum(isinstance(w, Prepared) for w in waiting) in (0, self.size):
+            inputs = sum(isinstance(w, Prepared) for w in waiting)
+            if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
                 yield from self._run(waiting)
                 waiting = []
         yield from self._run(waiting)
