@@ -122,6 +122,9 @@ class Film:
 
     def _discard(self, source: Source) -> None:
         """Drop the video of a source that failed in the middle: none of it is a result."""
-        path = self._finish(source)
-        if path is not None:
+        self._rates.pop(source.urn, None)
+        if source.urn in self._writers:
+            writer, path = self._writers.pop(source.urn)
+            with suppress(DeliveryError):  # of a file that nobody gets
+                writer.close()
             path.unlink(missing_ok=True)
