@@ -70,7 +70,6 @@ class SequenceReader:
             rate=rate,
             declared_frames=count,
             declared_s=count / rate,
-            seconds=count / rate,
             codec="images",
         )
         self._hw: HW = (0, 0)
@@ -88,12 +87,16 @@ class SequenceReader:
             if frame is None:
                 break
             taken = self._sampling.takes(frame.key.index, frame.time_s or 0.0)
-            now = self.reading
-            self.reading = replace(now, read=now.read + 1, taken=now.taken + taken)
+            now, seconds = self.reading, (frame.key.index + 1) / self._settings.sequence_rate
+            self.reading = replace(now, read=now.read + 1, taken=now.taken + taken, seconds=seconds)
             if taken:
                 yield frame
         if not self._stop.is_set():
-            self.reading = replace(self.reading, digest=self._digest.hexdigest(), error=self._fault())
+            whole = (
+                self.reading.declared_s or 0.0
+            )  # the last pictures may be damaged: their time passes all the same
+            digest = self._digest.hexdigest()
+            self.reading = replace(self.reading, seconds=whole, digest=digest, error=self._fault())
 
     def close(self) -> None:
         """Stop, from any thread; the iteration ends after the picture it is at."""

@@ -32,6 +32,7 @@ class Intake:
         self._pull = pull
         self._settings = settings.for_task(task)
         self._lanes: list[_Lane] = []
+        self._over: dict[str, Reading] = {}
         self._ready = threading.Event()
         self._decoded_s = 0.0
         self.waited_s = 0.0
@@ -42,8 +43,14 @@ class Intake:
         return self._decoded_s + sum(lane.busy_s for lane in self._lanes)
 
     def reading(self, source: Source) -> Reading | None:
-        """Give what is known by now of a video that is still being read, or was when the run ended."""
+        """Give what is known by now of a video that is being read, or is read while its frames are under way."""
+        if source.urn in self._over:
+            return self._over[source.urn]
         return next((lane.reading for lane in self._lanes if lane.source == source), None)
+
+    def forget(self, source: Source) -> None:
+        """Drop the reading of a video whose end has reached the caller."""
+        self._over.pop(source.urn, None)
 
     def pictures(self, items: Iterator[Item]) -> Iterator[Event]:
         """Read one picture after the other."""
@@ -96,6 +103,8 @@ class Intake:
             if event is None:
                 continue
             came = True
+            if isinstance(event, Ended):
+                self._over[event.source.urn] = event.reading
             if isinstance(event, Ended | Failure):
                 self._lanes.remove(lane)
                 self._decoded_s += lane.busy_s

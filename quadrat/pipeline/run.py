@@ -126,6 +126,7 @@ class Run:
                     self._open[item.source.urn] = item
                 if isinstance(item, Ended | Failure):
                     self._open.pop(item.source.urn, None)
+                    self._intake.forget(item.source)
                 yield item
         finally:
             stream.close()  # type: ignore[attr-defined]  # run_chain is a generator

@@ -52,6 +52,17 @@ def test_every_picture_comes_once(tmp_path_factory, count: int, rate: float, ste
     assert reading.error is None
 
 
+def test_a_sequence_left_early_lasts_as_long_as_was_read(tmp_path: Path) -> None:
+    """Before its end its seconds are those of the pictures read, not of all that lie there."""
+    reader = opened(videos.still_images(tmp_path, videos.frames(6)))
+    frames = iter(reader)
+    next(frames)
+    next(frames)
+    assert (2, 0.2) == (reader.reading.read, reader.reading.seconds)
+    assert 0.6 == pytest.approx(reader.reading.declared_s)
+    reader.close()
+
+
 def test_a_bad_picture_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
     """An unreadable picture keeps its place in time, and the reading names it."""
     folder = videos.still_images(tmp_path, videos.frames(6))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -216,6 +217,32 @@ def test_films_are_finished_when_a_stage_fails(archive: Path, cameras: list[Sour
         with closing(open_video(ended.video, videos.source(ended.video), Settings())) as film:
             assert 1 <= len(list(film)) <= 4
     assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-")]
+
+
+def test_a_video_read_whole_and_not_measured_whole_tells_what_was_read(
+    archive: Path, cameras: list[Source], tmp_path: Path
+) -> None:
+    """The reader of a short video is done long before its frames: a run that ends then knows all the same."""
+    short = tmp_path / "short.mp4"
+    videos.write(short, [stripes(48)] * 3)
+    source = Source("urn:short", short.name, "video", str(short))
+    calls = []
+
+    def crash(_size: int, _least: float) -> None:
+        calls.append(1)
+        time.sleep(0.2)  # time for the reader to come to its end
+        if len(calls) == 2:
+            raise ZeroDivisionError("the engine's stage")
+
+    with load_model(archive, Settings(), LOG) as model:
+        run = Run(replace(model, engine=Watched(model.engine, fail=crash)), [source], pull, moving=True)
+        with pytest.raises(ZeroDivisionError):
+            results(run)
+    (ended,) = run.unfinished(StoppedError("cut"))
+
+    assert (3, 3) == (ended.reading.read, ended.reading.taken)
+    assert 3 / 25 == pytest.approx(ended.reading.seconds)
+    assert isinstance(ended.reading.error, StoppedError)
 
 
 def test_a_caller_who_has_seen_enough_leaves_nothing_running(archive: Path, cameras: list[Source]) -> None:
