@@ -98,11 +98,11 @@ def verdict(reports: Sequence[Report], *, timed: bool) -> None:
             if timed:
                 least = min(median(methods[m]["other_ms"]) for m in peers)
                 if (ms := median(methods[mine]["other_ms"])) > least:
-                    slower.append(f"{mine}, {scene}: {ms:.1f} ms against {least:.1f}")
+                    slower.append(f"{mine}, {scene}: {ms:.1f} CPU ms against {least:.1f}")
     print("\nBehind the best peer:", "; ".join(behind) or "nowhere")
     print("Not surpassing a default:", "; ".join(equal) or "nowhere")
     if timed:
-        print("More time beside the network than the quickest peer:", "; ".join(slower) or "nowhere")
+        print("More CPU time beside the network than the quickest peer:", "; ".join(slower) or "nowhere")
 
 
 def main() -> None:
@@ -132,9 +132,9 @@ def main() -> None:
         return spread(exact[0][scene]["methods"][method]["other_ms"], ".1f")
 
     quality(f"exact boxes, {seeds} seeds: precision/recall at 0.5, at 0.9", exact)
-    table("ms beside the network, min-median-max", exact, times)
+    table("CPU ms beside the network, min-median-max", exact, times)
     network_ms = [mean(row["network_ms"]) for scene in exact[0].values() for row in scene["methods"].values()]
-    print(f"\nNetwork, letterbox, decoding and NMS of each tile: {mean(network_ms):.0f} ms on average")
+    print(f"\nNetwork, letterbox, decoding and NMS of each tile: {mean(network_ms):.0f} CPU ms on average")
     quality(f"boxes blurred by {options.blur:.0%}, {seeds} seeds", blurred)
     if any(not m.startswith("quadrat") for m in exact[0][scenes[0]]["methods"]):
         print("\nExact boxes:")

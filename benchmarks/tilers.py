@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import cv2
@@ -33,7 +33,7 @@ Method = Callable[[NDArray[np.uint8]], Detections]
 class Network:
     """The network with what is the same for all: letterbox, batch of one size, decoding, NMS of each input.
 
-    `seconds` counts the time spent here, so that a caller's own share can be told. With `blur` the boxes are as
+    `seconds` counts the CPU time spent here, so that a caller's own share can be told. With `blur` the boxes are as
     inexact as a trained network's: each side is off by a normal error of `blur` times the box's length (a
     pixel at least), scores vary, and each is missed with a chance of `blur`. The error depends on nothing but
     the box and the picture it is found in, so it is the same for every caller that shows the same tile.
@@ -48,7 +48,7 @@ class Network:
 
     def find(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """Objects of each image, in its own pixels."""
-        begin = perf_counter()
+        begin = process_time()
         batch, scales = np.empty((len(images), 3, TILE, TILE), np.float32), []
         for slot, image in zip(batch, images, strict=True):
             scale = min(1.0, TILE / max(image.shape[:2]))
@@ -62,7 +62,7 @@ class Network:
             scales.append(scale)
         (planes,) = self.session.run(None, {"images": batch})
         found = [self._read(p.T, s, i) for p, s, i in zip(planes, scales, images, strict=True)]
-        self.seconds += perf_counter() - begin
+        self.seconds += process_time() - begin
         return found
 
     def _read(self, rows: NDArray[np.float32], scale: float, image: NDArray[np.uint8]) -> Detections:
@@ -225,9 +225,9 @@ def measure(path: Path, names: Sequence[str], seed: int, rounds: int, blur: floa
         table: dict[str, Any] = {}
         for turn in range(rounds + 1):
             for label, method in every.items():
-                network.seconds, begin = 0.0, perf_counter()
+                network.seconds, begin = 0.0, process_time()
                 found = method(scene.pixels)
-                other = perf_counter() - begin - network.seconds
+                other = process_time() - begin - network.seconds
                 if not turn:
                     met = [hits(scene, *_columns(found), least) for least in (0.5, 0.9)]
                     table[label] = {"found": len(found), "hits": met, "other_ms": [], "network_ms": []}
