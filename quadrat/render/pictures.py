@@ -20,8 +20,8 @@ from quadrat.render.overlay import draw_overlay
 from quadrat.render.palette import palette
 from quadrat.types import Cover, Frame, ImageU8, Segmentation
 
-OVERLAY_PIXELS = 50_000_000
-"""An overlay is drawn on at most so many pixels: nobody opens a JPEG of a whole mosaic."""
+OVERLAY_PIXELS = 16_000_000
+"""The overlay of a large picture is drawn on so many pixels: nobody opens a JPEG of a whole mosaic."""
 OVERLAY_SIDE = 60_000
 """A JPEG's sides end at 65,535, and a legend comes below."""
 
@@ -81,10 +81,11 @@ def _planes(
 
 def _reduced(pixels: ImageU8) -> ImageU8:
     """Shrink a picture too large for an overlay, its shape kept."""
-    height, width = working_hw((pixels.shape[0], pixels.shape[1]), OVERLAY_PIXELS)
+    whole: HW = (pixels.shape[0], pixels.shape[1])
+    height, width = working_hw(whole, OVERLAY_PIXELS if large(whole) else -1)
     share = min(1.0, OVERLAY_SIDE / max(height, width))
     hw: HW = (max(1, int(height * share)), max(1, int(width * share)))
-    if hw == pixels.shape[:2]:
+    if hw == whole:
         return pixels
     small: ImageU8 = cv2.resize(pixels, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
     return small

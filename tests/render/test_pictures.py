@@ -62,6 +62,7 @@ def test_an_overlay_of_a_mosaic_is_small(
     pixels: int, side: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By count and by side it stays within what a viewer opens, and shows the whole picture."""
+    monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
     monkeypatch.setattr(pictures, "OVERLAY_PIXELS", pixels)
     monkeypatch.setattr(pictures, "OVERLAY_SIDE", side)
     (_, overlay), *_ = [one for one in drawn() if one[0].kind == "overlay"]
