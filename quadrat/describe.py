@@ -6,13 +6,13 @@ python -m quadrat.describe        writes both anew; a test fails while they diff
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from quadrat import errors
 from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
-from quadrat.settings import INPUTS
+from quadrat.settings import INPUTS, OF_IMAGES, OF_MOVING, OF_OBJECTS, OF_STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES = {
@@ -117,6 +117,25 @@ def _parameter_lines() -> Iterator[str]:
         kind = parameter.kind + (f", {parameter.unit}" if parameter.unit else "")
         default = "needed" if _is_required(parameter) else _default(parameter)
         yield f"| `{parameter.name}`{star} | {kind} | {default} | {_range(parameter)} | {parameter.help} |"
+    yield ""
+    yield from _vain_lines()
+
+
+def _vain_lines() -> Iterator[str]:
+    """Say what is refused because it would do nothing."""
+    yield "What would do nothing is refused, unless it is the default:"
+    yield ""
+    yield "| with | refused |"
+    yield "|---|---|"
+    yield f"| `image`, `images` | {_named(OF_MOVING)} |"
+    yield f"| `video`, `videos` | {_named(OF_STREAMS)}; {_named(OF_IMAGES)} in `outputs` |"
+    yield f"| `streams` | `sources-at-once`; {_named(OF_IMAGES)} in `outputs` |"
+    yield f"| a model that makes masks | {_named(OF_OBJECTS)}, `full-frame` |"
+    yield "| a model that finds objects | `with-argmax`, `min-confidence`, `result-size` |"
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name.replace('_', '-')}`" for name in names)
 
 
 def _default(parameter: Parameter) -> str:

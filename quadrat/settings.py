@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,26 @@ INPUTS = ("image", "images", "video", "videos", "streams")
 """Parameters of which exactly one says what is measured."""
 MOVING = ("video", "videos", "streams")
 """Those of them whose sources have frames in time."""
+OF_TRACKS = (
+    "tracker", "max_age", "min_hits", "track_across_classes", "smooth_labels", "smooth_frames", "smooth_seconds",
+)  # fmt: skip
+OF_STREAMS = ("read_mode", "stall_seconds", "reconnect_seconds", "stream_seconds")
+OF_MOVING = (
+    "frame_step", "frame_seconds", "sequence_rate", *OF_STREAMS, "sources_at_once", "skip_black", "idle_seconds",
+    *OF_TRACKS, "codec",
+)  # fmt: skip
+OF_OBJECTS = (
+    "min_score",
+    "nms_threshold",
+    "max_detections",
+    "merge",
+    "merge_threshold",
+    "idle_seconds",
+    *OF_TRACKS,
+)
+"""Settings, by field, that mean something only for such sources, or for a task that finds objects."""
+OF_IMAGES = ("pseudo", "labels", "confidence")
+"""Outputs of which a video has none."""
 SMALLEST_TILE = 32
 WHOLE_MASK_PIXELS = 1_000_000
 """The default of max-img-size, which is for masks of whole images and frames only."""
@@ -77,6 +97,11 @@ class Settings:
             return self
         return replace(self, max_img_size=-1)
 
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """Give those of some fields whose values are not the defaults, named as parameters."""
+        usual = Settings()
+        return [name.replace("_", "-") for name in names if getattr(self, name) != getattr(usual, name)]
+
     @property
     def overlap(self) -> int:
         """Least overlap of neighbouring tiles in pixels."""
@@ -91,8 +116,8 @@ class Settings:
 def parse(values: Mapping[str, Any]) -> Settings:
     """Check given values (by parameter name, either spelling of dashes) and fill in defaults.
 
-    Raises ParameterError for an unknown name, a wrong type, a value out of range, or a pair that
-    does not go together. None counts as not given.
+    Raises ParameterError for an unknown name, a wrong type, a value out of range, a pair that does not go
+    together, and a value other than the default that the kind of sources has no use for. None counts as not given.
     """
     known = {p.field: p for p in PARAMETERS}
     given: dict[str, Any] = {}
@@ -106,6 +131,9 @@ def parse(values: Mapping[str, Any]) -> Settings:
     checked = {name: _check(known[name], value) for name, value in given.items() if name in wanted}
     settings = Settings(**checked)
     _check_pairs(settings)
+    sources = [name for name in INPUTS if given.get(name)]
+    if len(sources) == 1:
+        _check_sources(settings, sources[0])
     return settings
 
 
@@ -216,6 +244,8 @@ def _check_tiles(s: Settings) -> None:
             where="full-frame" if s.full_frame else "tile-overlap",
             hint="Add --tile-size 640",
         )
+    if not s.tile_size and (given := s.changed(("merge", "merge_threshold"))):
+        raise ParameterError("it joins boxes of tiles", where=given[0], hint="Add --tile-size 640")
 
 
 def _check_video(s: Settings) -> None:
@@ -231,9 +261,38 @@ def _check_video(s: Settings) -> None:
             where="smooth-labels",
             hint="Add --track-across-classes",
         )
-    if s.tracker == "none" and s.track_across_classes:
+    if s.smooth_labels == "none" and (given := s.changed(("smooth_frames", "smooth_seconds"))):
+        raise ParameterError("no labels are smoothed", where=given[0], hint="Choose --smooth-labels")
+    if s.smooth_seconds and s.changed(("smooth_frames",)):
         raise ParameterError(
-            "nothing is tracked", where="track-across-classes", hint="Choose a --tracker, or leave it out"
+            "labels are smoothed over frames or over seconds, not both",
+            where="smooth-frames, smooth-seconds",
+            hint="Leave one of them out",
+        )
+    if s.tracker == "none" and (given := s.changed(("track_across_classes", "max_age", "min_hits"))):
+        raise ParameterError("nothing is tracked", where=given[0], hint="Choose a --tracker, or leave it out")
+    if s.outputs == ("none",) and s.changed(("codec",)):
+        raise ParameterError("no video is drawn", where="codec", hint="Leave it out, or --outputs none")
+
+
+def _check_sources(s: Settings, sources: str) -> None:
+    """Refuse what the kind of sources, one of INPUTS, has no use for."""
+    kind = "images" if sources not in MOVING else "streams" if sources == "streams" else "videos"
+    lacks = {
+        "images": (OF_MOVING, "it is for videos and streams", ", or give --videos"),
+        "videos": (OF_STREAMS, "it is for live streams", ", or give --streams"),
+        "streams": (("sources_at_once",), "streams are all read at once", ""),
+    }
+    names, what, way_out = lacks[kind]
+    if given := s.changed(names):
+        said = what if kind == "streams" else f"{what}, and {kind} are given"
+        raise ParameterError(said, where=given[0], hint=f"Leave --{given[0]} out{way_out}")
+    still = [name for name in s.outputs if name in OF_IMAGES]
+    if still and kind != "images":
+        raise ParameterError(
+            f"{still[0]} is a picture of an image, and {kind} are given",
+            where="outputs",
+            hint="Choose overlay (masks), annotated (objects) or none",
         )
 
 

@@ -130,6 +130,17 @@ def test_the_kind_of_sources_given_is_told(name: str) -> None:
         ({"tracker": "botsort"}, "tracker: 'botsort' is not one of none, sort, bytetrack, ocsort, deepsort"),
         ({"tracker-gate": 1}, "there is no such parameter"),
         ({"merge": "nmm"}, "merge: 'nmm' is not one of ios, iou, wbf"),
+        ({"merge": "wbf"}, "merge: it joins boxes of tiles. Add --tile-size 640"),
+        ({"merge-threshold": 0.6}, "merge-threshold: it joins boxes of tiles"),
+        ({"tracker": "none", "max-age": 5}, "max-age: nothing is tracked"),
+        ({"tracker": "none", "min-hits": 3}, "min-hits: nothing is tracked"),
+        ({"smooth-frames": 5}, "smooth-frames: no labels are smoothed"),
+        ({"smooth-seconds": 1.0}, "smooth-seconds: no labels are smoothed"),
+        (
+            {"track-across-classes": True, "smooth-labels": "mode", "smooth-seconds": 1, "smooth-frames": 5},
+            "over frames or over seconds, not both",
+        ),
+        ({"outputs": "none", "codec": "vp9"}, "codec: no video is drawn"),
     ],
 )
 def test_what_makes_no_sense_of_tiles_and_videos_is_refused(values: dict[str, object], says: str) -> None:
@@ -147,3 +158,66 @@ def test_masks_of_whole_images_alone_are_shrunk_by_default() -> None:
     assert plain.for_task("detect").max_img_size == -1 == tiled.for_task("segment").max_img_size
     assert small.for_task("segment").max_img_size == 5000 == small.for_task("detect").max_img_size
     assert (102, 64) == (tiled.overlap, parse({"tile-size": 512, "tile-overlap": 64}).overlap)
+
+
+OTHER: dict[str, object] = {
+    "frame-step": 2, "frame-seconds": 1.0, "sequence-rate": 5.0, "read-mode": "latest", "stall-seconds": 5.0,
+    "reconnect-seconds": 5.0, "stream-seconds": 5.0, "sources-at-once": 2, "skip-black": True, "idle-seconds": 1.0,
+    "tracker": "sort", "max-age": 5, "min-hits": 3, "track-across-classes": True, "codec": "vp9",
+}  # fmt: skip
+"""Parameters of frames in time, with a value each that is not the default."""
+WITH = {"smooth-labels": "mode", "smooth-frames": 5, "track-across-classes": True}
+
+
+@pytest.mark.parametrize("sources", ["image", "images"])
+@pytest.mark.parametrize("name", OTHER)
+def test_images_have_no_frames_in_time(name: str, sources: str) -> None:
+    """What is for videos would silently do nothing to images."""
+    with pytest.raises(ParameterError, match="it is for videos and streams, and images are given") as caught:
+        parse({sources: "a", name: OTHER[name]})
+    assert (name, f"Leave --{name} out, or give --videos") == (caught.value.where, caught.value.hint)
+
+
+def test_labels_of_images_are_not_smoothed() -> None:
+    """The same for what goes with tracks only."""
+    with pytest.raises(ParameterError, match="images are given"):
+        parse({"images": "a", **WITH})
+    assert parse({"videos": "a", **WITH}).smooth_frames == 5
+
+
+@pytest.mark.parametrize("sources", ["video", "videos"])
+@pytest.mark.parametrize("name", OTHER)
+def test_videos_take_all_but_what_is_for_streams(name: str, sources: str) -> None:
+    """Files give every frame, and are neither lost nor found again."""
+    if name not in ("read-mode", "stall-seconds", "reconnect-seconds", "stream-seconds"):
+        parse({sources: "a", name: OTHER[name]})
+        return
+    with pytest.raises(ParameterError, match="it is for live streams, and videos are given"):
+        parse({sources: "a", name: OTHER[name]})
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_streams_take_all_but_how_many_at_once(name: str) -> None:
+    """They are all read at once, or frames would be lost."""
+    if name != "sources-at-once":
+        parse({"streams": "rtsp://a", name: OTHER[name]})
+        return
+    with pytest.raises(ParameterError, match="streams are all read at once"):
+        parse({"streams": "rtsp://a", name: OTHER[name]})
+
+
+@pytest.mark.parametrize("kind", ["pseudo", "labels", "confidence"])
+def test_videos_have_no_pictures_of_their_own(kind: str) -> None:
+    """An output that no video has is refused, and the drawn video's are not."""
+    for sources in ("video", "videos", "streams"):
+        with pytest.raises(ParameterError, match=f"{kind} is a picture of an image"):
+            parse({sources: "a", "outputs": f"overlay,{kind}"})
+        assert parse({sources: "a", "outputs": "overlay"}).outputs == ("overlay",)
+    assert parse({"images": "a", "outputs": kind}).outputs == (kind,)
+
+
+@pytest.mark.parametrize("sources", INPUTS)
+def test_defaults_said_aloud_are_never_in_vain(sources: str) -> None:
+    """The platform gives every parameter its default by name."""
+    values = {p.name: p.default for p in PARAMETERS if p.default is not None}
+    assert parse(values) == parse({**values, sources: "a"})

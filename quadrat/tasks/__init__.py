@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from quadrat.errors import ManifestError, ParameterError
-from quadrat.settings import Settings
+from quadrat.settings import OF_OBJECTS, Settings
 from quadrat.types import ModelPackage, OutputSpec, Task
 
 TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
@@ -29,6 +29,7 @@ def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Setting
             hint="It has: " + ", ".join(TASKS),
         )
     _check_pictures(package, settings)
+    _check_objects(package, settings)
     module, attribute = TASKS[package.task].split(":")
     return cast(Task, getattr(import_module(module), attribute)(package, outputs, settings))
 
@@ -41,4 +42,14 @@ def _check_pictures(package: ModelPackage, settings: Settings) -> None:
             f"the model {package.name!r} ({package.task}) has no picture {', '.join(settings.outputs)}",
             where="outputs",
             hint=f"Choose from {', '.join(known)}, or leave it out",
+        )
+
+
+def _check_objects(package: ModelPackage, settings: Settings) -> None:
+    """Refuse what is for objects where the model makes masks; what is for masks each task knows itself."""
+    if package.task != "detect" and (given := settings.changed(OF_OBJECTS)):
+        raise ParameterError(
+            f"the model {package.name!r} makes masks, and this is for objects",
+            where=given[0],
+            hint=f"Leave --{given[0]} out",
         )

@@ -355,12 +355,15 @@ def test_point_14_parameters_are_the_same_everywhere() -> None:
     for p in PARAMETERS:
         if p.name in (*INPUTS, "model", "min-subgraph-size"):
             continue
-        choice = {"device": "cpu", "precision": "fp32", "outputs": "none", "model-name": "x"}.get(p.name)
+        choice = {"device": "cpu", "precision": "fp32", "outputs": "annotated", "model-name": "x"}.get(p.name)
         value = choice or (p.choices[-1] if p.choices else None)
         if value is None and p.kind == "bool":
             value = p.name in ("skip-black", "full-frame", "track-across-classes", "print-detail")
         if value is None:
-            value = {"tile-size": 640, "tile-overlap": 32, "frame-seconds": 0.0, "frame-step": 3}.get(p.name)
+            value = {"tile-size": 640, "tile-overlap": 32, "frame-step": 3}.get(p.name)
+            value = (
+                0.0 if p.name in ("frame-seconds", "smooth-seconds") else value
+            )  # they exclude frame-step and -frames
         values[p.name] = (1 if p.kind == "int" else 0.5) if value is None else value
     words = [
         f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
