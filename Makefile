@@ -11,6 +11,8 @@ MODEL ?= examples/models/seagrass-tiny.tgz
 IMAGES ?= examples/images
 OUTPUTS ?= pseudo,overlay
 VIDEOS ?= examples/videos
+# Which of them are given, on the command line or by the environment.
+GIVEN := $(strip $(foreach name,MODEL IMAGES VIDEOS,$(if $(filter file,$(origin $(name))),,$(name))))
 # More parameters of the service, e.g. ARGS="--max-img-size -1 --batch-size 4"
 ARGS ?=
 
@@ -139,7 +141,14 @@ $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 fresh = cd "$(CURDIR)" && mkdir -p "DATA/$(1)" && \
 	if [ -n "$$(ls -A "DATA/$(1)")" ]; then rm -rf "DATA/$(1).old"; mv "DATA/$(1)" "DATA/$(1).old"; mkdir "DATA/$(1)"; fi
 # A folder forgotten, or misspelt as IMAGE=, must not measure the examples in its place.
-own = $(if $(filter file,$(origin IMAGES)),$(error Name your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
+own = $(known)$(if $(filter IMAGES,$(GIVEN)),,$(error Name your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
+# $(call both,NAME): the example detector finds drawn rectangles and nothing else, so it goes with the examples only.
+both = $(known)$(if $(GIVEN),$(if $(filter-out $(GIVEN),MODEL $(1)),$(error $@ takes your own by MODEL and $(1), or the \
+	examples by neither. Say both: make $@ MODEL=model.tgz $(1)=FOLDER)))
+# Every name that this file sets may be given; another one is a mistake.
+NAMES := $(shell sed -nE 's/^([A-Za-z_]+) *[?:]?=.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+typed = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+known = $(foreach name,$(filter-out $(NAMES),$(typed)),$(error $(name) means nothing to make $@))
 where = echo "== results are in $(CURDIR)/DATA/$(1)"
 # The SDK resolves a collection and an artifact against different folders: give both as absolute paths.
 model = "$$(realpath -m "$(MODEL)")"
@@ -148,21 +157,21 @@ videos = "$$(realpath -m "$(VIDEOS)")"
 
 .PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images into DATA/run
-	@$(call fresh,run)
+	@$(known)$(call fresh,run)
 	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run"
 	@$(call where,run)
 
-run-detect run-video: MODEL = examples/models/rectangles.tgz
-run-detect: IMAGES = examples/scenes
+run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/rectangles.tgz)
+run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
 run-detect: setup ## find the objects of the example scenes, into DATA/run-detect
-	@$(call fresh,run-detect)
+	@$(call both,IMAGES)$(call fresh,run-detect)
 	@$(SERVICE) --model $(model) --images $(images) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-detect"
 	@$(call where,run-detect)
 
 run-video: setup ## find and follow the objects of the example videos, into DATA/run-video
-	@$(call fresh,run-video)
+	@$(call both,VIDEOS)$(call fresh,run-video)
 	@$(SERVICE) --model $(model) --videos $(videos) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-video"
 	@$(call where,run-video)

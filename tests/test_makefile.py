@@ -180,6 +180,34 @@ def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
     assert option(call, "--tracker") == "sort"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run-video", "IMAGES=images"), ("run-video", "VIDEOS=images"), ("run-video", "MODEL=m.tgz", "VIDOES=images"),
+        ("run-video", "VIDOES=images"), ("run-detect", "IMAGES=images"), ("run-detect", "MODEL=m.tgz"),
+        ("run", "IMAGE=images"), ("run-collection", "MODEL=m.tgz"), ("run-batch", "MODEL=m.tgz", "IMAGE=images"),
+    ],
+)  # fmt: skip
+def test_no_example_stands_in_for_what_was_meant(recorded, words):
+    """A name misspelt or forgotten ends the target before it measures anything, and the line says what is wanted."""
+    project, calls = recorded
+    done = project.make(*words)
+    assert done.returncode != 0
+    assert not calls()
+    assert not (project.root / "DATA").exists()
+    said = "means nothing" if words[-1].startswith(("VIDOES", "IMAGE=")) else f"make {words[0]} "
+    assert said in done.stderr
+
+
+def test_words_in_the_environment_are_meant_too(recorded):
+    """What the environment names is measured, not the examples; and half of it is refused as on the command line."""
+    project, calls = recorded
+    assert project.make("run-detect", MODEL="my models/model.tgz", IMAGES="images").returncode == 0
+    assert option(calls()[-1], "--images") == str(project.root / "images")
+    assert option(calls()[-1], "--model") == str(project.root / "my models" / "model.tgz")
+    assert project.make("run-video", VIDEOS="images").returncode != 0
+
+
 def test_run_batch_places_one_order_for_each_image(recorded):
     """Every image, and nothing else, gets an order and a folder; one failure is told and stops no other."""
     project, calls = recorded
