@@ -12,7 +12,7 @@ from quadrat.geometry import Geometry, Window
 from quadrat.media.black import is_black
 from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
 from quadrat.pipeline.loaded import LoadedModel
-from quadrat.transforms.tiles import plan
+from quadrat.transforms.tiles import plan, plan_masks
 from quadrat.types import Detections, Flush, Frame, Prediction, Result, Sample
 
 NOTHING = np.zeros((0, 0, 0), np.float32)
@@ -101,7 +101,8 @@ def tiling(model: LoadedModel, frame: Frame) -> tuple[Window | None, ...]:
     working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
     if not settings.tile_size or max(working) <= settings.tile_size:
         return (None,)
-    windows: tuple[Window | None, ...] = plan(working, settings.tile_size, settings.overlap)
+    cut = plan_masks if model.package.task == "segment" else plan
+    windows: tuple[Window | None, ...] = cut(working, settings.tile_size, settings.overlap)
     return (*windows, None) if settings.full_frame else windows
 
 

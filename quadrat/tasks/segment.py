@@ -19,7 +19,7 @@ from quadrat.geometry import HW, Geometry, pull_back
 from quadrat.media.scratch import scratch
 from quadrat.settings import Settings
 from quadrat.tasks.blend import Blend
-from quadrat.transforms.tiles import plan
+from quadrat.transforms.tiles import plan_masks
 from quadrat.types import UNKNOWN, Frame, ModelPackage, OutputSpec, Part, Segmentation
 
 ROLES = ("labels", "confidence", "logits")
@@ -145,7 +145,7 @@ class Segment:
     def _from_tiles(self, frame: Frame, parts: Iterator[Part]) -> Segmentation:
         """Write each tile's share of the picture as soon as no later tile has a say in it."""
         hw: HW = frame.pixels.shape[:2]
-        windows = plan(hw, self._tile, self._overlap)
+        windows = plan_masks(hw, self._tile, self._overlap)
         scored = "logits" in self._roles
         blend = Blend(windows, hw, soft=scored)
         labels = scratch(hw, np.uint8)

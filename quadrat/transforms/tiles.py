@@ -5,13 +5,26 @@ from __future__ import annotations
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW, Window
 
+GRID = 32
+"""Stride of the coarsest layer of most networks for masks, in pixels."""
 
-def plan(hw: HW, tile: int, overlap: int) -> tuple[Window, ...]:
+
+def plan_masks(hw: HW, tile: int, overlap: int) -> tuple[Window, ...]:
+    """Cover a picture as `plan` does, with tiles that begin at multiples of GRID, the last of a row excepted.
+
+    A network with strides then sees the same grid in a tile as in the whole picture, and gives the same
+    mask. Tiles whose step is under twice GRID stay as `plan` has them.
+    """
+    return plan(hw, tile, overlap, grid=GRID if tile - overlap >= 2 * GRID else 1)
+
+
+def plan(hw: HW, tile: int, overlap: int, *, grid: int = 1) -> tuple[Window, ...]:
     """Cover a picture of `hw` (height, width) with the fewest tiles of one size, row by row.
 
     `tile` is their side and `overlap` the least overlap of neighbours, both in pixels. Along an axis where
     the picture is no longer than a tile there is one tile of the picture's length. Neighbours overlap by
-    equal amounts, at most a pixel more or less; the first and last tiles end where the picture does.
+    equal amounts, at most `grid` pixels more or less; the first and last tiles end where the picture does,
+    and the others begin at a multiple of `grid`.
     Raises ParameterError for an overlap that is negative or not under `tile`, and a picture without pixels.
     """
     if tile < 1 or not 0 <= overlap < tile:
@@ -23,14 +36,16 @@ def plan(hw: HW, tile: int, overlap: int) -> tuple[Window, ...]:
     if min(hw) < 1:
         raise ParameterError(f"a picture of {hw[1]} x {hw[0]} pixels has no tiles", where="tile-size")
     height, width = min(tile, hw[0]), min(tile, hw[1])
-    lefts = _starts(hw[1], width, overlap)
+    lefts = _starts(hw[1], width, overlap, grid)
     return tuple(
-        Window(top, left, height, width) for top in _starts(hw[0], height, overlap) for left in lefts
+        Window(top, left, height, width) for top in _starts(hw[0], height, overlap, grid) for left in lefts
     )
 
 
-def _starts(side: int, size: int, overlap: int) -> list[int]:
+def _starts(side: int, size: int, overlap: int, grid: int) -> list[int]:
     """First pixels of tiles of `size` along a side, evenly spread."""
     span = side - size
-    steps = -(-span // (size - overlap)) if span else 0
-    return [span * i // steps for i in range(steps + 1)] if steps else [0]
+    if not span:
+        return [0]
+    steps = -(-span // (size - overlap - grid + 1))  # moved back to the grid, two still overlap as asked
+    return [*(span * i // steps // grid * grid for i in range(steps)), span]

@@ -20,7 +20,7 @@ from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
 from quadrat.settings import Settings
 from quadrat.tasks.segment import Segment
-from quadrat.transforms.tiles import plan
+from quadrat.transforms.tiles import plan_masks
 from quadrat.types import FrameKey, ModelPackage, OutputSpec, Part
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
@@ -31,7 +31,7 @@ def anonymous():
 
 def parts(frame, settings, peaks):
     start = Geometry.identity(frame.source_hw)
-    for window in plan(frame.source_hw, settings.tile_size, settings.overlap):
+    for window in plan_masks(frame.source_hw, settings.tile_size, settings.overlap):
         grey = frame.pixels[window.top:window.bottom, window.left:window.right, 0].astype(np.float32)
         peaks.append(anonymous())
         yield Part({"s": np.stack([100 - grey, grey, 0 * grey])}, start.cropped(window), window)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import ParameterError
-from quadrat.transforms.tiles import plan
+from quadrat.transforms.tiles import plan, plan_masks
 
 SIDES = st.integers(1, 400)
 CUTS = st.integers(1, 120).flatmap(lambda tile: st.tuples(st.just(tile), st.integers(0, tile - 1)))
@@ -93,3 +93,17 @@ def test_no_picture_has_no_tiles():
     """A picture without pixels is refused."""
     with pytest.raises(ParameterError, match="has no tiles"):
         plan((0, 5), 64, 0)
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(65, 1024), st.floats(0, 0.9))
+def test_tiles_for_masks_begin_on_the_grid(height: int, width: int, tile: int, share: float) -> None:
+    """Law: all but the last of a row or column begin at multiples of 32, cover all and overlap as asked."""
+    overlap = int(share * tile)
+    windows = plan_masks((height, width), tile, overlap)
+    for first, size, side in (("top", "height", height), ("left", "width", width)):
+        begins = sorted({getattr(w, first) for w in windows})
+        (length,) = {getattr(w, size) for w in windows}
+        assert (begins[0], begins[-1] + length) == (0, side)
+        assert all(b - a <= length - overlap for a, b in itertools.pairwise(begins)) or len(begins) == 1
+        if tile - overlap >= 64:
+            assert all(begin % 32 == 0 for begin in begins[:-1])
