@@ -144,7 +144,7 @@ class Decoder:
                     self.packets += 1
                     if packet.size:  # an AVI says "as before" with an empty one; for FFmpeg that is the end
                         yield packet
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, OSError) as error:  # the file's own disk may fail, too
             self.failure = error.strerror or str(error)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -153,14 +154,16 @@ class VideoReader:
         self._opened.close()
 
     def _digest(self) -> str:
-        """Give the sha256 of the file's bytes, nothing where the reading is stopped."""
+        """Give the sha256 of the file's bytes, nothing where the reading is stopped or the disk fails."""
         digest, file = hashlib.sha256(), self._opened.file
-        file.seek(0)
-        while chunk := file.read(_CHUNK):
-            if self._stop.is_set():
-                return ""
-            digest.update(chunk)
-        return digest.hexdigest()
+        with suppress(OSError):
+            file.seek(0)
+            while chunk := file.read(_CHUNK):
+                if self._stop.is_set():
+                    return ""
+                digest.update(chunk)
+            return digest.hexdigest()
+        return ""
 
     def _ends_early(self) -> bool:
         """Whether frames are missing at the end.

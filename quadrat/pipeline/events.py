@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quadrat.errors import EngineRunError, QuadratError
+from quadrat.errors import EngineRunError, QuadratError, SourceError
 from quadrat.types import Frame, Part, Sample, Source
 
 
@@ -46,4 +46,6 @@ def as_known(error: object, name: str) -> QuadratError:
         return located(error, name)
     if isinstance(error, MemoryError):
         return EngineRunError("there is not enough memory", where=name)
+    if isinstance(error, OSError) and error.strerror:
+        return SourceError(f"the file cannot be read ({error.strerror})", where=name, hint="Check its disk")
     return QuadratError(f"unexpected {type(error).__name__}: {error}", where=name, hint="Please report this")

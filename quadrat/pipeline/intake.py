@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Full, Queue
 from time import perf_counter
 from typing import Any
 
+from quadrat.errors import QuadratError
 from quadrat.media import images
 from quadrat.pipeline.events import Taken, as_known
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Flush, FrameKey, Item, Reader, Reading, Source
+from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reader, Reading, Source
 
 Pull = Callable[[Source], AbstractContextManager[Path]]
 Event = Begun | Taken | Ended | Failure | Flush
@@ -168,17 +170,28 @@ class _Lane:
             reader = self._reader = open_reader(self.source, path, self._settings)
             try:
                 yield Begun(self.source, reader.reading)
-                frames = iter(reader)
-                while True:
-                    begin = perf_counter()
-                    frame = next(frames, None)
-                    self.busy_s += perf_counter() - begin
-                    if frame is None:
-                        break
-                    yield Taken(self.source, frame)
-                yield Ended(self.source, reader.reading)
+                late = yield from self._frames(iter(reader))
+                yield Ended(self.source, replace(reader.reading, error=late) if late else reader.reading)
             finally:
                 reader.close()
+
+    def _frames(self, frames: Iterator[Frame]) -> Generator[Taken, None, QuadratError | None]:
+        """Yield every frame; give what the reader raised after some, which does not undo those."""
+        begun = False
+        while True:
+            begin = perf_counter()
+            try:
+                frame = next(frames, None)
+            except BaseException as error:
+                if not begun:
+                    raise
+                return as_known(error, self.source.name)
+            finally:
+                self.busy_s += perf_counter() - begin
+            if frame is None:
+                return None
+            begun = True
+            yield Taken(self.source, frame)
 
     def _put(self, event: Event) -> None:
         while not self._stopped.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -289,3 +290,31 @@ def test_random_damage_is_never_a_crash(tmp_path: Path, seed: int) -> None:
     frames = list(reader)
     assert all(a.time_s < b.time_s for a, b in pairwise(frames))
     assert all(f.pixels.shape[:2] == reader.reading.hw for f in frames)
+
+
+class FailingDisk:
+    """A file whose disk cannot read it beyond `limit` bytes."""
+
+    limit = 1 << 40
+
+    def __init__(self, file) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+
+    def read(self, count: int) -> bytes:
+        """Read a few kilobytes, or fail."""
+        if self._file.tell() > self.limit:
+            raise OSError(errno.EIO, "Input/output error")
+        return self._file.read(min(count, 4096))
+
+
+def test_a_disk_that_fails_in_the_middle(tmp_path: Path, monkeypatch) -> None:
+    """What the disk gave is measured: a card that goes bad makes a partial video, not a failed one."""
+    path = tmp_path / "a.mkv"
+    videos.write(path, videos.scenes(30), **CUT["h264.mkv"])
+    monkeypatch.setattr(container, "_Bytes", FailingDisk)
+    monkeypatch.setattr(FailingDisk, "limit", path.stat().st_size // 2)
+    reader = open_video(path, videos.source(path), Settings())
+    count = len(list(reader))
+    assert 0 < count < 30
+    assert count == reader.reading.read
+    assert isinstance(reader.reading.error, VideoTruncatedError)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError, StoppedError, VideoFormatError
+from quadrat.media.colors import to_rgb
 from quadrat.media.video import open_video
 from quadrat.pipeline.loaded import load_model
 from quadrat.pipeline.run import Run
@@ -243,6 +244,42 @@ def test_a_video_read_whole_and_not_measured_whole_tells_what_was_read(
     assert (3, 3) == (ended.reading.read, ended.reading.taken)
     assert 3 / 25 == pytest.approx(ended.reading.seconds)
     assert isinstance(ended.reading.error, StoppedError)
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (OSError(5, "Input/output error"), "the file cannot be read (Input/output error)"),
+        (SystemExit(0), "unexpected SystemExit"),
+    ],
+)
+def test_a_reader_that_raises_late_does_not_undo_its_frames(
+    archive: Path,
+    cameras: list[Source],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    said: str,
+) -> None:
+    """What came before is measured, and the video is partial with the reason; before its first frame it has failed."""
+    left = iter(range(5))
+
+    def converted(*given: Any) -> NDArray[np.uint8]:
+        if next(left, None) is None:
+            raise raised
+        return to_rgb(*given)
+
+    monkeypatch.setattr("quadrat.media.video.to_rgb", converted)
+    with load_model(archive, Settings(sources_at_once=1), LOG) as model:
+        frames, ends = results(Run(model, cameras[:2], pull, moving=True))
+
+    late, never = ends["urn:0"], ends["urn:1"]
+    assert list(range(5)) == [r.frame.key.index for r in frames["urn:0"]]
+    assert isinstance(late, Ended)
+    assert said in str(late.reading.error)
+    assert isinstance(never, Failure)
+    assert said in str(never.error)
+    assert [] == frames["urn:1"]
 
 
 def test_a_caller_who_has_seen_enough_leaves_nothing_running(archive: Path, cameras: list[Source]) -> None:
