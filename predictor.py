@@ -18,14 +18,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from quadrat.artifacts.addresses import public
 from quadrat.artifacts.folder import pull_file
 from quadrat.artifacts.listing import file_source, list_images
-from quadrat.errors import NotAnImageError, QuadratError
+from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.settings import parse
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
@@ -50,8 +52,8 @@ class Measurement:
     """
 
     name: str
-    segmentation: Segmentation
-    pixels: ImageU8
+    segmentation: Segmentation = field(repr=False)
+    pixels: ImageU8 = field(repr=False)
     source_hw: tuple[int, int]
     covers: Sequence[Cover]
     frame: int = 0
@@ -105,7 +107,7 @@ class Objects:
 
     name: str
     detections: Detections
-    pixels: ImageU8
+    pixels: ImageU8 = field(repr=False)
     source_hw: tuple[int, int]
     classes: Sequence[ClassInfo]
     frame: int = 0
@@ -185,9 +187,8 @@ class Predictor(AbstractContextManager["Predictor"]):
         in folders that are no images are passed over.
         """
         stop = parse({"on-error": on_error}).on_error == "stop"
-        paths = [images] if isinstance(images, (str, Path)) else images
         return self._run(
-            (item for path in paths for item in list_images(Path(path))), stop=stop, moving=False
+            (item for path in _several(images) for item in list_images(_place(path))), stop=stop, moving=False
         )
 
     def video(self, path: str | Path) -> Iterator[Measurement | Objects]:
@@ -196,7 +197,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         Objects are followed as the `tracker` setting says. Raises the error of a video that cannot be
         read, and that of one which can be read only in part, after its last frame.
         """
-        place = Path(path)
+        place = _place(path)
         source = replace(file_source(place, place.name), media="sequence" if place.is_dir() else "video")
         for item in self._run(iter([source]), stop=True, moving=True):
             if not isinstance(item, Failure):
@@ -248,3 +249,25 @@ class Predictor(AbstractContextManager["Predictor"]):
             frame.time_s,
             frame.skipped,
         )
+
+
+def _several(given: object) -> Iterable[object]:
+    """Take several things, or one, as several."""
+    return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+
+
+def _place(given: object) -> Path:
+    """Take a path; ParameterError for an address, an array or a picture in memory."""
+    if isinstance(given, str) and "://" in given:
+        raise ParameterError(
+            "it is an address, not a file or folder",
+            where=public(given),
+            hint="Live streams are measured by the service: infer_service.py --streams",
+        )
+    if not isinstance(given, (str, PathLike)):
+        raise ParameterError(
+            f"of type {type(given).__name__}, which is no path",
+            where="images",
+            hint="Give paths of files and folders; save a picture that is in memory",
+        )
+    return Path(given)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from predictor import Failure, Measurement, Predictor
+from predictor import Failure, Measurement, Objects, Predictor
 from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import ImageFormatError, ParameterError
 from quadrat.job import run_order
 from quadrat.settings import Settings
-from tests import pictures
+from tests import moving, pictures
 from tests.networks import brightness_archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +94,47 @@ def test_wrong_settings_are_refused(model: Path) -> None:
         Predictor(model, batch_size=0)
     with Predictor(model) as predictor, pytest.raises(ParameterError, match="on-error"):
         predictor.predict([], on_error="stopp")
+
+
+def test_two_videos_side_by_side(tmp_path: Path) -> None:
+    """Who reads one video in the middle of another gets for each what he gets for it alone."""
+    films = {}
+    for name, step in (("right.mp4", 4), ("left.mp4", -4)):
+        places = [(60 + step * n, 40, 100 + step * n, 80) for n in range(8)]
+        films[name] = Path(moving.film(tmp_path / name, [moving.draw([place]) for place in places]).token)
+    with Predictor(ROOT / "examples" / "models" / "rectangles.tgz") as predictor:
+
+        def boxes(found: object) -> list[list[float]]:
+            assert isinstance(found, Objects)
+            return found.detections.boxes.tolist()
+
+        alone = [[boxes(found) for found in predictor.video(film)] for film in films.values()]
+        pairs = zip(*(predictor.video(film) for film in films.values()), strict=True)
+        together = [[boxes(found) for found in pair] for pair in pairs]
+
+    assert alone == [list(one) for one in zip(*together, strict=True)]
+    assert [1] * 8 == [len(one) for one in alone[0]]
+
+
+def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
+    """An address, an array or a picture in memory ends with a line that says what is taken; no login is in it."""
+    with Predictor(model) as predictor:
+        for wrong in (np.zeros((4, 4, 3), np.uint8), [np.zeros((4, 4, 3), np.uint8)], Image.new("L", (4, 4)), 3):
+            with pytest.raises(ParameterError, match="which is no path"):
+                list(predictor.predict(wrong))  # type: ignore[arg-type]
+        for call in (predictor.predict, predictor.video):
+            with pytest.raises(ParameterError, match="--streams") as caught:
+                list(call("rtsp://u:geheim@cam/1"))
+            assert "geheim" not in caught.value.line
+
+
+def test_a_result_prints_in_a_line_or_two(model: Path, image: Path) -> None:
+    """A notebook shows a result without its pixels."""
+    with Predictor(model) as predictor:
+        (measured,) = predictor.predict(image)
+
+    assert "q.png" in repr(measured)
+    assert "array" not in repr(measured)
 
 
 def test_importing_it_loads_no_engine() -> None:

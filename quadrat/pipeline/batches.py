@@ -59,7 +59,8 @@ class Batches:
     def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
         """Run one batch; where it fails whole (out of memory, say), each input alone."""
         try:
-            arrays = self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+            with self._model.one_at_a_time:
+                arrays = self._network(self._stack(inputs))
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
@@ -68,6 +69,10 @@ class Batches:
         return [
             Ran(one.source, one.sample, self._part(one, arrays, index)) for index, one in enumerate(inputs)
         ]
+
+    def _network(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        with self._model.turn:  # an engine runs one batch at a time, and gives its outputs before the next
+            return self._model.engine.run(batch, self._model.task.wanted)
 
     def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
         """Make one batch; a network of a fixed batch gets its last input again to fill it."""
@@ -82,9 +87,9 @@ class Batches:
     def _warm_up(self, inputs: Sequence[Prepared]) -> None:
         """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
         begin = perf_counter()
-        with suppress(EngineRunError):
+        with suppress(EngineRunError), self._model.one_at_a_time:
             for _ in range(WARM_UPS):
-                self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+                self._network(self._stack(inputs))
         self.warm_up_s = perf_counter() - begin
 
 

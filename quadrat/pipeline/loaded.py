@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quadrat import __version__, engines, package, tasks, transforms
@@ -17,13 +17,15 @@ from quadrat.types import Engine, ModelPackage, Provenance, Task, Transform
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """All that turns a frame into a prediction."""
+    """All that turns a frame into a prediction; who runs the engine holds `turn`, as runs may be interleaved."""
 
     package: ModelPackage
     transform: Transform
     engine: Engine
     task: Task
     settings: Settings
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the engine runs: a caller in Python may be in the middle of two videos."""
 
     def provenance(self, order: str, model_urn: str) -> Provenance:
         """Say what makes the products of an order."""
