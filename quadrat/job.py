@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
 from quadrat import report
+from quadrat.artifacts.listing import skip_reason
 from quadrat.errors import (
     AllFailedError,
     DeliveryError,
@@ -62,6 +64,8 @@ class Order:
         self._record_name = self._names.whole(RECORD)
         self._survey = Survey()
         self._seen: set[str] = set()
+        self._failed: Counter[str] = Counter()
+        self._other_kind = 0
         self._frames = 0
         self._deliver_s = 0.0
         self._delivering = False
@@ -70,7 +74,8 @@ class Order:
         """Measure every source, deliver the tables, and raise what ends the order badly."""
         if self._table_name != TABLE:
             self._log.warning(
-                "There are results of an earlier run: these get numbers, and %s", self._table_name
+                "Results of an earlier run are in the way: new ones get numbers, and the table is %s",
+                self._table_name,
             )
         self._log.info(
             "Model %r on engine %s %s, %s, %s",
@@ -120,7 +125,7 @@ class Order:
                 elif isinstance(item, Result) and item.frame.time_s is not None:
                     self._report.frame(item)
                     self._frames += not item.frame.skipped
-                    progress.frame(item.source)
+                    progress.frame(item.source, skipped=bool(item.frame.skipped))
                 else:
                     self._take(item, progress)
                 self._deliver_s += perf_counter() - begin
@@ -159,7 +164,7 @@ class Order:
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
         if isinstance(error, SystemExit):
             line = "it was interrupted"
-            self._log.warning("Interrupted after %d %s", self._measured, self._noun)
+            self._log.warning("Interrupted: what is measured so far is delivered")
         cut = StoppedError(f"the order ended before its end: {line}")
         try:
             for ended in run.unfinished(cut):
@@ -176,9 +181,10 @@ class Order:
         """Sources measured, in whole or in part."""
         return self._survey.counts["ok"] + self._survey.counts["partial"]
 
-    @property
-    def _noun(self) -> str:
-        return "videos" if self._store.moving else "images"
+    def _failures(self) -> str:
+        """Say how many sources of which kind have failed."""
+        count, kinds = self._failed.total(), list(self._failed)
+        return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
 
     def _log_times(self, run: Run, wall: float) -> None:
         for line in timing_lines(
@@ -195,18 +201,22 @@ class Order:
     def _take_failure(self, failure: Failure, progress: Progress) -> None:
         self._survey.add_failure(failure)
         if isinstance(failure.error, NotAnImageError):
+            self._other_kind += (
+                skip_reason(Path(failure.source.name).name, moving=not self._store.moving) is None
+            )
             progress.skipped(failure)
             return
         progress.failed(failure)
-        failed, limit = self._survey.counts["failed"], self._settings.max_failures
+        self._failed[failure.source.media] += 1
+        failed, limit = self._failed.total(), self._settings.max_failures
         if self._settings.on_error == "stop":
             raise StoppedError(
-                f"stopped at the first {self._noun[:-1]} that failed, {failure.error.line}", hint=SKIP
+                f"stopped at the first {failure.source.media} that failed, {failure.error.line}", hint=SKIP
             )
         if 0 <= limit < failed:
             raise StoppedError(
-                f"{failed} {self._noun} have failed and max-failures is {limit}",
-                hint="See survey.csv for the reasons",
+                f"{self._failures()} failed, and max-failures is {limit}",
+                hint=f"See {self._table_name} for the reasons",
             )
 
     def _deliver_tables(self, run: Run, wall: float) -> None:
@@ -234,15 +244,18 @@ class Order:
             return
         if counts["failed"]:
             raise AllFailedError(
-                f"none of {counts['failed']} {self._noun} could be measured",
+                f"nothing could be measured: {self._failures()} failed",
                 hint=f"See {self._table_name} for the reasons",
             )
+        where, other = ("videos", "images") if self._store.moving else ("images", "videos")
         skipped = f", and {counts['skipped']} other files were skipped" if counts["skipped"] else ""
-        if self._store.moving:
+        if self._other_kind:
+            skipped += f", {self._other_kind} of them {other}"
+            hint = f"For {other} give --{other}"
+        elif self._store.moving:
             hint = "Give a folder or collection with videos (mp4, mov, avi, mkv, ...) or folders of images"
         else:
             hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
-        where = "videos" if self._store.moving else "images"
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
 
 

@@ -20,7 +20,7 @@ from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeliveryError, EngineRunError
 from quadrat.pipeline.loaded import load_model
 from quadrat.settings import Settings
-from quadrat.types import Product
+from quadrat.types import Product, Source
 from tests import pictures
 from tests.networks import argmax_archive, brightness_archive
 
@@ -148,6 +148,40 @@ def test_an_order_that_measured_nothing_fails(
     assert ["E_ALL_FAILED", "E_NO_IMAGES"] == [
         r.message.split()[0] for r in caplog.records if r.levelno == logging.ERROR
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "moving", "said"),
+    [
+        ("dive.mp4", False, "1 of them videos. For videos give --videos"),
+        ("notes.txt", False, "and 1 other files were skipped. Give a folder or collection with JPEG"),
+        ("notes.txt", True, "and 1 other files were skipped. Give a folder or collection with videos"),
+    ],
+)
+def test_where_only_other_files_lie_the_line_says_what_takes_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, moving: bool, said: str
+) -> None:
+    """Videos given as images are told their parameter; a text is neither."""
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / name).write_text("")
+    store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=moving)
+
+    assert job.run_order(Settings(), store, LOG) == 5
+    assert said in caplog.messages[-1]
+
+
+def test_failures_are_called_what_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream that cannot be reached is no video, and one is not many."""
+    cameras = [Source(f"urn:stream:{n}", f"cam-{n}", "stream", f"ftp://{n}") for n in range(2)]
+    model = brightness_archive(tmp_path / "m.tgz")
+    for given, policy, said in (
+        (cameras[:1], Settings(), "nothing could be measured: 1 stream failed. See survey.csv"),
+        (cameras, Settings(), "nothing could be measured: 2 streams failed. See survey-2.csv"),
+        (cameras, Settings(on_error="stop"), "stopped at the first stream that failed, E_STREAM"),
+        (cameras, Settings(max_failures=0), "1 stream failed, and max-failures is 0. See survey-4.csv"),
+    ):
+        assert job.run_order(policy, FolderStore(model, given, tmp_path, moving=True), LOG) == 5
+        assert said in caplog.messages[-1]
 
 
 def test_a_label_outside_the_classes_fails_the_order(tmp_path: Path, folder: Path) -> None:

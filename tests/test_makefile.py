@@ -232,7 +232,9 @@ def test_test_leaves_out_what_is_not_installed(recorded):
     """`make test` deselects exactly the tests that need paddle, torch or the peers."""
     project, calls = recorded
     assert project.make("test").returncode == 0
-    assert option(calls()[0][3:], "-m") == "not (needs_paddle or needs_export or needs_paddle2 or needs_peers)"
+    assert (
+        option(calls()[0][3:], "-m") == "not (needs_paddle or needs_export or needs_paddle2 or needs_peers)"
+    )
 
 
 def test_docker_build_says_what_is_inside(project):

@@ -27,6 +27,7 @@ class Progress:
         self._moving = moving
         self._done = 0
         self._frames: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
         self._declared: dict[str, int | None] = {}
         self._all: int | None = 0
         self._said = monotonic()
@@ -56,9 +57,10 @@ class Progress:
             self._bar.total = self._all
             self._bar.refresh()
 
-    def frame(self, source: Source) -> None:
-        """Count a frame; every few seconds say how far its source is."""
+    def frame(self, source: Source, *, skipped: bool = False) -> None:
+        """Count a frame, measured or `skipped`; every few seconds say how far its source is."""
         self._frames[source.urn] = count = self._frames.get(source.urn, 0) + 1
+        self._skipped[source.urn] = self._skipped.get(source.urn, 0) + skipped
         if self._bar is not None:
             self._bar.update()
         elif monotonic() - self._said >= EVERY_S:
@@ -68,14 +70,16 @@ class Progress:
 
     def measured(self, source: Source, text: str) -> None:
         """Count a source that is done and say what it shows."""
-        frames = self._frames.pop(source.urn, None)
+        frames, skipped = self._frames.pop(source.urn, None), self._skipped.pop(source.urn, 0)
         self._declared.pop(source.urn, None)
-        counted = "" if frames is None else f"{frames} frames, "
+        counted = "" if frames is None else f"{frames} frame{'s' * (frames != 1)}, "
+        counted = f"{frames - skipped} of {counted}" if frames and skipped else counted
         self._step(f"{_name(source)}: {counted}{text}")
 
     def failed(self, failure: Failure) -> None:
         """Count a source without a result and say why."""
         self._frames.pop(failure.source.urn, None)
+        self._skipped.pop(failure.source.urn, None)
         error = shown(failure.error.line, failure.source)
         self._step(f"{_name(failure.source)}: failed, {error}", logging.WARNING)
 

@@ -46,8 +46,9 @@ def test_a_video_says_how_far_it_is(
     with Progress(LOG, 2, moving=True) as progress:
         progress.begun(Begun(video, Reading((1, 1), declared_frames=2)))
         progress.begun(Begun(stream, Reading((1, 1))))
-        for source in (video, stream, video):
-            progress.frame(source)
+        progress.frame(video)
+        progress.frame(stream)
+        progress.frame(video, skipped=True)
         progress.measured(video, "1 track: 1 fish")
         progress.failed(Failure(stream, "read", StreamError("it was lost", where=stream.name)))
 
@@ -55,7 +56,7 @@ def test_a_video_says_how_far_it_is(
         "v.mp4: frame 1 of 2",
         "rtsp://***@cam/1: frame 1",
         "v.mp4: frame 2 of 2",
-        "[1/2] v.mp4: 2 frames, 1 track: 1 fish",
+        "[1/2] v.mp4: 1 of 2 frames, 1 track: 1 fish",
         "[2/2] rtsp://***@cam/1: failed, E_STREAM rtsp://***@cam/1: it was lost",
     ]
 
