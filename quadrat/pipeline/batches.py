@@ -60,7 +60,7 @@ class Batches:
         """Run one batch; where it fails whole (out of memory, say), each input alone."""
         try:
             with self._model.one_at_a_time:
-                arrays = self._network(self._stack(inputs))
+                arrays = self._model.engine.run(self._stack(inputs), self._model.task.wanted)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
@@ -69,10 +69,6 @@ class Batches:
         return [
             Ran(one.source, one.sample, self._part(one, arrays, index)) for index, one in enumerate(inputs)
         ]
-
-    def _network(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        with self._model.turn:  # an engine runs one batch at a time, and gives its outputs before the next
-            return self._model.engine.run(batch, self._model.task.wanted)
 
     def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
         """Make one batch; a network of a fixed batch gets its last input again to fill it."""
@@ -89,7 +85,7 @@ class Batches:
         begin = perf_counter()
         with suppress(EngineRunError), self._model.one_at_a_time:
             for _ in range(WARM_UPS):
-                self._network(self._stack(inputs))
+                self._model.engine.run(self._stack(inputs), self._model.task.wanted)
         self.warm_up_s = perf_counter() - begin
 
 

@@ -17,7 +17,7 @@ from quadrat.types import Engine, ModelPackage, Provenance, Task, Transform
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """All that turns a frame into a prediction; who runs the engine holds `turn`, as runs may be interleaved."""
+    """All that turns a frame into a prediction."""
 
     package: ModelPackage
     transform: Transform

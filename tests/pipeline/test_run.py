@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -145,3 +146,23 @@ def test_a_source_that_crashes_is_raised(model: LoadedModel, files: list[Source]
 
     with pytest.raises(SourceError, match="the queue is gone"):
         list(Run(model, items(), pull))
+
+
+def test_interleaved_runs_of_a_model_take_turns(model: LoadedModel, files: list[Source]) -> None:
+    """Two runs at once share one engine, which is never called while it is at work: some fail then, or mix outputs up."""
+    inside, overlaps = threading.Lock(), []
+
+    class Alone:
+        def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+            overlaps.append(not inside.acquire(blocking=False))
+            time.sleep(0.02)
+            if not overlaps[-1]:
+                inside.release()
+            ran: dict[str, NDArray[Any]] = model.engine.run(batch, outputs)
+            return ran
+
+    watched = replace(model, engine=Alone(), settings=Settings(batch_size=1))  # type: ignore[arg-type]
+    pairs = list(zip(Run(watched, files, pull), Run(watched, files, pull), strict=True))
+
+    assert len(files) == len(pairs) == len(overlaps) / 2
+    assert not any(overlaps)
