@@ -108,7 +108,9 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
         return Graph(model.SerializeToString(deterministic=True), {"labels": scores}, merged, image_name)
     if given.ndim != 4 or given.dtype != np.float32:
         raise GraphError(
-            f"output {scores} is {given.dtype} {given.shape}, not float32 (N, classes, H, W)", where=where
+            f"output {scores} is {given.dtype} {given.shape}, not float32 (N, classes, H, W)",
+            where=where,
+            hint="A detector needs --task detect" if given.ndim < 4 else "",
         )
     shares = _is_share(model, scores, given)
     heads.append(

@@ -88,7 +88,9 @@ def local_path(reference: str, folder: Path, parameter: str) -> Path:
         raise ParameterError(
             f"{reference!r} is not on this machine",
             where=parameter,
-            hint="Give a file or folder; URNs and addresses are for orders on the platform",
+            hint="Give a file or folder; an address of a video is one of --streams"
+            if "://" in reference and parameter.startswith("video")
+            else "Give a file or folder; URNs and addresses are for orders on the platform",
         )
     else:
         for path in (folder / reference, Path(reference)):

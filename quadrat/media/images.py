@@ -81,9 +81,12 @@ def _known_kind(body: bytes) -> str:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
     kind = looks_like(body)
     if kind not in READ:
-        raise ImageFormatError(
-            f"this is {kind}, not a picture we read", hint="Use JPEG, PNG, TIFF, WEBP or BMP"
+        hint = (
+            "Videos go by --video and --videos"
+            if kind.startswith("a video")
+            else "Use JPEG, PNG, TIFF, WEBP or BMP"
         )
+        raise ImageFormatError(f"this is {kind}, not a picture we read", hint=hint)
     if body.startswith(b"MM\0+"):
         raise ImageFormatError(
             "a BigTIFF with its bytes in big-endian order", hint="Save it in little-endian order"

@@ -139,6 +139,12 @@ def test_what_is_not_on_this_machine(tmp_path: Path, reference: str) -> None:
         local_path(reference, tmp_path, "model")
 
 
+def test_a_video_on_the_web_is_told_its_parameter(tmp_path: Path) -> None:
+    """An address is no file, but there is a parameter that takes it."""
+    with pytest.raises(ParameterError, match="one of --streams"):
+        local_path("https://example.org/dive.mp4", tmp_path, "video")
+
+
 @pytest.mark.parametrize(
     ("reference", "taken"),
     [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from quadrat.artifacts.addresses import public
@@ -37,6 +40,17 @@ def test_each_address_is_a_source_with_a_name_of_its_own() -> None:
 def test_no_password_is_in_a_name(address: str, shown: str) -> None:
     """User, password and query stay in the token."""
     assert shown == public(address)
+
+
+def test_what_nothing_can_come_of_is_refused_at_once(tmp_path: Path) -> None:
+    """A name without rtsp:// or the like must be a path that is here; no login is in the line."""
+    pipe = tmp_path / "camera.fifo"
+    os.mkfifo(pipe)
+    assert [str(pipe)] == [source.token for source in list_streams(str(pipe))]
+    for wrong in ("camera-1", "rtsp://a/1 admin:secret@cam/live", str(tmp_path / "none.ts")):
+        with pytest.raises(ParameterError, match="neither an address nor a path") as caught:
+            list_streams(wrong)
+        assert "secret" not in caught.value.line
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , "])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper
 
@@ -49,6 +51,18 @@ def test_what_cannot_serve_is_refused(body, said):
     """Each graph that is no segmentation network of RGB pictures is refused by name."""
     with pytest.raises(GraphError, match=said):
         complete(body, "net")
+
+
+def test_a_detector_is_told_its_option():
+    """A network whose output is a list of boxes may be packed as what it is."""
+    rows = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        net (float[1, 3, 64, 96] images) => (float[1, 3, 6144] rows)
+        <int64[3] shape = {1, 3, 6144}>
+        { rows = Reshape (images, shape) }
+    """)
+    with pytest.raises(GraphError, match="--task detect"):
+        complete(rows.SerializeToString(), "net")
 
 
 def test_labels_only_is_enough():

@@ -68,6 +68,13 @@ def test_refusals_name_what_the_file_is(name: str, word: str) -> None:
         read(BAD[name][0])
 
 
+@pytest.mark.parametrize("head", [b"\0\0\0\x18ftypisom", b"RIFF\0\0\0\0AVI "])
+def test_a_video_is_told_its_parameter(head: bytes) -> None:
+    """Who gives a video as an image hears where videos go."""
+    with pytest.raises(ImageFormatError, match=r"a video.*--videos"):
+        read(head + bytes(64))
+
+
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_real_photograph_cut_anywhere_is_refused(photo_5mp: Path, share: float, progressive: bool) -> None:
