@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import numpy as np
 
-from quadrat.errors import DeliveryError
+from quadrat.errors import DeliveryError, ImageSizeError
 from quadrat.geometry import HW
 from quadrat.media.colors import BT709, FULL, LIMITED, usual_matrix
 from quadrat.types import ImageU8
@@ -33,7 +33,10 @@ THREADS = 4
 _KEY_SECONDS = 4
 _BITEXACT = 0x400
 # SVT-AV1 refuses some smaller pictures, and never ends on others (8 x 300, 24 x 4000).
-_AV1_LEAST = 64
+_LEAST: Mapping[str, HW] = MappingProxyType({"av1": (64, 64)})
+_MOST: Mapping[str, HW] = MappingProxyType(
+    {"h264": (16384, 16384), "vp9": (65535, 65535), "av1": (8704, 16384)}
+)
 # No encoder here reorders frames: each packet's duration is then the time to the next one, exactly.
 _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -54,10 +57,12 @@ class VideoWriter:
     where both sides are even; an odd side cannot be said in it, and the colour is then at full size (4:4:4),
     which FFmpeg's players and Chrome play; vp9 and av1 take odd sides as they are. `rate` is frames per second,
     None where unknown; times may be irregular. `codec` is h264, vp9 or av1. Colours are limited range, BT.709
-    from 720p on and BT.601 below, and tagged so. Every error of writing is a DeliveryError.
+    from 720p on and BT.601 below, and tagged so. Raises ImageSizeError for a size that the codec does not know;
+    every error of writing is a DeliveryError.
     """
 
     def __init__(self, path: Path, hw: HW, rate: float | None, codec: str = "h264") -> None:
+        _check_size(hw, codec)
         self._path = path
         self._hw = hw
         self._rate = rate if rate and rate > 0 else USUAL_RATE
@@ -73,8 +78,6 @@ class VideoWriter:
 
     def _open(self, codec: str) -> OutputContainer:
         name, options = _CODECS[codec]
-        if codec == "av1" and min(self._hw) < _AV1_LEAST:
-            raise ValueError(f"av1 takes no side under {_AV1_LEAST} pixels")
         # SVT-AV1 writes its settings to stderr unless told not to, and hears it here only.
         os.environ.setdefault("SVT_LOG", "1")
         # With "file:" in front, no name is taken for an address or a pattern.
@@ -165,4 +168,15 @@ class VideoWriter:
             f"the video could not be written ({reason})",
             where=self._path.name,
             hint="Make room on the disk, or choose another codec",
+        )
+
+
+def _check_size(hw: HW, codec: str) -> None:
+    """Refuse a size that the codec's encoder here cannot take."""
+    (height, width), (most_h, most_w) = hw, _MOST[codec]
+    least_h, least_w = _LEAST.get(codec, (1, 1))
+    if not (least_h <= height <= most_h and least_w <= width <= most_w):
+        raise ImageSizeError(
+            f"{codec} makes no video of {width} x {height} pixels: it takes {least_w} x {least_h} to {most_w} x {most_h}",
+            hint="Choose another --codec, or --outputs none",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.errors import DeliveryError, QuadratError
+from quadrat.errors import DeliveryError, ImageSizeError, QuadratError
 from quadrat.pipeline.events import located
 from quadrat.types import (
     Begun,
@@ -69,6 +69,7 @@ class Film:
         self._codec = codec
         self._rates: dict[str, float | None] = {}
         self._writers: dict[str, tuple[VideoWriter, Path]] = {}
+        self._undrawn: dict[str, QuadratError] = {}
         self._count = 0
         self.unfinished: dict[str, Path] = {}
 
@@ -82,7 +83,7 @@ class Film:
                     self._write(item)
                     yield item.result
                 elif isinstance(item, Ended):
-                    yield replace(item, video=self._finish(item.source, item.reading.seconds))
+                    yield self._end(item)
                 else:
                     if isinstance(item, Failure):
                         self._discard(item.source)
@@ -93,10 +94,19 @@ class Film:
                     writer.close()
                     self.unfinished[urn] = path
 
+    def _end(self, ended: Ended) -> Ended:
+        """Give the video; one of a size that the codec does not know is measured all the same, and has none."""
+        error, reading = self._undrawn.pop(ended.source.urn, None), ended.reading
+        if error is not None and reading.error is None:
+            reading = replace(reading, error=error)
+        return replace(ended, reading=reading, video=self._finish(ended.source, reading.seconds))
+
     def _write(self, drawn: Drawn) -> None:
         from quadrat.media.video_write import VideoWriter
 
         source = drawn.result.source
+        if source.urn in self._undrawn:
+            return
         try:
             if source.urn not in self._writers:
                 self._count += 1
@@ -105,6 +115,8 @@ class Film:
                 writer = VideoWriter(path, size, self._rates.get(source.urn), self._codec)
                 self._writers[source.urn] = writer, path
             self._writers[source.urn][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
+        except ImageSizeError as error:
+            self._undrawn[source.urn] = located(error, source.name)
         except DeliveryError as error:  # a file that the disk cut short plays nowhere
             self._discard(source)
             raise located(error, source.name) from error
@@ -122,6 +134,7 @@ class Film:
 
     def _discard(self, source: Source) -> None:
         """Drop the video of a source that failed in the middle: none of it is a result."""
+        self._undrawn.pop(source.urn, None)
         self._rates.pop(source.urn, None)
         if source.urn in self._writers:
             writer, path = self._writers.pop(source.urn)

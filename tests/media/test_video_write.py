@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.errors import DeliveryError
+from quadrat.errors import DeliveryError, ImageSizeError
 from quadrat.media.video import open_video
 from quadrat.media.video_write import VideoWriter
 from quadrat.settings import Settings
@@ -223,13 +223,23 @@ def test_no_frame_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("codec", "hw"), [("h264", (2, 16386)), ("h264", (16386, 2)), ("av1", (64, 16386)), ("av1", (8706, 64))]
+)
+def test_sizes_that_an_encoder_does_not_take(tmp_path: Path, codec: str, hw: tuple[int, int]) -> None:
+    """They are refused before a file is begun, as a fault of the size and not of the disk."""
+    with pytest.raises(ImageSizeError, match=f"{codec} makes no video of {hw[1]} x {hw[0]} pixels"):
+        VideoWriter(tmp_path / "v.mp4", hw, 25, codec)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("hw", [(1, 1), (2, 2), (16, 16), (31, 17), (8, 300)])
 def test_small_sizes(tmp_path: Path, codec: str, hw: tuple[int, int]) -> None:
     """The smallest pictures are written too, but for those that the AV1 encoder does not take."""
     picture = np.full((*hw, 3), 128, np.uint8)
     if codec == "av1" and min(hw) < 64:
-        with pytest.raises(DeliveryError, match="no side under 64"):
+        with pytest.raises(ImageSizeError, match="it takes 64 x 64 to"):
             VideoWriter(tmp_path / "v.mp4", hw, 25, codec)
         return
     frames, reading = read(written(tmp_path / "v.mp4", [picture] * 3, regular(3), codec=codec))
