@@ -28,12 +28,13 @@ class Stage:
     """One step of the chain.
 
     In seconds: `busy_s` spent working, `starved_s` waiting for items, `blocked_s` waiting for the next
-    stage to take one.
+    stage to take one; `patience_s` is how long a chain that ends early waits for the stage to finish its files.
     """
 
     name: str
     work: Work
     ahead: int = 1
+    patience_s: float = JOIN_S
     busy_s: float = field(default=0.0, init=False)
     starved_s: float = field(default=0.0, init=False)
     blocked_s: float = field(default=0.0, init=False)
@@ -76,8 +77,8 @@ def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None 
     finally:
         stop.set()
         _close(tail)
-        for thread in threads:
-            thread.join(JOIN_S)
+        for thread, stage in zip(threads, stages, strict=True):
+            thread.join(stage.patience_s)
 
 
 def _timed(stage: Stage, upstream: Iterator[Any]) -> Iterator[Any]:

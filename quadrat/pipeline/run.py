@@ -22,6 +22,10 @@ from quadrat.pipeline.prepare import Gate, prepare
 from quadrat.types import Begun, Ended, Failure, Item, Result
 
 
+FILM_S = 20.0
+"""Time to finish annotated videos in when a run ends early: an index goes in front, so all of a file is moved."""
+
+
 class Run:
     """The path of one run; iterate it once.
 
@@ -82,7 +86,7 @@ class Run:
 
             stages.append(Stage("track", Follower(self._model.settings, package.num_classes)))
         if self._film is not None:
-            stages += [Stage("draw", Artist(package.classes)), Stage("encode", self._film)]
+            stages += [Stage("draw", Artist(package.classes)), Stage("encode", self._film, patience_s=FILM_S)]
         return stages
 
     @property

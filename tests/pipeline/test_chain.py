@@ -207,3 +207,26 @@ def test_the_last_stage_may_run_in_the_callers_thread() -> None:
 
     assert {threading.current_thread().name} == set(threads)
     assert last.busy_s >= 0.05
+
+
+def test_a_stage_has_the_time_that_it_needs_to_finish_its_files() -> None:
+    """A chain that ends early waits for each stage as long as that stage says, and no longer."""
+    finished = []
+
+    def slow(name: str) -> Any:
+        def work(items: Iterator[Any]) -> Iterator[Any]:
+            try:
+                yield from items
+            finally:
+                time.sleep(0.5)
+                finished.append(name)
+
+        return work
+
+    for name, patience in (("hasty", 0.05), ("patient", 5.0)):
+        stream = run_chain(count(), [Stage(name, slow(name), patience_s=patience)])
+        next(stream)
+        stream.close()
+        assert (name in finished) is (name == "patient")
+    for thread in chain_threads():
+        thread.join()
