@@ -21,7 +21,6 @@ from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.prepare import Gate, prepare
 from quadrat.types import Begun, Ended, Failure, Item, Result
 
-
 FILM_S = 20.0
 """Time to finish annotated videos in when a run ends early: an index goes in front, so all of a file is moved."""
 
