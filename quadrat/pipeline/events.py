@@ -48,4 +48,5 @@ def as_known(error: object, name: str) -> QuadratError:
         return EngineRunError("there is not enough memory", where=name)
     if isinstance(error, OSError) and error.strerror:
         return SourceError(f"the file cannot be read ({error.strerror})", where=name, hint="Check its disk")
-    return QuadratError(f"unexpected {type(error).__name__}: {error}", where=name, hint="Please report this")
+    said = f": {error}" if str(error) else ""
+    return QuadratError(f"unexpected {type(error).__name__}{said}", where=name, hint="Please report this")
