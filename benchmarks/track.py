@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.motion import LOOKS, SCENARIOS, Scenario, Shot, film
+from benchmarks.motion import LOOKS, PARTS, SCENARIOS, Scenario, Shot, film
 from quadrat.settings import Settings
 from quadrat.tracking import TRACKERS, make
 
@@ -206,16 +206,16 @@ def time_table(times: dict[int, dict[str, float]]) -> None:
 
 
 def choose(options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
-    """Run what was asked for: all trackers on the four scenarios, those by look on more, and min-hits."""
+    """Run what was asked for: all trackers on all scenarios but those of looks, and min-hits."""
     chosen = [s for s in SCENARIOS if s.name in options.scenarios]
     by_look = {name: start for name, start in ROWS.items() if "deep" in name or name == "quadrat sort"}
     hits = {f"min-hits {n}": (lambda n=n: quadrat("bytetrack", n)) for n in (1, 2, 3)}  # fmt: skip
+    plain = [s for s in chosen if s not in (*LOOKS, *PARTS)]
     found = {
-        "quality": {s.name: quality(s, options.seeds, ROWS) for s in chosen if s not in LOOKS},
+        "quality": {s.name: quality(s, options.seeds, ROWS) for s in plain},
+        "parts": {s.name: quality(s, options.seeds, ROWS) for s in chosen if s in PARTS},
         "looks": {s.name: quality(s, options.seeds, by_look) for s in chosen if s in LOOKS},
-        "min-hits": {
-            s.name: quality(s, options.seeds, hits) for s in chosen if s not in LOOKS and not options.no_speed
-        },
+        "min-hits": {s.name: quality(s, options.seeds, hits) for s in plain if not options.no_speed},
     }
     return {kind: figures for kind, figures in found.items() if figures}
 
@@ -231,7 +231,7 @@ def main() -> None:
     options = parser.parse_args()
     found = {} if options.smoke else choose(options)
     for kind, figures in found.items():
-        keys = ("HOTA", "IDF1", "switches", *(("tracks", "objects") if kind == "min-hits" else ()))
+        keys = ("HOTA", "IDF1", "switches", *(("tracks", "objects") if kind in ("parts", "min-hits") else ()))
         table(figures, keys)
     names = list(MINE if options.smoke else ROWS)
     times = {} if options.no_speed else {count: speed(count, names) for count in (50, 500)}

@@ -6,34 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from quadrat.tracking.kalman import F64, Indices
+from quadrat.tracking.kalman import F64, Indices, sides
 
 Pairs = tuple[Indices, Indices]
 """Indices of tracks and of boxes, of equal length: the i-th track goes with the i-th box."""
 
 
 def overlap(tracks: F64, boxes: F64) -> F64:
-    """Give intersection over union (T, N) of boxes in centre form (T, 4) and (N, 4), whose sides are not zero.
+    """Give intersection over union (T, N) of boxes (T, 4) and (N, 4), whose sides are not zero.
 
     It is computed only for pairs that are near in x: of hundreds of objects few are near any one.
     """
     worth = np.zeros((len(tracks), len(boxes)))
     rows, columns = _beside(tracks, boxes)
     one, two = tracks[rows], boxes[columns]
-    apart, half = np.abs(one[:, :2] - two[:, :2]), (one[:, 2:] + two[:, 2:]) / 2
-    sides = np.minimum(np.maximum(half - apart, 0), np.minimum(one[:, 2:], two[:, 2:]))
-    shared = sides[:, 0] * sides[:, 1]
-    worth[rows, columns] = shared / (one[:, 2] * one[:, 3] + two[:, 2] * two[:, 3] - shared)
+    common = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
+    shared = np.maximum(common, 0).prod(axis=1)
+    worth[rows, columns] = shared / (sides(one).prod(axis=1) + sides(two).prod(axis=1) - shared)
     return worth
 
 
 def _beside(tracks: F64, boxes: F64) -> Pairs:
     """Give all pairs that may share a column of pixels: boxes in order of their left side, a stretch for each track."""
-    left, widest = boxes[:, 0] - boxes[:, 2] / 2, boxes[:, 2].max(initial=0)
+    left, widest = boxes[:, 0], sides(boxes)[:, 0].max(initial=0)
     order = np.argsort(left, kind="stable")
-    half = tracks[:, 2] / 2
-    first = np.searchsorted(left[order], tracks[:, 0] - half - widest)
-    counts = np.searchsorted(left[order], tracks[:, 0] + half, side="right") - first
+    first = np.searchsorted(left[order], tracks[:, 0] - widest)
+    counts = np.searchsorted(left[order], tracks[:, 2], side="right") - first
     skipped = np.cumsum(counts) - counts
     places = np.arange(counts.sum()) - np.repeat(skipped - first, counts)
     return np.repeat(np.arange(len(tracks)), counts), order[places]

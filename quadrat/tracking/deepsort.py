@@ -37,13 +37,28 @@ class DeepSort(Follower):
         worth, allowed = self.candidates(seen, LEAST_OVERLAP)
         if not seen.looks.shape[1]:
             return assign(worth, allowed)
-        self.tracks.widen(seen.looks.shape[1])
-        cosine = self.tracks.looks @ seen.looks.T
-        unknown = np.abs(self.tracks.looks).sum(axis=1, keepdims=True) == 0
-        allowed &= (cosine >= UNLIKE) | unknown
+        cosine = self._cosine(seen)
+        allowed &= self.may_be(seen)
         sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed & _singular(cosine)
+        tracks, objects = np.nonzero(sure)
+        parts = self.strays(seen, tracks, objects) <= FAR_GATE
         allowed |= self.reachable(seen, sure, FAR_GATE)
+        allowed[tracks[parts], objects[parts]] = True
         return assign(worth + WEIGHT * np.maximum(cosine, 0), allowed)
+
+    def may_be(self, seen: Seen) -> NDArray[np.bool_]:
+        """Give (T, N) whether the looks, where there are any, let both be one."""
+        if not seen.looks.shape[1]:
+            return super().may_be(seen)
+        cosine = self._cosine(seen)
+        unknown = np.abs(self.tracks.looks).sum(axis=1, keepdims=True) == 0
+        possible: NDArray[np.bool_] = (cosine >= UNLIKE) | unknown
+        return possible
+
+    def _cosine(self, seen: Seen) -> F32:
+        self.tracks.widen(seen.looks.shape[1])
+        cosine: F32 = self.tracks.looks @ seen.looks.T
+        return cosine
 
     def correct(self, pairs: Pairs, seen: Seen) -> None:
         """Take what was seen, its look by its score: a faint object is half hidden by another one's look."""

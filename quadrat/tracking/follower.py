@@ -9,15 +9,26 @@ from numpy.typing import NDArray
 
 from quadrat.settings import Settings
 from quadrat.tracking import kalman
-from quadrat.tracking.association import Pairs, others, overlap
+from quadrat.tracking.association import Pairs, assign, join, others, overlap
+from quadrat.tracking.body import HIDDEN, excess, remember, within
 from quadrat.tracking.kalman import F64, Indices, Noise
 from quadrat.tracking.tracks import F32, Seen, Tracks
 from quadrat.types import Detections
 
 HALF = 0.5
 """Of a step: times of frames are not exact, and an age is told to the nearest frame."""
-GATE = 25.0
-"""A track does not go on with a box that lies further off (see kalman.distances): true pairs do once in 20,000."""
+GATE = 20.0
+"""A track does not go on with a box that lies further off (see kalman.distances): true pairs do once in 2,000."""
+GATE_OUT = 4.0
+"""For a part of an object that was hidden (see body.excess)."""
+LEAST_WITHIN = 0.85
+"""Share of such a part that must lie in the body or near it."""
+ROOM = 0.08
+"""Of the object's size that is near: where the hidden go is not known to the pixel, and a sliver is narrow."""
+JUMP = 9.0
+"""Squared standard deviations from which an edge is another one than it was."""
+OUTWARD = np.array([-1, -1, 1, 1])
+"""Signs of the directions in which the edges of a box lead out of it."""
 
 
 class Follower:
@@ -52,6 +63,7 @@ class Follower:
         seen = Seen.of(detections, features if self.needs_features else None)
         self._predict(steps)
         pairs = self.associate(seen)
+        pairs = join(pairs, self.come_out(seen, pairs))  # who was in sight chose first
         self.correct(pairs, seen)
         self._count(pairs)
         numbers = np.full(len(detections), -1, np.int32)
@@ -76,8 +88,10 @@ class Follower:
         """Take what was seen into the tracks that go on."""
         index, chosen = pairs
         tracks = self.tracks
-        tracks.state[index] = kalman.correct(tracks.state[index], seen.boxes[chosen], self.noise)
+        boxes, size = seen.boxes[chosen], tracks.size[index]
+        tracks.state[index] = kalman.correct(self._renewed(index, boxes), size, boxes, self.noise)
         tracks.classes[index] = seen.classes[chosen]
+        self._remember(index, boxes)
 
     def candidates(self, seen: Seen, least: float) -> tuple[F64, NDArray[np.bool_]]:
         """Give overlaps (T, N) and which pairs are possible: by class, by overlap of at least `least`, by motion."""
@@ -94,9 +108,63 @@ class Follower:
     def reachable(self, seen: Seen, allowed: NDArray[np.bool_], gate: float) -> NDArray[np.bool_]:
         """Take away the pairs whose distance is over the gate; `allowed` (T, N) is changed and given back."""
         tracks, boxes = np.nonzero(allowed)
-        far = kalman.distances(self.tracks.state[tracks], seen.boxes[boxes], self.noise) > gate
+        far = (
+            kalman.distances(
+                self.tracks.state[tracks], self.tracks.size[tracks], seen.boxes[boxes], self.noise
+            )
+            > gate
+        )
         allowed[tracks[far], boxes[far]] = False
         return allowed
+
+    def strays(self, seen: Seen, tracks: Indices, objects: Indices) -> F64:
+        """Give squared how far objects are from being a part of a track's body, for pairs (M,)."""
+        state, size = self.tracks.state[tracks], self.tracks.size[tracks]
+        spread = np.sqrt(kalman.variances(state, size, self.noise))
+        return excess(self.tracks.body[tracks], seen.boxes[objects], spread)
+
+    def come_out(self, seen: Seen, pairs: Pairs) -> Pairs:
+        """Choose among what would begin a track: it may be the part that shows of one that was hidden."""
+        lost = others(len(self.tracks), pairs[0])
+        free = self.starts(seen, others(len(seen.rows), pairs[1]))
+        around = self.tracks.body[lost] + OUTWARD * ROOM * self.tracks.size[lost][:, None]
+        worth = within(around, seen.boxes[free])
+        allowed = (worth >= LEAST_WITHIN) & self.same_class(seen)[np.ix_(lost, free)]
+        allowed &= self.may_be(seen)[np.ix_(lost, free)]
+        tracks, objects = np.nonzero(allowed)
+        far = self.strays(seen, lost[tracks], free[objects])
+        worth[tracks, objects] *= np.exp(-far / 2)
+        allowed[tracks, objects] = far <= GATE_OUT
+        tracks, objects = assign(worth, allowed)
+        return lost[tracks], free[objects]
+
+    def may_be(self, seen: Seen) -> NDArray[np.bool_]:
+        """Give (T, N) whether a hidden track and an object may be one by what else is known of them."""
+        return np.ones((len(self.tracks), len(seen.rows)), bool)
+
+    def _renewed(self, index: Indices, boxes: F64) -> F64:
+        """Give states in which edges that jump begin anew: an object is cut off or comes out of a sudden."""
+        state, size = self.tracks.state[index], self.tracks.size[index]
+        off = boxes - state[:, kalman.PLACE]
+        jumps = np.square(off) > JUMP * kalman.variances(state, size, self.noise)
+        fresh = kalman.begin(boxes, size, self.noise)
+        own = off * OUTWARD > 0  # the other edges are those of what hides it
+        fresh[:, kalman.SPEED] = np.where(own, np.tile(self.tracks.drift[index], 2), 0)
+        return np.where(jumps[:, None], fresh, state)
+
+    def _remember(self, index: Indices, boxes: F64) -> None:
+        """Take what is seen into what is known of whole objects."""
+        tracks = self.tracks
+        tracks.body[index], cut = remember(tracks.body[index], boxes)
+        low, high = np.split(tracks.state[index, kalman.SPEED], 2, axis=1)
+        tracks.drift[index] = np.where(cut, tracks.drift[index], (low + high) / 2)
+
+    def _hide(self, lost: NDArray[np.bool_]) -> None:
+        """Let tracks that were not seen for the first time go on as wholes, where they were cut off."""
+        tracks = self.tracks
+        cut = kalman.sides(tracks.boxes[lost]) < HIDDEN * kalman.sides(tracks.body[lost])
+        for row, whole in ((kalman.PLACE, tracks.body[lost]), (kalman.SPEED, np.tile(tracks.drift[lost], 2))):
+            tracks.state[lost, row] = np.where(np.tile(cut, 2), whole, tracks.state[lost, row])
 
     def _none(self) -> Tracks:
         return Tracks.begin(Seen.of(Detections.none(), None), self.noise, self.trail)
@@ -109,7 +177,9 @@ class Follower:
         if gone.any():
             self.tracks = tracks = tracks.take(~gone)
         if len(tracks):
-            tracks.state = kalman.predict(tracks.state, steps, self.noise)
+            self._hide((tracks.unseen > steps) & (tracks.unseen - steps <= 1 + HALF))
+            tracks.state = kalman.predict(tracks.state, tracks.size, steps, self.noise)
+            tracks.body = tracks.body + steps * np.tile(tracks.drift, 2)
 
     def _count(self, pairs: Pairs) -> None:
         tracks, index = self.tracks, pairs[0]

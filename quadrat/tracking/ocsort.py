@@ -45,31 +45,38 @@ class OcSort(Follower):
         if found.any():
             again = index[found]
             start, end = tracks.trail[again, 0], boxes[found]
-            tracks.state[again] = self._replay(tracks.frozen[again], start, end, gaps[found])
+            tracks.state[again] = self._replay(
+                tracks.frozen[again], tracks.size[again], start, end, gaps[found]
+            )
         super().correct(pairs, seen)
         tracks.trail[index, 1:] = tracks.trail[index, :-1]
         tracks.trail[index, 0] = boxes
         tracks.frozen[index] = tracks.state[index]
 
-    def _replay(self, state: F64, start: F64, end: F64, gaps: Indices) -> F64:
+    def _replay(self, state: F64, size: F64, start: F64, end: F64, gaps: Indices) -> F64:
         """Go the straight way of `gaps` (N,) steps from box to box, up to the prediction for the last one."""
         state = state.copy()
         for step in range(1, int(gaps.max()) + 1):
             on = gaps >= step
             part = (step / gaps[on])[:, None]
-            now = kalman.predict(state[on], 1.0, self.noise)
+            now = kalman.predict(state[on], size[on], 1.0, self.noise)
             way = start[on] + part * (end[on] - start[on])
             between = (gaps[on] > step)[:, None, None]
-            state[on] = np.where(between, kalman.correct(now, way, self.noise), now)
+            state[on] = np.where(between, kalman.correct(now, size[on], way, self.noise), now)
         return state
 
     def _along(self, seen: Seen, tracks: Indices, objects: Indices) -> F64:
         """Give for pairs (M,) in -1..1 how well the way to the object agrees with the track's, by their angle."""
         trail = self.tracks.trail[tracks]
-        way = trail[:, 0, :2] - trail[:, -1, :2]
-        to_object = seen.boxes[objects, :2] - trail[:, -1, :2]
+        first, last, there = (_middle(b) for b in (trail[:, -1], trail[:, 0], seen.boxes[objects]))
+        way, to_object = last - first, there - first
         straight = np.linalg.norm(way, axis=1)
         length = np.maximum(straight * np.linalg.norm(to_object, axis=1), np.finfo(np.float64).tiny)
         cosine = np.clip((way * to_object).sum(axis=1) / length, -1, 1)
         known = straight >= SHORTEST * kalman.sizes(trail[:, 0])
         return np.where(known, 1 - 2 * np.arccos(cosine) / np.pi, 0.0) * seen.scores[objects]
+
+
+def _middle(boxes: F64) -> F64:
+    """Give the middle (N, 2) of boxes (N, 4)."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -18,7 +18,7 @@ F32 = NDArray[np.float32]
 class Seen:
     """One frame's objects that can be followed, N of them.
 
-    `rows` are their rows in the detections; `boxes` (N, 4) float64 in centre form; `looks` (N, D) of unit
+    `rows` are their rows in the detections; `boxes` (N, 4) float64; `looks` (N, D) of unit
     length, D = 0 where there are none.
     """
 
@@ -36,7 +36,7 @@ class Seen:
         given = np.zeros((len(rows), 0), np.float32) if looks is None else looks[rows]
         return cls(
             rows,
-            kalman.to_centres(detections.boxes[rows]),
+            kalman.thick(detections.boxes[rows].astype(np.float64)),
             detections.scores[rows],
             detections.classes[rows],
             given,
@@ -51,10 +51,11 @@ class Seen:
 class Tracks:
     """The live tracks, N of them, in order of their begin.
 
-    `state` (N, 5, 4) of the filter; `numbers` 0 until a track counts; `classes` of the last object; `hits` how
-    often it was seen; `unseen` steps since then. What only some trackers need has no width for the others:
-    `looks` (N, D) the mean look, `trail` (N, K, 4) the last boxes seen, newest first, and `frozen` (N, 5, 4) the
-    state when last seen.
+    `state` (N, 5, 4) of the filter, of what can be seen; `numbers` 0 until a track counts; `classes` of the last
+    object; `hits` how often it was seen; `unseen` steps since then; `body` (N, 4) the whole object, as far as it is
+    known, and `drift` (N, 2) its speed. What only some trackers need has no width for the others: `looks` (N, D)
+    the mean look, `trail` (N, K, 4) the last boxes seen, newest first, and `frozen` (N, 5, 4) the state when last
+    seen.
     """
 
     state: F64
@@ -62,6 +63,8 @@ class Tracks:
     classes: NDArray[np.int32]
     hits: NDArray[np.int32]
     unseen: F64
+    body: F64
+    drift: F64
     looks: F32
     trail: F64
     frozen: F64
@@ -70,13 +73,15 @@ class Tracks:
     def begin(cls, seen: Seen, noise: Noise, trail: int = 0) -> Tracks:
         """Start a track at each object, with a trail of so many boxes."""
         count = len(seen.rows)
-        state = kalman.begin(seen.boxes, noise)
+        state = kalman.begin(seen.boxes, kalman.sizes(seen.boxes), noise)
         return cls(
             state,
             np.zeros(count, np.int32),
             seen.classes.copy(),
             np.ones(count, np.int32),
             np.zeros(count),
+            seen.boxes.copy(),
+            np.zeros((count, 2)),
             seen.looks.copy(),
             np.repeat(seen.boxes[:, None], trail, axis=1),
             state.copy() if trail else np.zeros((count, 0, 4)),
@@ -88,8 +93,13 @@ class Tracks:
 
     @property
     def boxes(self) -> F64:
-        """Where they are due: (N, 4) in centre form."""
+        """Where they are due: (N, 4)."""
         return self.state[:, kalman.PLACE]
+
+    @property
+    def size(self) -> F64:
+        """How large (N,) they are as wholes: what is cut off now does not make the motion smaller."""
+        return kalman.sizes(self.body)
 
     def take(self, index: NDArray[np.bool_]) -> Tracks:
         """Select tracks by a mask."""

@@ -15,16 +15,16 @@ from quadrat.tracking.association import assign, join, others, overlap
 @pytest.mark.parametrize(
     ("box", "value"),
     [
-        ((50, 50, 20, 20), 1.0),
-        ((60, 50, 20, 20), 1 / 3),
-        ((70, 50, 20, 20), 0.0),
-        ((50, 50, 10, 10), 0.25),
-        ((500, 50, 20, 20), 0.0),
+        ((40, 40, 60, 60), 1.0),
+        ((50, 40, 70, 60), 1 / 3),
+        ((60, 40, 80, 60), 0.0),
+        ((45, 45, 55, 55), 0.25),
+        ((490, 40, 510, 60), 0.0),
     ],
 )
 def test_overlap_is_intersection_over_union(box, value):
     """Known pairs, and the same the other way round."""
-    one, two = np.array([[50.0, 50, 20, 20]]), np.array([box], np.float64)
+    one, two = np.array([[40.0, 40, 60, 60]]), np.array([box], np.float64)
     assert overlap(one, two)[0, 0] == pytest.approx(value)
     assert overlap(two, one)[0, 0] == pytest.approx(value)
 
