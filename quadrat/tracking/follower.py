@@ -160,7 +160,7 @@ class Follower:
         tracks.drift[index] = np.where(cut, tracks.drift[index], (low + high) / 2)
 
     def _hide(self, lost: NDArray[np.bool_]) -> None:
-        """Let tracks that were not seen for the first time go on as wholes, where they were cut off."""
+        """Let tracks that were not seen in the last frame, or long ago, go on as wholes where they were cut off."""
         tracks = self.tracks
         cut = kalman.sides(tracks.boxes[lost]) < HIDDEN * kalman.sides(tracks.body[lost])
         for row, whole in ((kalman.PLACE, tracks.body[lost]), (kalman.SPEED, np.tile(tracks.drift[lost], 2))):
@@ -177,7 +177,7 @@ class Follower:
         if gone.any():
             self.tracks = tracks = tracks.take(~gone)
         if len(tracks):
-            self._hide((tracks.unseen > steps) & (tracks.unseen - steps <= 1 + HALF))
+            self._hide(tracks.unseen > min(steps, 1 + HALF))
             tracks.state = kalman.predict(tracks.state, tracks.size, steps, self.noise)
             tracks.body = tracks.body + steps * np.tile(tracks.drift, 2)
 
