@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says more of the machine than of us; a test's own time limit stays.
+settings.register_profile("quadrat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("quadrat")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -119,7 +119,12 @@ def test_two_videos_side_by_side(tmp_path: Path) -> None:
 def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
     """An address, an array or a picture in memory ends with a line that says what is taken; no login is in it."""
     with Predictor(model) as predictor:
-        for wrong in (np.zeros((4, 4, 3), np.uint8), [np.zeros((4, 4, 3), np.uint8)], Image.new("L", (4, 4)), 3):
+        for wrong in (
+            np.zeros((4, 4, 3), np.uint8),
+            [np.zeros((4, 4, 3), np.uint8)],
+            Image.new("L", (4, 4)),
+            3,
+        ):
             with pytest.raises(ParameterError, match="which is no path"):
                 list(predictor.predict(wrong))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):

@@ -232,6 +232,7 @@ def _found(found: Found) -> dict[str, Any]:
         "name": found.info.name,
         "color": list(found.info.color),
         "count": found.objects,
+        "max-at-once": found.most,
         "mean-score": _rounded(found.mean_score),
     }
 

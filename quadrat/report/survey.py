@@ -19,19 +19,23 @@ COLUMNS = (
     "width", "height", "source_width", "source_height", "product", "taken", "latitude", "longitude",
     "image_sha256", "code", "reason",
     "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read",
-    "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps",
+    "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
 )  # fmt: skip
 """The first 19 are older than videos, and keep their places."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Objects of one class in one source: detections counted, tracks (None where none are made), mean score."""
+    """Objects of one class in one source: detections counted, tracks (None where none are made), mean score.
+
+    `most` is the largest number of them in one picture or frame: MaxN.
+    """
 
     info: ClassInfo
     objects: int
     mean_score: float
     tracks: int | None = None
+    most: int = 0
 
 
 class Survey:
@@ -118,6 +122,7 @@ class Survey:
                 "name": found.info.name,
                 "objects": found.objects,
                 "tracks": found.tracks,
+                "max-at-once": found.most,
                 "mean-score": round(found.mean_score, 4),
             }
             for _, found in sorted(self._found.items())
@@ -153,9 +158,9 @@ class Survey:
                 "objects": one.objects,
                 "tracks": tracks,
             }
-            self._add_row(head | named | {"mean_score": f"{one.mean_score:.4f}"})
+            self._add_row(head | named | {"mean_score": f"{one.mean_score:.4f}", "max_at_once": one.most})
         if not found:
-            self._add_row(head | {"objects": 0})
+            self._add_row(head | {"objects": 0, "max_at_once": 0})
 
     def _add_without_result(self, source: Source, status: str, code: str, reason: str) -> None:
         self._by_name = self._by_name or source.media != "image"
@@ -225,7 +230,7 @@ def _summed(old: Found | None, new: Found) -> Found:
     count = old.objects + new.objects
     mean = (old.mean_score * old.objects + new.mean_score * new.objects) / max(count, 1)
     tracks = None if old.tracks is None and new.tracks is None else (old.tracks or 0) + (new.tracks or 0)
-    return Found(new.info, count, mean, tracks)
+    return Found(new.info, count, mean, tracks, max(old.most, new.most))
 
 
 def safe(cell: Any) -> Any:

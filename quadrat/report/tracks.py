@@ -78,6 +78,7 @@ class TrackBook:
         self._tracks: dict[int, Track] = {}
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, np.float64)
+        self._most: NDArray[np.int64] = np.zeros(0, np.int64)
         self._tracked = False
 
     def __len__(self) -> int:
@@ -120,6 +121,7 @@ class TrackBook:
                 int(self._counts[index]),
                 float(self._sums[index] / self._counts[index]),
                 int(tracks[index]) if self._tracked else None,
+                int(self._most[index]),
             )
             for index in np.flatnonzero(self._counts).tolist()
         ]
@@ -152,5 +154,8 @@ class TrackBook:
         if size > len(self._counts):
             more = size - len(self._counts)
             self._counts, self._sums = np.pad(self._counts, (0, more)), np.pad(self._sums, (0, more))
-        self._counts += np.bincount(detections.classes, minlength=size)
+            self._most = np.pad(self._most, (0, more))
+        counts = np.bincount(detections.classes, minlength=size)
+        self._counts += counts
+        self._most = np.maximum(self._most, counts)
         self._sums += np.bincount(detections.classes, weights=detections.scores, minlength=size)

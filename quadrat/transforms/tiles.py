@@ -5,6 +5,8 @@ from __future__ import annotations
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW, Window
 
+MOST_TILES = 1_000_000
+"""More are refused: they would run for days, and are an overlap close to the tile's size rather than a wish."""
 GRID = 32
 """Stride of the coarsest layer of most networks for masks, in pixels."""
 
@@ -36,10 +38,14 @@ def plan(hw: HW, tile: int, overlap: int, *, grid: int = 1) -> tuple[Window, ...
     if min(hw) < 1:
         raise ParameterError(f"a picture of {hw[1]} x {hw[0]} pixels has no tiles", where="tile-size")
     height, width = min(tile, hw[0]), min(tile, hw[1])
-    lefts = _starts(hw[1], width, overlap, grid)
-    return tuple(
-        Window(top, left, height, width) for top in _starts(hw[0], height, overlap, grid) for left in lefts
-    )
+    lefts, tops = _starts(hw[1], width, overlap, grid), _starts(hw[0], height, overlap, grid)
+    if len(lefts) * len(tops) > MOST_TILES:
+        raise ParameterError(
+            f"{len(lefts) * len(tops)} tiles of {tile} pixels that overlap by {overlap} are too many",
+            where="tile-overlap",
+            hint="Choose an overlap well under tile-size, or larger tiles",
+        )
+    return tuple(Window(top, left, height, width) for top in tops for left in lefts)
 
 
 def _starts(side: int, size: int, overlap: int, grid: int) -> list[int]:

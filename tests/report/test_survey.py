@@ -153,12 +153,19 @@ def test_videos_are_listed_by_name_whatever_ended_first() -> None:
 def test_objects_are_added_up_over_the_order() -> None:
     """Totals by class, with the mean score weighted by objects."""
     survey = Survey()
-    survey.add_tracked(end(1), [Found(CLASSES[1], 1, 0.2, 1), Found(CLASSES[0], 1, 1.0, 0)], "", 1)
-    survey.add_tracked(end(1, Source("urn:w", "w", "video")), [Found(CLASSES[1], 3, 0.6, 2)], "", 1)
+    survey.add_tracked(end(1), [Found(CLASSES[1], 1, 0.2, 1, 1), Found(CLASSES[0], 1, 1.0, 0, 1)], "", 1)
+    survey.add_tracked(end(1, Source("urn:w", "w", "video")), [Found(CLASSES[1], 3, 0.6, 2, 2)], "", 1)
 
     assert survey.objects() == [
-        {"id": "urn:c:0", "name": "fish", "objects": 1, "tracks": 0, "mean-score": 1.0},
-        {"id": "urn:c:1", "name": CLASSES[1].name, "objects": 4, "tracks": 3, "mean-score": 0.5},
+        {"id": "urn:c:0", "name": "fish", "objects": 1, "tracks": 0, "max-at-once": 1, "mean-score": 1.0},
+        {
+            "id": "urn:c:1",
+            "name": CLASSES[1].name,
+            "objects": 4,
+            "tracks": 3,
+            "max-at-once": 2,
+            "mean-score": 0.5,
+        },
     ]
 
 

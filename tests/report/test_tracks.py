@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from quadrat.render.boxes import class_of
 from quadrat.report.tracks import PATH, POINTS, TrackBook
+from quadrat.types import ClassInfo, Detections, Frame, FrameKey
 from tests.report.things import frame, many, objects
 
 
@@ -64,3 +65,20 @@ def test_without_a_tracker_there_are_no_tracks() -> None:
 
     assert {None} == {found.tracks for found in book.found(name)}
     assert list(book.described("s", name)) == []
+
+
+def test_the_most_at_once_is_of_one_frame() -> None:
+    """MaxN: the largest number of a class in any one frame, whatever tracks or the sum over frames say."""
+    book = TrackBook()
+    for index, classes in enumerate(([0, 0, 1], [0], [], [1, 1, 1])):
+        count = len(classes)
+        found = Detections(
+            np.zeros((count, 4), np.float32), np.ones(count, np.float32), np.array(classes, np.int32)
+        )
+        book.add(
+            Frame(FrameKey("urn:v", index), (9, 9), np.zeros((9, 9, 3), np.uint8), time_s=index / 25), found
+        )
+
+    assert [(3, 2), (4, 3)] == [
+        (one.objects, one.most) for one in book.found(lambda i: ClassInfo(i, str(i), str(i), (0, 0, 0)))
+    ]
