@@ -45,7 +45,7 @@ class Network:
         if len(self.outputs) == 1 and not names:
             return self.outputs[0]
         raise self.fault(
-            f"no output is its {role} {what}: it has {self.shapes}",
+            f"no output is its {f'{role} {what}'.strip()}: it has {self.shapes}",
             f'State it in meta.json, as "outputs": {{"{role}": NAME}}',
         )
 
