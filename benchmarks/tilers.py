@@ -115,7 +115,7 @@ def _sahi_model(network: Network) -> Any:
     from sahi.prediction import ObjectPrediction
     from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
 
-    class Wrapped(DetectionModel):  # type: ignore[misc]
+    class Wrapped(DetectionModel):
         """The network for SAHI, with a true batch."""
 
         def load_model(self) -> None:

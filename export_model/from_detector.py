@@ -188,7 +188,7 @@ def _runs(runner: heads.Runner, shape: Shape) -> bool:
     """Whether a network of open size takes a size that suits no stride."""
     try:
         runner.every(np.zeros((shape[0] or 1, 3, *ODD), np.float32))
-    except Exception:  # noqa: BLE001  # whatever the runner says, it does not
+    except Exception:  # noqa: BLE001 - whatever the runner says, it does not run
         return False
     return True
 

@@ -139,15 +139,34 @@ def _export(network: Any, shape: Shape, say: Callable[[str], None]) -> bytes:
     import torch
 
     example = torch.from_numpy(picture(0, shape).astype(np.float32))
-    example = example.repeat(shape[0] or 1, 1, 1, 1)
-    names = {i: n for i, n in enumerate(("batch", "channels", "height", "width")) if shape[i] is None}
+    return trace(network, example.repeat(shape[0] or 1, 1, 1, 1), ["scores"], shape, say)
+
+
+def trace(
+    network: Any,
+    example: Any,
+    names: Sequence[str],
+    shape: Shape,
+    say: Callable[[str], None],
+    *,
+    own_sizes: bool = False,
+) -> bytes:
+    """Trace a torch module to ONNX on `example`; outputs have the image's open axes, with `own_sizes` the batch only.
+
+    `names` of the outputs are read after a first run, which may fill them. Raises GraphError.
+    """
+    import torch
+
+    axes = {i: n for i, n in enumerate(("batch", "channels", "height", "width")) if shape[i] is None}
+    given = {i: n for i, n in axes.items() if i == 0 or not own_sizes}
     buffer = io.BytesIO()
     with warnings.catch_warnings(record=True) as heard, torch.inference_mode():
         warnings.simplefilter("always")
         try:
+            network(example)
             torch.onnx.export(
-                network, (example,), buffer, input_names=["image"], output_names=["scores"],
-                dynamic_axes={"image": names, "scores": names} if names else None,
+                network, (example,), buffer, input_names=["image"], output_names=list(names),
+                dynamic_axes={"image": axes, **(dict.fromkeys(names, given) if given else {})} if axes else None,
                 opset_version=OPSET, dynamo=False,
             )  # fmt: skip
         except ModelError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model import from_detector, objects
-from export_model.from_torch import OPSET, load_weights, make, pass_on
+from export_model.from_torch import load_weights, make, trace
 from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
 from quadrat.errors import GraphError, ModelError, ParameterError
 
@@ -116,23 +114,4 @@ def _export(
     example = torch.zeros(
         (shape[0] or 2, 3, shape[2] or height, shape[3] or width), dtype=torch.float32
     ) + torch.from_numpy(np.linspace(0, 1, 3, dtype=np.float32)).reshape(1, 3, 1, 1)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(record=True) as heard, torch.inference_mode():
-        warnings.simplefilter("always")
-        try:
-            network(example)  # names are known after it
-            axes = {i: n for i, n in enumerate(("batch", "channels", "height", "width")) if shape[i] is None}
-            open_axes = {name: {0: "batch"} for name in names} if shape[0] is None else {}
-            torch.onnx.export(
-                network, (example,), buffer, input_names=["image"], output_names=list(names),
-                dynamic_axes={"image": axes, **open_axes} if axes else None, opset_version=OPSET, dynamo=False,
-            )  # fmt: skip
-        except ModelError:
-            raise
-        except Exception as error:  # the tracer and the network raise anything
-            first = (str(error).splitlines() or [""])[0]
-            raise GraphError(
-                f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
-            ) from error
-    pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
-    return buffer.getvalue()
+    return trace(network, example, names, shape, say, own_sizes=True)
