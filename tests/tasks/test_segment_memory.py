@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEASURE = """
-import json, sys
+import ctypes, json, sys
 from pathlib import Path
 import numpy as np
 from quadrat.geometry import Geometry
@@ -26,6 +26,7 @@ from quadrat.types import FrameKey, ModelPackage, OutputSpec, Part
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
 
 def anonymous():
+    ctypes.CDLL(None).malloc_trim(0)  # what is freed and not yet given back is the C library's affair
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["RssAnon"].split()[0]) / 1024
 
@@ -69,7 +70,7 @@ def strip_of_grey(path: Path, height: int, width: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory by kind is told by Linux alone")
 def test_memory_is_flat(tmp_path: Path) -> None:
-    """12 and 24 million pixels: both take under 50 MB, and the same; whole, the second takes 144 MB."""
+    """12 and 24 million pixels: both take under 30 MB, and the same; whole, the second takes 144 MB."""
     grown = []
     for height in (4000, 8000):
         strip_of_grey(tmp_path / "m.tif", height, 3000)
@@ -79,5 +80,5 @@ def test_memory_is_flat(tmp_path: Path) -> None:
         found = json.loads(done.stdout)
         assert found["covers"] == [0.5, 0.5, 0.0]
         grown.append(found["grown"])
-    assert max(grown) < 50
-    assert abs(grown[1] - grown[0]) < 10, grown
+    assert max(grown) < 30
+    assert abs(grown[1] - grown[0]) < 5, grown
