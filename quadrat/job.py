@@ -42,7 +42,7 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
     """
     try:
-        with store.model() as archive, load_model(archive, settings, log) as model:
+        with store.model() as archive, load_model(archive, settings, log, many=store.moving) as model:
             Order(settings, store, log, model).run()
     except QuadratError as error:
         log.error("%s", error.line)

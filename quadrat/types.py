@@ -345,6 +345,7 @@ class Engine(Protocol):
     device: str
     precision: str
     outputs: Sequence[OutputSpec]
+    at_once: int  # runs side by side, each from a thread of its own
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32 and return only the outputs asked for, by name."""

@@ -23,12 +23,16 @@ ENGINES = {
 ORDER = {"cpu": ("openvino", "onnx", "paddle"), "gpu": ("onnx", "paddle")}
 """What `engine=auto` tries, by device."""
 
-Start = Callable[[ModelPackage, Settings, logging.Logger], Engine]
+SIDE_BY_SIDE = ("openvino",)
+"""Those that can be told to do several runs at once."""
+
+Start = Callable[..., Engine]
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int = 1) -> Engine:
     """Start the engine asked for, or with `auto` the first that can run this model on this device.
 
+    It does `at_once` runs side by side where it can; its own `at_once` says how many.
     Raises what the engine asked for raises. With `auto`, when none starts: GraphError if any engine
     could not read the network, DeviceError if all lack the device or precision, else
     EngineUnavailableError; the reasons of all are in its one line.
@@ -37,27 +41,30 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
         need_gpu()
     if settings.engine != "auto":
         try:
-            return _started(settings.engine, package, settings, log)
+            return _started(settings.engine, package, settings, log, at_once)
         except EngineUnavailableError as error:
             where = error.where or f"engine {settings.engine}, {package.name}"
             raise EngineUnavailableError(error.what, where=where, hint=error.hint) from error
     reasons: dict[str, QuadratError] = {}
     for name in ORDER[settings.device]:
         try:
-            return _started(name, package, settings, log)
+            return _started(name, package, settings, log, at_once)
         except QuadratError as error:
             reasons[name] = error
             log.info("engine %s does not start: %s", name, error.line)
     raise _none_started(package, settings, reasons)
 
 
-def _started(name: str, package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def _started(
+    name: str, package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int
+) -> Engine:
     if name not in ENGINES:
         raise EngineUnavailableError(
             f"there is no engine {name!r}", where="engine", hint="Choose from " + ", ".join(ORDER["cpu"])
         )
     module, attribute = ENGINES[name].split(":")
-    engine = cast(Start, getattr(import_module(module), attribute))(package, settings, log)
+    several = (at_once,) if name in SIDE_BY_SIDE else ()
+    engine = cast(Start, getattr(import_module(module), attribute))(package, settings, log, *several)
     log.info("engine %s %s on %s in %s", engine.name, engine.version, engine.device, engine.precision)
     return engine
 

@@ -31,6 +31,7 @@ class FakeEngine:
 
     name = "fake"
     version = "1"
+    at_once = 1
 
     def __init__(self, classes: int, roles: dict[str, str], settings: Settings) -> None:
         shapes: dict[str, tuple[str, tuple[int | None, ...]]] = {

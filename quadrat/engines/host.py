@@ -61,6 +61,8 @@ class HostedEngine:
     EngineRunError, and the next batch gets a new child.
     """
 
+    at_once = 1
+
     def __init__(
         self,
         target: str,

@@ -113,6 +113,7 @@ class OnnxEngine:
     """An ONNX Runtime session; runs only what the outputs asked for need."""
 
     name = "onnx"
+    at_once = 1
 
     def __init__(
         self, runtime: Any, path: Path, settings: Settings, chosen: Sequence[Provider], log: logging.Logger

@@ -8,8 +8,11 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,9 +41,10 @@ PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16",
 """Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int = 1) -> Engine:
     """Start the network on the CPU; one that is not in the cache is first read by a child process.
 
+    `at_once` runs share its threads: less of their time is lost than with all of them on one run.
     Raises EngineUnavailableError (no format that it reads, no library), DeviceError (a GPU, or a
     precision the CPU lacks) or GraphError (the file cannot be read or compiled, or crashes the child).
     """
@@ -51,7 +55,7 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     def trial() -> None:
         HostedEngine("quadrat.engines.openvino:load", package, settings, log).close()
 
-    return OpenVINOEngine(package, graph_format, settings, log, trial)
+    return OpenVINOEngine(package, graph_format, settings, log, trial, at_once=at_once)
 
 
 def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
@@ -92,8 +96,18 @@ def _config(core: Any, settings: Settings) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Compiled:
+    """A network ready to run: its idle requests, input dtype, outputs in the requests' order, and weights."""
+
+    requests: SimpleQueue[Any]
+    dtype: str
+    names: tuple[str, ...]
+    blob: NDArray[np.uint8] | None = None
+
+
 class OpenVINOEngine:
-    """A network compiled for exactly the outputs that are asked for; one call at a time.
+    """A network compiled for exactly the outputs that are asked for; further calls than `at_once` wait.
 
     The first guess, made at the start so that a bad graph shows there, is what the archive names: of a
     mask labels and confidence, of a detector all; else all outputs. A run that asks for others compiles
@@ -112,12 +126,15 @@ class OpenVINOEngine:
         settings: Settings,
         log: logging.Logger,
         trial: Callable[[], None] | None = None,
+        *,
+        at_once: int = 1,
     ) -> None:
         self.version = library().get_version().split("-")[0]
         self.precision = settings.precision
         self.outputs: Sequence[OutputSpec] = ()
         self._core, self._log = one_core(), log
         self._config = _config(self._core, settings)
+        self.at_once = min(at_once, self._config["INFERENCE_NUM_THREADS"])
         self._path = package.engines[graph_format]
         self._params = package.params if graph_format == "pdmodel" else None
         self._roles = tuple(package.outputs.values()) if graph_format == "onnx" else ()
@@ -125,8 +142,8 @@ class OpenVINOEngine:
         folder = cache_folder()
         self._cache = BlobCache(folder / "openvino" if folder else None, log)
         self._detail = settings.print_detail
-        self._request: Any = None
-        self._blob: NDArray[np.uint8] | None = None
+        self._changing = Lock()
+        self._compiled: _Compiled | None = None
         roles = package.outputs if graph_format == "onnx" else {}
         first = ("labels", "confidence") if package.task == "segment" else tuple(roles)
         self._prepare(tuple(roles[role] for role in first if role in roles), trial)
@@ -134,39 +151,55 @@ class OpenVINOEngine:
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
         need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
-        if self._request is None:
-            raise EngineRunError("the engine is closed", where=self.name)
-        asked = tuple(dict.fromkeys(outputs))
-        if set(asked) != set(self._compiled):
-            self._prepare(asked)
+        compiled = self._made_for(tuple(dict.fromkeys(outputs)))
+        request = compiled.requests.get()
         try:
-            self._request.infer({0: fit_input(batch, self._dtype)}, share_inputs=True)
+            request.infer({0: fit_input(batch, compiled.dtype)}, share_inputs=True)
             return {
-                name: np.array(self._request.get_output_tensor(self._compiled.index(name)).data)
-                for name in asked
+                name: np.array(request.get_output_tensor(compiled.names.index(name)).data) for name in outputs
             }
         except (RuntimeError, MemoryError) as error:
             raise EngineRunError(
                 f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
             ) from error
+        finally:
+            compiled.requests.put(request)
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
-        self._request = self._blob = None
+        self._compiled = None
+
+    def _made_for(self, asked: tuple[str, ...]) -> _Compiled:
+        """Give the network as compiled for these outputs."""
+        with self._changing:
+            if self._compiled is None:
+                raise EngineRunError("the engine is closed", where=self.name)
+            if set(asked) != set(self._compiled.names):
+                self._prepare(asked)
+            return self._compiled
 
     def _prepare(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> None:
-        """Make the request for the outputs `wanted` (all when empty), from the cache if it is there."""
-        self._request = self._blob = None  # first free what is held
+        """Compile for the outputs `wanted` (all when empty), or take that from the cache if it is there."""
+        self._compiled = None  # first free what is held
         key = self._key(wanted)
         compiled = self._cached(key)
         if compiled is None and trial is not None:
             trial()
             compiled = self._cached(key)
-        if compiled is None:
-            compiled = self._compile(wanted, key)
+        self._compiled = compiled or self._compile(wanted, key)
+
+    def _ready(self, network: Any, dtype: str, names: Sequence[str], blob: Any = None) -> _Compiled:
+        """Make the requests of a compiled network."""
         if self._detail:
-            self._log.info("openvino: %s", _detail(compiled))
-        self._request = compiled.create_infer_request()
+            self._log.info("openvino: %s", _detail(network))
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.at_once):
+            requests.put(network.create_infer_request())
+        return _Compiled(requests, dtype, tuple(names), blob)
+
+    def _side_by_side(self) -> dict[str, Any]:
+        """Give the compile settings with those for `at_once`; a blob of the cache serves any number."""
+        return self._config | {"NUM_STREAMS": self.at_once}
 
     def _key(self, wanted: tuple[str, ...]) -> str:
         """Digest all that a compiled network depends on."""
@@ -175,55 +208,53 @@ class OpenVINOEngine:
         parts = [KEYS, self._digest, self._path.name, wanted, self._roles, library().get_version(), cpu, able]
         return hashlib.sha256(json.dumps([*parts, self._config]).encode()).hexdigest()
 
-    def _cached(self, key: str) -> Any:
+    def _cached(self, key: str) -> _Compiled | None:
         found = self._cache.load(key)
         if found is None:
             return None
         header, blob = found
         try:
             tensor = library().Tensor(blob, shared_memory=True)
-            compiled = self._core.import_model(tensor, "CPU", self._config)
+            compiled = self._core.import_model(tensor, "CPU", self._side_by_side())
         except RuntimeError as error:
             self._log.warning("compiled network in the cache is not used: %s", last_words(error))
             self._cache.drop(key)
             return None
-        self._blob = blob  # its memory is the weights
-        self._dtype, self._compiled = header["input"], tuple(header["compiled"])
         self.outputs = tuple(OutputSpec(n, d, tuple(s)) for n, d, s in header["outputs"])
-        return compiled
+        return self._ready(compiled, header["input"], header["compiled"], blob)
 
-    def _compile(self, wanted: tuple[str, ...], key: str) -> Any:
+    def _compile(self, wanted: tuple[str, ...], key: str) -> _Compiled:
         try:
             model = self._core.read_model(self._path, *([self._params] if self._params else []))
             ports = {_port_name(port, i, self._roles): port for i, port in enumerate(model.outputs)}
             inputs = [str(port.any_name) for port in model.inputs]
-            self._dtype = model.inputs[0].element_type.to_dtype().name if inputs else ""
-            need_float_input(inputs, self._dtype, self._path)
+            dtype = model.inputs[0].element_type.to_dtype().name if inputs else ""
+            need_float_input(inputs, dtype, self._path)
             self.outputs = tuple(_spec(name, port) for name, port in ports.items())
             missing = [name for name in wanted if name not in ports]
             if missing:
                 raise GraphError(f"the network has no output {missing[0]!r}", where=self._path.name)
             every = not wanted or set(wanted) == set(ports)
-            self._compiled = tuple(ports) if every else wanted  # in the order that the request has them
+            names = tuple(ports) if every else wanted  # in the order that the requests have them
             if not every:
                 chosen = [ports[name] for name in wanted]
                 model = library().Model(chosen, model.get_parameters(), model.friendly_name)
-            compiled = self._core.compile_model(model, "CPU", self._config)
+            compiled = self._core.compile_model(model, "CPU", self._side_by_side())
         except GraphError:
             raise
         except Exception as error:  # each of its frontends has errors of its own
             raise GraphError(
                 f"openvino cannot read it: {last_words(error)}", where=self._path.name
             ) from error
-        self._keep(key, compiled)
-        return compiled
+        self._keep(key, compiled, dtype, names)
+        return self._ready(compiled, dtype, names)
 
-    def _keep(self, key: str, compiled: Any) -> None:
+    def _keep(self, key: str, compiled: Any, dtype: str, names: tuple[str, ...]) -> None:
         stream = io.BytesIO()
         compiled.export_model(stream)
         header = {
-            "input": self._dtype,
-            "compiled": self._compiled,
+            "input": dtype,
+            "compiled": names,
             "outputs": [(spec.name, spec.dtype, spec.shape) for spec in self.outputs],
         }
         self._cache.store(key, header, stream.getbuffer())

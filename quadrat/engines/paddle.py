@@ -197,6 +197,7 @@ class PaddleEngine:
     """A paddle predictor; with enable-auto-tune it collects shapes on the first batches, then rebuilds."""
 
     name = "paddle"
+    at_once = 1
 
     def __init__(
         self, paddle: Any, plan: Plan, input_shape: Sequence[int | None], log: logging.Logger

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
@@ -22,7 +24,11 @@ WARM_UPS = 5
 
 
 class Batches:
-    """The stage that runs the network, `size` inputs at once; `warm_up_s` seconds went into runs that do not count."""
+    """The stage that runs the network, `size` inputs at once; `warm_up_s` seconds went into runs that do not count.
+
+    Where the engine takes several runs side by side, so many batches are under way, each in a thread; what comes of
+    them leaves in the order that they came in.
+    """
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
@@ -32,34 +38,52 @@ class Batches:
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield a Ran for every Prepared; all else keeps its place among them, and Flush ends here."""
+        at_once = self._model.at_once
+        more = (
+            at_once if at_once > 1 else 0
+        )  # beside the one that is waited for; the last of them is the next one's
+        under_way: deque[Future[list[Any]]] = deque()
+        threads = ThreadPoolExecutor(at_once, "quadrat-infer")
+        try:
+            for waiting in self._grouped(items):
+                if waiting:
+                    self._warm_up(waiting)
+                    under_way.append(threads.submit(self._run, waiting))
+                while under_way and (waiting is None or len(under_way) > more):
+                    yield from under_way.popleft().result()
+            while under_way:
+                yield from under_way.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
+        """Yield batches with what stands between their inputs, and None where nothing may be waited for."""
         waiting: list[Any] = []
         for item in items:
             if isinstance(item, Flush):
-                yield from self._run(waiting)
+                yield waiting
+                yield None
                 waiting = []
                 continue
             if isinstance(item, Prepared) and not _fits(item, waiting):
-                yield from self._run(waiting)
+                yield waiting
                 waiting = []
             waiting.append(item)
             inputs = sum(isinstance(w, Prepared) for w in waiting)
             if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
-                yield from self._run(waiting)
+                yield waiting
                 waiting = []
-        yield from self._run(waiting)
+        yield waiting
 
-    def _run(self, waiting: Sequence[Any]) -> Iterator[Any]:
+    def _run(self, waiting: Sequence[Any]) -> list[Any]:
         inputs = [w for w in waiting if isinstance(w, Prepared)]
-        if inputs and self._model.settings.benchmark and not self.warm_up_s:
-            self._warm_up(inputs)
         ran = iter(self._run_batch(inputs) if inputs else ())
-        for item in waiting:
-            yield next(ran) if isinstance(item, Prepared) else item
+        return [next(ran) if isinstance(item, Prepared) else item for item in waiting]
 
     def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
         """Run one batch; where it fails whole (out of memory, say), each input alone."""
         try:
-            with self._model.one_at_a_time:
+            with self._model.turns:
                 arrays = self._model.engine.run(self._stack(inputs), self._model.task.wanted)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
@@ -80,10 +104,13 @@ class Batches:
         own = {name: a[index] for name, a in arrays.items()} if self._model.task.batched else arrays
         return Part(own, one.sample.geometry, one.sample.window)
 
-    def _warm_up(self, inputs: Sequence[Prepared]) -> None:
+    def _warm_up(self, waiting: Sequence[Any]) -> None:
         """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
+        inputs = [w for w in waiting if isinstance(w, Prepared)]
+        if not inputs or self.warm_up_s or not self._model.settings.benchmark:
+            return
         begin = perf_counter()
-        with suppress(EngineRunError), self._model.one_at_a_time:
+        with suppress(EngineRunError), self._model.turns:
             for _ in range(WARM_UPS):
                 self._model.engine.run(self._stack(inputs), self._model.task.wanted)
         self.warm_up_s = perf_counter() - begin

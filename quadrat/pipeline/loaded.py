@@ -14,6 +14,10 @@ from quadrat import __version__, engines, package, tasks, transforms
 from quadrat.settings import Settings
 from quadrat.types import Engine, ModelPackage, Provenance, Task, Transform
 
+AT_ONCE = 2
+"""Runs of the network side by side: beside an encoder two of one thread lose less time than one of two. More
+would take more memory, and were not measured."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
@@ -24,7 +28,9 @@ class LoadedModel:
     engine: Engine
     task: Task
     settings: Settings
-    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    at_once: int = 1
+    """Runs that the engine does side by side."""
+    turns: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Held while the engine runs: a caller in Python may be in the middle of two videos."""
 
     def provenance(self, order: str, model_urn: str) -> Provenance:
@@ -43,9 +49,13 @@ class LoadedModel:
 
 
 @contextmanager
-def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterator[LoadedModel]:
+def load_model(
+    archive: Path, settings: Settings, log: logging.Logger, *, many: bool = False
+) -> Iterator[LoadedModel]:
     """Open a model archive for as long as the context lasts.
 
+    With `many` the network is set up for a stream of frames, of which AT_ONCE are measured side by side where
+    the engine can, else for one input at a time and as soon as can be.
     Raises ModelError for a fault of the archive, EngineError for one of the machine, ParameterError
     for settings that this model cannot answer.
     """
@@ -53,10 +63,11 @@ def load_model(archive: Path, settings: Settings, log: logging.Logger) -> Iterat
         with _importing_openvino(settings):
             opened = package.open_archive(archive, Path(folder))
         transform = transforms.build(opened.transforms)
-        engine = engines.start(opened, settings, log)
+        engine = engines.start(opened, settings, log, AT_ONCE if many else 1)
         try:
             task = tasks.make(opened, engine.outputs, settings)
-            yield LoadedModel(opened, transform, engine, task, settings)
+            turns = threading.Semaphore(engine.at_once)
+            yield LoadedModel(opened, transform, engine, task, settings, engine.at_once, turns)
         finally:
             engine.close()
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,33 @@ def test_a_batch_of_two_is_two_batches_of_one_and_runs_repeat(
         engine.run(batch, [name])
 
 
+def test_two_runs_at_once_give_what_each_gives_alone(
+    pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
+) -> None:
+    """Eight different photographs from four threads, on an engine for two: the same labels as one by one."""
+    photo = photo_tensor(256, 320)
+    photos = [np.roll(photo, 31 * n, axis=3) for n in range(8)]
+    alone = start(pdmodel, Settings(), log)
+    (name,) = [spec.name for spec in alone.outputs]
+    expected = [alone.run(one, [name])[name] for one in photos]
+    alone.close()
+    both = start(pdmodel, Settings(), log, at_once=2)
+    assert both.at_once == min(2, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda one: both.run(one, [name])[name], photos))
+    both.close()
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_no_more_runs_at_once_than_threads(tiny: ModelPackage, log: logging.Logger) -> None:
+    """One thread is one run at a time, compiled afresh or from the cache."""
+    for _ in range(2):
+        engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(cpu_threads=1), log, at_once=2)
+        assert engine.at_once == 1
+        assert engine._compiled.requests.get().get_compiled_model().get_property("NUM_STREAMS") == 1
+
+
 def test_memory_does_not_grow_with_the_number_of_image_sizes(
     pdmodel: ModelPackage, log: logging.Logger
 ) -> None:
@@ -91,7 +119,8 @@ def test_only_the_asked_outputs_are_compiled(
     engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(), log)
     arrays = engine.run(noise, asked)
     assert sorted(arrays) == sorted(asked)
-    assert len(engine._request.model_outputs) == len(asked)
+    assert set(engine._compiled.names) == set(asked)
+    assert len(engine._compiled.requests.get().model_outputs) == len(asked)
     expected = graphs.scores(noise)
     if "logits" in asked:
         np.testing.assert_allclose(arrays["logits"], expected, atol=1e-5)
@@ -139,7 +168,7 @@ def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logge
     """On a CPU with bf16 OpenVINO would choose it by itself, compiled afresh or from the cache."""
     for _ in range(2):
         engine = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
-        compiled = engine._request.get_compiled_model()
+        compiled = engine._compiled.requests.get().get_compiled_model()
         assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
         assert compiled.get_property("INFERENCE_NUM_THREADS") <= len(os.sched_getaffinity(0))
         engine.close()
