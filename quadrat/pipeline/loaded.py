@@ -63,6 +63,7 @@ def load_model(
         with _importing_openvino(settings):
             opened = package.open_archive(archive, Path(folder))
         transform = transforms.build(opened.transforms)
+        _say_fixed_batch(opened, settings, log)
         engine = engines.start(opened, settings, log, AT_ONCE if many else 1)
         try:
             task = tasks.make(opened, engine.outputs, settings)
@@ -70,6 +71,16 @@ def load_model(
             yield LoadedModel(opened, transform, engine, task, settings, engine.at_once, turns)
         finally:
             engine.close()
+
+
+def _say_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
+    fixed = opened.input_shape[0] if opened.input_shape else None
+    if fixed is not None and settings.batch_size not in (Settings().batch_size, fixed):
+        log.warning(
+            "batch-size %d is not used: this network takes %d at once. Export it with a dynamic batch to choose",
+            settings.batch_size,
+            fixed,
+        )
 
 
 @contextmanager
