@@ -36,7 +36,8 @@ QUANTITY = re.compile(r"[0-9]+(m|Ki|Mi|Gi)?")
 def description(service: Service) -> dict[str, Any]:
     """The printed service description."""
     ran = service.run_bare(
-        "--ivcap:print-service-description", env={"IVCAP_CONTAINER": "host.example/quadrat:1"}
+        "--ivcap:print-service-description",
+        env={"IVCAP_CONTAINER": "host.example/quadrat:1", "PYTHONWARNINGS": "ignore"},
     )
     assert ran.status == 0, ran.said
     return yaml.safe_load(ran.said)
