@@ -42,9 +42,10 @@ from quadrat.pipeline.events import Taken
 from quadrat.pipeline.interpret import Interpreter
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate, prepare
+from quadrat.protocols import Task
 from quadrat.render.boxes import draw_boxes
 from quadrat.settings import Settings
-from quadrat.types import Frame, FrameKey, ImageU8, Part, Prediction, Source, Task
+from quadrat.types import Frame, FrameKey, ImageU8, Part, Prediction, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "models" / "rectangles.tgz"

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from export_model import objects
 from export_model.network import F32
 from quadrat.errors import ManifestError
+from quadrat.protocols import Engine
 from quadrat.tasks.segment import find_roles
-from quadrat.types import Engine, ModelPackage
+from quadrat.types import ModelPackage
 
 CONFIDENCE = 1e-3
 """Largest difference of confidence between two engines that counts as the same."""

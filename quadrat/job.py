@@ -22,6 +22,7 @@ from quadrat.errors import (
 )
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
+from quadrat.protocols import Store
 from quadrat.report.aspects import survey_aspect
 from quadrat.report.names import Names
 from quadrat.report.progress import Progress
@@ -29,7 +30,7 @@ from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result, Store
+from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result
 
 TABLE = "survey.csv"
 RECORD = "run.json"

@@ -29,9 +29,10 @@ from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import QuadratError
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
+from quadrat.protocols import Engine
 from quadrat.settings import parse
 from quadrat.tasks.detect import Detect
-from quadrat.types import Detections, Ended, Engine, Failure, Result, Source
+from quadrat.types import Detections, Ended, Failure, Result, Source
 from tests import videos
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"

@@ -16,6 +16,7 @@ ROOMS = (
 COMMON = (
     "errors",
     "types",
+    "protocols",
     "geometry",
     "parameters",
     "settings",

@@ -21,7 +21,7 @@ from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS,
 from quadrat.settings import MOVING, check_inputs
 
 if TYPE_CHECKING:  # the stores load arrays, which no --help needs
-    from quadrat.types import Store
+    from quadrat.protocols import Store
 
 Handler = Callable[[Mapping[str, Any], logging.Logger], int]
 

@@ -9,8 +9,9 @@ from typing import cast
 
 from quadrat.engines.common import need_gpu
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError, QuadratError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage
+from quadrat.types import ModelPackage
 
 ENGINES = {
     "openvino": "quadrat.engines.openvino:start",

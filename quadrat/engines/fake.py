@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from quadrat.engines.common import need_outputs
 from quadrat.errors import EngineRunError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage, OutputSpec
+from quadrat.types import ModelPackage, OutputSpec
 
 
 def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:

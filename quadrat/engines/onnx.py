@@ -22,8 +22,9 @@ from quadrat.engines.common import (
     threads,
 )
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage, OutputSpec
+from quadrat.types import ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 Provider = tuple[str, dict[str, str]]

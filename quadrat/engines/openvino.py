@@ -31,8 +31,9 @@ from quadrat.engines.common import (
 )
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage, OutputSpec
+from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
 KEYS = 2

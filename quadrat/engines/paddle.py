@@ -28,8 +28,9 @@ from quadrat.engines.common import (
 )
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage, OutputSpec
+from quadrat.types import ModelPackage, OutputSpec
 
 PYTHON = "QUADRAT_PADDLE_PYTHON"
 """Names another interpreter for the child: paddle 2.6.2 wants numpy 1, and quadrat numpy 2."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from quadrat.errors import VideoFormatError
+from quadrat.protocols import Reader
 from quadrat.settings import Settings
-from quadrat.types import Reader, Source
+from quadrat.types import Source
 
 READERS: Mapping[str, str] = MappingProxyType(
     {

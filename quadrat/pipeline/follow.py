@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import tracking
+from quadrat.protocols import Tracker
 from quadrat.settings import Settings
 from quadrat.tracking.appearance import describe
 from quadrat.tracking.smoothing import Smoother
-from quadrat.types import Detections, Ended, Failure, Frame, Result, Tracker
+from quadrat.types import Detections, Ended, Failure, Frame, Result
 
 DETECT = "detect"
 INTERVALS = 9

@@ -14,8 +14,9 @@ from typing import Any
 from quadrat.errors import QuadratError
 from quadrat.media import images
 from quadrat.pipeline.events import Taken, as_known
+from quadrat.protocols import Reader
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reader, Reading, Source
+from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reading, Source
 
 Pull = Callable[[Source], AbstractContextManager[Path]]
 Event = Begun | Taken | Ended | Failure | Flush

@@ -11,8 +11,9 @@ from typing import Any
 from quadrat.errors import EngineRunError, InputError, QuadratError
 from quadrat.pipeline.events import Ran, as_known
 from quadrat.pipeline.prepare import Gate
+from quadrat.protocols import Task
 from quadrat.report.objects import too_many
-from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, Source, Task
+from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, Source
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quadrat import __version__, engines, package, tasks, transforms
+from quadrat.protocols import Engine, Task, Transform
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage, Provenance, Task, Transform
+from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
 """Runs of the network side by side: beside an encoder two of one thread lose less time than one of two. More

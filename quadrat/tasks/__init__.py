@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import cast
 
 from quadrat.errors import ManifestError, ParameterError
+from quadrat.protocols import Task
 from quadrat.settings import OF_OBJECTS, Settings
-from quadrat.types import ModelPackage, OutputSpec, Task
+from quadrat.types import ModelPackage, OutputSpec
 
 TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
 

@@ -48,6 +48,8 @@ class Follower:
         self._min_hits = settings.min_hits
         self._across = settings.track_across_classes
         self._next = 1
+        self._begun = 0
+        self.takers = np.zeros(0, np.int64)
         self.tracks = self._none()
 
     def reset(self) -> None:
@@ -68,10 +70,13 @@ class Follower:
         self._count(pairs)
         numbers = np.full(len(detections), -1, np.int32)
         numbers[seen.rows[pairs[1]]] = self.tracks.numbers[pairs[0]]
+        self.takers = np.full(len(detections), -1, np.int64)
+        self.takers[seen.rows[pairs[1]]] = self.tracks.serials[pairs[0]]
         new = self.starts(seen, others(len(seen.rows), pairs[1]))
         self._end()
         if len(new):
-            numbers[seen.rows[new]] = self._begin(seen.take(new))
+            begun = self._begin(seen.take(new))
+            numbers[seen.rows[new]], self.takers[seen.rows[new]] = begun.numbers, begun.serials
         numbers[numbers == 0] = -1
         return replace(detections, tracks=numbers)
 
@@ -200,8 +205,9 @@ class Follower:
         if gone.any():
             self.tracks = tracks.take(~gone)
 
-    def _begin(self, seen: Seen) -> NDArray[np.int32]:
-        new = Tracks.begin(seen, self.noise, self.trail)
+    def _begin(self, seen: Seen) -> Tracks:
+        new = Tracks.begin(seen, self.noise, self.trail, self._begun)
+        self._begun += len(new)
         self._number(new)
         self.tracks = self.tracks.join(new) if len(self.tracks) else new
-        return new.numbers
+        return new

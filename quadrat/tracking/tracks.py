@@ -51,14 +51,15 @@ class Seen:
 class Tracks:
     """The live tracks, N of them, in order of their begin.
 
-    `state` (N, 5, 4) of the filter, of what can be seen; `numbers` 0 until a track counts; `classes` of the last
-    object; `hits` how often it was seen; `unseen` steps since then; `body` (N, 4) the whole object, as far as it is
+    `state` (N, 5, 4) of the filter, of what can be seen; `serials` in order of begin; `numbers` 0 until a track
+    counts; `classes` of the last object; `hits` how often it was seen; `unseen` steps since then; `body` (N, 4) the whole object, as far as it is
     known, and `drift` (N, 2) its speed. What only some trackers need has no width for the others: `looks` (N, D)
     the mean look, `trail` (N, K, 4) the last boxes seen, newest first, and `frozen` (N, 5, 4) the state when last
     seen.
     """
 
     state: F64
+    serials: NDArray[np.int64]
     numbers: NDArray[np.int32]
     classes: NDArray[np.int32]
     hits: NDArray[np.int32]
@@ -70,12 +71,13 @@ class Tracks:
     frozen: F64
 
     @classmethod
-    def begin(cls, seen: Seen, noise: Noise, trail: int = 0) -> Tracks:
-        """Start a track at each object, with a trail of so many boxes."""
+    def begin(cls, seen: Seen, noise: Noise, trail: int = 0, serial: int = 0) -> Tracks:
+        """Start a track at each object, with a trail of so many boxes; the first has this serial."""
         count = len(seen.rows)
         state = kalman.begin(seen.boxes, kalman.sizes(seen.boxes), noise)
         return cls(
             state,
+            np.arange(serial, serial + count),
             np.zeros(count, np.int32),
             seen.classes.copy(),
             np.ones(count, np.int32),

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from quadrat.errors import TransformError
 from quadrat.geometry import Geometry
+from quadrat.protocols import Transform
 from quadrat.transforms.chain import Chain
 from quadrat.transforms.params import Params
-from quadrat.types import ImageU8, Transform, TransformSpec
+from quadrat.types import ImageU8, TransformSpec
 
 TRANSFORMS = {
     "GenerateInstanceTargets": "quadrat.transforms.normalize:keep",

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
+from quadrat.protocols import Transform
 from quadrat.transforms.normalize import Normalize
-from quadrat.types import ImageU8, Transform
+from quadrat.types import ImageU8
 
 
 @dataclass(frozen=True, slots=True)

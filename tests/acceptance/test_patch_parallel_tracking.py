@@ -17,10 +17,11 @@ import pytest
 from quadrat import tracking
 from quadrat.errors import ParameterError
 from quadrat.pipeline.loaded import LoadedModel
+from quadrat.protocols import Tracker
 from quadrat.settings import Settings, parse
 from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother
-from quadrat.types import Detections, Result, Tracker
+from quadrat.types import Detections, Result
 from tests.moving import CRAB, FISH, RECTANGLES, draw, film, measured, objects, order, swim, watch
 
 ROOT = Path(__file__).resolve().parent.parent.parent

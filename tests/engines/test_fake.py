@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from quadrat.engines import start
 from quadrat.errors import EngineRunError
+from quadrat.protocols import Engine
 from quadrat.settings import Settings
-from quadrat.types import Engine, ModelPackage
+from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
 
 

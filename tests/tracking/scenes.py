@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import tracking
+from quadrat.protocols import Tracker
 from quadrat.settings import Settings
-from quadrat.types import Detections, Tracker
+from quadrat.types import Detections
 
 LEFT, RIGHT = (100.0, 100.0), (700.0, 400.0)
 

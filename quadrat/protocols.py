@@ -1,0 +1,119 @@
+"""What the rooms expect of each other: protocols, whose calls the values of quadrat.types travel by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.geometry import Geometry
+from quadrat.types import (
+    Detections,
+    Frame,
+    Item,
+    OutputSpec,
+    Part,
+    Prediction,
+    Product,
+    Reading,
+    Source,
+)
+
+
+class Store(Protocol):
+    """Where artifacts come from and products go."""
+
+    order: str
+    model_urn: str
+    moving: bool
+    """Whether its sources are videos, sequences and streams, not images."""
+
+    def model(self) -> AbstractContextManager[Path]:
+        """Give the model archive as a local file, for as long as the context lasts."""
+
+    def sources(self) -> Iterator[Item]:
+        """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
+
+    def pull(self, source: Source) -> AbstractContextManager[Path]:
+        """Give a source as a local file for as long as the context lasts; SourceError if it cannot."""
+
+    def deliver(self, product: Product) -> str:
+        """Deliver whole or not at all and return the URN; DeliveryError if it cannot."""
+
+    def acknowledge(self, source: Source) -> None:
+        """Say that all products of this source are delivered."""
+
+    def relist(self) -> Iterator[Source]:
+        """List the images once more without taking any; nothing where that cannot be done (a queue)."""
+
+    def taken(self) -> Sequence[str]:
+        """Names that a product may not have, because something of that name is there already."""
+
+
+class Engine(Protocol):
+    """Arrays in, arrays out: knows no image and no class."""
+
+    name: str
+    version: str
+    device: str
+    precision: str
+    outputs: Sequence[OutputSpec]
+    at_once: int  # runs side by side, each from a thread of its own
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Run (N, C, H, W) float32 and return only the outputs asked for, by name."""
+
+    def close(self) -> None:
+        """Free the network; further calls are errors."""
+
+
+class Task(Protocol):
+    """Arrays -> meaning in source pixels."""
+
+    name: str
+    wanted: Sequence[str]
+    batched: bool
+    """Whether the network takes several inputs at once; a Part of one that does not holds its outputs whole."""
+
+    def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
+        """Turn all parts of one frame into one prediction; they come one by one, in order, as they are ready."""
+
+
+class Reader(Protocol):
+    """An open video, sequence or stream; iterate it once."""
+
+    reading: Reading
+    """What is known so far; complete once the frames have ended."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames taken, in order, upright and with their presentation times."""
+
+    def close(self) -> None:
+        """Stop, from any thread; the iteration ends soon, if it is under way."""
+
+
+class Tracker(Protocol):
+    """Detections over time -> the same with track numbers; one for each source."""
+
+    needs_features: bool
+    takers: NDArray[np.int64]
+    """(N,) for each row of the last update the track that took it, counted or not, by order of begin; -1 none."""
+
+    def update(
+        self, detections: Detections, features: NDArray[np.float32] | None = None, steps: float = 1.0
+    ) -> Detections:
+        """Take the next frame's detections and give the same rows with their tracks, -1 where none counts.
+
+        `features` (N, D) float32 of unit length say what each looks like; `steps` is the time since the last
+        frame, in usual distances of frames.
+        """
+
+    def reset(self) -> None:
+        """Forget all tracks; numbers given are not given again."""
+
+
+Transform = Callable[[NDArray[Any], Geometry], tuple[NDArray[Any], Geometry]]
