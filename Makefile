@@ -13,6 +13,8 @@ OUTPUTS ?= pseudo,overlay
 VIDEOS ?= examples/videos
 # Which of them are given, on the command line or by the environment.
 GIVEN := $(strip $(foreach name,MODEL IMAGES VIDEOS,$(if $(filter file,$(origin $(name))),,$(name))))
+# Objects have no masks to draw: run-detect and run-video leave the choice to the service unless it is given.
+CHOSEN := $(if $(filter file,$(origin OUTPUTS)),,--outputs $(OUTPUTS))
 # More parameters of the service, e.g. ARGS="--max-img-size -1 --batch-size 4"
 ARGS ?=
 
@@ -166,13 +168,13 @@ run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/m
 run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
 run-detect: setup ## find the objects of the example scenes, into DATA/run-detect
 	@$(call both,IMAGES)$(call fresh,run-detect)
-	@$(SERVICE) --model $(model) --images $(images) $(ARGS) \
+	@$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-detect"
 	@$(call where,run-detect)
 
 run-video: setup ## find and follow the objects of the example videos, into DATA/run-video
 	@$(call both,VIDEOS)$(call fresh,run-video)
-	@$(SERVICE) --model $(model) --videos $(videos) $(ARGS) \
+	@$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-video"
 	@$(call where,run-video)
 

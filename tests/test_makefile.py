@@ -180,6 +180,18 @@ def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
     assert option(call, "--tracker") == "sort"
 
 
+@pytest.mark.parametrize("target", ["run", "run-detect", "run-video"])
+def test_outputs_that_are_given_are_passed_on(recorded, target):
+    """What is asked for by OUTPUTS reaches the service; objects are else drawn as the service chooses."""
+    project, calls = recorded
+    assert project.make(target, "OUTPUTS=none").returncode == 0
+    assert option(calls()[-1], "--outputs") == "none"
+    assert project.make(target, OUTPUTS="none").returncode == 0
+    assert option(calls()[-1], "--outputs") == "none"
+    assert project.make(target).returncode == 0
+    assert ("--outputs" in calls()[-1]) is (target == "run")
+
+
 @pytest.mark.parametrize(
     "words",
     [
