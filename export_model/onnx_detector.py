@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,17 @@ import numpy as np
 from export_model import heads
 from export_model.network import Shape
 from quadrat.errors import GraphError, ParameterError
+from quadrat.geometry import HW
 from quadrat.types import OutputSpec
 
 MIN_OPSET = 11
-SIZES = ("orig_target_sizes", "orig_size", "target_sizes", "image_size")
-"""Names that exporters give the input (N, 2) with each picture's width and height, to which boxes are scaled."""
+ORDERS: Mapping[str, HW | None] = {
+    "orig_target_sizes": (3, 2), "target_sizes": (2, 3), "orig_size": None, "image_size": None,
+}  # fmt: skip
+"""Names of an input (N, 2) with the sides of each picture, to which boxes are scaled, and their axes in its tensor.
+
+RT-DETR and D-FINE put the width first, Hugging Face the height; None where exporters differ.
+"""
 MAX_NAMES = 100_000
 """Characters of the class names that are read."""
 
@@ -55,7 +61,8 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
         listed = ", ".join(i.name for i in inputs) or "none"
         raise GraphError(f"one input (N, 3, H, W) is needed; it has {listed}", where=where)
     image = images[0]
-    notes = [_fold_sizes(model, other, image.name, where) for other in inputs if other is not image]
+    shape = _shape(image, where, wanted)
+    notes = [_fold_sizes(model, other, image.name, shape, where) for other in inputs if other is not image]
     name = str(image.name)
     if image.type.tensor_type.elem_type == _onnx().TensorProto.FLOAT16:
         notes.append(f"input {name} takes float16 and gets a cast from float32")
@@ -67,7 +74,6 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
         )  # fmt: skip
     for held_input in [i for i in graph.input if i is not image]:
         graph.input.remove(held_input)  # initializers that are listed as inputs too
-    shape = _shape(image, where, wanted)
     heads.with_shape(model, shape)
     done = model.SerializeToString(deterministic=True)
     heads.load(done, where)
@@ -118,32 +124,50 @@ def _onnx() -> Any:
     return onnx
 
 
-def _fold_sizes(model: Any, given: Any, image: str, where: str) -> str:
-    """Compute the pictures' sizes from the picture's own tensor, so that boxes come out in its pixels."""
-    helper, numpy_helper = _onnx().helper, _onnx().numpy_helper
-    tensor = given.type.tensor_type
-    name, axes = str(given.name), len(tensor.shape.dim)
-    if name not in SIZES or axes != 2:
+def _sides(given: Any, shape: Shape, where: str) -> HW:
+    """Tell by its name which axes of the picture an input for sizes holds; GraphError where a box might be turned."""
+    name = str(given.name)
+    if name not in ORDERS or len(given.type.tensor_type.shape.dim) != 2:
         raise GraphError(
             f"besides the image it has the input {name}, which no picture gives", where=where,
-            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(SIZES)}",
+            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(ORDERS)}",
         )  # fmt: skip
-    graph = model.graph
-    for key, value in {"wh": [3, 2], "first": [0], "two": [2]}.items():
+    order, (height, width) = ORDERS[name], shape[2:]
+    if order is not None:
+        return order
+    if height is None or height != width:
+        raise GraphError(
+            f"its input {name} is (width, height) or (height, width), which its name does not say, "
+            "and the wrong one would turn every box",
+            where=where,
+            hint="Rename it: orig_target_sizes is (width, height), target_sizes is (height, width). "
+            "Or export with a square input (--input-shape -1 3 640 640 where it is open), "
+            "or with boxes in pixels of the input",
+        )
+    return (3, 2)
+
+
+def _fold_sizes(model: Any, given: Any, image: str, shape: Shape, where: str) -> str:
+    """Compute the pictures' sizes from the picture's own tensor, so that boxes come out in its pixels."""
+    helper, numpy_helper = _onnx().helper, _onnx().numpy_helper
+    order = _sides(given, shape, where)
+    name, graph = str(given.name), model.graph
+    for key, value in {"order": [*order], "first": [0], "two": [2]}.items():
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), f"{heads.PREFIX}{key}"))
     own = [f"{heads.PREFIX}{each}" for each in ("sides", "size", "batch", "sizes_shape", "sizes")]
-    sides, size, batch, shape, sizes = own
+    sides, size, batch, both, sizes = own
     nodes = [
         helper.make_node("Shape", [image], [sides]),
-        helper.make_node("Gather", [sides, f"{heads.PREFIX}wh"], [size]),
+        helper.make_node("Gather", [sides, f"{heads.PREFIX}order"], [size]),
         helper.make_node("Gather", [sides, f"{heads.PREFIX}first"], [batch]),
-        helper.make_node("Concat", [batch, f"{heads.PREFIX}two"], [shape], axis=0),
-        helper.make_node("Expand", [size, shape], [sizes]),
-        helper.make_node("Cast", [sizes], [name], to=tensor.elem_type),
+        helper.make_node("Concat", [batch, f"{heads.PREFIX}two"], [both], axis=0),
+        helper.make_node("Expand", [size, both], [sizes]),
+        helper.make_node("Cast", [sizes], [name], to=given.type.tensor_type.elem_type),
     ]
     _before(graph, nodes)
     graph.input.remove(given)
-    return f"input {name} is folded in: boxes are in pixels of the tensor"
+    said = "height, width" if order == (2, 3) else "width, height"
+    return f"input {name} is folded in as {said}: boxes are in pixels of the tensor"
 
 
 def _cast(graph: Any, image: Any) -> str:

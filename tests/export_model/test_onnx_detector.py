@@ -17,15 +17,24 @@ def model(text: str) -> bytes:
 
 
 def scaled(
-    sizes: str = "orig_target_sizes", kind: str = "int64", batch: str = "n", hw: str = "h, w"
+    sizes: str = "orig_target_sizes",
+    kind: str = "int64",
+    batch: str = "n",
+    hw: str = "h, w",
+    order: str = "0, 1",
 ) -> bytes:
-    """Make an RT-DETR of one box in shares, scaled by the pictures' sizes as its own exporter does."""
+    """Make an RT-DETR of one box in shares, scaled by the pictures' sizes as its own exporter does.
+
+    `order` says where in `sizes` the width and the height are.
+    """
     return model(f"""
         net (float[{batch}, 3, {hw}] images, {kind}[{batch}, 2] {sizes})
             => (float[{batch}, 1, 4] boxes)
-        <float[1, 1, 4] shares = {{0.25, 0.25, 0.75, 0.5}}, int64[1] one = {{1}}, float[1] none = {{0}}>
+        <float[1, 1, 4] shares = {{0.25, 0.25, 0.75, 0.5}}, int64[1] one = {{1}}, float[1] none = {{0}},
+         int64[2] order = {{{order}}}>
         {{
-            wide = Cast <to = 1> ({sizes})
+            turned = Gather <axis = 1> ({sizes}, order)
+            wide = Cast <to = 1> (turned)
             pair = Unsqueeze (wide, one)
             both = Concat <axis = 2> (pair, pair)
             given = Mul (shares, both)
@@ -45,11 +54,36 @@ def test_the_input_for_sizes_is_folded_in(kind, batch, hw):
     """Boxes come out in the tensor's own pixels, width first, for every size and batch the network takes."""
     made = adapt(scaled("orig_target_sizes", kind, batch, hw), "net.onnx", None)
     assert [i.name for i in onnx.load_model_from_string(made.data).graph.input] == ["images"]
-    assert made.notes == ("input orig_target_sizes is folded in: boxes are in pixels of the tensor",)
+    assert made.notes == (
+        "input orig_target_sizes is folded in as width, height: boxes are in pixels of the tensor",
+    )
     for size in [(48, 96)] if batch == "2" else [(48, 96), (100, 60)]:
         boxes = Runner(made.data).every(np.zeros((2, 3, *size), np.float32))["boxes"]
         expected = [0.25 * size[1], 0.25 * size[0], 0.75 * size[1], 0.5 * size[0]]
         assert np.allclose(boxes, [[expected]] * 2)
+
+
+@pytest.mark.parametrize(("sizes", "order"), [("orig_target_sizes", "0, 1"), ("target_sizes", "1, 0")])
+@pytest.mark.parametrize("hw", ["h, w", "64, 128"])
+def test_sizes_are_in_the_order_of_their_name(sizes, order, hw):
+    """RT-DETR's name is (width, height), Hugging Face's is (height, width): no box of either is turned."""
+    made = adapt(scaled(sizes, hw=hw, order=order), "net.onnx", None)
+    boxes = Runner(made.data).every(np.zeros((2, 3, 64, 128), np.float32))["boxes"]
+    assert np.allclose(boxes, [[[32, 16, 96, 32]]] * 2)
+
+
+@pytest.mark.parametrize("sizes", ["orig_size", "image_size"])
+@pytest.mark.parametrize("order", ["0, 1", "1, 0"])
+def test_sizes_of_no_known_order_need_a_square(sizes, order):
+    """Where a name does not say which side is first, only a square input is taken, by which no box can be turned."""
+    for hw in ("64, 128", "h, w", "64, w"):
+        with pytest.raises(GraphError, match=f"its input {sizes} is .width, height. or") as caught:
+            adapt(scaled(sizes, hw=hw, order=order), "net.onnx", None)
+        assert "orig_target_sizes is (width, height)" in caught.value.hint
+    for hw, wanted in (("64, 64", None), ("h, w", (None, 3, 64, 64))):
+        made = adapt(scaled(sizes, hw=hw, order=order), "net.onnx", wanted)
+        boxes = Runner(made.data).every(np.zeros((1, 3, 64, 64), np.float32))["boxes"]
+        assert np.allclose(boxes, [[[16, 16, 48, 32]]])
 
 
 def test_another_input_is_refused():
