@@ -117,7 +117,9 @@ class Order:
     def _measure(self, run: Run) -> None:
         total = sum(1 for _ in self._store.relist()) or None
         moving = self._store.moving
-        with Progress(self._log, total, moving=moving) as progress, closing(iter(run)) as stream:
+        step = None if self._settings.frame_seconds else self._settings.frame_step
+        progress = Progress(self._log, total, moving=moving, step=step)
+        with progress, closing(iter(run)) as stream:
             for item in stream:
                 begin = perf_counter()
                 if isinstance(item, Begun):

@@ -17,18 +17,21 @@ EVERY_S = 10.0
 class Progress:
     """Counts sources, not skipped files; `total` may be unknown (None), as for a queue.
 
-    The bar of an order of images counts them; that of videos (`moving`) counts frames, of as many as the
-    sources begun so far declare.
+    The bar of an order of images counts them; that of videos (`moving`) counts frames, of as many as are taken
+    of what the sources begun so far declare: each `step`-th, or an unknown number (None), as by time.
     """
 
-    def __init__(self, log: logging.Logger, total: int | None, *, moving: bool = False) -> None:
+    def __init__(
+        self, log: logging.Logger, total: int | None, *, moving: bool = False, step: int | None = 1
+    ) -> None:
         self._log = log
+        self._step = step
         self._total = total
         self._moving = moving
         self._done = 0
         self._frames: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
-        self._declared: dict[str, int | None] = {}
+        self._expected: dict[str, int | None] = {}
         self._all: int | None = 0
         self._said = monotonic()
         self._bar = None
@@ -48,11 +51,12 @@ class Progress:
             self._bar.close()
 
     def begun(self, begun: Begun) -> None:
-        """Take how many frames a video declares; the bar's end is known as long as every one of them says it."""
+        """Take how many frames a video will give; the bar's end is known as long as that of every one is."""
         declared = begun.reading.declared_frames
+        expected = None if declared is None or self._step is None else -(-declared // self._step)
         self._frames[begun.source.urn] = 0
-        self._declared[begun.source.urn] = declared
-        self._all = None if declared is None or self._all is None else self._all + declared
+        self._expected[begun.source.urn] = expected
+        self._all = None if expected is None or self._all is None else self._all + expected
         if self._bar is not None:
             self._bar.total = self._all
             self._bar.refresh()
@@ -65,29 +69,29 @@ class Progress:
             self._bar.update()
         elif monotonic() - self._said >= EVERY_S:
             self._said = monotonic()
-            declared = self._declared.get(source.urn)
-            self._log.info("%s: frame %d%s", _name(source), count, f" of {declared}" if declared else "")
+            expected = self._expected.get(source.urn)
+            self._log.info("%s: frame %d%s", _name(source), count, f" of {expected}" if expected else "")
 
     def measured(self, source: Source, text: str) -> None:
         """Count a source that is done and say what it shows."""
         frames, skipped = self._frames.pop(source.urn, None), self._skipped.pop(source.urn, 0)
-        self._declared.pop(source.urn, None)
+        self._expected.pop(source.urn, None)
         counted = "" if frames is None else f"{frames} frame{'s' * (frames != 1)}, "
         counted = f"{frames - skipped} of {counted}" if frames and skipped else counted
-        self._step(f"{_name(source)}: {counted}{text}")
+        self._say(f"{_name(source)}: {counted}{text}")
 
     def failed(self, failure: Failure) -> None:
         """Count a source without a result and say why."""
         self._frames.pop(failure.source.urn, None)
         self._skipped.pop(failure.source.urn, None)
         error = shown(failure.error.line, failure.source)
-        self._step(f"{_name(failure.source)}: failed, {error}", logging.WARNING)
+        self._say(f"{_name(failure.source)}: failed, {error}", logging.WARNING)
 
     def skipped(self, failure: Failure) -> None:
         """Say why a file is not measured."""
         self._log.debug("%s: skipped, %s", failure.source.name, failure.error.line)
 
-    def _step(self, text: str, level: int = logging.INFO) -> None:
+    def _say(self, text: str, level: int = logging.INFO) -> None:
         self._done += 1
         if self._bar is not None and not self._moving:
             self._bar.update()

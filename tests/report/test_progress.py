@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from quadrat.errors import ImageFormatError, NotAnImageError, StreamError
+from quadrat.media.sampling import Sampling
 from quadrat.report import progress as module
 from quadrat.report.progress import Progress
+from quadrat.settings import Settings
 from quadrat.types import Begun, Failure, Reading, Source
 
 SOURCE = Source("urn:a", "a.jpg")
@@ -72,6 +74,50 @@ def test_the_bar_of_videos_counts_frames(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert "0/14" in screen.getvalue()
     assert "frame" in screen.getvalue()
+
+
+@pytest.mark.parametrize("declared", [1, 6, 7])
+@pytest.mark.parametrize("step", [1, 2, 3, 10])
+def test_the_bar_ends_where_the_frames_that_are_taken_do(
+    monkeypatch: pytest.MonkeyPatch, declared: int, step: int
+) -> None:
+    """It stands at its end once every frame that a reader takes of whole videos has come."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress(LOG, 2, moving=True, step=step) as progress:
+        for video in (Source("urn:a", "a", "video"), Source("urn:b", "b", "video")):
+            progress.begun(Begun(video, Reading((1, 1), declared_frames=declared)))
+            sampling = Sampling(Settings(frame_step=step))
+            for index in range(declared):
+                if sampling.takes(index, index / 25):
+                    progress.frame(video)
+        assert progress._bar is not None
+        assert progress._bar.n == progress._bar.total
+
+
+def test_the_bar_has_no_end_where_frames_are_taken_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many those are nobody knows before the video ends."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Progress(LOG, 1, moving=True, step=None) as progress:
+        progress.begun(Begun(Source("urn:a", "a", "video"), Reading((1, 1), declared_frames=7)))
+
+    assert "0frame" in screen.getvalue()
+    assert "/7" not in screen.getvalue()
+
+
+def test_a_line_of_a_sampled_video_says_how_many_frames_come(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames taken are counted against those that will be taken, not against all of the file."""
+    monkeypatch.setattr(module, "EVERY_S", 0.0)
+    caplog.set_level(logging.INFO)
+    video = Source("urn:v", "v.mp4", "video")
+    for step in (3, None):
+        with Progress(LOG, 1, moving=True, step=step) as progress:
+            progress.begun(Begun(video, Reading((1, 1), declared_frames=7)))
+            progress.frame(video)
+
+    assert ["v.mp4: frame 1 of 3", "v.mp4: frame 1"] == caplog.messages
 
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
