@@ -30,7 +30,7 @@ from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result
+from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result, Source
 
 TABLE = "survey.csv"
 RECORD = "run.json"
@@ -70,6 +70,7 @@ class Order:
         self._frames = 0
         self._deliver_s = 0.0
         self._delivering = False
+        self._in_hand: Source | None = None
 
     def run(self) -> None:
         """Measure every source, deliver the tables, and raise what ends the order badly."""
@@ -142,25 +143,33 @@ class Order:
             self._take_end(item)
             progress.measured(item.source, self._report.summed(item))
         else:
-            self._deliver_all(self._report.image(item))
+            self._deliver_all(self._report.image(item), item.source)
             progress.measured(item.source, self._report.said(item))
         self._store.acknowledge(item.source)
 
     def _take_end(self, ended: Ended) -> None:
-        self._deliver_all(self._report.ended(ended))
+        self._deliver_all(self._report.ended(ended), ended.source)
         if ended.video is not None:
             ended.video.unlink(missing_ok=True)
+        error = self._warn(ended)
+        if error is not None and self._settings.on_error == "stop":
+            raise StoppedError(f"stopped at the first source that is not whole, {error.line}", hint=SKIP)
+
+    def _warn(self, ended: Ended) -> QuadratError | None:
+        """Say, and give, why a source is measured in part, if it is."""
         error = ended.reading.error
         if error is not None:
             self._log.warning("%s: measured in part, %s", ended.source.name, error.line)
-            if self._settings.on_error == "stop":
-                raise StoppedError(f"stopped at the first source that is not whole, {error.line}", hint=SKIP)
+        return error
 
-    def _deliver_all(self, products: Iterable[Product]) -> None:
+    def _deliver_all(self, products: Iterable[Product], source: Source | None = None) -> None:
+        """Deliver products; those of a source are all delivered when its rows are written, or it stays in hand."""
+        self._in_hand = source
         for product in products:
             self._delivering = True
             self._store.deliver(product)
             self._delivering = False
+        self._in_hand = None
 
     def _close_early(self, run: Run, begin: float, error: BaseException) -> None:
         """Account for every source though the order ends badly; the error that ended it is the one told."""
@@ -169,10 +178,13 @@ class Order:
             line = "it was interrupted"
             self._log.warning("Interrupted: what is measured so far is delivered")
         cut = StoppedError(f"the order ended before its end: {line}")
+        if self._in_hand is not None:
+            self._survey.add_not_reached([self._in_hand], f"the order ended while it was delivered: {line}")
         try:
             for ended in run.unfinished(cut):
                 self._seen.add(ended.source.urn)
                 self._deliver_all(self._report.ended(ended))
+                self._warn(ended)
             left = [source for source in self._store.relist() if source.urn not in self._seen]
             self._survey.add_not_reached(left, f"the order ended before it: {line}")
             self._deliver_tables(run, perf_counter() - begin)

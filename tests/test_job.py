@@ -335,3 +335,29 @@ def test_a_fault_of_ours_still_delivers_the_table(
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
 
     assert {"ok", "skipped", "failed", "not-reached"} >= {r["status"] for r in rows} >= {"ok"}
+
+
+def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, folder: Path) -> None:
+    """The source in hand has a row with the reason, and what was not reached has one: none is missing from the table."""
+
+    class Interrupted(FolderStore):
+        """A store at whose second product the platform says stop."""
+
+        delivered = 0
+
+        def deliver(self, product: Product) -> str:
+            """Deliver, or be told to end."""
+            self.delivered += 1
+            if self.delivered == 2:
+                raise SystemExit(143)
+            return super().deliver(product)
+
+    with pytest.raises(SystemExit):
+        store = Interrupted(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
+        job.run_order(Settings(), store, LOG)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
+    first, second = (next(r for r in rows if r["name"] == name) for name in ("a/q1.png", "b/q1.png"))
+
+    assert first["status"] == "ok"
+    assert second["status"] == "not-reached"
+    assert "while it was delivered" in second["reason"]
