@@ -352,8 +352,8 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
                 raise SystemExit(143)
             return super().deliver(product)
 
+    store = Interrupted(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
     with pytest.raises(SystemExit):
-        store = Interrupted(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
         job.run_order(Settings(), store, LOG)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
     first, second = (next(r for r in rows if r["name"] == name) for name in ("a/q1.png", "b/q1.png"))

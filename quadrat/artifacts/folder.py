@@ -82,6 +82,12 @@ class FolderStore:
 def pull_file(source: Source) -> Iterator[Path]:
     """Give the path of a local source; SourceError where it cannot be opened."""
     path = Path(source.token)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SourceError(
+            "it is a pipe or a device, not a file",
+            where=source.name,
+            hint="Video that arrives is a --streams address",
+        )
     try:
         if not path.is_dir():
             path.open("rb").close()
@@ -109,7 +115,7 @@ def write_product(folder: Path, product: Product) -> Path:
         write_whole(aspect, body)
         try:
             write_whole(target, product.body)
-        except OSError:
+        except BaseException:  # a signal, too
             aspect.unlink(missing_ok=True)
             raise
     except OSError as error:

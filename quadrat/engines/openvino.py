@@ -144,10 +144,11 @@ class OpenVINOEngine:
         self._cache = BlobCache(folder / "openvino" if folder else None, log)
         self._detail = settings.print_detail
         self._changing = Lock()
-        self._compiled: _Compiled | None = None
+        self._closed = False
         roles = package.outputs if graph_format == "onnx" else {}
         first = ("labels", "confidence") if package.task == "segment" else tuple(roles)
-        self._prepare(tuple(roles[role] for role in first if role in roles), trial)
+        wanted = tuple(roles[role] for role in first if role in roles)
+        self._compiled: _Compiled | None = self._prepare(wanted, trial)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
@@ -168,26 +169,26 @@ class OpenVINOEngine:
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
-        self._compiled = None
+        self._closed, self._compiled = True, None
 
     def _made_for(self, asked: tuple[str, ...]) -> _Compiled:
         """Give the network as compiled for these outputs."""
         with self._changing:
-            if self._compiled is None:
+            if self._closed:
                 raise EngineRunError("the engine is closed", where=self.name)
-            if set(asked) != set(self._compiled.names):
-                self._prepare(asked)
+            if self._compiled is None or set(asked) != set(self._compiled.names):
+                self._compiled = None  # first free what is held
+                self._compiled = self._prepare(asked)
             return self._compiled
 
-    def _prepare(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> None:
+    def _prepare(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> _Compiled:
         """Compile for the outputs `wanted` (all when empty), or take that from the cache if it is there."""
-        self._compiled = None  # first free what is held
         key = self._key(wanted)
         compiled = self._cached(key)
         if compiled is None and trial is not None:
             trial()
             compiled = self._cached(key)
-        self._compiled = compiled or self._compile(wanted, key)
+        return compiled or self._compile(wanted, key)
 
     def _ready(self, network: Any, dtype: str, names: Sequence[str], blob: Any = None) -> _Compiled:
         """Make the requests of a compiled network."""

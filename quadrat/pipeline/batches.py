@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from quadrat.errors import EngineRunError
 from quadrat.pipeline.events import Prepared, Ran, as_known
 from quadrat.pipeline.loaded import LoadedModel
+from quadrat.pipeline.workers import BusyClock, Workers
 from quadrat.types import Flush, Part
 
 BESIDE = 2
@@ -24,10 +25,11 @@ WARM_UPS = 5
 
 
 class Batches:
-    """The stage that runs the network, `size` inputs at once; `warm_up_s` seconds went into runs that do not count.
+    """The stage that runs the network, `size` inputs at once.
 
     Where the engine takes several runs side by side, so many batches are under way, each in a thread; what comes of
-    them leaves in the order that they came in.
+    them leaves in the order that they came in. `warm_up_s` seconds went into runs that do not count, `busy_s` are
+    those in which a run that counts was under way.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -35,49 +37,54 @@ class Batches:
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
         self.size = (self._fixed or model.settings.batch_size) if model.task.batched else 1
         self.warm_up_s = 0.0
+        self._clock = BusyClock()
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds with a run under way, be it one or several."""
+        return self._clock.seconds
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield a Ran for every Prepared; all else keeps its place among them, and Flush ends here."""
         at_once = self._model.at_once
-        more = (
-            at_once if at_once > 1 else 0
-        )  # beside the one that is waited for; the last of them is the next one's
         under_way: deque[Future[list[Any]]] = deque()
-        threads = ThreadPoolExecutor(at_once, "quadrat-infer")
-        try:
+        with Workers(self._run, at_once if at_once > 1 else 0) as workers:
             for waiting in self._grouped(items):
                 if waiting:
                     self._warm_up(waiting)
-                    under_way.append(threads.submit(self._run, waiting))
-                while under_way and (waiting is None or len(under_way) > more):
+                    under_way.append(workers.submit(waiting))
+                while under_way and (waiting is None or len(under_way) > workers.count):
                     yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
-        finally:
-            threads.shutdown(cancel_futures=True)
 
     def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
         """Yield batches with what stands between their inputs, and None where nothing may be waited for."""
         waiting: list[Any] = []
-        for item in items:
-            if isinstance(item, Flush):
-                yield waiting
-                yield None
-                waiting = []
-                continue
-            if isinstance(item, Prepared) and not _fits(item, waiting):
-                yield waiting
-                waiting = []
-            waiting.append(item)
-            inputs = sum(isinstance(w, Prepared) for w in waiting)
-            if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
-                yield waiting
-                waiting = []
+        try:
+            for item in items:
+                if isinstance(item, Flush):
+                    yield waiting
+                    waiting = []
+                    yield None
+                    continue
+                if isinstance(item, Prepared) and not _fits(item, waiting):
+                    yield waiting
+                    waiting = []
+                waiting.append(item)
+                inputs = sum(isinstance(w, Prepared) for w in waiting)
+                if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
+                    yield waiting
+                    waiting = []
+        except Exception:  # what came before it is answered before it is heard of
+            yield waiting
+            yield None
+            raise
         yield waiting
+        yield None
 
     def _run(self, waiting: Sequence[Any]) -> list[Any]:
         inputs = [w for w in waiting if isinstance(w, Prepared)]
-        ran = iter(self._run_batch(inputs) if inputs else ())
+        with self._clock:
+            ran = iter(self._run_batch(inputs) if inputs else ())
         return [next(ran) if isinstance(item, Prepared) else item for item in waiting]
 
     def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
@@ -110,7 +117,7 @@ class Batches:
         if not inputs or self.warm_up_s or not self._model.settings.benchmark:
             return
         begin = perf_counter()
-        with suppress(EngineRunError), self._model.turns:
+        with suppress(EngineRunError, MemoryError), self._model.turns:
             for _ in range(WARM_UPS):
                 self._model.engine.run(self._stack(inputs), self._model.task.wanted)
         self.warm_up_s = perf_counter() - begin

@@ -40,7 +40,9 @@ class Stage:
     blocked_s: float = field(default=0.0, init=False)
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error: it unwinds stages whose chain was closed
+class _Stopped(
+    BaseException
+):  # it is no error: it unwinds stages whose chain was closed, and none may take it for one
     pass
 
 

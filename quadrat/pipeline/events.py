@@ -40,6 +40,16 @@ def located(error: QuadratError, name: str) -> QuadratError:
     return type(error)(error.what, where=where, hint=error.hint)
 
 
+def both(first: QuadratError | None, second: QuadratError | None) -> QuadratError | None:
+    """Join two reasons into one error of the first one's kind, which names the second one's code beside it."""
+    if first is None or second is None:
+        return first or second
+    where = f" {second.where}:" if second.where not in ("", first.where) else ""
+    hints = dict.fromkeys(hint for hint in (first.hint, second.hint) if hint)
+    what = f"{first.what}; {second.code}{where} {second.what}"
+    return type(first)(what, where=first.where, hint=". ".join(hints))
+
+
 def as_known(error: object, name: str) -> QuadratError:
     """Turn whatever one image or video raised into an error that a person can read."""
     if isinstance(error, QuadratError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import DeliveryError, ImageSizeError, QuadratError
-from quadrat.pipeline.events import located
+from quadrat.pipeline.events import both, located
 from quadrat.types import (
     Begun,
     ClassInfo,
@@ -96,9 +96,8 @@ class Film:
 
     def _end(self, ended: Ended) -> Ended:
         """Give the video; one of a size that the codec does not know is measured all the same, and has none."""
-        error, reading = self._undrawn.pop(ended.source.urn, None), ended.reading
-        if error is not None and reading.error is None:
-            reading = replace(reading, error=error)
+        undrawn = self._undrawn.pop(ended.source.urn, None)
+        reading = replace(ended.reading, error=both(ended.reading.error, undrawn))
         return replace(ended, reading=reading, video=self._finish(ended.source, reading.seconds))
 
     def _write(self, drawn: Drawn) -> None:

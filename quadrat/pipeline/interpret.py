@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any
 
 from quadrat.errors import EngineRunError, InputError, QuadratError
-from quadrat.pipeline.events import Ran, as_known
+from quadrat.pipeline.events import Ran, as_known, both
 from quadrat.pipeline.prepare import Gate
 from quadrat.protocols import Task
 from quadrat.report.objects import too_many
@@ -18,11 +18,20 @@ from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, 
 
 @dataclass(slots=True)
 class _Account:
-    """Frames of one source that is under way."""
+    """Frames of one source under way: `error` of the first that failed, `capped` of the first with too many objects."""
 
     measured: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     error: QuadratError | None = None
+    capped: QuadratError | None = None
+
+    def fault(self, error: QuadratError | None) -> QuadratError | None:
+        """Join what is wrong with the frames to the `error` of their reading.
+
+        Of several reasons the one that makes counts untrue comes first and gives its code: others are seen in
+        the numbers of frames, too, and this one nowhere else.
+        """
+        return both(self.capped, both(error, self.error))
 
 
 class Interpreter:
@@ -58,6 +67,8 @@ class Interpreter:
         try:
             prediction = self._task.predict(frame, parts)
         except Exception as raised:
+            if parts.broken is not None:
+                raise parts.broken from None  # not the picture's fault, and not the end of them all
             if parts.failed is None and not isinstance(raised, EngineRunError | InputError | MemoryError):
                 raise
             error = parts.failed.outcome if parts.failed else as_known(raised, source.name)
@@ -77,8 +88,8 @@ class Interpreter:
         if source.media != "image":
             account = self._account(source)
             account.measured += 1
-            if isinstance(prediction, Detections) and prediction.capped and account.error is None:
-                account.error = too_many(len(prediction), source.name)
+            if isinstance(prediction, Detections) and prediction.capped and account.capped is None:
+                account.capped = too_many(len(prediction), source.name)
         return Result(source, first.sample.frame, {self._task.name: prediction})
 
     def _account(self, source: Source) -> _Account:
@@ -92,26 +103,42 @@ class Interpreter:
         """Count the frames of a source under way that were not measured, by reason."""
         return dict(self._account(source).skipped)
 
+    def fault(self, source: Source, error: QuadratError) -> QuadratError | None:
+        """Join what is wrong with the frames of a source under way to the `error` that cut it short."""
+        return self._account(source).fault(error)
+
     def _end(self, ended: Ended) -> Ended | Failure:
-        """Say how many frames were skipped and why; a video of which no frame could be measured has failed."""
+        """Say how many frames were skipped and why, and all that is wrong.
+
+        A video of which no frame could be measured has failed.
+        """
         account = self._close(ended.source)
         if account.error is not None and not account.measured:
             return Failure(ended.source, "infer", account.error)
-        reading = ended.reading
-        if reading.error is None and account.error is not None:
-            reading = replace(reading, error=account.error)
+        reading = replace(ended.reading, error=account.fault(ended.reading.error))
         return replace(ended, reading=reading, skipped=dict(account.skipped))
 
 
 class _Parts:
-    """The parts of one frame as the network gives them; all of them are taken off the stream in any case."""
+    """The parts of one frame as the network gives them; all of them are taken off the stream in any case.
+
+    `failed` is the part that has none, `broken` what the stages before raised in place of the next one.
+    """
 
     def __init__(self, first: Ran, items: Iterator[Any]) -> None:
         self._ran = chain([first], islice(items, first.sample.parts - 1))
         self.failed: Ran | None = None
+        self.broken: Exception | None = None
 
     def __iter__(self) -> Iterator[Part]:
-        for ran in self._ran:
+        while True:
+            try:
+                ran = next(self._ran, None)
+            except Exception as error:
+                self.broken = error
+                raise
+            if ran is None:
+                return
             if not isinstance(ran.outcome, Part):
                 self.failed = ran
                 raise ran.outcome

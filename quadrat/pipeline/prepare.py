@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from quadrat.errors import QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.media.black import is_black
 from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
@@ -82,9 +83,13 @@ def prepare(model: LoadedModel, gate: Gate, items: Iterator[Any]) -> Iterator[An
 def _samples(model: LoadedModel, taken: Taken) -> Iterator[Prepared | Ran]:
     """Yield one item for each part of a frame, be it only why there is no input."""
     frame = taken.frame
-    windows = tiling(model, frame)
     working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
     start = Geometry.identity(frame.source_hw).resized(working)
+    try:
+        windows = tiling(model, frame)
+    except QuadratError as error:  # too many tiles
+        yield Ran(taken.source, Sample(frame, NOTHING, start), as_known(error, taken.source.name), "read")
+        return
     for part, window in enumerate(windows):
         try:
             tensor, geometry = _input(model, frame, start, window)

@@ -107,7 +107,16 @@ class Run:
         merge = Stage(read.name, read.work, read.ahead)
         merge.busy_s, merge.starved_s = max(0.0, read.busy_s - waited), read.starved_s + waited
         merge.blocked_s = read.blocked_s
-        return [decode, merge, *others]
+        return [decode, merge, *(self._with_network(stage) for stage in others)]
+
+    def _with_network(self, stage: Stage) -> Stage:
+        """Count as busy, not as starved, the time in which the network works while its stage takes the next input."""
+        if stage.work is not self._batches or self._model.at_once == 1:
+            return stage
+        told = Stage(stage.name, stage.work, stage.ahead)
+        told.busy_s, told.blocked_s = self._batches.busy_s + self.warm_up_s, stage.blocked_s
+        told.starved_s = max(0.0, stage.busy_s + stage.starved_s - told.busy_s)
+        return told
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -139,7 +148,7 @@ class Run:
         for urn, begun in self._open.items():
             video = self._film.unfinished.get(urn) if self._film else None
             known = self._intake.reading(begun.source) or begun.reading
-            reading = replace(known, error=error)
+            reading = replace(known, error=self._interpret.fault(begun.source, error))
             yield Ended(begun.source, reading, self._interpret.skipped(begun.source), video)
 
 

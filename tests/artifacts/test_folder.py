@@ -3,6 +3,7 @@ from __future__ import annotations
 import filecmp
 import json
 import math
+import os
 import resource
 import signal
 import tracemalloc
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from quadrat.artifacts import folder
 from quadrat.artifacts.folder import FolderStore
 from quadrat.artifacts.listing import file_urn
 from quadrat.artifacts.streams import list_streams
@@ -84,6 +86,32 @@ def test_a_file_that_vanished_or_cannot_be_read(store: FolderStore, tmp_path: Pa
 
     with pytest.raises(SourceError, match=r"a\.jpg: the file cannot be read"), store.pull(source):
         pass
+
+
+def test_a_pipe_given_by_itself_is_refused(store: FolderStore, tmp_path: Path) -> None:
+    """To open it would wait for ever, without a word."""
+    os.mkfifo(tmp_path / "dive.mp4")
+    source = Source("urn:x", "dive.mp4", "video", str(tmp_path / "dive.mp4"))
+    with pytest.raises(SourceError, match="it is a pipe") as caught, store.pull(source):
+        pass
+    assert "--streams" in caught.value.hint
+
+
+def test_a_signal_leaves_no_aspect_without_its_product(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both or neither, whatever ends the copying."""
+    written = folder.write_whole
+
+    def interrupted(path: Path, body: bytes | Path) -> None:
+        if not path.name.endswith("-meta.json"):
+            raise SystemExit(143)
+        written(path, body)
+
+    monkeypatch.setattr(folder, "write_whole", interrupted)
+    with pytest.raises(SystemExit):
+        store.deliver(Product("a.txt", "text/plain", b"a", {"$schema": "urn:x"}))
+    assert [] == list((tmp_path / "out").iterdir())
 
 
 def test_a_full_disk_leaves_nothing_behind(store: FolderStore, tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""What ends a run in the middle is told as what it is, after the answers to all that came before it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quadrat.errors import ParameterError, SourceError
+from quadrat.pipeline import prepare
+from quadrat.pipeline.loaded import LoadedModel, load_model
+from quadrat.pipeline.run import Run
+from quadrat.settings import Settings
+from quadrat.types import Ended, Failure, Result, Source
+from tests.moving import film, pull
+from tests.networks import brightness_archive
+from tests.pictures import png
+
+LOG = logging.getLogger("test")
+GREY = np.full((96, 128, 3), 120, np.uint8)
+
+
+def opened(folder: Path, **settings: Any) -> Any:
+    """Open the brightness network for a stream of frames."""
+    return load_model(brightness_archive(folder / "m.tgz"), Settings(**settings), LOG, many=True)
+
+
+def picture(path: Path, height: int) -> Source:
+    """Write a grey picture."""
+    path.write_bytes(png(np.full((height, 128, 3), 120, np.uint8)))
+    return Source(f"urn:{path.stem}", path.name, token=str(path))
+
+
+def ending(*sources: Source) -> Iterator[Source]:
+    """Give sources, and then fail as a queue does that has gone."""
+    yield from sources
+    raise SourceError("the queue is gone", where="queue")
+
+
+def until(run: Run) -> tuple[list[Any], SourceError]:
+    """Give all that a run yields, and the error of the queue that it raises in the end."""
+    came: list[Any] = []
+    try:
+        came.extend(run)
+    except SourceError as error:
+        return came, error
+    raise AssertionError("it ended as if nothing were wrong")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("tile_size", [0, 64])
+def test_a_video_that_is_whole_stays_whole(tmp_path: Path, batch_size: int, tile_size: int) -> None:
+    """Its frames and its end arrive before the error of what comes after it, however many are under way."""
+    source = film(tmp_path / "a.mp4", [GREY] * 10)
+    with opened(tmp_path, batch_size=batch_size, tile_size=tile_size, sources_at_once=1) as model:
+        came, error = until(Run(model, ending(source), pull, moving=True))
+
+    assert error.what == "the queue is gone"
+
+    assert sum(isinstance(item, Result) for item in came) == 10
+    (end,) = [item for item in came if isinstance(item, Ended)]
+    assert end.reading.error is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_no_picture_is_blamed_for_the_queue(tmp_path: Path, batch_size: int) -> None:
+    """Tiles of a picture wait for each other, and what comes in place of the next one is not the picture's fault."""
+    sources = [picture(tmp_path / f"{number}.png", 96) for number in range(2)]
+    with opened(tmp_path, batch_size=batch_size, tile_size=64) as model:
+        came, error = until(Run(model, ending(*sources), pull))
+
+    assert error.what == "the queue is gone"
+
+    assert [type(item) for item in came] == [Result, Result]
+
+
+def test_a_picture_of_too_many_tiles_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that would take longer than anyone waits is refused by itself; the others are measured."""
+
+    def plan(hw: tuple[int, int], *how: int) -> Any:
+        if hw[0] > 100:
+            raise ParameterError("too many tiles")
+        return real(hw, *how)
+
+    real = prepare.plan_masks
+    monkeypatch.setattr(prepare, "plan_masks", plan)
+    sources = [picture(tmp_path / f"{number}.png", height) for number, height in enumerate((96, 200, 96))]
+    with opened(tmp_path, tile_size=64) as model:
+        came = list(Run(model, iter(sources), pull))
+
+    assert [type(item) for item in came] == [Result, Failure, Result]
+
+
+class Slow:
+    """An engine that takes its time."""
+
+    def __init__(self, model: LoadedModel, seconds: float) -> None:
+        self._engine, self._seconds = model.engine, seconds
+        self.ran = 0
+
+    def run(self, *given: Any) -> Any:
+        """Run, slowly."""
+        self.ran += 1
+        time.sleep(self._seconds)
+        return self._engine.run(*given)
+
+
+def test_the_networks_time_is_told_though_another_stage_is_slower(tmp_path: Path) -> None:
+    """Inputs that come late leave the network alone with two runs: their time is busy, not that of a wait for answers."""
+    source = film(tmp_path / "a.mp4", [GREY] * 12)
+    with opened(tmp_path) as model:
+
+        def late(*given: Any) -> Any:
+            time.sleep(0.04)
+            return model.transform(*given)
+
+        slow = Slow(model, 0.03)
+        run = Run(replace(model, engine=slow, transform=late), iter([source]), pull, moving=True)  # type: ignore[arg-type]
+        list(run)
+    (infer,) = [stage for stage in run.stages if stage.name == "infer"]
+
+    assert slow.ran == 12
+    assert 0.9 * 12 * 0.03 <= infer.busy_s
+    assert infer.starved_s <= 12 * 0.04
