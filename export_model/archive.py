@@ -9,7 +9,7 @@ import json
 import platform
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,16 @@ TOLERANCE = 0.0
 
 
 def assemble(
-    network: Network, classes: Sequence[Mapping[str, Any]], name: str
+    network: Network, classes: Sequence[Mapping[str, Any]], name: str, say: Callable[[str], None]
 ) -> tuple[dict[str, bytes], int | None]:
     """Make all members of the archive, by name, and count the network's classes (None: its outputs do not tell).
 
+    `say` is told where the self-test proves little.
     Raises ClassesError where the number of classes is not that of the network's scores, ModelError
     where its answer to the self-test is of no use.
     """
     if network.task == "detect":
-        proof, test, channels = _objects(network, classes)
+        proof, test, channels = _objects(network, classes, say)
     else:
         proof, test, channels = _labels(network, classes)
     files = {**network.files, **proof}
@@ -72,11 +73,16 @@ def _labels(
 
 
 def _objects(
-    network: Network, classes: Sequence[Mapping[str, Any]]
+    network: Network, classes: Sequence[Mapping[str, Any]], say: Callable[[str], None]
 ) -> tuple[dict[str, bytes], dict[str, Any], int | None]:
     """Make the self-test of a detector: its files, what meta.json says of it, and the number of classes."""
     find = from_detector.find_objects(network, len(classes) or None)
     image, found = objects.choose(find, objects.sides(network.shape, network.transforms), network.transforms)
+    if not len(found.scores):
+        say(
+            "the self-test holds no object: the network finds none in its drawings, so it proves only that the "
+            "network runs. Compare what it finds in pictures of yours with what it found where it was trained"
+        )
     given = network.run(image.astype(np.float32).repeat(network.shape[0] or 1, 0))
     arrays = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
     members = {key: f"selftest-{key}.npy" for key in arrays}

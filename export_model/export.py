@@ -132,7 +132,7 @@ def export(given: argparse.Namespace) -> None:
         network = _transformed(_network(given), given)
     sizes.check(network)
     name = given.name or network.name
-    files, channels = archive.assemble(network, classes, name)
+    files, channels = archive.assemble(network, classes, name, print)
     digest = archive.write(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
     size = given.save_path.stat().st_size

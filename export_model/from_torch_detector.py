@@ -51,10 +51,12 @@ def load(
         model={"type": factory, "parameters": sum(p.numel() for p in network.parameters())},
         provenance={"sources": sources, "versions": {"torch": torch.__version__}},
     )  # fmt: skip
-    return _same(made, len(classes) or None, wrapped, names), classes
+    return _same(made, len(classes) or None, wrapped, names, say), classes
 
 
-def _same(traced: Network, classes: int | None, wrapped: Any, names: Sequence[str]) -> Network:
+def _same(
+    traced: Network, classes: int | None, wrapped: Any, names: Sequence[str], say: Callable[[str], None]
+) -> Network:
     """Let the module itself answer the self-test; GraphError where the traced network finds other objects."""
     import torch
 
@@ -67,7 +69,12 @@ def _same(traced: Network, classes: int | None, wrapped: Any, names: Sequence[st
     hw = objects.sides(traced.shape, traced.transforms)
     image = objects.tensor(objects.drawing(objects.TRIES, hw), traced.transforms)
     found = [from_detector.find_objects(network, classes)(image) for network in (own, traced)]
-    if objects.compare(*found).missing:
+    difference = objects.compare(*found)
+    if not difference.of:
+        say(
+            "the module and the network traced to ONNX are not compared: neither finds an object in a drawing"
+        )
+    if difference.missing:
         raise GraphError(
             f"traced to ONNX, it finds other objects in a picture of {hw[1]} x {hw[0]} than the module",
             where="--torch", hint="Fix its size with --input-shape, or compute sizes from tensors in the network",

@@ -18,6 +18,9 @@ from quadrat.types import ModelPackage
 
 CONFIDENCE = 1e-3
 """Largest difference of confidence between two engines that counts as the same."""
+AGREES = "agrees"
+NOTHING = "nothing to compare"
+"""Verdicts of two answers that are the same: with something in them, and without."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,11 @@ class Row:
     def failed(self) -> bool:
         """Whether this row alone fails the archive."""
         return self.verdict.startswith("FAILS")
+
+    @property
+    def proves(self) -> bool:
+        """Whether this row shows that two answers with something in them are the same."""
+        return self.verdict == AGREES
 
 
 class Proof(Protocol):
@@ -139,7 +147,7 @@ class Masks:
         if answer.confidence is not None and other.confidence is not None:
             gap = float(np.abs(answer.confidence - other.confidence).max())
         good = off <= allowed * two.size and (gap is None or gap <= CONFIDENCE)
-        return Row(who, (str(off), "-" if gap is None else f"{gap:.1e}"), "agrees" if good else "FAILS")
+        return Row(who, (str(off), "-" if gap is None else f"{gap:.1e}"), AGREES if good else "FAILS")
 
     def summary(self, test: SelfTest, allowed: float) -> str:
         """Say how many pixels there are."""
@@ -190,12 +198,15 @@ class Boxes:
         none = objects.Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
         found = objects.compare(answer.objects or none, other.objects or none)
         good = found.missing <= allowed * found.of
+        verdict = (AGREES if good else "FAILS") if found.of else NOTHING
         figures = (f"{found.missing} of {found.of}", f"{found.pixels:.1e}", f"{found.scores:.1e}")
-        return Row(who, figures, "agrees" if good else "FAILS")
+        return Row(who, figures, verdict)
 
     def summary(self, test: SelfTest, allowed: float) -> str:
         """Say how many objects there are and how near they must be."""
         count = 0 if test.expected.objects is None else len(test.expected.objects.best().scores)
+        if not count:
+            return "the self-test holds no object"
         return (
             f"{count} objects, at most {allowed:.4%} may be missing, "
             f"boxes within {objects.PIXELS:g} px, scores within {objects.SCORES:g}"

@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def verify(package: ModelPackage, settings: Settings, engines: Sequence[str], tolerance: float | None) -> int:
-    """Run and compare; 0 if at least one engine ran, none is off, and those asked for are here."""
+    """Run and compare; 0 if at least one engine ran, none is off, and those asked for are here.
+
+    Where no answer has anything in it that is 0, too, and said: the network runs, which is all that is known.
+    """
     proof = proofs.of(package)
     test = proof.test()
     allowed = test.tolerance if tolerance is None else tolerance
@@ -89,7 +92,13 @@ def verify(package: ModelPackage, settings: Settings, engines: Sequence[str], to
     if missing or not answers:
         print(f"not verified: {', '.join(missing) or 'no engine'} did not run")
         return 1
-    return int(any(row.failed for row in rows + pairs))
+    failed = any(row.failed for row in rows + pairs)
+    if not failed and not any(row.proves for row in rows + pairs):
+        print(
+            f"{proofs.NOTHING}: it is proven only that the network runs, not that what it finds is right. "
+            "Compare what it finds in pictures of yours with what it found where it was trained"
+        )
+    return int(failed)
 
 
 def run_engine(

@@ -290,6 +290,10 @@ class Named(Queries):
         boxes, labels = super().forward(image)
         return {"labels": labels, "dets": boxes}
 
+class Blind(Anchors):
+    def forward(self, image):
+        return super().forward(image) * 0
+
 class Fixed(Anchors):
     def forward(self, image):
         return super().forward(image) * float(image[0, 0, 0, 0])
@@ -313,6 +317,17 @@ def test_a_torch_module(exported, tmp_path, words, outputs):
         "--task", "detect", "--torch", *f"finders:{words}".split(), *CLASSES, cwd=tmp_path
     )  # fmt: skip
     assert made.meta["outputs"] == outputs
+    assert verify([str(made.path)]) == 0
+
+
+@pytest.mark.needs_export
+def test_a_torch_module_that_finds_nothing(exported, tmp_path):
+    """That the traced network was compared with nothing is printed."""
+    (tmp_path / "finders.py").write_text(MODULES)
+    words = "--task detect --layout yolov8 --letterbox 64 64 --torch finders:Blind"
+    made, said = exported(*words.split(), *CLASSES, cwd=tmp_path)
+    assert "traced to ONNX are not compared: neither finds an object" in said
+    assert "the self-test holds no object" in said
     assert verify([str(made.path)]) == 0
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export_model import archive, objects
 from export_model.objects import Objects, compare, drawing, tensor
 from export_model.verify import main
-from tests.detectors import bright_onnx
+from tests.detectors import bright_onnx, constant_onnx, encode
 
 PLAIN = ({"type": "Normalize", "mean": [0.0], "std": [1.0]},)
 
@@ -93,6 +93,7 @@ def test_a_good_archive_agrees(made, capsys):
     assert "missing objects" in said
     assert said.count("0 of 2") == 3
     assert said.count("agrees") == 3
+    assert "nothing to compare" not in said
 
 
 @pytest.mark.parametrize("name", ["boxes", "scores", "classes"])
@@ -103,6 +104,32 @@ def test_another_answer_fails(made, name, capsys):
     assert main([path]) == 1
     assert capsys.readouterr().out.count("FAILS") == 2
     assert main([path, "--tolerance", "1"]) == 0
+
+
+NONE = {"boxes": np.zeros((0, 4), np.float32), "scores": np.zeros(0, np.float32), "classes": np.zeros(0, int)}
+
+
+def test_a_self_test_without_objects_proves_nothing_and_says_so(exported, tmp_path, capsys):
+    """A network that finds nothing is told at the export, and nowhere does verify.py say that it agrees."""
+    path = tmp_path / "blind.onnx"
+    path.write_bytes(constant_onnx(encode("yolov8", [], [], [], num_classes=1)))
+    made, said = exported("--task", "detect", "--layout", "yolov8", "--onnx", path, "--class", "a")
+    assert "the self-test holds no object" in said
+    assert made.array("selftest-boxes.npy").shape == (0, 4)
+    assert main([str(made.path)]) == 0
+    said = capsys.readouterr().out
+    assert "agrees" not in said
+    assert said.count("0 of 0") == 3
+    assert said.count("  nothing to compare\n") == 3
+    assert "\nnothing to compare: it is proven only that the network runs" in said
+
+
+def test_objects_that_a_self_test_has_none_of_fail(made, capsys):
+    """Where an engine finds what the self-test has not, there is something to compare, and it is off."""
+    assert main([rewritten(made, **NONE)]) == 1
+    said = capsys.readouterr().out
+    assert said.count("FAILS") == 2
+    assert "nothing to compare" not in said
 
 
 def test_a_self_test_of_the_wrong_form(made, capsys):
