@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from examples.rectangles_net import COLORS
 from quadrat import tasks
-from quadrat.errors import TooManyObjectsError
+from quadrat.errors import StoppedError, TooManyObjectsError
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.settings import Settings, parse
 from quadrat.types import Detections, Ended, Result, Source
-from tests import pictures, videos
+from tests import moving, pictures, videos
 
 MODEL = Path(__file__).resolve().parent.parent.parent / "examples" / "models" / "rectangles.tgz"
 LOG = logging.getLogger("test")
@@ -218,3 +218,72 @@ def test_more_objects_than_allowed_are_said_to_be_more(model: LoadedModel, tmp_p
     assert [False, False, True, False] == [objects(r).capped for r in results["many"]]
     assert [3] * 4 == [len(objects(r)) for r in results["many"]]
     assert isinstance(ends["many"].reading.error, TooManyObjectsError)
+
+
+MANY = [(10 + 30 * n, 60, 30 + 30 * n, 80) for n in range(5)]
+"""Five objects, of which three are kept below."""
+
+
+def ends_early(folder: Path) -> dict[str, object]:
+    """Write a video that is cut, with too many objects in every frame."""
+    how = {"options": {"g": "5", "bf": "0"}, "container_options": {"movflags": "+faststart"}}
+    videos.cut(videos.write(folder / "a.mp4", [draw(MANY)] * 20, **how), 0.8)
+    return {}
+
+
+def another_size(folder: Path) -> dict[str, object]:
+    """Write a sequence whose last picture has another size, with too many objects in the second."""
+    (folder / "a").mkdir()
+    for number, found in enumerate((MANY[:2], MANY, MANY[:1])):
+        hw = (144, 192) if number < 2 else (100, 192)
+        (folder / "a" / f"{number}.png").write_bytes(pictures.png(draw(found, hw)))
+    return {}
+
+
+def not_drawn(folder: Path) -> dict[str, object]:
+    """Write a video of a size that its annotated form cannot have, with too many objects in the second frame."""
+    low = [(x0, 4, x1, 24) for x0, _, x1, _ in MANY]
+    film(folder / "a.mp4", [draw(low if n == 1 else low[:3], (40, 192)) for n in range(4)])
+    return {"codec": "av1"}
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "also"),
+    [
+        (ends_early, "E_VIDEO_TRUNCATED", "ends early"),
+        (another_size, "E_VIDEO_FORMAT", "another size"),
+        (not_drawn, "E_IMAGE_SIZE", "av1"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_cut_count_is_told_whatever_else_is_wrong(
+    tmp_path: Path, make: Callable[[Path], dict[str, object]], code: str, also: str
+) -> None:
+    """Law: where any frame was capped, table, metadata and log say E_TOO_MANY and, beside it, the other reason."""
+    (tmp_path / "in").mkdir()
+    settings = make(tmp_path / "in")
+    ran = moving.order(MODEL, tmp_path / "in", tmp_path / "out", max_detections=3, **settings)
+    (row,) = ran.rows
+    (line,) = ran.warnings
+
+    assert (0, "partial", "E_TOO_MANY") == (ran.status, row["status"], row["code"])
+    assert "max-detections, and only the best 3 are counted; " + code in row["reason"]
+    assert also in row["reason"]
+    assert ran.aspect(row["product"])["error"] == f"E_TOO_MANY {row['reason']}"
+    assert row["reason"] in line
+
+
+def test_a_cut_count_is_told_where_the_run_ends_in_the_middle(model: LoadedModel, tmp_path: Path) -> None:
+    """A source that is cut short keeps what was wrong with the frames that were measured."""
+    source = film(tmp_path / "many.mp4", [draw(MANY)] * 40)
+    settings = parse({"max-detections": 3})
+    task = tasks.make(model.package, model.engine.outputs, settings)
+    run = Run(replace(model, settings=settings, task=task), [source], pull, moving=True)
+    stream = iter(run)
+    while not isinstance(next(stream), Result):
+        pass
+    stream.close()
+    (ended,) = run.unfinished(StoppedError("interrupted"))
+
+    assert isinstance(ended.reading.error, TooManyObjectsError)
+    assert "only the best 3 are counted; E_STOPPED interrupted" in str(ended.reading.error)
