@@ -1,0 +1,139 @@
+"""Pauses before a stream is connected anew, by a clock that is moved by hand: no test waits for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+
+import av
+import pytest
+
+from quadrat.errors import StreamError
+from quadrat.media import stream
+from quadrat.media.connection import Address
+from quadrat.media.stream import BACKOFF_S, LONGEST_BACKOFF_S, StreamReader
+from quadrat.settings import Settings
+from quadrat.types import Source
+
+JITTER = 2.0
+"""By what the longest pause of one step exceeds its shortest."""
+TINY = 1e-6
+
+
+class Camera:
+    """Whoever connects is refused at once, the `answers`-th time after one frame; waiting only moves the clock."""
+
+    def __init__(self, answers: int = 0) -> None:
+        self.now = 1000.0
+        self.tried: list[float] = []
+        self._answers = answers
+        self._waiting: Callable[[], None] | None = None
+
+    def read(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> StreamReader:
+        """Read it to its end, which comes after `seconds` of trying in vain."""
+        monkeypatch.setattr(stream, "monotonic", lambda: self.now)
+        monkeypatch.setattr(stream, "Connection", self._connect)
+        settings = Settings(reconnect_seconds=seconds, stall_seconds=3600.0)
+        reader = StreamReader(Source("urn:cam", "cam", "stream"), Address("tcp://cam", "tcp"), settings)
+        reader._changed = _Clocked(self)
+        if self._answers:
+            list(reader)
+        else:
+            with pytest.raises(StreamError, match="refused"):
+                list(reader)
+        return reader
+
+    @property
+    def pauses(self) -> list[float]:
+        """Seconds from each refusal to the next try, but for the last, which the end may have cut short."""
+        return [after - before for before, after in pairwise(self.tried)][:-1]
+
+    def wait(self, seconds: float) -> None:
+        """Let an answer come, or the time pass."""
+        if self._waiting is not None:
+            answer, self._waiting = self._waiting, None
+            answer()
+        else:
+            self.now += seconds
+
+    def _connect(self, _address: Address, owner: StreamReader, *_: object) -> _Link:
+        link = _Link(self.now)
+        self.tried.append(self.now)
+
+        def answer() -> None:
+            if len(self.tried) == self._answers:
+                owner.give(link, av.VideoFrame(16, 16, "rgb24"))  # type: ignore[arg-type]
+            link.reason = "refused"
+
+        self._waiting = answer
+        return link
+
+
+class _Link:
+    """What a reader knows of a connection."""
+
+    finite = ran_out = False
+    codec, rate = "h264", 25.0
+
+    def __init__(self, now: float) -> None:
+        self.alive_at = now
+        self.reason = ""
+
+    def abandon(self) -> None:
+        """Do nothing: there is no thread."""
+
+
+class _Clocked(threading.Condition):
+    """A condition on which nobody waits."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        self._camera = camera
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Move the clock instead."""
+        self._camera.wait(timeout or 0.0)
+        return True
+
+
+def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two pauses the second after another exceeds it whatever the jitter, until all are near 30 s."""
+    camera = Camera()
+    camera.read(monkeypatch, seconds=600.0)
+
+    pauses = camera.pauses
+    assert len(pauses) > 20
+    assert pauses[0] <= BACKOFF_S + TINY
+    assert all(late > JITTER * early for early, late in zip(pauses[:5], pauses[2:7], strict=True))
+    assert all(LONGEST_BACKOFF_S / JITTER - TINY <= pause <= LONGEST_BACKOFF_S + TINY for pause in pauses[6:])
+
+
+def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cameras that were lost together are not all asked again at the same moments."""
+    cameras = [Camera(), Camera()]
+    for camera in cameras:
+        camera.read(monkeypatch, seconds=600.0)
+
+    first, second = cameras
+    assert not set(first.tried[1:-1]) & set(second.tried[1:-1])
+
+
+def test_a_frame_makes_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that has come back and is lost once more is asked for soon."""
+    camera = Camera(answers=10)
+    camera.read(monkeypatch, seconds=600.0)
+
+    before, after = camera.pauses[:9], camera.pauses[9:]
+    assert before[-1] >= LONGEST_BACKOFF_S / JITTER
+    assert after[0] <= BACKOFF_S + TINY
+    assert after[2] > JITTER * after[0]
+
+
+def test_the_last_pause_ends_with_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last try is made when reconnect-seconds are over, not a pause later."""
+    camera = Camera()
+    camera.read(monkeypatch, seconds=100.0)
+
+    assert camera.tried[-1] - camera.tried[0] <= 100.0 + TINY
+    assert camera.now - camera.tried[0] <= 100.0 + TINY
