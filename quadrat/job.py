@@ -30,7 +30,7 @@ from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
 from quadrat.settings import Settings
-from quadrat.types import Begun, Ended, Failure, Product, Provenance, Result, Source
+from quadrat.types import Begun, Ended, Failure, Media, Product, Provenance, Result, Source
 
 TABLE = "survey.csv"
 RECORD = "run.json"
@@ -66,6 +66,7 @@ class Order:
         self._survey = Survey()
         self._seen: set[str] = set()
         self._failed: Counter[str] = Counter()
+        self._shrunk: dict[str, Media] = {}
         self._other_kind = 0
         self._frames = 0
         self._deliver_s = 0.0
@@ -128,6 +129,7 @@ class Order:
                     progress.begun(item)
                 elif isinstance(item, Result) and item.frame.time_s is not None:
                     self._report.frame(item)
+                    self._note_size(item)
                     self._frames += not item.frame.skipped
                     progress.frame(item.source, skipped=bool(item.frame.skipped))
                 else:
@@ -144,6 +146,7 @@ class Order:
             progress.measured(item.source, self._report.summed(item))
         else:
             self._deliver_all(self._report.image(item), item.source)
+            self._note_size(item)
             progress.measured(item.source, self._report.said(item))
         self._store.acknowledge(item.source)
 
@@ -190,6 +193,27 @@ class Order:
             self._deliver_tables(run, perf_counter() - begin)
         except DeliveryError as late:
             self._log.error("%s", late.line)
+
+    def _note_size(self, result: Result) -> None:
+        frame = result.frame
+        if not frame.skipped and frame.pixels.shape[:2] != frame.source_hw:
+            self._shrunk[result.source.urn] = result.source.media
+
+    def _log_shrunk(self) -> None:
+        """Say how many sources were measured smaller than they are: that changes the cover of thin things."""
+        count, kinds = len(self._shrunk), set(self._shrunk.values())
+        if not count:
+            return
+        kind = kinds.pop() if len(kinds) == 1 else "source"
+        most = self._settings.max_img_size
+        self._log.info(
+            "%d %s shrunk to %s pixels; --max-img-size -1 measures %s whole%s",
+            count,
+            f"{kind} was" if count == 1 else f"{kind}s were",
+            most if most % 10**6 else f"{most // 10**6} million",
+            "it" if count == 1 else "them",
+            "" if self._settings.tile_size else ", --tile-size in tiles",
+        )
 
     @property
     def _measured(self) -> int:
@@ -245,6 +269,7 @@ class Order:
         self._store.deliver(record.product(self._record_name))
         metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers(), self._survey.objects())
         urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
+        self._log_shrunk()
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
             self._measured,

@@ -1,0 +1,58 @@
+"""An order that measured its sources smaller than they are says so."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from quadrat import job
+from quadrat.artifacts.folder import FolderStore
+from quadrat.settings import Settings
+from tests import pictures, videos
+from tests.networks import brightness_archive
+from tests.test_job import LOG, half, run
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"max_img_size": 60_000}, "2 images were shrunk to 60000 pixels; --max-img-size -1 measures them whole, "),
+        ({"max_img_size": 200_000}, "1 image was shrunk to 200000 pixels; --max-img-size -1 measures it whole, "),
+        ({}, "1 image was shrunk to 1 million pixels; --max-img-size -1 measures it whole, --tile-size in tiles"),
+        ({"max_img_size": 60_000, "tile_size": 200}, "2 images were shrunk to 60000 pixels; --max-img-size -1 measures"),
+        ({"max_img_size": -1}, ""),
+        ({"tile_size": 1200}, ""),
+    ],
+)  # fmt: skip
+def test_an_order_that_shrank_images_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, int], said: str
+) -> None:
+    """At its end, how many, to what size and how it is avoided; nothing where all were measured whole."""
+    caplog.set_level(logging.INFO)
+    (tmp_path / "images").mkdir()
+    for name, hw in (("large", (1000, 1200)), ("middle", (250, 400)), ("small", (40, 60))):
+        (tmp_path / "images" / f"{name}.png").write_bytes(pictures.png(half(*hw)))
+    run(brightness_archive(tmp_path / "m.tgz"), tmp_path / "images", tmp_path / "out", **settings)
+    lines = [line for line in caplog.messages if "shrunk to" in line]
+
+    assert bool(said) == len(lines)
+    assert all(line.startswith(said) for line in lines)
+    assert lines == caplog.messages[-2:-1] or not lines
+
+
+def test_frames_that_were_shrunk_are_told_once_for_a_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sources are counted, not their frames; a video and a sequence are two sources."""
+    caplog.set_level(logging.INFO)
+    (tmp_path / "given").mkdir()
+    videos.write(tmp_path / "given" / "dive.mp4", videos.frames(3))
+    videos.still_images(tmp_path / "given" / "stills", videos.frames(3))
+    store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=True)
+
+    assert job.run_order(Settings(max_img_size=2000, outputs=("none",)), store, LOG) == 0
+    assert ["2 sources were shrunk to 2000 pixels"] == [
+        line.split(";")[0] for line in caplog.messages if "shrunk to" in line
+    ]
