@@ -137,7 +137,7 @@ def tracking_aspect(
         **video_part(ended, provenance, measured),
         "detections": sum(one.objects for one in found),
         "track-count": tracks,
-        "classes": [{**_found(one), "tracks": one.tracks} for one in found],
+        "classes": [_followed(one) for one in found],
         "tracks": [dict(track) for track in listed],
         "provenance": {**provenance_part(provenance), "source-digest": ended.reading.digest},
     }
@@ -234,6 +234,16 @@ def _found(found: Found) -> dict[str, Any]:
         "count": found.objects,
         "max-at-once": found.most,
         "mean-score": _rounded(found.mean_score),
+    }
+
+
+def _followed(found: Found) -> dict[str, Any]:
+    """Tell, of a class in a video, its tracks too, and which frame has the most at once."""
+    return {
+        **_found(found),
+        "max-at-once-frame": found.most_frame,
+        "max-at-once-time": None if found.most_s is None else round(found.most_s, 3),
+        "tracks": found.tracks,
     }
 
 

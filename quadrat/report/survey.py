@@ -20,6 +20,7 @@ COLUMNS = (
     "image_sha256", "code", "reason",
     "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read",
     "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
+    "max_at_once_s",
 )  # fmt: skip
 """The first 19 are older than videos, and keep their places."""
 
@@ -28,7 +29,8 @@ COLUMNS = (
 class Found:
     """Objects of one class in one source: detections counted, tracks (None where none are made), mean score.
 
-    `most` is the largest number of them in one picture or frame: MaxN.
+    `most` is the largest number of them in one picture or frame: MaxN. The first frame with so many is
+    `most_frame`, at `most_s` seconds (None for a picture); of a whole order both are None.
     """
 
     info: ClassInfo
@@ -36,6 +38,8 @@ class Found:
     mean_score: float
     tracks: int | None = None
     most: int = 0
+    most_frame: int | None = None
+    most_s: float | None = None
 
 
 class Survey:
@@ -151,14 +155,16 @@ class Survey:
         self.counts[head["status"]] += 1
         for one in found:
             self._found[one.info.index] = _summed(self._found.get(one.info.index), one)
-            tracks = "" if one.tracks is None else one.tracks
             named = {
                 "class_id": one.info.id,
                 "class": one.info.name,
                 "objects": one.objects,
-                "tracks": tracks,
+                "tracks": "" if one.tracks is None else one.tracks,
+                "mean_score": f"{one.mean_score:.4f}",
+                "max_at_once": one.most,
+                "max_at_once_s": "" if one.most_s is None else f"{one.most_s:.6f}",
             }
-            self._add_row(head | named | {"mean_score": f"{one.mean_score:.4f}", "max_at_once": one.most})
+            self._add_row(head | named)
         if not found:
             self._add_row(head | {"objects": 0, "max_at_once": 0})
 

@@ -79,6 +79,7 @@ class TrackBook:
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, np.float64)
         self._most: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._peaks: dict[int, tuple[int, float | None]] = {}
         self._tracked = False
 
     def __len__(self) -> int:
@@ -87,7 +88,7 @@ class TrackBook:
 
     def add(self, frame: Frame, detections: Detections) -> None:
         """Take the detections of one frame."""
-        self._count(detections)
+        self._count(frame, detections)
         if detections.tracks is None:
             return
         self._tracked = True
@@ -111,7 +112,7 @@ class TrackBook:
             track.add(kind, score, x, y)
 
     def found(self, class_of: Callable[[int], ClassInfo]) -> list[Found]:
-        """Give detections and tracks by class, in index order; classes not seen are left out."""
+        """Give detections, tracks and the most at once by class, in index order; classes not seen are left out."""
         tracks = np.zeros(len(self._counts), np.int64)
         for track in self._tracks.values():
             tracks[track.index] += 1
@@ -122,6 +123,7 @@ class TrackBook:
                 float(self._sums[index] / self._counts[index]),
                 int(tracks[index]) if self._tracked else None,
                 int(self._most[index]),
+                *self._peaks[index],
             )
             for index in np.flatnonzero(self._counts).tolist()
         ]
@@ -147,7 +149,7 @@ class TrackBook:
                 "path": track.points(most),
             }
 
-    def _count(self, detections: Detections) -> None:
+    def _count(self, frame: Frame, detections: Detections) -> None:
         if not len(detections):
             return
         size = max(len(self._counts), int(detections.classes.max()) + 1)
@@ -157,5 +159,7 @@ class TrackBook:
             self._most = np.pad(self._most, (0, more))
         counts = np.bincount(detections.classes, minlength=size)
         self._counts += counts
+        for index in np.flatnonzero(counts > self._most).tolist():
+            self._peaks[index] = frame.key.index, frame.time_s
         self._most = np.maximum(self._most, counts)
         self._sums += np.bincount(detections.classes, weights=detections.scores, minlength=size)

@@ -163,6 +163,9 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
     assert {"declared": 9, "read": 5, "taken": 5, "measured": 4, "dropped": 0, "damaged": 0, "skipped": {"black": 1}} == (
         aspect["frames"]
     )  # fmt: skip
+    assert [("fish", 1, 0, 0.0), ('crab, "red"', 1, 3, 0.12)] == [
+        (c["name"], *(c[f"max-at-once{end}"] for end in ("", "-frame", "-time"))) for c in aspect["classes"]
+    ]
     assert aspect["gaps"] == [{"start": 1, "end": 2, "reason": "lost"}]
     (track,) = aspect["tracks"]
     assert track == {

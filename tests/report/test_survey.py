@@ -169,6 +169,21 @@ def test_objects_are_added_up_over_the_order() -> None:
     ]
 
 
+def test_the_most_at_once_has_its_time_in_a_video_only() -> None:
+    """A photograph is one frame; of a video in which nothing was found there is no such frame."""
+    survey = Survey()
+    found = [Found(CLASSES[0], 3, 0.5, 1, 2, 7, 7 / 30)]
+    survey.add_tracked(end(8), found, "", 8)
+    survey.add_tracked(end(8, Source("urn:w", "w", "video")), [], "", 8)
+    picture = Frame(FrameKey("p"), (10, 20), np.zeros((10, 20, 3), np.uint8))
+    survey.add_objects(Source("urn:p", "p"), picture, [Found(CLASSES[0], 4, 0.5, None, 4, 0)], "")
+
+    assert COLUMNS[-2:] == ("max_at_once", "max_at_once_s")
+    assert {("a/dive.mp4", "2", "0.233333"), ("w", "0", ""), ("p", "4", "")} == {
+        (r["name"], r["max_at_once"], r["max_at_once_s"]) for r in read(survey)
+    }
+
+
 def test_a_failed_stream_does_not_show_its_password() -> None:
     """Neither the name nor the reason has it."""
     survey = Survey()

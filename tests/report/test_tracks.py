@@ -68,9 +68,9 @@ def test_without_a_tracker_there_are_no_tracks() -> None:
 
 
 def test_the_most_at_once_is_of_one_frame() -> None:
-    """MaxN: the largest number of a class in any one frame, whatever tracks or the sum over frames say."""
+    """MaxN: the largest number of a class in any one frame, and the first frame with so many."""
     book = TrackBook()
-    for index, classes in enumerate(([0, 0, 1], [0], [], [1, 1, 1])):
+    for index, classes in enumerate(([1], [0, 0, 1], [0], [], [1, 1, 1], [0, 0, 1, 1, 1])):
         count = len(classes)
         found = Detections(
             np.zeros((count, 4), np.float32), np.ones(count, np.float32), np.array(classes, np.int32)
@@ -79,6 +79,7 @@ def test_the_most_at_once_is_of_one_frame() -> None:
             Frame(FrameKey("urn:v", index), (9, 9), np.zeros((9, 9, 3), np.uint8), time_s=index / 25), found
         )
 
-    assert [(3, 2), (4, 3)] == [
-        (one.objects, one.most) for one in book.found(lambda i: ClassInfo(i, str(i), str(i), (0, 0, 0)))
+    assert [(5, 2, 1, 1 / 25), (8, 3, 4, 4 / 25)] == [
+        (one.objects, one.most, one.most_frame, one.most_s)
+        for one in book.found(lambda i: ClassInfo(i, str(i), str(i), (0, 0, 0)))
     ]
