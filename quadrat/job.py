@@ -265,7 +265,16 @@ class Order:
         counts = self._survey.counts
         self._deliver_all(self._report.tables())
         readings = self._survey.readings()
-        record = run_record(self._settings, self._provenance, run.stages, counts, wall, sources=readings)
+        record = run_record(
+            self._settings,
+            self._provenance,
+            run.stages,
+            counts,
+            wall,
+            task=self._model.package.task,
+            moving=self._store.moving,
+            sources=readings,
+        )
         self._store.deliver(record.product(self._record_name))
         metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers(), self._survey.objects())
         urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))

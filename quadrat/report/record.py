@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Protocol
 
+from quadrat.engines.common import threads
 from quadrat.report.aspects import provenance_part
 from quadrat.settings import Settings
 from quadrat.types import Product, Provenance
@@ -71,15 +72,21 @@ def run_record(
     counts: Mapping[str, int],
     wall_s: float,
     *,
+    task: str,
+    moving: bool,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Record:
-    """Record a run of `wall_s` seconds; `sources` are the readings of its videos, as the survey keeps them."""
+    """Record a run of `wall_s` seconds of a model's `task` on images, or with `moving` on videos and streams.
+
+    `sources` are the readings of its videos, as the survey keeps them.
+    """
     return Record(
         {
             "$schema": RUN,
             "order": provenance.order,
             "model": provenance.model,
-            "settings": {name.replace("_", "-"): _listed(value) for name, value in asdict(settings).items()},
+            "settings": _settings(settings),
+            "in-force": _in_force(settings, task, moving=moving),
             "provenance": provenance_part(provenance),
             "machine": {
                 "architecture": platform.machine(),
@@ -96,6 +103,24 @@ def run_record(
     )
 
 
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Give every setting by its parameter's name, as it was given or is by default."""
+    values = {name.replace("_", "-"): value for name, value in asdict(settings).items()}
+    return values | {"outputs": list(settings.outputs) or ["auto"]}
+
+
+def _in_force(settings: Settings, task: str, *, moving: bool) -> dict[str, Any]:
+    """Give what a run made of the settings whose values do not tell it; None for what was not in force."""
+    most = settings.for_task(task).max_img_size
+    tracked = moving and task == "detect" and settings.tracker != "none"
+    return {
+        "max-img-size": most if most > 0 else None,
+        "cpu-threads": threads(settings.cpu_threads),
+        "tile-overlap": settings.overlap if settings.tile_size else None,
+        "tracker": settings.tracker if tracked else None,
+    }
+
+
 def _stage(stage: Timed, wall_s: float) -> dict[str, Any]:
     return {
         "name": stage.name,
@@ -110,10 +135,6 @@ def _stage(stage: Timed, wall_s: float) -> dict[str, Any]:
 def _usable() -> int | None:
     """Count the cores that this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _versions() -> dict[str, str]:
