@@ -287,17 +287,25 @@ def few_frames() -> list[Shot]:
 
 
 def mot_truth(shots: Sequence[Shot]) -> str:
-    """Write the truth as MOTChallenge text: frame, id, left, top, width, height, 1 where seen, class, visibility.
+    """Write the truth as MOTChallenge text: frame, id, left, top, width, height, 1 where seen, 1, visibility.
 
-    Frames and classes count from 1, boxes are in continuous pixels from 0.
+    Frames count from 1, boxes are in continuous pixels from 0. The class is always the challenge's only one that
+    is evaluated: by its other numbers (3 is a car) evaluators leave objects out. `kinds` tells ours.
     """
     lines = []
     for frame, shot in enumerate(shots, 1):
-        rows = zip(shot.ids, shot.boxes, shot.classes, shot.visibility, strict=True)
-        for number, (x0, y0, x1, y1), kind, share in rows:
+        for number, (x0, y0, x1, y1), share in zip(shot.ids, shot.boxes, shot.visibility, strict=True):
             place = f"{x0:g},{y0:g},{x1 - x0:g},{y1 - y0:g}"
-            lines.append(f"{frame},{number},{place},{int(share > 0)},{kind + 1},{share:.3f}\n")
+            lines.append(f"{frame},{number},{place},{int(share > 0)},1,{share:.3f}\n")
     return "".join(lines)
+
+
+def kinds(shots: Sequence[Shot]) -> dict[str, str]:
+    """Give the class of each object of a sequence by its id, in order of the ids."""
+    found = {
+        int(number): int(kind) for shot in shots for number, kind in zip(shot.ids, shot.classes, strict=True)
+    }
+    return {str(number): CLASSES[kind] for number, kind in sorted(found.items())}
 
 
 def write_video(path: Path, shots: Sequence[Shot], rate: float = RATE) -> None:
@@ -333,16 +341,20 @@ def main() -> None:
         rows = zip(drawn.boxes.tolist(), drawn.classes.tolist(), strict=True)
         stills[name] = [{"class": CLASSES[kind], "box": [int(v) for v in box]} for box, kind in rows]
     (into / "truth" / "scenes.json").write_text(json.dumps(stills, indent=1) + "\n", encoding="utf-8")
+    tracks = {}
     for name, seed, scenario, frames, size in VIDEOS:
         shots = list(sequence(seed, scenario, frames, size))
         path = into / "videos" / f"{name}.mp4"
         write_video(path, shots)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")
+        tracks[name] = kinds(shots)
     name, shots = FOLDER[0], few_frames()
     for index, shot in enumerate(shots, 1):
         write_png(into / "videos" / name / f"frame-{index:02d}.png", shot.pixels)
     (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")
+    tracks[name] = kinds(shots)
+    (into / "truth" / "tracks.json").write_text(json.dumps(tracks, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

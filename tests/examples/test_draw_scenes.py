@@ -21,6 +21,7 @@ from examples.draw_scenes import (
     STILLS,
     VIDEOS,
     few_frames,
+    kinds,
     mot_truth,
     scene,
     sequence,
@@ -154,8 +155,23 @@ def test_the_shipped_sequence_is_this_drawing():
     assert (EXAMPLES_FOLDER / "truth" / f"{name}.gt.txt").read_text("utf-8") == mot_truth(shots)
 
 
+def test_the_shipped_classes_are_those_of_the_drawings():
+    """truth/tracks.json names the class of every id of each gt.txt, as it is drawn."""
+    shipped = json.loads((EXAMPLES_FOLDER / "truth" / "tracks.json").read_text("utf-8"))
+    films = {name: list(sequence(seed, *words)) for name, seed, *words in VIDEOS} | {FOLDER[0]: few_frames()}
+    assert shipped == {name: kinds(shots) for name, shots in films.items()}
+    for name, shots in films.items():
+        text = (EXAMPLES_FOLDER / "truth" / f"{name}.gt.txt").read_text("utf-8")
+        assert {line.split(",")[1] for line in text.splitlines()} == set(shipped[name])
+        for shot in shots:
+            assert [shipped[name][str(number)] for number in shot.ids] == [CLASSES[k] for k in shot.classes]
+
+
 def test_the_truth_is_mot_text():
-    """One line an object and frame: frame and id from 1, box, 1 where it is seen, class from 1, visibility."""
+    """One line an object and frame: frame and id from 1, box, 1 where it is seen, 1, visibility.
+
+    MOTChallenge's class of what is evaluated is 1; an object of any other would be left out.
+    """
     shots = list(sequence(3, "rock", frames=20))
     lines = [line.split(",") for line in mot_truth(shots).splitlines()]
     assert len(lines) == sum(len(shot.ids) for shot in shots)
@@ -164,6 +180,7 @@ def test_the_truth_is_mot_text():
     x0, y0, x1, y1 = first.boxes[0]
     assert [float(v) for v in lines[0][:6]] == [1, first.ids[0], x0, y0, x1 - x0, y1 - y0]
     assert {line[6] for line in lines} <= {"0", "1"}
+    assert {line[7] for line in lines} == {"1"}
     assert all((line[6] == "1") == (float(line[8]) > 0) for line in lines if float(line[8]) != 0)
 
 
