@@ -13,15 +13,11 @@ from typing import Any
 import pytest
 
 from quadrat.errors import StreamError
-from quadrat.media.connection import parse_address
 from quadrat.media.stream import StreamReader
-from quadrat.settings import Settings
-from quadrat.types import Frame, Source
+from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
-
-STALL_S = 0.4
-SETTINGS: dict[str, Any] = {"stall_seconds": STALL_S, "reconnect_seconds": 1.0}
+from tests.media.streams import STALL_S, holds, numbers, reader
 
 
 @pytest.fixture(autouse=True)
@@ -46,27 +42,6 @@ def ts(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
     """Three pieces of the scene, 20 frames each: from 0, 100 and 200 on."""
     folder = tmp_path_factory.mktemp("ts")
     return tuple(transport(folder, 20, first) for first in (0, 100, 200))  # type: ignore[return-value]
-
-
-def reader(address: str, **settings: Any) -> StreamReader:
-    """Give a reader that reconnects without long pauses."""
-    source = Source("urn:stream:cam", "cam", "stream", address)
-    return StreamReader(
-        source, parse_address(address, "cam"), Settings(**{**SETTINGS, **settings}), backoff_s=0.02
-    )
-
-
-def numbers(frames: list[Frame]) -> list[int]:
-    """Read the numbers drawn in the frames."""
-    return [videos.number(frame.pixels) for frame in frames]
-
-
-def holds(frames: list[Frame], first: int = 0) -> None:
-    """Hold frames to the laws of every stream: indices and times grow, from 0 for frame 0."""
-    indices, times = [f.key.index for f in frames], [f.time_s for f in frames]
-    assert indices == sorted(set(indices))
-    assert times == sorted(set(times))  # type: ignore[type-var]
-    assert (first, first / 25) == (indices[0], pytest.approx(times[0]))
 
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
@@ -218,22 +193,39 @@ def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) 
     holds(frames)
 
 
+class Paced(StreamReader):
+    """Takes from its connection as many frames as `let` allows, so that a test says how slow its reader is."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._let = threading.Semaphore(0)
+
+    def give(self, link: Any, raw: Any) -> bool:
+        """Wait for leave."""
+        return self._let.acquire(timeout=10) and super().give(link, raw)
+
+    def let(self, count: int, of: int) -> None:
+        """Let so many frames come, up to frame `of` of all, and wait until they have."""
+        due = min(self.reading.read + count, of)
+        self._let.release(count)
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.reading.read >= due, 10)
+
+
 def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -> None:
-    """Older frames are dropped and counted, and what comes is never old."""
-    with feed("tcp", lambda line: line.send(ts[0], 0.8)) as server:
-        stream = reader(server.url, reconnect_seconds=0.0, read_mode="latest")
+    """Of the frames that come while one is measured the newest is next; the older are dropped and counted."""
+    with feed("tcp", lambda line: line.send(ts[0])) as server:
+        stream = reader(server.url, Paced, reconnect_seconds=0.0, stall_seconds=10.0, read_mode="latest")
+        stream._let.release()
         frames = []
         for frame in stream:
             frames.append(frame)
-            time.sleep(0.15)
+            stream.let(5, of=20)
 
+    assert [0, 5, 10, 15, 19] == numbers(frames) == [f.key.index for f in frames]
     reading = stream.reading
-    assert 3 <= len(frames) <= 10
-    assert (20, len(frames)) == (reading.read, reading.taken)
-    assert reading.read == reading.taken + reading.dropped
-    assert [f.key.index for f in frames] == numbers(frames)
-    assert numbers(frames)[-1] == 19
-    holds(frames, frames[0].key.index)
+    assert (20, 5, 15) == (reading.read, reading.taken, reading.dropped)
+    holds(frames)
 
 
 def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:

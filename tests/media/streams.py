@@ -1,0 +1,35 @@
+"""Readers of streams as tests make them, and the laws of what they give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quadrat.media.connection import parse_address
+from quadrat.media.stream import StreamReader
+from quadrat.settings import Settings
+from quadrat.types import Frame, Source
+from tests import videos
+
+STALL_S = 0.4
+SETTINGS: dict[str, Any] = {"stall_seconds": STALL_S, "reconnect_seconds": 1.0}
+
+
+def reader(address: str, kind: type[StreamReader] = StreamReader, **settings: Any) -> StreamReader:
+    """Give a reader that reconnects without long pauses."""
+    source = Source("urn:stream:cam", "cam", "stream", address)
+    return kind(source, parse_address(address, "cam"), Settings(**{**SETTINGS, **settings}), backoff_s=0.02)
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    """Read the numbers drawn in the frames."""
+    return [videos.number(frame.pixels) for frame in frames]
+
+
+def holds(frames: list[Frame], first: int = 0) -> None:
+    """Hold frames to the laws of every stream: indices and times grow, from 0 for frame 0."""
+    indices, times = [f.key.index for f in frames], [f.time_s for f in frames]
+    assert indices == sorted(set(indices))
+    assert times == sorted(set(times))  # type: ignore[type-var]
+    assert (first, first / 25) == (indices[0], pytest.approx(times[0]))
