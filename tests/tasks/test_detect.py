@@ -162,6 +162,14 @@ def test_only_networks_of_anchors_are_suppressed(layout: str, count: int) -> Non
     assert 2 == len(found(layout, [[10, 10, 30, 30], [11, 10, 31, 30]], [0.9, 0.8], [0, 1]))
 
 
+@pytest.mark.parametrize(("threshold", "count"), [(0.5, 1), (0.59, 1), (0.61, 2), (0.7, 2)])
+def test_nms_threshold_says_which_boxes_are_one(threshold: float, count: int) -> None:
+    """Two boxes of an intersection over union of 0.6 are one object under that threshold, and two above it."""
+    boxes = [[10, 10, 50, 30], [20, 10, 60, 30]]
+
+    assert count == len(found("yolov8", boxes, [0.9, 0.8], [1, 1], nms_threshold=threshold))
+
+
 def test_too_many_candidates_are_cut_to_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network gone wild costs bounded time, and the best of it is kept."""
     monkeypatch.setattr(module, "MANY", 3)
@@ -203,6 +211,35 @@ def test_parts_are_read_as_they_come_and_joined() -> None:
     assert [0, 1, 2, 3] == seen
     np.testing.assert_allclose(got.boxes, [whole * 2], atol=1e-4)
     np.testing.assert_allclose(got.scores, [0.8], atol=1e-6)
+
+
+ONE, OTHER, PIECE = [44, 20, 60, 36], [40, 20, 56, 36], [48, 20, 64, 36]
+
+
+@pytest.mark.parametrize(
+    ("left", "merge", "threshold", "boxes"),
+    [
+        (OTHER, "ios", 0.5, [ONE]),
+        (OTHER, "ios", 0.7, [ONE, OTHER]),
+        (OTHER, "wbf", 0.5, [[42.4, 20, 58.4, 36]]),
+        (PIECE, "ios", 0.7, [ONE]),
+        (PIECE, "iou", 0.7, [ONE, PIECE]),
+        (PIECE, "iou", 0.5, [ONE]),
+    ],
+)
+def test_merge_and_its_threshold_say_which_boxes_of_tiles_are_one_and_how(
+    left: list[int], merge: str, threshold: float, boxes: list[list[float]]
+) -> None:
+    """Boxes of two tiles that share 0.6 of their union are one by the measure, from the threshold on, in the way asked for."""
+    of, parts = frame(64, 96), []
+    for start, box, score in ((0, left, 0.6), (32, ONE, 0.9)):
+        window = Window(0, start, 64, 64)
+        local = np.array(box) - [start, 0, start, 0]
+        arrays = encode("yolov10", [local], [score], [1], num_classes=2)
+        parts.append(Part(arrays, Geometry.identity((64, 96)).cropped(window), window))
+    got = task("yolov10", tile_size=64, merge=merge, merge_threshold=threshold).predict(of, parts)
+
+    np.testing.assert_allclose(got.boxes, boxes, atol=1e-4)
 
 
 def test_a_tile_sees_nothing_beyond_its_border() -> None:
