@@ -20,10 +20,13 @@ from quadrat.pipeline.events import Prepared, Ran
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.settings import Settings
 from quadrat.types import Flush, Frame, FrameKey, Result, Sample, Source
+from tests.detectors import detector_archive
+from tests.moving import boxes_of, film, measured, watched
 from tests.networks import brightness_archive
 
 LOG = logging.getLogger("test")
 SIZE = 4
+HW = (64, 96)
 SOURCE = Source("urn:v", "v.mp4", "video")
 
 
@@ -132,3 +135,29 @@ def numbered(number: int) -> Prepared:
     """Make an input that is all of this number."""
     frame = Frame(FrameKey(SOURCE.urn, number), (8, 8), np.zeros((8, 8, 3), np.uint8), time_s=number / 25)
     return Prepared(SOURCE, Sample(frame, np.full((3, 8, 8), number, np.float32), Geometry.identity((8, 8))))
+
+
+def test_a_network_of_a_fixed_batch_gets_its_last_input_again(tmp_path: Path) -> None:
+    """Six frames of two videos go through a network of exactly four in two full batches, and each has its own box."""
+    archive = detector_archive(tmp_path / "m.tgz", batch=4, hw=HW)
+    boxes = {
+        name: [(8 * n, top, 8 * n + 24, top + 16) for n in range(3)] for name, top in (("a", 8), ("b", 40))
+    }
+    films = [film(tmp_path / f"{name}.mp4", [bright(box) for box in boxes[name]]) for name in boxes]
+    sizes: list[int] = []
+    with load_model(archive, Settings(batch_size=8), LOG) as loaded:
+        counted = watched(loaded, lambda batch: sizes.append(len(batch)))
+        results, ends = measured(counted, films, batch_size=8)
+
+    assert [4, 4] == sizes
+    assert {name: [[box] for box in each] for name, each in boxes.items()} == {
+        name: [boxes_of(result) for result in results[name]] for name in boxes
+    }
+    assert [None, None] == [ends[name].reading.error for name in boxes]  # type: ignore[union-attr]
+
+
+def bright(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Draw a white rectangle x0, y0, x1, y1 on black."""
+    pixels = np.zeros((*HW, 3), np.uint8)
+    pixels[box[1] : box[3], box[0] : box[2]] = 255
+    return pixels
