@@ -184,7 +184,7 @@ class ObjectReport:
         return f"{text}, and more than max-detections" if _detections(result).capped else text
 
     def summed(self, ended: Ended) -> str:
-        """Say how many tracks, or without a tracker objects, of each class a source showed."""
+        """Say how many of each class a source showed at once, and how many tracks."""
         return self._sums.pop(ended.source.urn, "nothing found")
 
     def close(self) -> None:
@@ -229,15 +229,20 @@ def _small(pixels: ImageU8) -> ImageU8:
 
 
 def _summary(found: Sequence[Found]) -> str:
-    """Say the tracks of each class that has any; where none has, that objects were seen all the same."""
-    objects = _text([(one.info.name, one.objects) for one in found])
+    """Say how many of each class were seen at once, and then, where objects are followed, the tracks.
+
+    Tracks alone would hide what was seen: of frames far apart few objects, or none, are followed.
+    """
+    if not found:
+        return "nothing found"
+    seen = f"at most {_text([(one.info.name, one.most) for one in found])} at once"
     if all(one.tracks is None for one in found):
-        return objects
+        return seen
     tracks = [(one.info.name, one.tracks) for one in found if one.tracks]
     count = sum(number for _, number in tracks)
     if not count:
-        return f"no tracks; over all frames {objects}"
-    return f"{count} track{'' if count == 1 else 's'}: {_text(tracks)}"
+        return f"{seen}; no tracks"
+    return f"{seen}; {count} track{'' if count == 1 else 's'}: {_text(tracks)}"
 
 
 def _text(counts: Sequence[tuple[str, int]]) -> str:

@@ -182,11 +182,11 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
         table[0][k] for k in ("status", "code", "frames_declared", "frames_skipped", "gaps")
     )
     assert (survey.counts["partial"], survey.measured) == (1, 1)
-    assert made.summed(ended) == "1 track: 1 fish"
+    assert made.summed(ended) == 'at most 1 fish, 1 crab, "red" at once; 1 track: 1 fish'
 
 
 @pytest.mark.parametrize(
-    ("boxes", "said"), [([], "nothing found"), ([(0, 0, 5, 5)], "no tracks; over all frames 1 fish")]
+    ("boxes", "said"), [([], "nothing found"), ([(0, 0, 5, 5)], "at most 1 fish at once; no tracks")]
 )
 def test_a_video_without_tracks_does_not_say_that_nothing_was_seen(
     boxes: list[tuple[float, float, float, float]], said: str, tmp_path: Path
@@ -195,6 +195,25 @@ def test_a_video_without_tracks_does_not_say_that_nothing_was_seen(
     made, _ = make(tmp_path / "t")
     made.frame(frame(0, objects(boxes, tracks=[-1] * len(boxes))))
     list(made.ended(ended := end(1)))
+
+    assert said == made.summed(ended)
+
+
+@pytest.mark.parametrize(
+    ("tracker", "said"),
+    [
+        ("sort", 'at most 3 fish, 1 crab, "red" at once; 1 track: 1 crab, "red"'),
+        ("none", 'at most 3 fish, 1 crab, "red" at once'),
+    ],
+)
+def test_what_was_seen_comes_before_what_was_followed(tracker: str, said: str, tmp_path: Path) -> None:
+    """Three fish that no tracker could follow are not hidden behind one crab that it could."""
+    made, _ = make(tmp_path / "t", tracker=tracker)
+    for index, kinds in enumerate(([0, 0, 0, 1], [0, 1])):
+        tracks = [1 if kind else -1 for kind in kinds]
+        boxes = [(0.0, 0.0, 5.0, 5.0)] * len(kinds)
+        made.frame(frame(index, objects(boxes, kinds, tracks=tracks if tracker == "sort" else None)))
+    list(made.ended(ended := end(2)))
 
     assert said == made.summed(ended)
 
