@@ -16,12 +16,12 @@
         DeviceError                E_DEVICE                   the device or precision asked for is not here
         EngineRunError             E_ENGINE_RUN               a started engine failed or died on a batch
       InputError                   E_INPUT           exit 5   images, one or all
-        NotAnImageError            E_NOT_IMAGE                skipped: marker, dot-file, other kind of file
+        NotAnImageError            E_NOT_IMAGE                skipped: not of the kind that the order measures
         ImageFormatError           E_IMAGE_FORMAT             not a picture we read
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
         TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best are counted
-        VideoFormatError           E_VIDEO_FORMAT             not a video we read, or one without pictures
+        VideoFormatError           E_VIDEO_FORMAT             no video or sequence we read, or one that changes its size
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: measured in part
         StreamError                E_STREAM                   a stream cannot be reached, or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
@@ -168,7 +168,7 @@ class InputError(QuadratError):
 
 
 class NotAnImageError(InputError):
-    """The file is no image by its name; it is skipped."""
+    """The file is not of the kind that this order measures (images, or videos), or is a marker or hidden; it is skipped."""
 
     code = "E_NOT_IMAGE"
 
@@ -198,7 +198,7 @@ class TooManyObjectsError(InputError):
 
 
 class VideoFormatError(InputError):
-    """The file is no video that we read, or has no pictures."""
+    """It is no video or sequence that we read, or has no pictures; or its pictures change size, and all are scaled to the first."""
 
     code = "E_VIDEO_FORMAT"
 
