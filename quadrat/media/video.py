@@ -182,9 +182,7 @@ class VideoReader:
         said = []
         whole = self.reading.read + self._damaged
         if self._ends_early():
-            of = self.reading.declared_frames
-            stated = f"of {of}" if of else f"of {self.reading.declared_s or 0:.1f} s"
-            said.append(f"the file ends early: {whole} frames {stated} are in it")
+            said.append(f"the file ends early: {self._part()} are in it")
         elif self._decoder.failure:
             said.append(f"after {whole} frames it cannot be read further ({self._decoder.failure})")
         if self._damaged:
@@ -201,6 +199,15 @@ class VideoReader:
             hint = hint if len(said) > 1 else "Cut it there into two videos"
         kind = VideoFormatError if self._resized_at_s >= 0 and len(said) == 1 else VideoTruncatedError
         return kind("; ".join(said), where=self._source.name, hint=hint) if said else None
+
+    def _part(self) -> str:
+        """Say how much of what the headers declare could be read, by their own unit."""
+        now, whole = self.reading, self.reading.read + self._damaged
+        if now.declared_frames:
+            return f"{whole} frames of {now.declared_frames}"
+        if now.declared_s:
+            return f"{self._decoder.end_s:.1f} of {now.declared_s:.1f} s ({whole} frames)"
+        return f"{whole} frames"
 
     def _nothing(self) -> QuadratError:
         if 0 in self.reading.hw:  # the decoder refused the size that the header states
