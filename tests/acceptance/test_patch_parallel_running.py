@@ -77,7 +77,7 @@ CRASHES: dict[str, Callable[[LoadedModel, pytest.MonkeyPatch, Callable[..., Any]
     "task": lambda model, _, crash: replace(
         model, task=SimpleNamespace(name="detect", wanted=model.task.wanted, batched=True, predict=crash)
     ),
-    "track": lambda model, patch, crash: patch.setattr(Follower, "_follow", crash) or model,
+    "track": lambda model, patch, crash: patch.setattr(Follower, "_tail", crash) or model,
     "draw": lambda model, patch, crash: patch.setattr(film_stage.Artist, "_draw", crash) or model,
     "encode": lambda model, patch, crash: patch.setattr(VideoWriter, "write", crash) or model,
 }

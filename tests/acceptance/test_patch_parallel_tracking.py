@@ -69,7 +69,7 @@ def test_a_track_outlives_a_frame_without_its_object(
     frames = [draw([]) if 10 <= n < 22 else draw([(8 + 3 * n, 40, 48 + 3 * n, 80)]) for n in range(32)]
     source = film(tmp_path / "a.mp4", frames)
     results, _ = measured(model, [source], tracker=tracker)
-    assert [[-1]] + [[1]] * 9 + [[]] * 12 + [[1]] * 10 == tracks(results["a"])
+    assert [[1]] * 10 + [[]] * 12 + [[1]] * 10 == tracks(results["a"])
     assert Settings().max_age == 30
 
     results, _ = measured(model, [source], tracker=tracker, max_age=5)
@@ -82,10 +82,10 @@ def test_a_track_does_not_go_on_with_another_class(tmp_path: Path, model: Loaded
     frames = [draw([(40, 40, 80, 80)], kind=FISH if n < 6 else CRAB) for n in range(12)]
     source = film(tmp_path / "a.mp4", frames)
     results, _ = measured(model, [source], tracker=tracker)
-    assert [[-1]] + [[1]] * 5 + [[-1]] + [[2]] * 5 == tracks(results["a"])
+    assert [[1]] * 6 + [[2]] * 6 == tracks(results["a"])
 
     results, _ = measured(model, [source], tracker="sort", track_across_classes=True)
-    assert [[-1]] + [[1]] * 11 == tracks(results["a"])
+    assert [[1]] * 12 == tracks(results["a"])
 
 
 @EVERY
@@ -95,7 +95,7 @@ def test_unsure_boxes_spawn_no_tracks(tmp_path: Path, model: LoadedModel, tracke
     source = film(tmp_path / "a.mp4", frames)  # of scores 0.97 and 0.66
     results, _ = measured(model, [source], tracker=tracker, min_score=0.8)
 
-    assert [[-1]] + [[1]] * 9 == tracks(results["a"])
+    assert [[1]] * 10 == tracks(results["a"])
 
 
 @EVERY
@@ -104,7 +104,7 @@ def test_track_numbers_are_of_each_source(tmp_path: Path, model: LoadedModel, tr
     sources = [film(tmp_path / f"{n}.mp4", swim(6, y=y)) for n, y in (("a", 20), ("b", 24))]
     results, _ = measured(model, sources, tracker=tracker, batch_size=4)
 
-    assert [[-1]] + [[1]] * 5 == tracks(results["a"]) == tracks(results["b"])
+    assert [[1]] * 6 == tracks(results["a"]) == tracks(results["b"])
 
 
 @EVERY

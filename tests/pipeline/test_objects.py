@@ -174,7 +174,7 @@ def test_a_track_lives_through_skipped_frames(model: LoadedModel, tmp_path: Path
     results, ends = measured(model, [source], moving=True, **{"skip-black": True})
     tracks = [objects(r).tracks.tolist() for r in results["swim"] if not r.frame.skipped]  # type: ignore[union-attr]
 
-    assert [[-1]] + [[1]] * 17 == tracks
+    assert [[1]] * 18 == tracks
     assert {"black": 4} == ends["swim"].skipped
 
 
