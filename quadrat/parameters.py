@@ -194,7 +194,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("max-age", "int", "A track ends when its object is unseen for more frames than this.",
         default=30, unit="frames", low=0, high=10**6, since="2",
     ),
-    Parameter("min-hits", "int", "A track counts once its object was seen in so many frames.",
+    Parameter("min-hits", "int", "A track counts once its object was seen in so many frames in a row; the first of them (up to 5) then belong to it, too.",
         default=2, unit="frames", low=1, high=1000, since="2",
     ),
     Parameter("track-across-classes", "bool", "Let a track go on when the class of its object changes.", since="2"),
