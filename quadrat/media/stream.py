@@ -7,17 +7,19 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from quadrat.errors import StreamError
 from quadrat.media.colors import to_rgb
 from quadrat.media.connection import Address, Connection, parse_address
+from quadrat.media.exif import upright
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.media.timeline import Timeline
+from quadrat.media.video import _TURNS, _orientation
 from quadrat.settings import Settings
 from quadrat.types import Frame, FrameKey, Gap, Reading, Source
 
@@ -41,6 +43,16 @@ def open_stream(source: Source, settings: Settings) -> StreamReader:
     return StreamReader(source, parse_address(source.token, source.name), settings)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A decoded frame that waits; `turn` is the EXIF orientation, 1 to 8, that makes it upright."""
+
+    index: int
+    time_s: float
+    raw: VideoFrame
+    turn: int
+
+
 class StreamReader:
     """Reads a stream once; a thread for each connection decodes, and is left to itself when it hangs.
 
@@ -55,7 +67,8 @@ class StreamReader:
 
     Times: 0 is the arrival of the first frame; within a connection they go by presentation time, and a new
     connection begins at the time of its first arrival. Indices count on over all connections, dropped frames too.
-    Frames of another size than the first are scaled to it. `close` may be called from any thread.
+    Frames are turned upright as the first one of their connection asks for (later ones may be silent about it), and
+    scaled to the size of the first of all. `close` may be called from any thread.
     """
 
     def __init__(
@@ -70,8 +83,9 @@ class StreamReader:
         self._sampling = Sampling(settings)
         self._timeline = Timeline()
         self._changed = threading.Condition()
-        self._queue: deque[tuple[int, float, VideoFrame]] = deque()
+        self._queue: deque[_Held] = deque()
         self._link: Connection | None = None
+        self._turn = 1
         self._tries = 0
         self._lost_at: float | None = monotonic()
         self._retry_at = 0.0
@@ -85,7 +99,7 @@ class StreamReader:
             self._lost_at = monotonic()
         try:
             while (item := self._next()) is not None:
-                yield self._frame(*item)
+                yield self._frame(item)
         finally:
             self._complete()
             self.close()
@@ -116,7 +130,7 @@ class StreamReader:
             self._is_alive(link, raw, time_s)
             self.reading = replace(self.reading, read=index + 1, seconds=self._timeline.end_s)
             if self._sampling.takes(index, time_s):
-                self._put(link, (index, time_s, raw))
+                self._put(link, _Held(index, time_s, raw, self._turn))
             link.alive_at = monotonic()
             return link is self._link
 
@@ -131,7 +145,7 @@ class StreamReader:
         with self._changed:
             self._changed.notify_all()
 
-    def _put(self, link: Connection, item: tuple[int, float, VideoFrame]) -> None:
+    def _put(self, link: Connection, item: _Held) -> None:
         """Queue a frame: where every one is wanted when there is room, else in place of the older one."""
         if self._settings.read_mode == "latest" and not link.finite:
             if self._queue:
@@ -146,9 +160,12 @@ class StreamReader:
 
     def _is_alive(self, link: Connection, raw: VideoFrame, time_s: float) -> None:
         """Note the first frame of all, and the first after a gap."""
+        if self._lost_at is not None:
+            self._turn = _orientation(raw)
         if not self.reading.read:
-            hw = (raw.height, raw.width)
-            self.reading = replace(self.reading, hw=hw, rate=link.rate, codec=link.codec)
+            hw = (raw.width, raw.height) if self._turn >= 5 else (raw.height, raw.width)
+            turn = _TURNS[self._turn]
+            self.reading = replace(self.reading, hw=hw, rotation=turn, rate=link.rate, codec=link.codec)
         elif self._lost_at is not None:
             self._close_gap(time_s)
             LOG.info("%s: is back after %.1f s", self._source.name, monotonic() - self._lost_at)
@@ -160,7 +177,7 @@ class StreamReader:
         gap = Gap(start_s, max(start_s, end_s), self._reason)
         self.reading = replace(self.reading, gaps=(*self.reading.gaps, gap))
 
-    def _next(self) -> tuple[int, float, VideoFrame] | None:
+    def _next(self) -> _Held | None:
         """Wait for a frame, watching the connection meanwhile; None at the end."""
         with self._changed:
             while not self._closed:
@@ -248,7 +265,9 @@ class StreamReader:
             rate = self.reading.rate or self._timeline.mean_rate(self.reading.read)
             self.reading = replace(self.reading, rate=rate, error=self._error)
 
-    def _frame(self, index: int, time_s: float, raw: VideoFrame) -> Frame:
+    def _frame(self, held: _Held) -> Frame:
         hw = self.reading.hw
-        pixels = scaled(to_rgb(raw), working_hw(hw, self._settings.max_img_size))
-        return Frame(FrameKey(self._source.urn, index), hw, pixels, time_s=time_s)
+        working = working_hw(hw, self._settings.max_img_size)
+        stored = scaled(to_rgb(held.raw), working[::-1] if held.turn >= 5 else working)
+        key = FrameKey(self._source.urn, held.index)
+        return Frame(key, hw, upright(stored, held.turn), time_s=held.time_s)

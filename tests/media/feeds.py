@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
 import threading
@@ -9,6 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
+
+import av
+from av.bitstream import BitStreamFilterContext
 
 from tests import videos
 
@@ -27,6 +31,22 @@ def transport(folder: Path, count: int, first: int = 0, hw: tuple[int, int] = vi
     path = folder / f"{first}-{count}-{hw[0]}.ts"
     videos.write(path, videos.frames(count, hw, first=first), options=LIVE)
     return path.read_bytes()
+
+
+def turned(folder: Path, count: int, first: int, rotate: int) -> bytes:
+    """Give the same with the word, in key frames alone, that a player must turn them by 90, 180 or 270 degrees."""
+    path, out = folder / f"{first}-{rotate}.ts", io.BytesIO()
+    path.write_bytes(transport(folder, count, first))
+    with av.open(str(path)) as file, av.open(out, "w", format="mpegts") as sent:
+        stream = file.streams.video[0]
+        into = sent.add_stream_from_template(stream)
+        word = BitStreamFilterContext(f"h264_metadata=display_orientation=insert:rotate={rotate}", stream)
+        for packet in (*file.demux(stream), None):
+            if packet is None or packet.size:
+                for changed in word.filter(packet):
+                    changed.stream = into
+                    sent.mux(changed)
+    return out.getvalue()
 
 
 class Line:
