@@ -28,6 +28,7 @@ from quadrat.artifacts.addresses import public
 from quadrat.artifacts.folder import pull_file
 from quadrat.artifacts.listing import file_source, list_images
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
+from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
 from quadrat.settings import parse
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
     from quadrat.types import ImageU8
 
 __all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
+
+HINTS = {
+    VIDEOS_GO_BY: "Videos go by predictor.video(path)",
+    PICTURES_GO_BY: "Pictures go by predictor.predict(path)",
+}
+"""What the service says to do, as calls of this module."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +223,8 @@ class Predictor(AbstractContextManager["Predictor"]):
                     raise item.reading.error
             elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
                 if stop:
-                    raise item.error
-                yield item
+                    raise _said_here(item.error)
+                yield replace(item, error=_said_here(item.error))
 
     def close(self) -> None:
         """Free the network and the unpacked archive."""
@@ -254,6 +261,12 @@ class Predictor(AbstractContextManager["Predictor"]):
 def _several(given: object) -> Iterable[object]:
     """Take several things, or one, as several."""
     return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+
+
+def _said_here(error: QuadratError) -> QuadratError:
+    """Give an error whose hint names the calls of this module, not the service's parameters."""
+    hint = HINTS.get(error.hint)
+    return error if hint is None else type(error)(error.what, where=error.where, hint=hint)
 
 
 def _place(given: object) -> Path:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from predictor import Failure, Measurement, Objects, Predictor
 from quadrat.artifacts.folder import FolderStore
-from quadrat.errors import ImageFormatError, ParameterError
+from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
 from quadrat.job import run_order
 from quadrat.settings import Settings
-from tests import moving, pictures
+from tests import moving, pictures, videos
 from tests.networks import brightness_archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +86,30 @@ def test_a_bad_image_raises_or_is_skipped(model: Path, image: Path) -> None:
 
         kinds = [type(m) for m in predictor.predict([bad, image], on_error="skip")]
         assert [Failure, Measurement] == kinds
+
+
+def test_the_other_kind_is_told_the_call_that_takes_it(model: Path, image: Path, tmp_path: Path) -> None:
+    """Hints name calls, not the service's parameters, whether the error is raised or given."""
+    film = videos.write(tmp_path / "dive.mp4", videos.frames(2))
+    with Predictor(model) as predictor:
+        with pytest.raises(ImageFormatError, match=r"predictor\.video\(path\)"):
+            list(predictor.predict(film))
+        with pytest.raises(VideoFormatError, match=r"predictor\.predict\(path\)"):
+            list(predictor.video(image))
+        (failure,) = predictor.predict(film, on_error="skip")
+
+    assert isinstance(failure, Failure)
+    assert "predictor.video(path)" in failure.error.line
+    assert "--" not in failure.error.line
+
+
+def test_a_folder_of_videos_is_given_one_at_a_time(model: Path, tmp_path: Path) -> None:
+    """`video` takes one video; of a folder that holds several it does not say that pictures are missing."""
+    for name in ("a.mp4", "b.mp4"):
+        videos.write(tmp_path / name, videos.frames(2))
+    match = r"holds videos.*one video at a time"
+    with Predictor(model) as predictor, pytest.raises(VideoFormatError, match=match):
+        list(predictor.video(tmp_path))
 
 
 def test_wrong_settings_are_refused(model: Path) -> None:

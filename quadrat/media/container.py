@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import av
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
-from quadrat.media.kinds import READ, looks_like
+from quadrat.media.kinds import PICTURES_GO_BY, READ, looks_like
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -157,7 +157,7 @@ def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
     """Say why FFmpeg could not open a file."""
     if not any(head.startswith(magic, offset) for offset, magic in _VIDEO_MAGIC):
         kind = looks_like(head)
-        hint = "Pictures go by --image and --images" if kind in READ else "Use MP4, MKV or AVI"
+        hint = PICTURES_GO_BY if kind in READ else "Use MP4, MKV or AVI"
         kind = f"a {kind} picture" if kind in READ else kind
         return VideoFormatError(f"this is {kind}, not a video we read", where=name, hint=hint)
     boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}

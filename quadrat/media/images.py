@@ -24,7 +24,7 @@ from quadrat.geometry import HW
 from quadrat.media import mosaic as mosaics
 from quadrat.media import pillow, tiff
 from quadrat.media.exif import upright
-from quadrat.media.kinds import READ, looks_like
+from quadrat.media.kinds import READ, VIDEOS_GO_BY, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Frame, FrameKey, ImageU8
 
@@ -81,11 +81,7 @@ def _known_kind(body: bytes) -> str:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
     kind = looks_like(body)
     if kind not in READ:
-        hint = (
-            "Videos go by --video and --videos"
-            if kind.startswith("a video")
-            else "Use JPEG, PNG, TIFF, WEBP or BMP"
-        )
+        hint = VIDEOS_GO_BY if kind.startswith("a video") else "Use JPEG, PNG, TIFF, WEBP or BMP"
         raise ImageFormatError(f"this is {kind}, not a picture we read", hint=hint)
     if body.startswith(b"MM\0+"):
         raise ImageFormatError(

@@ -5,6 +5,10 @@ from __future__ import annotations
 READ = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """The formats we read, by Pillow's names; MPO is a JPEG with more pictures behind the first."""
 
+VIDEOS_GO_BY = "Videos go by --video and --videos"
+PICTURES_GO_BY = "Pictures go by --image and --images"
+"""What to do with the other kind, in the service's words; the Python API has its own."""
+
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),

@@ -33,11 +33,13 @@ def open_sequence(folder: Path, source: Source, settings: Settings) -> SequenceR
             f"it is no folder that can be read ({error.strerror})", where=source.name
         ) from error
     # What an earlier run delivered has its metadata beside it.
-    pictures = [name for name in names if skip_reason(name) is None and f"{name}-meta.json" not in names]
+    given = [name for name in names if f"{name}-meta.json" not in names]
+    pictures = [name for name in given if skip_reason(name) is None]
     if not pictures:
-        raise VideoFormatError(
-            "there is no picture in the folder", where=source.name, hint="Give JPEG or PNG"
-        )
+        films = any(skip_reason(name, moving=True) is None for name in given)
+        what = "the folder holds videos, and no picture" if films else "there is no picture in the folder"
+        hint = "Give one video at a time" if films else "Give JPEG or PNG"
+        raise VideoFormatError(what, where=source.name, hint=hint)
     return SequenceReader([folder / name for name in sorted(pictures, key=natural)], source, settings)
 
 
@@ -127,7 +129,7 @@ class SequenceReader:
             self._resized = path.name
         pixels = scaled(frame.pixels, self._working)
         time_s = frame.key.index / self._settings.sequence_rate
-        return replace(frame, source_hw=self._hw, pixels=pixels, time_s=time_s)
+        return replace(frame, source_hw=self._hw, pixels=pixels, time_s=time_s, file=path.name)
 
     def _fault(self) -> QuadratError | None:
         said = []

@@ -114,6 +114,9 @@ def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(VideoFormatError, match="no picture"):
         opened(empty)
+    (empty / "dive.MP4").write_bytes(b"x")
+    with pytest.raises(VideoFormatError, match="holds videos"):
+        opened(empty)
     with pytest.raises(VideoFormatError, match="no folder"):
         opened(tmp_path / "absent")
 
