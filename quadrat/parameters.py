@@ -133,7 +133,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("videos", "collection", "Videos to measure: a collection, or a folder; a folder of images in it is a sequence.",
         optional=True, since="2",
     ),
-    Parameter("video", "artifact", "One video to measure; on a laptop a folder of images is taken as a sequence.",
+    Parameter("video", "artifact", "One video to measure; on a laptop a folder is taken as videos takes it.",
         optional=True, since="2",
     ),
     Parameter("streams", "string", "Addresses of live streams (rtsp, http, udp and others), separated by spaces.",
