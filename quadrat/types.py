@@ -48,7 +48,8 @@ class Frame:
     `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright
     source before any scaling; `time_s` presentation time in seconds, None for a photograph; `digest`
     sha256 (hex) of the encoded bytes; `exif` the tags kept, by name; `skipped` says why the frame is not
-    measured ("black", "idle"), and is empty where it is. The pixels of a mosaic may be a memory map of a file.
+    measured ("black", "idle", "failed"), and is empty where it is; `file` the name of a sequence's picture. The
+    pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -58,6 +59,7 @@ class Frame:
     time_s: float | None = None
     exif: Mapping[str, str] = field(default_factory=dict)
     skipped: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """COCO's JSON of all detections of an order, joined at its end from lines written on the way.
 
 Frames of videos are images too, with COCO-VID's `video_id`, `frame_id` (index from 0) and a name as if they had
-been extracted into a folder of the video's name. Frames that were not measured are left out: an image
+been extracted into a folder of the video's name, `frame_000012.jpg` as CVAT calls them; those of a sequence have
+their own. Importers of CVAT want a `segmentation`, be it empty, and go by the box then. Frames that were not measured are left out: an image
 without annotations says that nothing is there.
 """
 
@@ -34,9 +35,9 @@ class CocoPart:
         if source.media != "image":
             index = frame.key.index
             where |= {
-                "file_name": f"{plain(name)}/{index:06d}.jpg",
+                "file_name": f"{plain(name)}/{plain(frame.file) or f'frame_{index:06d}.jpg'}",
                 "frame_id": index,
-                "time_s": frame.time_s,
+                "time_s": None if frame.time_s is None else round(frame.time_s, 6),
             }
         self.images.write(json.dumps(where)[1:] + "\n")
         self.boxes.write("".join(_annotation(self.count, row) for row in rows))
@@ -77,7 +78,7 @@ def _annotation(image: int, row: Row) -> str:
     track = f', "track_id": {row.track}' if row.track >= 0 else ""
     return (
         f'{image} "category_id": {row.index + 1}, "bbox": [{row.sides}], "area": {row.area}, '
-        f'"iscrowd": 0, "score": {row.score}{track}}}\n'
+        f'"segmentation": [], "iscrowd": 0, "score": {row.score}{track}}}\n'
     )
 
 

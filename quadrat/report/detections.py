@@ -16,7 +16,7 @@ from quadrat.report.survey import csv_cell
 from quadrat.types import ClassInfo, Frame, Source
 
 CSV = ("source", "name", "frame", "time_s", "track", "class_id", "class", "score", "x0", "y0", "x1", "y1")
-JSONL = ("source", "name", "frame", "time_s", "width", "height", "skipped", "detections")
+JSONL = ("source", "name", "file", "frame", "time_s", "width", "height", "skipped", "detections")
 COCO = ("info", "licenses", "categories", "videos", "images", "annotations")
 ClassOf = Callable[[int], ClassInfo]
 
@@ -60,6 +60,7 @@ class DetectionPart:
         where: dict[str, Any] = {
             "source": plain(urn),
             "name": plain(name),
+            "file": plain(frame.file) or None,
             "frame": frame.key.index,
             "time_s": time_s,
         }

@@ -64,11 +64,13 @@ def test_a_sequence_left_early_lasts_as_long_as_was_read(tmp_path: Path) -> None
 
 
 def test_a_bad_picture_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
-    """An unreadable picture keeps its place in time, and the reading names it."""
+    """An unreadable picture keeps its place in time, the others their names, and the reading names it."""
     folder = videos.still_images(tmp_path, videos.frames(6))
     (folder / "img3.png").write_bytes((folder / "img3.png").read_bytes()[:200])
     reader = opened(folder)
-    assert [(f.key.index, f.time_s) for f in reader] == [(0, 0.0), (1, 0.1), (3, 0.3), (4, 0.4), (5, 0.5)]
+    assert [(f.key.index, f.time_s, f.file) for f in reader] == [
+        (n, n / 10, f"img{n + 1}.png") for n in (0, 1, 3, 4, 5)
+    ]
     reading = reader.reading
     assert (reading.read, reading.damaged) == (5, 1)
     assert isinstance(reading.error, VideoTruncatedError)

@@ -40,11 +40,15 @@ def numbers(made: list[list[int]]) -> list[int]:
 @given(seed=st.integers(0, 2**32 - 1), across=st.booleans())
 @settings(max_examples=15, deadline=None)
 def test_rows_stay_and_tracks_are_sound(name, seed, across):
-    """The rows come back as they went in; a track is -1 or from 1 up, once in a frame, and counts up from 1."""
+    """The rows come back as they went in; a track is -1 or from 1 up, once in a frame, counts up from 1, and is one taker."""
     made = tracker(name, track_across_classes=across)
-    shown = []
+    shown, takers = [], {}
     for frame in crowd(seed):
         found = made.update(frame, looks(*frame.classes))
+        assert len(made.takers) == len(frame)
+        assert (made.takers[found.tracks > 0] >= 0).all()
+        takers |= dict(zip(found.tracks.tolist(), made.takers.tolist(), strict=True))
+        assert all(takers[n] == t for n, t in zip(found.tracks, made.takers, strict=True) if n > 0)
         assert (found.boxes is frame.boxes, found.scores is frame.scores) == (True, True)
         assert np.array_equal(found.classes, frame.classes)
         assert found.tracks.dtype == np.int32
