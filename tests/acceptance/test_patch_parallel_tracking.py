@@ -5,6 +5,8 @@ Each test is named after the fault, and fails if quadrat has it.
 
 from __future__ import annotations
 
+import re
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +25,7 @@ from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Result
 from tests.moving import CRAB, FISH, RECTANGLES, draw, film, measured, objects, order, swim, watch
+from tests.test_layers import everything
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY = pytest.mark.parametrize("tracker", sorted(TRACKERS))
@@ -121,10 +124,25 @@ def test_degenerate_boxes_divide_by_nothing(tracker: str) -> None:
     np.testing.assert_array_equal(seen.boxes, given.boxes)
 
 
+IMPORTED_AS = {
+    "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml", "ivcap-sdk-service": "ivcap_sdk_service",
+}  # fmt: skip
+BORROWED = re.compile(
+    r"\b(convert_bbox_to_z|convert_x_to_bbox|KalmanBoxTracker|associate_detections_to_trackers|linear_assignment"
+    r"|iou_batch|k_previous_obs|STrack|joint_stracks|non_max_suppression|max_wh|xywh2xyxy|scale_coords)\b"
+)
+"""Names by which SORT, OC-SORT, ByteTrack and YOLO's own code are known wherever they were copied to."""
+
+
+def requirements() -> set[str]:
+    """Name what the run-time requires."""
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return {re.split(r"[^\w.-]", line)[0] for line in lines}
+
+
 def test_no_code_is_borrowed_from_a_tracker() -> None:
     """Theirs came from GPL and AGPL projects: the run-time needs numpy and scipy to track, and none of them."""
-    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {line.split(">")[0].split("=")[0].split("<")[0].strip() for line in lines}
+    names = requirements()
     foreign = {
         "filterpy",
         "sort-tracker",
@@ -138,6 +156,16 @@ def test_no_code_is_borrowed_from_a_tracker() -> None:
 
     assert set() == names & foreign
     assert {"numpy", "scipy"} <= names
+
+
+def test_what_is_imported_is_required_and_no_name_is_anothers() -> None:
+    """No module of the run-time imports what pyproject.toml does not name, or has a name that gives a copy away."""
+    known = {IMPORTED_AS.get(name, name) for name in requirements()} | sys.stdlib_module_names | {"quadrat"}
+    modules = sorted((ROOT / "quadrat").rglob("*.py"))
+
+    assert [] == [str(one) for one in everything(ROOT) if one.module.split(".")[0] not in known]
+    assert [] == [(path.name, found[0]) for path in modules for found in BORROWED.finditer(path.read_text())]
+    assert len(modules) > 50
 
 
 # ---- label smoothing ----------------------------------------------------------------------------------------
