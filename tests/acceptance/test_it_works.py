@@ -19,6 +19,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from quadrat import tracking
 from quadrat.artifacts.arguments import add_arguments
@@ -337,13 +338,18 @@ def test_point_10_annotated_videos_and_tables(tmp_path: Path) -> None:
 
 def test_point_10_an_annotated_image(tmp_path: Path) -> None:
     """A photograph gives its picture with the boxes drawn, and the same tables."""
-    (tmp_path / "a.png").write_bytes(pictures.png(draw([(20, 30, 80, 90)])))
+    scene = draw([(20, 30, 80, 90)])
+    (tmp_path / "a.png").write_bytes(pictures.png(scene))
     ran = order(RECTANGLES, tmp_path / "a.png", tmp_path / "out", moving=False)
 
     assert {"a.annotated.jpg", "coco.json", "detections.csv", "detections.jsonl", "survey.csv"} == set(
         ran.products
     )
     assert [[20.0, 30.0, 80.0, 90.0]] == [d["box"] for d in ran.aspect("a.annotated.jpg")["detections"]]
+    drawn = np.asarray(Image.open(io.BytesIO(ran.body("a.annotated.jpg")))).astype(int)
+    changed = np.abs(drawn - scene).max(axis=2) > 60
+    assert changed[30:90, [19, 80]].all()  # the lines left and right of the box
+    assert not changed[100:].any()  # and nothing far from it
 
 
 def test_point_14_parameters_are_the_same_everywhere() -> None:
@@ -361,9 +367,8 @@ def test_point_14_parameters_are_the_same_everywhere() -> None:
             value = p.name in ("skip-black", "full-frame", "track-across-classes", "print-detail")
         if value is None:
             value = {"tile-size": 640, "tile-overlap": 32, "frame-step": 3}.get(p.name)
-            value = (
-                0.0 if p.name in ("frame-seconds", "smooth-seconds") else value
-            )  # they exclude frame-step and -frames
+            # these two exclude frame-step and smooth-frames
+            value = 0.0 if p.name in ("frame-seconds", "smooth-seconds") else value
         values[p.name] = (1 if p.kind == "int" else 0.5) if value is None else value
     words = [
         f"--{name}={str(value).lower() if isinstance(value, bool) else value}"

@@ -6,6 +6,7 @@ Each test is named after the fault, and fails if quadrat has it.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.parameters import PARAMETERS
-from quadrat.pipeline.loaded import LoadedModel
+from quadrat.pipeline.loaded import LoadedModel, load_model
+from quadrat.settings import Settings
 from quadrat.tasks.merge import Found, merge_found
 from quadrat.tasks.nms import nms
 from quadrat.transforms.tiles import plan
@@ -91,18 +93,26 @@ def test_one_tile_with_an_overlap_is_the_picture(tmp_path: Path, model: LoadedMo
     assert [(0, 30, 20, 60), (70, 80, 100, 100)] == boxes_of(results["a"][0])
 
 
-def test_pictures_are_not_stretched(tmp_path: Path) -> None:
-    """Through a letterbox a square is a square, in a wide picture and in a high one."""
-    folder = tmp_path / "in"
-    folder.mkdir()
+@pytest.mark.parametrize(("tile", "side"), [(0, 16 * 64 / 120), (64, 16)])
+def test_pictures_are_not_stretched(tmp_path: Path, tile: int, side: float) -> None:
+    """Through a letterbox a square is one, to the network and in the boxes, in wide and high pictures and their tiles."""
+    seen: list[tuple[int, int]] = []
+
+    def look(batch: np.ndarray) -> None:
+        rows, columns = np.nonzero(batch[0, 0] > 0.5)
+        seen.extend([(int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)] if len(rows) else [])
+
+    sources = []
     for name, hw in (("wide", (40, 120)), ("high", (120, 40))):
         pixels = np.zeros((*hw, 3), np.uint8)
         pixels[10:26, 10:26] = (255, 0, 0)
-        (folder / f"{name}.png").write_bytes(pictures.png(pixels))
-    ran = order(detector_archive(tmp_path / "m.tgz"), folder, tmp_path / "out", moving=False)
+        sources.append(photo(tmp_path / f"{name}.png", pixels))
+    with load_model(detector_archive(tmp_path / "m.tgz"), Settings(), logging.getLogger("test")) as model:
+        results, _ = measured(watched(model, look), sources, tile_size=tile)
 
-    for row in ran.table("detections.csv"):
-        box = [float(row[k]) for k in ("x0", "y0", "x1", "y1")]
+    assert [pytest.approx((side, side), abs=1)] * 2 == seen
+    for source in sources:
+        ((box,),) = (objects(result).boxes.tolist() for result in results[source.urn])
         assert [10, 10, 26, 26] == pytest.approx(box, abs=2)
         assert box[2] - box[0] == pytest.approx(box[3] - box[1], abs=0.5)
 
