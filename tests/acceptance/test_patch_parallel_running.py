@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,11 +20,14 @@ import numpy as np
 import pytest
 
 from quadrat.artifacts.streams import list_streams
+from quadrat.errors import EngineRunError
 from quadrat.media import readers
 from quadrat.media.video_write import VideoWriter
 from quadrat.pipeline import film as film_stage
+from quadrat.pipeline import prepare
 from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.follow import Follower
+from quadrat.pipeline.intake import Intake
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.settings import Settings
@@ -73,6 +77,8 @@ def test_the_run_ends_when_all_cameras_have_failed(tmp_path: Path) -> None:
 
 
 CRASHES: dict[str, Callable[[LoadedModel, pytest.MonkeyPatch, Callable[..., Any]], LoadedModel]] = {
+    "read": lambda model, patch, crash: patch.setattr(Intake, "_turn", crash) or model,
+    "prepare": lambda model, patch, crash: patch.setattr(prepare, "plan", crash) or model,
     "infer": lambda model, _, crash: watched(model, crash),
     "task": lambda model, _, crash: replace(
         model, task=SimpleNamespace(name="detect", wanted=model.task.wanted, batched=True, predict=crash)
@@ -96,7 +102,7 @@ def test_a_crashed_stage_does_not_leave_the_others_blocked(
     sources = [film(tmp_path / f"{name}.mp4", swim(20)) for name in "ab"]
     begin = time.monotonic()
     with pytest.raises(ZeroDivisionError, match=f"in {stage}"):
-        measured(changed, sources, films=tmp_path)
+        measured(changed, sources, films=tmp_path, tile_size=100)
 
     assert time.monotonic() - begin < 10
     assert threads() == []
@@ -167,6 +173,29 @@ def test_nothing_leaks_into_shared_memory(model: LoadedModel, tmp_path: Path) ->
 
     assert len(seen) == 3
     assert not [line for maps in seen for line in maps.splitlines() if "/dev/shm/" in line]
+
+
+@pytest.mark.parametrize(
+    "error", [None, EngineRunError("no"), ZeroDivisionError("no")], ids=lambda e: type(e).__name__
+)
+def test_a_run_whose_engine_raises_leaves_no_shared_memory(
+    model: LoadedModel, tmp_path: Path, error: Exception | None
+) -> None:
+    """Their segments stayed when a process died: a run that fails leaves as many as a good one, none."""
+    source = film(tmp_path / "a.mp4", swim(3))
+    place = Path("/dev/shm")
+
+    def fail(_: np.ndarray) -> None:
+        if error is not None:
+            raise error
+
+    def left() -> set[Path]:
+        before = set(place.iterdir())
+        with suppress(ZeroDivisionError):
+            measured(watched(model, fail), [source])
+        return set(place.iterdir()) - before
+
+    assert set() in [left() for _ in range(3)]  # another program may have one of its own at times
 
 
 def test_a_frame_is_handed_over_without_a_copy() -> None:
