@@ -24,9 +24,9 @@ from quadrat.report.base import Sources, mime_of
 from quadrat.report.detections import COCO, CSV, JSONL, DetectionPart, write_tables
 from quadrat.report.names import Names
 from quadrat.report.rows import rows_of
-from quadrat.report.spool import Spool
+from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Found, Survey
-from quadrat.report.tracks import TrackBook
+from quadrat.report.tracks import COLUMNS, TrackBook
 from quadrat.settings import Settings
 from quadrat.types import (
     ClassInfo,
@@ -59,6 +59,16 @@ class _Video:
     measured: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A video at its end: its rows of detections and of `count` tracks, both in files."""
+
+    source: Source
+    part: DetectionPart
+    tracks: Spool
+    count: int
+
+
 class ObjectReport:
     """The report of the task "detect"."""
 
@@ -88,7 +98,8 @@ class ObjectReport:
         self._tables = [names.whole(name) for name in ("detections.csv", "detections.jsonl", "coco.json")]
         self._photos: DetectionPart | None = None
         self._videos: Sources[_Video] = Sources(self._open)
-        self._done: list[tuple[Source, DetectionPart]] = []
+        self._done: list[_Done] = []
+        self._track_table = ""
         self._sums: dict[str, str] = {}
 
     def begin(self, source: Source) -> None:
@@ -108,15 +119,17 @@ class ObjectReport:
         book = TrackBook()
         book.add(frame, detections)
         found = book.found(self._class_of)
+        error = too_many(len(detections), source.name) if detections.capped else None
         name = ""
         if self._drawn:
             name = f"{self._names.stem(source.name)}.annotated.jpg"
             picture = draw_boxes(_small(frame.pixels), detections, [f.info for f in found], frame.source_hw)
             size = picture.shape[0], picture.shape[1]
-            metadata = detection_aspect(source, frame, detections, found, self._provenance, size=size)
+            metadata = detection_aspect(
+                source, frame, detections, found, self._provenance, size=size, error=error
+            )
             yield Product(name, "image/jpeg", jpeg(picture), metadata)
         self._photos.add(source, frame, rows_of(detections))
-        error = too_many(len(detections), source.name) if detections.capped else None
         self._survey.add_objects(source, frame, found, name, error)
 
     def frame(self, result: Result) -> None:
@@ -156,13 +169,18 @@ class ObjectReport:
         yield Product(name, "text/plain", video.mot.path, metadata)
         video.mot.delete()
         self._survey.add_tracked(ended, found, main, video.measured)
-        self._done.append((ended.source, video.part))
+        tracks = Spool(video.mot.path.with_suffix(".tracks"))
+        for line in video.book.lines(ended.source, video.stem, main, self._class_of):
+            tracks.write(line)
+        tracks.flush()
+        self._done.append(_Done(ended.source, video.part, tracks, len(video.book)))
         self._sums[ended.source.urn] = _summary(found)
 
     def tables(self) -> Iterator[Product]:
-        """Yield detections.csv, detections.jsonl and coco.json."""
+        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv where objects were followed."""
         photos = [] if self._photos is None else [(None, self._photos)]
-        parts = [*photos, *sorted(self._done, key=lambda part: (part[0].name, part[0].urn))]
+        done = sorted(self._done, key=lambda one: (one.source.name, one.source.urn))
+        parts = [*photos, *((one.source, one.part) for one in done)]
         info = {"description": "Objects found by quadrat", **provenance_part(self._provenance)}
         paths = write_tables(self._folder, parts, list(self._classes.values()), info)
         rows, frames = sum(p.rows for _, p in parts), sum(p.frames for _, p in parts)
@@ -173,6 +191,12 @@ class ObjectReport:
         )
         for name, path, (kind, mime, columns, count) in zip(self._tables, paths, kinds, strict=True):
             yield Product(name, mime, path, table_aspect(kind, columns, self._provenance, count))
+        if done and self._tracked:
+            path = joined(
+                self._folder / "all.tracks", ",".join(COLUMNS) + "\r\n", [one.tracks for one in done]
+            )
+            metadata = table_aspect("tracks", COLUMNS, self._provenance, sum(one.count for one in done))
+            yield Product(self._track_table, "text/csv", path, metadata)
 
     def said(self, result: Result) -> str:
         """Say how many objects of each class one picture shows."""
@@ -192,6 +216,8 @@ class ObjectReport:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _open(self, source: Source, number: int) -> _Video:
+        if self._tracked and not self._track_table:
+            self._track_table = self._names.whole("tracks.csv")
         stem = self._folder / str(number)
         part = DetectionPart(stem, self._class_of)
         return _Video(source, self._names.video(source), part, Spool(stem.with_suffix(".mot")))

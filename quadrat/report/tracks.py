@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.report.survey import Found
-from quadrat.types import ClassInfo, Detections, Frame
+from quadrat.report.redacted import shown
+from quadrat.report.survey import Found, csv_cell
+from quadrat.types import ClassInfo, Detections, Frame, Source
+
+COLUMNS = (
+    "source", "name", "track", "id", "class_id", "class", "first_frame", "last_frame", "first_s", "last_s",
+    "frames", "mean_score", "max_score", "product",
+)  # fmt: skip
+"""Of tracks.csv."""
 
 LISTED = 10_000
 """Tracks described one by one; those beyond are counted."""
@@ -148,6 +155,24 @@ class TrackBook:
                 "max-score": round(track.highest, 4),
                 "path": track.points(most),
             }
+
+    def lines(
+        self, source: Source, stem: str, product: str, class_of: Callable[[int], ClassInfo]
+    ) -> Iterator[str]:
+        """Write a line of tracks.csv for every track, in order of number; `stem` and `product` are plain ASCII."""
+        head = ",".join(csv_cell(shown(text, source)) for text in (source.urn, source.name))
+        cells: dict[int, str] = {}
+        for number in sorted(self._tracks):
+            track = self._tracks[number]
+            index = track.index
+            if index not in cells:
+                info = class_of(index)
+                cells[index] = f"{csv_cell(info.id)},{csv_cell(info.name)}"
+            yield (
+                f"{head},{number},{stem}/{number},{cells[index]},{track.first},{track.last},"
+                f"{track.first_s:.6f},{track.last_s:.6f},{track.seen},"
+                f"{track.total / track.seen:.4f},{track.highest:.4f},{product}\r\n"
+            )
 
     def _count(self, frame: Frame, detections: Detections) -> None:
         if not len(detections):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quadrat.report import coco, detections, masks, mot, survey
+from quadrat.report import coco, detections, masks, mot, survey, tracks
 from quadrat.report.record import run_record
 from quadrat.settings import Settings
 from quadrat.types import Segmentation
@@ -61,7 +61,7 @@ def test_every_key_and_schema_is_on_the_page(tmp_path: Path) -> None:
 
 def test_every_column_is_on_the_page() -> None:
     """New columns of the survey and those of all tables."""
-    columns = {*survey.COLUMNS[19:], *detections.CSV, *detections.JSONL, *masks.COLUMNS}
+    columns = {*survey.COLUMNS[19:], *detections.CSV, *detections.JSONL, *masks.COLUMNS, *tracks.COLUMNS}
 
     assert not {column for column in columns if f"`{column}`" not in PAGE}
     assert len(mot.COLUMNS) == 10

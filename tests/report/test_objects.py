@@ -118,6 +118,7 @@ def test_all_tables_agree_with_what_was_found(
     assert name == "dive.mot.txt"
     assert aspect["detections"] == total == sum(int(r["objects"]) for r in rows(survey))
     ids = {r["track"] for r in table} - {""}
+    assert ("tracks.csv" in tables) == tracked
     assert len(aspect["tracks"]) == len(ids)
     assert sum(t["frames"] for t in aspect["tracks"]) == sum(bool(r["track"]) for r in table)
     assert sum(int(r["tracks"] or 0) for r in rows(survey)) == len(ids)
@@ -321,7 +322,7 @@ def test_memory_is_flat_and_a_frame_takes_little_time(tmp_path: Path) -> None:
     assert float(np.median(spent)) < 0.0005
     assert grown < 400_000  # what waits to be written
     assert sum(1 for _ in made.ended(end(10_000))) == 1
-    assert [p.metadata["rows"] for p in made.tables()] == [500_000, 10_000, 500_000]
+    assert [p.metadata["rows"] for p in made.tables()] == [500_000, 10_000, 500_000, 49]
     made.close()
     assert list((tmp_path / "t").iterdir()) == []
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from quadrat import report
 from quadrat.render.boxes import class_of
-from quadrat.report.tracks import PATH, POINTS, TrackBook
-from quadrat.types import ClassInfo, Detections, Frame, FrameKey
-from tests.report.things import frame, many, objects
+from quadrat.report import tracks
+from quadrat.report.names import Names
+from quadrat.report.survey import Survey
+from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook
+from quadrat.settings import Settings
+from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Product, Source
+from tests.report.things import CLASSES, WHO, end, frame, make, many, objects, package, photo
+
+NAMES = [info.name for info in CLASSES]
+
+
+def read(product: Product) -> list[dict[str, str]]:
+    """Read a table back; of one that is no CSV nothing is said."""
+    return list(csv.DictReader(io.StringIO(Path(str(product.body)).read_bytes().decode())))
 
 
 def name(index: int):
@@ -58,6 +77,17 @@ def test_counts_are_of_detections_and_of_tracks() -> None:
     assert len(book) == 2
 
 
+def test_the_table_has_the_tracks_that_are_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An aspect lists the first of very many; the table has each of them, with the same id."""
+    monkeypatch.setattr(tracks, "LISTED", 3)
+    book = TrackBook()
+    book.add(frame(0, None).frame, objects([(0, 0, 1, 1)] * 5, tracks=[5, 4, 3, 2, 1]))
+    lines = list(book.lines(Source("urn:v", "v.mp4", "video"), "v", "v.mp4", name))
+
+    assert ["v/1", "v/2", "v/3"] == [told["id"] for told in book.described("v", name)]
+    assert [f"v/{n}" for n in range(1, 6)] == [line.split(",")[COLUMNS.index("id")] for line in lines]
+
+
 def test_without_a_tracker_there_are_no_tracks() -> None:
     """None, not 0: nobody looked."""
     book = TrackBook()
@@ -83,3 +113,83 @@ def test_the_most_at_once_is_of_one_frame() -> None:
         (one.objects, one.most, one.most_frame, one.most_s)
         for one in book.found(lambda i: ClassInfo(i, str(i), str(i), (0, 0, 0)))
     ]
+
+
+def check_tracks(
+    tracks: list[dict[str, str]], rows: list[dict[str, str]], described: list[dict[str, Any]]
+) -> None:
+    """Check the table of tracks against the rows of detections.csv that it joins, and against the aspect."""
+    joins: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        if row["track"]:
+            joins.setdefault((row["name"], row["track"]), []).append(row)
+    assert [(t["name"], t["track"]) for t in tracks] == sorted(joins, key=lambda key: int(key[1]))
+    for track, told in zip(tracks, described, strict=True):
+        seen = joins[track["name"], track["track"]]
+        first, last, scores = seen[0], seen[-1], [float(row["score"]) for row in seen]
+        weights = {kind: sum(float(r["score"]) for r in seen if r["class"] == kind) for kind in NAMES}
+        assert weights[track["class"]] == pytest.approx(max(weights.values()), abs=1e-3)
+        assert track == {
+            "source": first["source"], "name": first["name"], "track": first["track"], "id": told["id"],
+            "class_id": told["class-id"], "class": told["class"], "first_frame": first["frame"],
+            "last_frame": last["frame"], "first_s": first["time_s"], "last_s": last["time_s"],
+            "frames": str(len(seen)), "mean_score": track["mean_score"], "max_score": f"{max(scores):.4f}",
+            "product": "dive.mot.txt",
+        }  # fmt: skip
+        assert float(track["mean_score"]) == pytest.approx(np.mean(scores), abs=1.1e-4)
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8))
+def test_a_track_of_the_table_is_what_its_rows_say(
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int]
+) -> None:
+    """Joined by name and track, detections.csv gives its frames, times, scores and the class with most score."""
+    made, _ = make(tmp_path_factory.mktemp("t"))
+    for index, count in enumerate(counts):
+        made.frame(frame(index, many(count, index)))
+    (mot,) = made.ended(end(len(counts)))
+    tables = {p.name: read(p) for p in made.tables()}
+    check_tracks(tables["tracks.csv"], tables["detections.csv"], mot.metadata["tracks"])
+    made.close()
+
+
+def test_all_tracks_of_all_videos_are_one_table(tmp_path: Path) -> None:
+    """In order of name and number whichever ended first, with the survey's product; not only those the aspect lists."""
+    made, survey = make(tmp_path / "t")
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"")
+    for name, count in (("b", 12), ('=a,"x"', 2)):
+        source = Source(f"urn:{name}", f"{name}.mp4", "video")
+        boxes = [(0.0, 0.0, 5.0, 5.0)] * count
+        made.frame(frame(1, objects(boxes, tracks=range(count, 0, -1)), source))
+        list(made.ended(end(2, source, film)))
+    *_, product = made.tables()
+    table = read(product)
+
+    assert (product.name, product.mime) == ("tracks.csv", "text/csv")
+    assert (product.metadata["kind"], product.metadata["rows"]) == ("tracks", 14)
+    assert [('\'=a,"x".mp4', str(n + 1)) for n in range(2)] + [("b.mp4", str(n + 1)) for n in range(12)] == [
+        (r["name"], r["track"]) for r in table
+    ]
+    assert {r["name"]: r["product"] for r in csv.DictReader(io.StringIO(survey.body().decode()))} == {
+        r["name"]: r["product"] for r in table
+    }
+    assert ("a-x/1", "1", "0.040000") == tuple(table[0][k] for k in ("id", "first_frame", "first_s"))
+
+
+def test_photographs_have_no_table_of_tracks(tmp_path: Path) -> None:
+    """Nothing is followed there, and the name is not taken."""
+    made, _ = make(tmp_path / "t")
+    list(made.image(photo(many(2, tracked=False))))
+
+    assert ["detections.csv", "detections.jsonl", "coco.json"] == [p.name for p in made.tables()]
+
+
+def test_a_table_of_tracks_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    """The new one is numbered, as every product is."""
+    names = Names(["Tracks.csv"])
+    made = report.make(package("detect"), Settings(), WHO, names=names, survey=Survey(), folder=tmp_path)
+    list(made.ended(end(1)))
+
+    assert [p.name for p in made.tables()][-1] == "tracks-2.csv"

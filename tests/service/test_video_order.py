@@ -17,7 +17,7 @@ from tests.service.run import ORDER, Ran, Service, rows
 
 FAST = {"preset": "ultrafast", "crf": "8"}
 COUNTS = (10, 4, 7)
-TABLES = ["detections.csv", "detections.jsonl", "coco.json", "run.json", "survey.csv"]
+TABLES = ["detections.csv", "detections.jsonl", "coco.json", "tracks.csv", "run.json", "survey.csv"]
 LONG = 2000
 """Frames of a film that is not over before a signal comes."""
 
@@ -87,7 +87,7 @@ def test_a_queue_of_videos(case: Case) -> None:
     made = case.double.delivered()
     assert {name for each in case.films for name in case.products(each)} | set(TABLES) == set(made)
     assert "survey.csv" == list(made)[-1]
-    assert 11 == len(case.double.products)
+    assert 6 + len(TABLES) == len(case.double.products)
     assert ({}, []) == (case.queue.unacked, list(case.queue.waiting))
     case.check_acknowledged_last()
     asked = case.double.seen("queue")
