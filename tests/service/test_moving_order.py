@@ -35,6 +35,26 @@ def test_local_and_platform_videos_give_the_same(service: Service, double: DataP
         assert here == there
 
 
+def test_one_artifact_is_a_video(service: Service, double: DataProxy) -> None:
+    """A single artifact given as --video gives what its file gives: film, tracks and tables, and no queue is asked."""
+    path = VIDEOS / "reef-1.mp4"
+    model, artifact = double.add(DETECTOR.read_bytes()), double.add(path.read_bytes(), mime="video/mp4")
+
+    local = service.run("--model", DETECTOR, "--video", path, "--frame-step", "10")
+    words = ("--model", model.urn, "--video", artifact.urn, "--frame-step", "10")
+    remote = service.order(*words, env=double.environment(ORDER))
+
+    assert (0, 0, []) == (local.status, remote.status, remote.left), local.said + remote.said
+    made, stem = double.delivered(), artifact.urn.rsplit(":", 1)[-1]
+    here = [path.name for path in service.out.iterdir() if not path.name.endswith("-meta.json")]
+    assert {name.replace("reef-1.", f"{stem}.") for name in here} == set(made)
+    for ending in (".mp4", ".mot.txt"):
+        assert (service.out / f"reef-1{ending}").read_bytes() == made[stem + ending].body
+    assert artifact.urn == made[f"{stem}.mp4"].metadata[0]["source"]
+    assert {(artifact.urn, "ok")} == {(row["image"], row["status"]) for row in rows(made["survey.csv"].body)}
+    assert [] == double.seen("queue")
+
+
 def test_an_order_of_streams_tells_no_password(service: Service, tmp_path: Path) -> None:
     """A stream is read and lost, its row says so, and its password is in no line, file or name of the results."""
     ts = transport(tmp_path, 20, 0, (240, 320))
