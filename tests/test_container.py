@@ -91,8 +91,11 @@ def test_the_context_holds_what_is_copied_and_no_more():
     assert all((ROOT / name).exists() for name in let_in)
 
 
-def choose(tmp_path: Path, engines: str) -> tuple[int, str, list[str]]:
-    """Run the recipe's shell for a choice of engines; pip, apt-get and the clean-up are stand-ins."""
+def choose(tmp_path: Path, engines: str, size: int | None = None) -> tuple[int, str, list[str]]:
+    """Run the recipe's shell for a choice of engines; pip, apt-get and the clean-up are stand-ins.
+
+    With `size`, so is du: the packages take so many megabytes.
+    """
     (install,) = [text for text in rest("RUN") if "pip install" in text]
     shutil.copytree(ROOT / "tools", tmp_path / "tools")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -108,6 +111,8 @@ def choose(tmp_path: Path, engines: str) -> tuple[int, str, list[str]]:
         "rm": 'case "$*" in *apt/lists*) ;; *) exec /bin/rm "$@" ;; esac',
         "python": f'case "$1" in -c) echo "{tmp_path}/site" ;; *) exec "{sys.executable}" "$@" ;; esac',
     }
+    if size is not None:
+        scripts["du"] = f'[ "$*" = "-sm {tmp_path}/site" ] && printf "%s\\t%s\\n" {size} "$2"'
     for name, body in scripts.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / "bin" / name).chmod(0o755)
@@ -151,6 +156,22 @@ def test_the_clean_up_spares_what_is_read(tmp_path):
         "libopenvino_intel_cpu_plugin.so", "libopenvino_onnx_frontend.so.1", "libopenvino_paddle_frontend.so.1",
         "libopenvino_ir_frontend.so.1",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engines", "size", "built"),
+    [
+        ("openvino,onnx", 849, True),
+        ("openvino,onnx", 850, False),
+        ("onnx", 5000, False),
+        ("openvino,onnx,paddle", 5000, True),
+    ],
+)
+def test_packages_that_grew_stop_the_build(tmp_path, engines, size, built):
+    """Without paddle the packages stay under 850 MB, or there is no image; the log says how large they are."""
+    status, said, _ = choose(tmp_path, engines, size)
+    assert (status == 0) is built, said
+    assert f"site-packages: {size} MB" in said
 
 
 def test_an_unknown_engine_stops_the_build(tmp_path):
