@@ -296,6 +296,11 @@ class Order:
                 f"nothing could be measured: {self._failures()} failed",
                 hint=f"See {self._table_name} for the reasons",
             )
+        if self._survey.blank:
+            raise NoImagesError(
+                f"nothing was measured: in {self._survey.blank} of the sources there is no frame worth it",
+                hint=f"See {self._table_name} for the reasons, and leave --skip-black out to measure them all the same",
+            )
         where, other = ("videos", "images") if self._store.moving else ("images", "videos")
         skipped = f", and {counts['skipped']} other files were skipped" if counts["skipped"] else ""
         if self._other_kind:

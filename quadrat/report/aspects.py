@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from quadrat.errors import QuadratError
 from quadrat.report.redacted import shown
-from quadrat.report.survey import Found
+from quadrat.report.survey import Found, status_of
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Frame, Provenance, Source
 
 INFERENCE = "urn:ibenthos:schema:paddle.seg.inference.1"
@@ -96,10 +97,11 @@ def detection_aspect(
     provenance: Provenance,
     *,
     size: tuple[int, int],
+    error: QuadratError | None = None,
 ) -> dict[str, Any]:
     """Describe one image's objects; `size` is the annotated picture's (height, width) in pixels.
 
-    Boxes are in pixels of the upright source. Of more than LISTED objects the first are listed.
+    `error` says why it is measured only in part. Boxes are in pixels of the upright source. Of more than LISTED objects the first are listed.
     """
     return {
         "$schema": DETECTION,
@@ -107,6 +109,8 @@ def detection_aspect(
         "image-name": source.name,
         "model": provenance.model,
         "order": provenance.order,
+        "status": "partial" if error else "ok",
+        "error": error.line if error else None,
         "width": size[1],
         "height": size[0],
         "source-width": frame.source_hw[1],
@@ -172,7 +176,7 @@ def video_part(ended: Ended, provenance: Provenance, measured: int) -> dict[str,
         "media": ended.source.media,
         "model": provenance.model,
         "order": provenance.order,
-        "status": "partial" if reading.error else "ok",
+        "status": status_of(ended, measured),
         "error": shown(reading.error.line, ended.source) if reading.error else None,
         "width": reading.hw[1],
         "height": reading.hw[0],
@@ -250,10 +254,10 @@ def _followed(found: Found) -> dict[str, Any]:
 def _objects(detections: Detections, classes: Mapping[int, ClassInfo]) -> list[dict[str, Any]]:
     boxes = np.round(detections.boxes[:LISTED].astype(np.float64), 2).tolist()
     scores = np.round(detections.scores[:LISTED].astype(np.float64), 4).tolist()
-    names = [classes[index].name for index in detections.classes[:LISTED].tolist()]
+    infos = [classes[index] for index in detections.classes[:LISTED].tolist()]
     return [
-        {"class": name, "score": score, "box": box}
-        for name, score, box in zip(names, scores, boxes, strict=True)
+        {"class-id": info.id, "class": info.name, "score": score, "box": box}
+        for info, score, box in zip(infos, scores, boxes, strict=True)
     ]
 
 

@@ -45,7 +45,8 @@ class Found:
 class Survey:
     """Rows of the order's table: of images in their order, of videos, sequences and streams in order of name.
 
-    `counts` are sources by status: ok, partial (measured in part), failed, skipped, not-reached.
+    `counts` are sources by status: ok, partial (measured in part), failed, skipped, not-reached; `blank` are those
+    of the skipped that were read, and of which nothing was worth measuring.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,8 @@ class Survey:
         self._sums: dict[int, tuple[Cover, float]] = {}
         self._found: dict[int, Found] = {}
         self._by_name = False
+        self._covered = 0
+        self.blank = 0
         self._readings: dict[str, dict[str, Any]] = {}
 
     @property
@@ -90,6 +93,7 @@ class Survey:
         size = frame.pixels.shape[0], frame.pixels.shape[1]
         self._add_row(_of_image(source, frame, size, "") | line)
         self.counts["skipped"] += 1
+        self.blank += 1
 
     def add_covers(self, ended: Ended, covers: Sequence[Cover], product: str, frames: int) -> None:
         """Add one row per class of a video with its mean cover over `frames`; one without a class where those are 0."""
@@ -114,8 +118,8 @@ class Survey:
         return sorted(self._readings.values(), key=lambda one: (one["name"], one["source"]))
 
     def mean_covers(self) -> list[dict[str, Any]]:
-        """Give the mean cover of each class over the measured sources."""
-        count = max(self.measured, 1)
+        """Give the mean cover of each class over the sources of which something was measured."""
+        count = max(self._covered, 1)
         return [{"id": c.id, "name": c.name, "mean-cover": total / count} for c, total in self._sums.values()]
 
     def objects(self) -> list[dict[str, Any]]:
@@ -143,6 +147,7 @@ class Survey:
 
     def _add_covers(self, head: dict[str, Any], covers: Sequence[Cover]) -> None:
         self.counts[head["status"]] += 1
+        self._covered += bool(covers)
         for cover in covers:
             self._sums[cover.index] = (cover, self._sums.get(cover.index, (cover, 0.0))[1] + cover.cover)
             mean = "" if cover.confidence is None else f"{cover.confidence:.4f}"
@@ -165,8 +170,8 @@ class Survey:
                 "max_at_once_s": "" if one.most_s is None else f"{one.most_s:.6f}",
             }
             self._add_row(head | named)
-        if not found:
-            self._add_row(head | {"objects": 0, "max_at_once": 0})
+        if not found:  # where no frame was measured, none is not a number
+            self._add_row(head if head.get("frames") == 0 else head | {"objects": 0, "max_at_once": 0})
 
     def _add_without_result(self, source: Source, status: str, code: str, reason: str) -> None:
         self._by_name = self._by_name or source.media != "image"
@@ -179,13 +184,14 @@ class Survey:
         """Give the cells of a video that are the same for each class."""
         self._by_name = True
         self._readings[ended.source.urn] = _reading(ended)
+        self.blank += status_of(ended, frames) == "skipped"
         source, reading, error = ended.source, ended.reading, ended.reading.error
         (height, width), skipped = reading.hw, sum(ended.skipped.values())
         declared = "" if reading.declared_frames is None else reading.declared_frames
         return {
-            "image": source.urn, "name": source.name, "status": "partial" if error else "ok", "product": product,
+            "image": source.urn, "name": source.name, "status": status_of(ended, frames), "product": product,
             "source_width": width, "source_height": height, "image_sha256": reading.digest,
-            "code": error.code if error else "", "reason": str(error) if error else "",
+            "code": error.code if error else "", "reason": str(error) if error else _unmeasured(ended, frames),
             "media": source.media, "frames": frames, "frames_declared": declared,
             "frames_read": reading.read, "frames_skipped": skipped, "frames_dropped": reading.dropped,
             "frames_damaged": reading.damaged, "seconds": f"{reading.seconds:.3f}", "gaps": len(reading.gaps),
@@ -195,6 +201,21 @@ class Survey:
         if cells["media"] == "stream":
             cells = {name: redacted(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
         self._rows.append(tuple(cells.get(column, "") for column in COLUMNS))
+
+
+def status_of(ended: Ended, frames: int) -> str:
+    """Give the status of a video of which so many frames were measured; without any it has told nothing."""
+    if ended.reading.error is not None:
+        return "partial"
+    return "ok" if frames else "skipped"
+
+
+def _unmeasured(ended: Ended, frames: int) -> str:
+    """Say why no frame was measured, where none was."""
+    if frames:
+        return ""
+    why = ", ".join(f"{count} {reason}" for reason, count in ended.skipped.items() if count)
+    return "no frame was measured" + (f": {why}" if why else "")
 
 
 def _of_image(source: Source, frame: Frame, size: tuple[int, int], product: str) -> dict[str, Any]:

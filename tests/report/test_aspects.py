@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from quadrat.errors import TooManyObjectsError
 from quadrat.report import aspects
 from quadrat.report.aspects import (
     covered_aspect,
@@ -82,6 +83,15 @@ def test_of_very_many_objects_the_first_are_listed(monkeypatch: pytest.MonkeyPat
     got = detection_aspect(SOURCE, FRAME, many(9), [Found(c, 3, 0.5) for c in CLASSES], WHO, size=(1, 2))
 
     assert (got["objects"], len(got["detections"])) == (9, 5)
+
+
+def test_a_capped_count_is_told_where_it_stands() -> None:
+    """Whoever finds the aspect by its image must not take the number for all there are."""
+    found = [Found(c, 3, 0.5) for c in CLASSES]
+    for error, said in ((None, ("ok", None)), (TooManyObjectsError("more"), ("partial", "E_TOO_MANY more"))):
+        got = detection_aspect(SOURCE, FRAME, many(9), found, WHO, size=(1, 2), error=error)
+        assert said == (got["status"], got["error"])
+    assert {d["class-id"] for d in got["detections"]} <= {c.id for c in CLASSES}
 
 
 def test_partial_counts_as_measured_and_is_told_apart() -> None:

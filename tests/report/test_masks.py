@@ -121,7 +121,7 @@ def test_a_video_without_a_measured_frame_is_a_row(tmp_path: Path) -> None:
     ended = end(1, skipped={"black": 1})
     assert len(list(made.ended(ended))) == 1
 
-    assert [("ok", "", "0", "1")] == [
+    assert [("skipped", "", "0", "1")] == [
         (r["status"], r["class"], r["frames"], r["frames_skipped"]) for r in rows(survey)
     ]
     assert made.summed(ended) == "no frame was measured"

@@ -54,7 +54,8 @@ def test_a_photograph_has_an_annotated_picture_and_a_row_for_each_class(tmp_path
     assert [("fish", 1, 0.25), ("Grüße", 2, 0.7)] == [
         (c["name"], c["count"], c["mean-score"]) for c in aspect["classes"]
     ]
-    assert {"class": "Grüße", "score": 0.9, "box": [10.0, 20.0, 60.0, 70.0]} == aspect["detections"][0]
+    best = {"class-id": CLASSES[2].id, "class": "Grüße", "score": 0.9, "box": [10.0, 20.0, 60.0, 70.0]}
+    assert best == aspect["detections"][0]
     assert [("fish", "1", "0.2500"), ("Grüße", "2", "0.7000")] == [
         (r["class"], r["objects"], r["mean_score"]) for r in rows(survey)
     ]

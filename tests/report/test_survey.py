@@ -202,3 +202,29 @@ def test_a_cell_alone_is_as_in_the_table(text: str) -> None:
     csv.writer(line).writerow(["'" + text if text == "=x" else text, "end"])
 
     assert f"{csv_cell(text)},end\r\n" == line.getvalue()
+
+
+def test_a_video_without_a_measured_frame_tells_nothing() -> None:
+    """Black all through, it is no zero: it is skipped, with the reason, and counts in no mean."""
+    survey = Survey()
+    black = end(5, Source("urn:b", "b", "video"), skipped={"black": 5})
+    survey.add_covers(black, [], "b.mp4", 0)
+    survey.add_tracked(end(2, Source("urn:c", "c", "video"), skipped={"black": 2}), [], "c.mp4", 0)
+    survey.add_covers(end(1), [Cover(0, "urn:0", "sand", (0, 0, 0), 10, 1.0, 0.5)], "a.mp4", 1)
+    rows = {row["name"]: row for row in read(survey)}
+
+    assert ("skipped", "no frame was measured: 5 black") == (rows["b"]["status"], rows["b"]["reason"])
+    assert ("skipped", "", "", "0") == tuple(
+        rows["c"][k] for k in ("status", "objects", "max_at_once", "frames")
+    )
+    assert [1.0] == [c["mean-cover"] for c in survey.mean_covers()]
+    assert (1, 2) == (survey.measured, survey.blank)
+
+
+def test_a_video_cut_short_before_its_first_frame_is_still_partial() -> None:
+    """What is wrong with it comes first, and none is no number there either."""
+    survey = Survey()
+    survey.add_tracked(end(2, error=VideoTruncatedError("it ends early"), skipped={"black": 2}), [], "", 0)
+    (row,) = read(survey)
+
+    assert ("partial", "") == (row["status"], row["objects"])
