@@ -221,13 +221,19 @@ def test_what_was_seen_comes_before_what_was_followed(tracker: str, said: str, t
 
 
 def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Path) -> None:
-    """Three frames of 0.4 outweigh one of 0.9, two do not."""
-    made, _ = make(tmp_path / "t")
+    """Two frames of 0.4 do not outweigh one of 0.9; so it is counted once, though its rows have two classes."""
+    made, survey = make(tmp_path / "t")
     for index, (kind, score) in enumerate([(0, 0.4), (0, 0.4), (1, 0.9)]):
         made.frame(frame(index, objects([(0, 0, 5, 5)], [kind], [score], [1])))
     (product,) = made.ended(end(3))
+    tables = {p.name: list(csv.DictReader(io.StringIO(read(p.body)))) for p in made.tables()}
 
     assert [t["class-id"] for t in product.metadata["tracks"]] == ["urn:c:1"]
+    assert [t["class_id"] for t in tables["tracks.csv"]] == ["urn:c:1"]
+    assert [("urn:c:0", "0"), ("urn:c:1", "1")] == [(r["class_id"], r["tracks"]) for r in rows(survey)]
+    assert {("urn:c:0", "1"), ("urn:c:1", "1")} == {
+        (r["class_id"], r["track"]) for r in tables["detections.csv"]
+    }
 
 
 def test_sources_are_never_mixed_up(tmp_path: Path) -> None:
