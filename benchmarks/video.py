@@ -12,6 +12,7 @@ its author finds in OpenCV's and PyAV's tutorials.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
 import os
 import tempfile
@@ -244,21 +245,34 @@ def _nap(seconds: float) -> Any:
 
 
 def memory(frames: int, sources: int) -> None:
-    """Print anonymous memory while an order on many sources goes on; small pictures, every product."""
+    """Print anonymous memory while an order on many sources goes on."""
+    seen = tenths(frames, sources)
+    print(f"| {frames} frames of {sources} sources, anonymous MB after each tenth |")
+    print("| " + " | ".join(f"{mb:.0f}" for mb in seen) + " |")
+    print(f"last tenth over second: {seen[-1] / seen[1]:.3f}")
+
+
+def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[float]:
+    """Run an order of so many frames of `hw` (height, width) with every product; anonymous MB after each tenth."""
     with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
         videos = Path(made, "videos")
         videos.mkdir()
         for number in range(sources):
-            write_video(videos / f"camera-{number}.mp4", frames // sources, (240, 320))
+            write_video(videos / f"camera-{number}.mp4", frames // sources, hw)
         settings = Settings(sources_at_once=sources, batch_size=sources)
         log = logging.getLogger("quadrat.memory")
         with load_model(MODEL, settings, LOG, many=True) as model, tempfile.TemporaryDirectory() as out:
             watched = Watched(FolderStore(MODEL, videos, Path(out), moving=True), frames)
             watched_model = replace(model, task=Counting(model.task, watched))
             Order(settings, watched.store, log, watched_model).run()
-    print(f"| {frames} frames of {sources} sources, anonymous MB after each tenth |")
-    print("| " + " | ".join(f"{mb:.0f}" for mb in watched.seen) + " |")
-    print(f"last tenth over second: {watched.seen[-1] / watched.seen[1]:.3f}")
+    return watched.seen
+
+
+def anonymous_mb() -> float:
+    """Give the anonymous memory of this process, without what the C library has been given back and keeps."""
+    ctypes.CDLL(None).malloc_trim(0)
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
 class Watched:
@@ -274,8 +288,7 @@ class Watched:
         """Count a frame."""
         self._count += 1
         if self._count % self._every == 0:
-            status = Path("/proc/self/status").read_text("utf-8")
-            self.seen.append(int(status.split("RssAnon:")[1].split()[0]) / 1024)
+            self.seen.append(anonymous_mb())
 
 
 class Counting:
