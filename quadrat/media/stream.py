@@ -15,11 +15,11 @@ from quadrat.errors import StreamError
 from quadrat.media.colors import to_rgb
 from quadrat.media.connection import Address, Connection, parse_address
 from quadrat.media.exif import upright
+from quadrat.media.orientation import TURNS, orientation_of
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.media.timeline import Timeline
-from quadrat.media.video import _TURNS, _orientation
 from quadrat.settings import Settings
 from quadrat.types import Frame, FrameKey, Gap, Reading, Source
 
@@ -161,10 +161,10 @@ class StreamReader:
     def _is_alive(self, link: Connection, raw: VideoFrame, time_s: float) -> None:
         """Note the first frame of all, and the first after a gap."""
         if self._lost_at is not None:
-            self._turn = _orientation(raw)
+            self._turn = orientation_of(raw)
         if not self.reading.read:
             hw = (raw.width, raw.height) if self._turn >= 5 else (raw.height, raw.width)
-            turn = _TURNS[self._turn]
+            turn = TURNS[self._turn]
             self.reading = replace(self.reading, hw=hw, rotation=turn, rate=link.rate, codec=link.codec)
         elif self._lost_at is not None:
             self._close_gap(time_s)

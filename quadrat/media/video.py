@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from av.video.reformatter import VideoReformatter
 
@@ -20,6 +19,7 @@ from quadrat.media.colors import to_rgb
 from quadrat.media.container import MAX_VIDEO_PIXELS, Opened, open_container
 from quadrat.media.decoding import Decoder
 from quadrat.media.exif import upright
+from quadrat.media.orientation import TURNS, orientation_of
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
@@ -29,7 +29,6 @@ from quadrat.types import Frame, FrameKey, ImageU8, Reading, Source
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_TURNS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _FASTEST = 1000
 _HOPELESS = 10_000
 _CHUNK = 1 << 20
@@ -77,11 +76,11 @@ class VideoReader:
         if self._first is None:
             raise self._nothing()
         self._stored_hw: HW = (self._first.height, self._first.width)
-        self._turn = _orientation(self._first)
+        self._turn = orientation_of(self._first)
         self._hw: HW = self._stored_hw[::-1] if self._turn >= 5 else self._stored_hw
         working = working_hw(self._hw, settings.max_img_size)
         self._working: HW = working[::-1] if self._turn >= 5 else working
-        self.reading = replace(self.reading, hw=self._hw, rotation=_TURNS[self._turn])
+        self.reading = replace(self.reading, hw=self._hw, rotation=TURNS[self._turn])
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames taken."""
@@ -266,17 +265,3 @@ def _declared(opened: Opened) -> Reading:
         declared_s=seconds,
         codec=stream.codec_context.codec.canonical_name,
     )
-
-
-def _orientation(raw: VideoFrame) -> int:
-    """Give the EXIF orientation, 1 to 8, that a frame's display matrix asks for; slanted ones as the nearest.
-
-    The matrix takes a stored point (x, y) to (a x + c y, b x + d y) on the screen, y pointing down.
-    """
-    side: Any = raw.side_data.get("DISPLAYMATRIX")
-    if side is None:
-        return 1
-    a, b, _, c, d = struct.unpack("=9i", memoryview(side))[:5]
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return {(False, False): 1, (True, False): 2, (True, True): 3, (False, True): 4}[a < 0, d < 0]
-    return {(False, False): 5, (True, False): 6, (True, True): 7, (False, True): 8}[c < 0, b < 0]
