@@ -20,7 +20,7 @@ from quadrat.settings import parse
 def run(values: Mapping[str, Any], log: logging.Logger) -> int:
     """Run one order and return its exit status; a fault is one line in the log, never a traceback."""
     try:
-        settings = parse(values)
+        settings = parse(ivcap_order.complete(values))
         store = ivcap_order.open_store(values)
         from quadrat.job import run_order  # after the parameters are known to be right: it loads arrays
 

@@ -29,7 +29,7 @@ from quadrat.artifacts.folder import pull_file
 from quadrat.artifacts.listing import file_source, list_images
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
-from quadrat.settings import parse
+from quadrat.settings import NAMES_OF_FILES, find, parse
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ class Predictor(AbstractContextManager["Predictor"]):
     ) -> None:
         from quadrat.pipeline.loaded import load_model
 
+        _only_settings(settings or {})
         self._settings = parse(
             {
                 "engine": engine,
@@ -256,6 +257,17 @@ class Predictor(AbstractContextManager["Predictor"]):
             frame.time_s,
             frame.skipped,
         )
+
+
+def _only_settings(given: Mapping[str, object]) -> None:
+    """Raise ParameterError for a parameter that names files: nothing would come of it here."""
+    for name in given:
+        if find(name).name in NAMES_OF_FILES:
+            raise ParameterError(
+                "it names a file, which is no setting",
+                where=name,
+                hint="Give the archive to Predictor, and images and videos to its methods",
+            )
 
 
 def _several(given: object) -> Iterable[object]:

@@ -209,4 +209,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("codec", "option", "Codec of annotated videos, all in mp4: h264 plays everywhere, vp9 and av1 are free of patents.",
         default="h264", choices=("h264", "vp9", "av1"), since="2",
     ),
+    Parameter("config", "artifact", "Settings by name, as JSON or YAML: a file, or an artifact on the platform. The run.json of an earlier "
+        "order is one, too. What the order gives goes before them.",
+        optional=True, since="3",
+    ),
 )  # fmt: skip

@@ -16,6 +16,10 @@ INPUTS = ("image", "images", "video", "videos", "streams")
 """Parameters of which exactly one says what is measured."""
 MOVING = ("video", "videos", "streams")
 """Those of them whose sources have frames in time."""
+NAMES_OF_FILES = ("model", *INPUTS, "config")
+"""Parameters that name files, artifacts or addresses: all others are settings."""
+RUN = "urn:ibenthos:schema:quadrat.run.1"
+"""Schema of run.json, whose `settings` are those of its order by name."""
 OF_TRACKS = (
     "tracker", "max_age", "min_hits", "track_across_classes", "smooth_labels", "smooth_frames", "smooth_seconds",
 )  # fmt: skip
@@ -37,6 +41,8 @@ OF_OBJECTS = (
 OF_IMAGES = ("pseudo", "labels", "confidence")
 """Outputs of which a video has none."""
 SMALLEST_TILE = 32
+LONGEST_SAID = 80
+"""Characters of a wrong value that an error shows."""
 WHOLE_MASK_PIXELS = 1_000_000
 """The default of max-img-size, which is for masks of whole images and frames only."""
 
@@ -119,22 +125,24 @@ def parse(values: Mapping[str, Any]) -> Settings:
     Raises ParameterError for an unknown name, a wrong type, a value out of range, a pair that does not go
     together, and a value other than the default that the kind of sources has no use for. None counts as not given.
     """
-    known = {p.field: p for p in PARAMETERS}
-    given: dict[str, Any] = {}
-    for raw, value in values.items():
-        name = raw.replace("-", "_")
-        if name not in known:
-            raise ParameterError("there is no such parameter", where=raw, hint=_nearest(name, known))
-        if value is not None:
-            given[name] = value
+    found = [(find(raw), value) for raw, value in values.items()]
+    given = {parameter: value for parameter, value in found if value is not None}
     wanted = {f.name for f in fields(Settings)}
-    checked = {name: _check(known[name], value) for name, value in given.items() if name in wanted}
-    settings = Settings(**checked)
+    settings = Settings(**{p.field: check(p, v) for p, v in given.items() if p.field in wanted})
     _check_pairs(settings)
-    sources = [name for name in INPUTS if given.get(name)]
+    sources = [p.name for p, value in given.items() if p.name in INPUTS and value]
     if len(sources) == 1:
         _check_sources(settings, sources[0])
     return settings
+
+
+def find(name: str) -> Parameter:
+    """Give the parameter of a name, in either spelling of dashes; ParameterError where there is none."""
+    known = {p.field: p for p in PARAMETERS}
+    wanted = name.replace("-", "_")
+    if wanted not in known:
+        raise ParameterError("there is no such parameter", where=name, hint=_nearest(wanted, known))
+    return known[wanted]
 
 
 def check_inputs(given: Mapping[str, object | None]) -> str:
@@ -150,9 +158,10 @@ def check_inputs(given: Mapping[str, object | None]) -> str:
     )
 
 
-def _check(parameter: Parameter, value: Any) -> Any:
+def check(parameter: Parameter, value: Any) -> Any:
+    """Give a value as Settings has it; ParameterError for a wrong type, or one out of range."""
     if parameter.name == "outputs":
-        return _check_outputs(value)
+        return _check_outputs(parameter, value)
     if parameter.kind == "bool":
         if isinstance(value, bool):
             return value
@@ -172,21 +181,25 @@ def _check_number(parameter: Parameter, value: Any) -> int | float:
     kinds = int if parameter.kind == "int" else (int, float)
     low, high = parameter.low, parameter.high
     span = f"a{'n integer' if parameter.kind == 'int' else ' number'} from {low:g} to {high:g}"
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise _wrong(parameter, value, span)
+    if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(parameter, value, span)
     if parameter.name == "max-img-size" and value == 0:
         raise _wrong(parameter, value, "-1, or at least 1")
     if (low is not None and value < low) or (high is not None and value > high):
         raise _wrong(parameter, value, span)
-    return value
+    return value if parameter.kind == "int" else float(value)  # 1 and 1.0 are one setting, with one digest
 
 
-def _check_outputs(value: Any) -> tuple[str, ...]:
+def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Iterable):
+        raise _wrong(parameter, value, "a text, or several")
     parts = value.split(",") if isinstance(value, str) else list(value)
     names = tuple(dict.fromkeys(str(p).strip() for p in parts if str(p).strip()))
     if names == ("auto",):
         return ()
-    unknown = [n for n in names if n not in OUTPUTS]
+    unknown = [n[:LONGEST_SAID] for n in names if n not in OUTPUTS]
     if "none" in names and len(names) > 1:
         raise ParameterError(
             "none goes with nothing else", where="outputs", hint="Leave it out, or the others"
@@ -297,7 +310,9 @@ def _check_sources(s: Settings, sources: str) -> None:
 
 
 def _wrong(parameter: Parameter, value: Any, wanted: str) -> ParameterError:
-    return ParameterError(f"{value!r} is not {wanted}", where=parameter.name)
+    said = repr(value)
+    said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}..."
+    return ParameterError(f"{said} is not {wanted}", where=parameter.name)
 
 
 def _nearest(name: str, known: Mapping[str, Parameter]) -> str:

@@ -187,6 +187,12 @@ def order(
     return Order(status, said[logging.ERROR], said[logging.WARNING], rows, out)
 
 
+def times(out: Path, name: str) -> list[tuple[int, float]]:
+    """Give number and second of each frame of a source, by detections.jsonl in a folder of results."""
+    lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    return [(line["frame"], line["time_s"]) for line in lines if line["name"] == name]
+
+
 @dataclass(frozen=True)
 class Film:
     """What an annotated video holds, read by FFmpeg alone; `index_first` says whether it can be played as it comes."""

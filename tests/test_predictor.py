@@ -116,6 +116,8 @@ def test_wrong_settings_are_refused(model: Path) -> None:
     """The service's checks hold here too."""
     with pytest.raises(ParameterError, match="batch-size"):
         Predictor(model, batch_size=0)
+    with pytest.raises(ParameterError, match="config: it names a file, which is no setting"):
+        Predictor(model, settings={"config": "run.json"})
     with Predictor(model) as predictor, pytest.raises(ParameterError, match="on-error"):
         predictor.predict([], on_error="stopp")
 

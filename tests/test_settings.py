@@ -8,7 +8,7 @@ import pytest
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import PARAMETERS
-from quadrat.settings import INPUTS, Settings, check_inputs, parse
+from quadrat.settings import INPUTS, NAMES_OF_FILES, Settings, check_inputs, find, parse
 
 ORIGINAL = [
     "model",
@@ -40,7 +40,7 @@ def test_every_parameter_of_the_original_is_kept() -> None:
 
 def test_declaration_and_settings_agree() -> None:
     """Each declared default is the default in use, and nothing is declared twice or not at all."""
-    declared = {p.field: p for p in PARAMETERS if p.name not in (*INPUTS, "model")}
+    declared = {p.field: p for p in PARAMETERS if p.name not in NAMES_OF_FILES}
 
     assert {f.name for f in fields(Settings)} == set(declared)
     for name, parameter in declared.items():
@@ -73,6 +73,9 @@ def test_declaration_and_settings_agree() -> None:
         ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn"),
         ({"outputs": "pseudo,art"}, "outputs: 'art' is no output"),
         ({"outputs": " , "}, "outputs: no output is named"),
+        ({"outputs": 5}, "outputs: 5 is not a text, or several"),
+        ({"batch-size": 10**400}, "batch-size: 1000"),
+        ({"min-confidence": 10**400}, "min-confidence: 1000"),
         ({"model-name": 3}, "model-name"),
         ({"on-eror": "stop"}, "Did you mean on-error?"),
         ({"cpu-threads": 0}, "cpu-threads"),
@@ -96,6 +99,16 @@ def test_outputs_are_a_list_without_doubles() -> None:
 def test_the_digest_tells_settings_apart() -> None:
     """Equal settings have equal digests, others do not."""
     assert parse({}).digest == parse({"batch-size": 1}).digest != parse({"batch-size": 2}).digest
+    assert parse({"min-score": 1}).digest == parse({"min-score": 1.0}).digest
+
+
+def test_a_parameter_is_found_by_either_spelling() -> None:
+    """Dashes and underscores are one; where there is no such parameter, the nearest is named."""
+    assert find("batch-size") is find("batch_size")
+    with pytest.raises(
+        ParameterError, match=r"batchsize: there is no such parameter\. Did you mean batch-size\?"
+    ):
+        find("batchsize")
 
 
 @pytest.mark.parametrize(

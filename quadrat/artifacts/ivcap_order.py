@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from quadrat.artifacts.addresses import public
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
 from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
@@ -97,6 +98,38 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
     )
 
 
+def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an order's values over those of its config file, if it has one: a local file, or an artifact.
+
+    Raises ParameterError for a file that is not there or says what no parameter takes, SourceError for an artifact
+    that cannot be fetched; nothing is fetched for an order that lacks its model or sources.
+    """
+    if not values.get("config"):
+        return values
+    import ivcap_sdk_service as sdk
+
+    from quadrat.artifacts.config import LARGEST, over_config, read_config
+    from quadrat.artifacts.platform import copied
+    from quadrat.artifacts.proxy import Proxy
+
+    _check_needed(values)
+    reference, config = str(values["config"]), sdk.get_config()
+    if config.STORAGE_URL:
+        proxy, name = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL), public(reference)
+        with copied(proxy, proxy.url(remote(reference, "config")), name, LARGEST) as copy:
+            return over_config(values, read_config(copy, name), platform=True)
+    path = local_path(reference, Path(config.IO_ADAPTER.in_dir), "config")
+    return over_config(values, read_config(path, path.name), platform=False)
+
+
+def _check_needed(values: Mapping[str, Any]) -> str:
+    """Give which one of INPUTS is given; ParameterError unless there is one, and a model."""
+    name = check_inputs(values)
+    if not values.get("model"):
+        raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+    return name
+
+
 def open_store(values: Mapping[str, Any]) -> Store:
     """Give the store of the order that the SDK has started: the platform's, or local folders.
 
@@ -109,9 +142,7 @@ def open_store(values: Mapping[str, Any]) -> Store:
     from quadrat.artifacts.proxy import Proxy
     from quadrat.artifacts.streams import list_streams
 
-    name = check_inputs(values)
-    if not values.get("model"):
-        raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+    name = _check_needed(values)
     model, given = str(values["model"]), str(values[name])
     moving = name in MOVING
     streams = list_streams(given) if name == "streams" else None

@@ -12,8 +12,8 @@ from itertools import count
 from pathlib import Path
 
 from quadrat.artifacts.folder import to_json
+from quadrat.artifacts.proxy import LARGEST, Proxy
 from quadrat.artifacts.proxy import Item as QueueItem
-from quadrat.artifacts.proxy import Proxy
 from quadrat.errors import DeliveryError, ModelError, SourceError
 from quadrat.types import Flush, Item, Media, Product, Source
 
@@ -61,7 +61,8 @@ class PlatformStore:
         """Give a copy of the model archive; it is deleted in the end."""
         with ExitStack() as stack:
             try:
-                path = stack.enter_context(self._copy(self._proxy.url(self.model_urn), self.model_urn))
+                url = self._proxy.url(self.model_urn)
+                path = stack.enter_context(copied(self._proxy, url, self.model_urn))
             except SourceError as error:
                 raise ModelError(error.what, where=self.model_urn, hint=error.hint) from error
             yield path
@@ -115,24 +116,8 @@ class PlatformStore:
     def pull(self, source: Source) -> Iterator[Path]:
         """Give a copy of an image; it is deleted in the end."""
         url = self._open[source.token].url if self._queued else source.token
-        with self._copy(url, source.name) as path:
+        with copied(self._proxy, url, source.name) as path:
             yield path
-
-    @contextmanager
-    def _copy(self, url: str, name: str) -> Iterator[Path]:
-        try:
-            handle, path = tempfile.mkstemp(prefix="quadrat-artifact-")
-        except OSError as error:
-            raise SourceError(f"there is no room for a copy ({error.strerror})", where=name) from error
-        os.close(handle)
-        try:
-            try:
-                self._proxy.fetch(url, Path(path), name)
-            except OSError as error:
-                raise SourceError(f"it cannot be copied ({error.strerror})", where=name) from error
-            yield Path(path)
-        finally:
-            Path(path).unlink(missing_ok=True)
 
     def deliver(self, product: Product) -> str:
         """Post a product with its metadata and return its URN."""
@@ -169,3 +154,24 @@ class PlatformStore:
     def taken(self) -> Sequence[str]:
         """Give nothing: an order's artifacts are its own."""
         return ()
+
+
+@contextmanager
+def copied(proxy: Proxy, url: str, name: str, largest: int = LARGEST) -> Iterator[Path]:
+    """Give a copy of what the proxy has at a URL, of at most `largest` bytes; it is deleted in the end.
+
+    Raises SourceError, which says `name`, where it cannot be had whole.
+    """
+    try:
+        handle, path = tempfile.mkstemp(prefix="quadrat-artifact-")
+    except OSError as error:
+        raise SourceError(f"there is no room for a copy ({error.strerror})", where=name) from error
+    os.close(handle)
+    try:
+        try:
+            proxy.fetch(url, Path(path), name, largest)
+        except OSError as error:
+            raise SourceError(f"it cannot be copied ({error.strerror})", where=name) from error
+        yield Path(path)
+    finally:
+        Path(path).unlink(missing_ok=True)

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 
 from quadrat.engines.common import threads
 from quadrat.report.aspects import provenance_part
-from quadrat.settings import Settings
+from quadrat.settings import RUN, Settings
 from quadrat.types import Product, Provenance
 
-RUN = "urn:ibenthos:schema:quadrat.run.1"
 LIBRARIES = (
     "numpy",
     "opencv-python-headless",

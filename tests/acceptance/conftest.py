@@ -1,4 +1,4 @@
-"""The detector of rectangles, loaded once."""
+"""The detector of rectangles, loaded once, and a folder of moving sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.settings import Settings
-from tests.moving import RECTANGLES
+from tests import videos
+from tests.moving import CRAB, RECTANGLES, film, swim
 from tests.service.run import Service
 
 
@@ -31,3 +32,21 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(tmp_path: Path, kernels: Path) -> Service:
     """The service in an empty folder."""
     return Service(tmp_path, kernels)
+
+
+@pytest.fixture
+def reef(tmp_path: Path) -> Path:
+    """A folder with two videos of different sizes and rates, and a sequence of images."""
+    folder = tmp_path / "reef"
+    folder.mkdir()
+    film(folder / "east.mp4", swim(9))
+    film(folder / "west.mp4", swim(14, kind=CRAB, hw=(120, 160)), rate=10)
+    videos.still_images(folder / "north", swim(5))
+    return folder
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this machine is in between."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,7 +1,7 @@
 """The points by which the patch-parallel framework's work is known to be done, each as a test named after it.
 
-Of the sixteen, these concern detection and video. Points 11 (enhancement), 12 (index and query), 13 (auto-tuned batches)
-and 15 (stages on Ray) belong to later work.
+Of the sixteen, these concern detection and video; live streams are in test_it_works_streams.py. Points 11
+(enhancement), 12 (index and query), 13 (auto-tuned batches) and 15 (stages on Ray) belong to later work.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from quadrat import tracking
 from quadrat.artifacts.arguments import add_arguments
-from quadrat.artifacts.streams import list_streams
+from quadrat.artifacts.config import read_config
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
 from quadrat.parameters import PARAMETERS
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
-from quadrat.settings import INPUTS, Settings, parse
+from quadrat.settings import NAMES_OF_FILES, Settings, parse
 from quadrat.types import Frame, FrameKey, Reading, Result, Source
 from tests import pictures, videos
-from tests.media.feeds import Line, feed, transport
 from tests.moving import (
     CRAB,
     FISH,
@@ -47,6 +47,7 @@ from tests.moving import (
     order,
     pull,
     swim,
+    times,
     watch,
     watched,
 )
@@ -55,26 +56,8 @@ from tests.service.run import Service, rows
 HW = (64, 96)
 
 
-@pytest.fixture
-def reef(tmp_path: Path) -> Path:
-    """A folder with two videos of different sizes and rates, and a sequence of images."""
-    folder = tmp_path / "reef"
-    folder.mkdir()
-    film(folder / "east.mp4", swim(9))
-    film(folder / "west.mp4", swim(14, kind=CRAB, hw=(120, 160)), rate=10)
-    videos.still_images(folder / "north", swim(5))
-    return folder
-
-
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of this machine is in between."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def test_point_01_sources_of_all_kinds_in_one_run(service: Service, reef: Path) -> None:
-    """Files and image folders, side by side: no frame is dropped, and each has its index and presentation time."""
+def test_point_01_files_and_image_folders_in_one_run(service: Service, reef: Path) -> None:
+    """Side by side, no frame is dropped, and each has its index and presentation time."""
     ran = service.run("--model", RECTANGLES, "--videos", reef, "--batch-size", "4")
 
     assert (ran.status, ran.left) == (0, []), ran.said
@@ -83,54 +66,8 @@ def test_point_01_sources_of_all_kinds_in_one_run(service: Service, reef: Path) 
     assert {
         "east.mp4": ("video", "9", "0"), "north": ("sequence", "5", "0"), "west.mp4": ("video", "14", "0"),
     } == kinds  # fmt: skip
-    lines = [json.loads(line) for line in (service.out / "detections.jsonl").read_text().splitlines()]
     for name, count, rate in (("east.mp4", 9, 25), ("north", 5, 10), ("west.mp4", 14, 10)):
-        seen = [(line["frame"], line["time_s"]) for line in lines if line["name"] == name]
-        assert [(n, pytest.approx(n / rate, abs=1e-4)) for n in range(count)] == seen
-
-
-@pytest.mark.usefixtures("no_proxy")
-@pytest.mark.parametrize("mode", ["every", "latest"])
-def test_point_01_streams_every_frame_or_the_latest(tmp_path: Path, model: LoadedModel, mode: str) -> None:
-    """A stream faster than the network waits for it, or drops the oldest frames and counts them."""
-    body = transport(tmp_path, 40, hw=(64, 96))
-    slow = watched(model, lambda _: time.sleep(0.03))
-    with feed("http", lambda line: line.send(body, 0.6)) as server:
-        sources = list_streams(server.url)
-        results, ends = measured(slow, sources, read_mode=mode, reconnect_seconds=0.0)
-
-    reading = ends[sources[0].urn].reading  # type: ignore[union-attr]
-    came = results[sources[0].urn]
-    indices = [r.frame.key.index for r in came]
-    assert indices == [videos.number(r.frame.pixels) for r in came] == sorted(set(indices))
-    assert (40, 40 - len(came)) == (reading.read, reading.dropped)
-    assert (len(came) == 40) is (mode == "every")
-    assert 39 in indices  # the last one is never the one that is dropped
-
-
-@pytest.mark.usefixtures("no_proxy")
-def test_point_02_a_stream_comes_back_while_others_go_on(tmp_path: Path) -> None:
-    """A broken stream is connected anew, its gap is in the metadata, and another loses no frame by it."""
-    first, second = transport(tmp_path, 10), transport(tmp_path, 10, first=100)
-
-    def breaks(line: Line) -> None:
-        line.send(first, 0.4)
-        line.reset()
-
-    scripts = (breaks, lambda line: line.send(second, 0.4), lambda line: line.reset())
-    with feed("http", *scripts) as flaky, feed("sized", lambda x: x.send(first), size=len(first)) as steady:
-        sources = list_streams(f"{flaky.url} {steady.url}")
-        ran = order(RECTANGLES, sources, tmp_path / "out", reconnect_seconds=1.5, stall_seconds=1.0)
-        assert 3 <= flaky.calls < 9  # with pauses between
-
-    assert ran.status == 0, ran.errors
-    lost, whole = (ran.row(source.name) for source in sources)
-    assert ("ok", "10", "0") == (whole["status"], whole["frames"], whole["gaps"])
-    assert ("partial", "E_STREAM") == (lost["status"], lost["code"])
-    assert 10 < int(lost["frames"]) <= 20
-    gaps = ran.aspect(lost["product"])["gaps"]
-    assert len(gaps) == 2  # where it came back, and where it did not
-    assert all(gap["end"] > gap["start"] and gap["reason"] for gap in gaps)
+        assert [(n, pytest.approx(n / rate, abs=1e-4)) for n in range(count)] == times(service.out, name)
 
 
 class Counted:
@@ -352,14 +289,14 @@ def test_point_10_an_annotated_image(tmp_path: Path) -> None:
     assert not changed[100:].any()  # and nothing far from it
 
 
-def test_point_14_parameters_are_the_same_everywhere() -> None:
-    """Every parameter means the same as a typed value, as a word of the command line, and in the service's description."""
+def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
+    """Every parameter means the same typed, on the command line, in a config file, and in the service's description."""
     parser = add_arguments(ArgumentParser())
     described = {p["name"]: p for p in service_json()["parameters"]}
     assert [p.name for p in PARAMETERS] == list(described)
     values: dict[str, Any] = {}
     for p in PARAMETERS:
-        if p.name in (*INPUTS, "model", "min-subgraph-size"):
+        if p.name in (*NAMES_OF_FILES, "min-subgraph-size"):
             continue
         choice = {"device": "cpu", "precision": "fp32", "outputs": "annotated", "model-name": "x"}.get(p.name)
         value = choice or (p.choices[-1] if p.choices else None)
@@ -374,9 +311,14 @@ def test_point_14_parameters_are_the_same_everywhere() -> None:
         f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in values.items()
     ]
-    given = {k: v for k, v in vars(parser.parse_args(words)).items() if k not in (*INPUTS, "model")}
+    given = parse(vars(parser.parse_args(words)))
+    ways = [values]
+    for write in (json.dumps, yaml.safe_dump):
+        (tmp_path / "config").write_text(write(values))
+        ways.append(read_config(tmp_path / "config", "config"))
 
-    assert parse(values) == parse(given)
+    for way in ways:
+        assert (given, given.digest) == (parse(way), parse(way).digest)
     changed = {k for k, v in asdict(parse(values)).items() if v != getattr(Settings(), k)}
     assert len(changed) > 25
     for name, parameter in described.items():

@@ -112,6 +112,44 @@ def test_what_cannot_be_meant(
     assert caught.value.where == named
 
 
+def test_an_order_without_a_config_file_is_as_it_is(sdk: SimpleNamespace) -> None:
+    """Nothing is looked for, and nothing is checked, that is not given."""
+    values = {"config": None, "batch_size": 2}
+    assert ivcap_order.complete(values) is values
+
+
+def test_a_config_file_is_found_as_the_model_is(sdk: SimpleNamespace, tmp_path: Path) -> None:
+    """A relative path below in-dir, and a file URL; what the order says goes before the file."""
+    (tmp_path / "dive.yaml").write_text("batch-size: 4\ntile-size: 640\n")
+    values = {"model": "model.tgz", "image": "one.jpg", "batch_size": 1, "tile_size": None}
+
+    for config in ("dive.yaml", (tmp_path / "dive.yaml").as_uri()):
+        got = ivcap_order.complete({**values, "config": config})
+        assert got == {**values, "config": config, "tile_size": 640}
+
+
+@pytest.mark.parametrize(
+    ("values", "storage", "named"),
+    [
+        ({"config": "none.yaml"}, None, "config"),
+        ({"config": IMAGE}, None, "config"),
+        ({"config": "dive.yaml"}, "http://artifact.local", "config"),
+        ({"config": "dive.yaml", "model": None}, None, "model"),
+        ({"config": MODEL, "model": None}, "http://artifact.local", "model"),
+        ({"config": MODEL, "image": None}, "http://artifact.local", "image, images, video, videos, streams"),
+    ],
+)
+def test_a_config_file_that_cannot_be_meant(
+    sdk: SimpleNamespace, values: dict[str, Any], storage: str | None, named: str
+) -> None:
+    """One that is not here, and one that is not on the platform; an order that cannot run fetches none."""
+    sdk.config.STORAGE_URL = storage
+
+    with pytest.raises(ParameterError) as caught:
+        ivcap_order.complete({"model": MODEL, "image": IMAGE, **values})
+    assert caught.value.where == named
+
+
 @pytest.mark.parametrize(("inside", "cache"), [("", ""), ("Yes", None)])
 def test_what_the_sdk_is_told(
     sdk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, inside: str, cache: str | None
