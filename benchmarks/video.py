@@ -187,16 +187,20 @@ class Alone:
         return {work.__name__: timed(work) for work in works}
 
 
-def compare(rounds: int, frames: int) -> None:
-    """Print the whole against its slowest stage, the CPU time over the cores, and the loop; in turn."""
+def compare(rounds: int, frames: int, threads: int) -> None:
+    """Print the whole against its slowest stage, the CPU time over the cores, and the loop; in turn.
+
+    The network has so many threads, on either side.
+    """
+    settings = Settings(cpu_threads=threads)
     cores = len(os.sched_getaffinity(0))
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
         folder = Path(made)
         path = write_video(folder / "reef.mp4", frames)
         with (
-            load_model(MODEL, Settings(), LOG, many=True) as model,
-            load_model(MODEL, Settings(), LOG) as one,
+            load_model(MODEL, settings, LOG, many=True) as model,
+            load_model(MODEL, settings, LOG) as one,
         ):
             for turn in range(rounds + 1):
                 ours = timed(lambda: whole(model, path, folder))
@@ -311,6 +315,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--threads", type=int, default=Settings().cpu_threads, help="of the network")
     parser.add_argument("--memory", action="store_true", help="only the memory of a long run")
     parser.add_argument("--smoke", action="store_true", help="one round of a second of video")
     given = parser.parse_args()
@@ -319,7 +324,7 @@ def main() -> None:
         return
     rounds, frames = (1, 25) if given.smoke else (given.rounds, given.frames)
     law(rounds, 50 if given.smoke else 300)
-    compare(rounds, frames)
+    compare(rounds, frames, given.threads)
 
 
 if __name__ == "__main__":
