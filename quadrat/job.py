@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from quadrat import report
 from quadrat.artifacts.listing import skip_reason
@@ -42,8 +46,11 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     The failure policy is here and nowhere else: a source that fails is a row of the table unless
     `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
     """
+    many = (
+        store.moving and not settings.idle_seconds
+    )  # with it a frame waits for the answer to the one before
     try:
-        with store.model() as archive, load_model(archive, settings, log, many=store.moving) as model:
+        with store.model() as archive, load_model(archive, settings, log, many=many) as model:
             Order(settings, store, log, model).run()
     except QuadratError as error:
         log.error("%s", error.line)
@@ -128,7 +135,8 @@ class Order:
                     self._report.begin(item.source)
                     progress.begun(item)
                 elif isinstance(item, Result) and item.frame.time_s is not None:
-                    self._report.frame(item)
+                    with undivided():
+                        self._report.frame(item)
                     self._note_size(item)
                     self._frames += not item.frame.skipped
                     progress.frame(item.source, skipped=bool(item.frame.skipped))
@@ -215,11 +223,6 @@ class Order:
             "" if self._settings.tile_size else ", --tile-size in tiles",
         )
 
-    @property
-    def _measured(self) -> int:
-        """Sources measured, in whole or in part."""
-        return self._survey.counts["ok"] + self._survey.counts["partial"]
-
     def _failures(self) -> str:
         """Say how many sources of which kind have failed."""
         count, kinds = self._failed.total(), list(self._failed)
@@ -232,7 +235,7 @@ class Order:
             self._model.package.name,
             seconds={**run.seconds, "deliver": self._deliver_s},
             wall=wall,
-            images=self._frames if self._store.moving else self._measured,
+            images=self._frames if self._store.moving else self._survey.measured,
             unit="frame" if self._store.moving else "image",
         ):
             self._log.info(line)
@@ -281,7 +284,7 @@ class Order:
         self._log_shrunk()
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
-            self._measured,
+            self._survey.measured,
             f" ({counts['partial']} in part)" if counts["partial"] else "",
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
             urn,
@@ -289,7 +292,7 @@ class Order:
 
     def _conclude(self) -> None:
         counts = self._survey.counts
-        if self._measured:
+        if self._survey.measured:
             return
         if counts["failed"]:
             raise AllFailedError(
@@ -311,6 +314,26 @@ class Order:
         else:
             hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until what is inside is done: half a frame in the tables would be a wrong count."""
+    came: list[tuple[int, Any]] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in found.items() if handler is not None}
+    for number in before:
+        signal.signal(number, lambda *said: came.append(said))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        os.kill(os.getpid(), came[0][0])  # to the one who knows what to do
 
 
 SKIP = "Use --on-error skip to go on past it"

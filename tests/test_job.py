@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import logging
+import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -294,7 +296,7 @@ def test_the_benchmark_counts_only_what_counts(
     caplog.set_level(logging.INFO)
 
     class Slow:
-        """An engine of exactly 50 ms that fails at first."""
+        """An engine of 50 ms that is slow at first, and then fails once."""
 
         def __init__(self, inner: Any) -> None:
             self._inner, self.runs = inner, 0
@@ -307,7 +309,7 @@ def test_the_benchmark_counts_only_what_counts(
             self.runs += 1
             if self.runs == 3:
                 raise EngineRunError("out of memory")
-            time.sleep(0.05)
+            time.sleep(0.5 if self.runs < 3 else 0.05)
             return self._inner.run(*args)
 
     settings = Settings(benchmark=True)
@@ -317,7 +319,7 @@ def test_the_benchmark_counts_only_what_counts(
     (line,) = [r.message for r in caplog.records if "ms per image" in r.message]
     times = {word.split()[0]: float(word.split()[1]) for word in line.split(": ")[1].split(", ")}
 
-    assert 50 <= times["infer"] < 95  # with the warm-up counted it would be 100 and more
+    assert 50 <= times["infer"] < 500  # with the warm-up counted it would be 550 and more
     assert {"read", "infer", "task", "deliver"} == set(times)
 
 
@@ -361,3 +363,28 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
     assert first["status"] == "ok"
     assert second["status"] == "not-reached"
     assert "while it was delivered" in second["reason"]
+
+
+def test_a_frame_is_in_all_tables_or_in_none() -> None:
+    """A signal in the middle of its rows waits until they are written, and is obeyed then; handlers stay as they were."""
+    before, done = signal.getsignal(signal.SIGTERM), []
+
+    def leave(*_: object) -> None:
+        raise SystemExit(143)
+
+    def write() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        done.append("rows")
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        with pytest.raises(SystemExit), job.undivided():
+            write()
+        assert signal.getsignal(signal.SIGTERM) is leave
+        with job.undivided():
+            done.append("more rows")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done == ["rows", "more rows"]

@@ -38,14 +38,19 @@ class Follower:
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield every Result with its tracks; pictures, which have no time, lose only what is under min-score."""
-        for item in items:
-            if isinstance(item, Result) and item.frame.time_s is not None:
-                yield from self._tail(item).take(item)
-                continue
-            if isinstance(item, Ended | Failure):
-                tail = self._tails.pop(item.source.urn, None)
-                yield from tail.rest() if tail else ()
-            yield item
+        try:
+            for item in items:
+                if isinstance(item, Result) and item.frame.time_s is not None:
+                    yield from self._tail(item).take(item)
+                    continue
+                if isinstance(item, Ended | Failure):
+                    tail = self._tails.pop(item.source.urn, None)
+                    yield from tail.rest() if tail else ()
+                yield item
+        except Exception:  # what came before it is known before it is heard of
+            for tail in self._tails.values():
+                yield from tail.rest()
+            raise
 
     def _tail(self, result: Result) -> _Tail:
         tail = self._tails.get(result.source.urn)

@@ -110,12 +110,14 @@ class Run:
         return [decode, merge, *(self._with_network(stage) for stage in others)]
 
     def _with_network(self, stage: Stage) -> Stage:
-        """Count as busy, not as starved, the time in which the network works while its stage takes the next input."""
+        """Count as busy, and not as waiting, the time in which the network works while its stage takes or gives items."""
         if stage.work is not self._batches or self._model.at_once == 1:
             return stage
         told = Stage(stage.name, stage.work, stage.ahead)
-        told.busy_s, told.blocked_s = self._batches.busy_s + self.warm_up_s, stage.blocked_s
-        told.starved_s = max(0.0, stage.busy_s + stage.starved_s - told.busy_s)
+        told.busy_s = self._batches.busy_s + self.warm_up_s
+        left = max(0.0, stage.busy_s + stage.starved_s + stage.blocked_s - told.busy_s)
+        told.blocked_s = min(stage.blocked_s, left)
+        told.starved_s = left - told.blocked_s
         return told
 
     @property

@@ -147,10 +147,10 @@ class MaskReport:
         metadata = aspect if ended.video is None else table
         yield Product(f"{video.stem}.cover.csv", "text/csv", body, metadata)
         body.unlink(missing_ok=True)
-        self._survey.add_covers(ended, covers, name, video.measured)
         self._parts.append((ended.source.name, ended.source.urn, video.spool))
         self._rows += video.rows
         self._sums[ended.source.urn] = _text(covers)
+        self._survey.add_covers(ended, covers, name, video.measured)
 
     def tables(self) -> Iterator[Product]:
         """Yield cover.csv, the covers of all frames of all videos; nothing where there was no video."""

@@ -168,13 +168,13 @@ class ObjectReport:
         video.mot.flush()
         yield Product(name, "text/plain", video.mot.path, metadata)
         video.mot.delete()
-        self._survey.add_tracked(ended, found, main, video.measured)
         tracks = Spool(video.mot.path.with_suffix(".tracks"))
         for line in video.book.lines(ended.source, video.stem, main, self._class_of):
             tracks.write(line)
         tracks.flush()
         self._done.append(_Done(ended.source, video.part, tracks, len(video.book)))
         self._sums[ended.source.urn] = _summary(found)
+        self._survey.add_tracked(ended, found, main, video.measured)
 
     def tables(self) -> Iterator[Product]:
         """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv where objects were followed."""

@@ -45,8 +45,8 @@ class Found:
 class Survey:
     """Rows of the order's table: of images in their order, of videos, sequences and streams in order of name.
 
-    `counts` are sources by status: ok, partial (measured in part), failed, skipped, not-reached; `blank` are those
-    of the skipped that were read, and of which nothing was worth measuring.
+    `counts` are sources by status: ok, partial (measured in part), failed, skipped, not-reached; `blank` are
+    those of the skipped and the partial that were read, and of which nothing was measured.
     """
 
     def __init__(self) -> None:
@@ -55,14 +55,14 @@ class Survey:
         self._sums: dict[int, tuple[Cover, float]] = {}
         self._found: dict[int, Found] = {}
         self._by_name = False
-        self._covered = 0
+        self._covered = self._empty = 0
         self.blank = 0
         self._readings: dict[str, dict[str, Any]] = {}
 
     @property
     def measured(self) -> int:
-        """Sources measured, those in part too."""
-        return self.counts["ok"] + self.counts["partial"]
+        """Sources of which something was measured, those in part too."""
+        return self.counts["ok"] + self.counts["partial"] - self._empty
 
     def add_result(
         self, source: Source, frame: Frame, covers: Sequence[Cover], size: tuple[int, int], product: str
@@ -184,7 +184,8 @@ class Survey:
         """Give the cells of a video that are the same for each class."""
         self._by_name = True
         self._readings[ended.source.urn] = _reading(ended)
-        self.blank += status_of(ended, frames) == "skipped"
+        self.blank += frames == 0
+        self._empty += frames == 0 and status_of(ended, frames) == "partial"
         source, reading, error = ended.source, ended.reading, ended.reading.error
         (height, width), skipped = reading.hw, sum(ended.skipped.values())
         declared = "" if reading.declared_frames is None else reading.declared_frames

@@ -14,11 +14,12 @@ import pytest
 
 from quadrat.errors import ParameterError, SourceError
 from quadrat.pipeline import prepare
+from quadrat.pipeline.events import Taken
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.settings import Settings
 from quadrat.types import Ended, Failure, Result, Source
-from tests.moving import film, pull
+from tests.moving import RECTANGLES, film, pull, swim
 from tests.networks import brightness_archive
 from tests.pictures import png
 
@@ -66,6 +67,28 @@ def test_a_video_that_is_whole_stays_whole(tmp_path: Path, batch_size: int, tile
     assert sum(isinstance(item, Result) for item in came) == 10
     (end,) = [item for item in came if isinstance(item, Ended)]
     assert end.reading.error is None
+
+
+@pytest.mark.parametrize("min_hits", [1, 2, 5])
+def test_frames_that_wait_for_a_track_are_not_lost(tmp_path: Path, min_hits: int) -> None:
+    """Whatever min-hits is, all frames before the error arrive, and before it."""
+    sources = [film(tmp_path / f"{name}.mp4", swim(10)) for name in "ab"]
+    with load_model(RECTANGLES, Settings(min_hits=min_hits), LOG, many=True) as model:
+        run = Run(model, iter(sources), pull, moving=True)
+        monkey = run._intake.moving
+
+        def broken(items: Iterator[Any]) -> Iterator[Any]:
+            frames = 0
+            for item in monkey(items):
+                yield item
+                frames += isinstance(item, Taken)
+                if frames == 12:
+                    raise SourceError("the queue is gone", where="queue")
+
+        run._stages[0].work = broken
+        came, _ = until(run)
+
+    assert sum(isinstance(item, Result) for item in came) == 12
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -120,7 +143,7 @@ def test_the_networks_time_is_told_though_another_stage_is_slower(tmp_path: Path
             time.sleep(0.04)
             return model.transform(*given)
 
-        slow = Slow(model, 0.03)
+        slow, begin = Slow(model, 0.03), time.monotonic()
         run = Run(replace(model, engine=slow, transform=late), iter([source]), pull, moving=True)  # type: ignore[arg-type]
         list(run)
     (infer,) = [stage for stage in run.stages if stage.name == "infer"]
@@ -128,3 +151,4 @@ def test_the_networks_time_is_told_though_another_stage_is_slower(tmp_path: Path
     assert slow.ran == 12
     assert 0.9 * 12 * 0.03 <= infer.busy_s
     assert infer.starved_s <= 12 * 0.04
+    assert infer.busy_s + infer.starved_s + infer.blocked_s <= time.monotonic() - begin

@@ -228,3 +228,4 @@ def test_a_video_cut_short_before_its_first_frame_is_still_partial() -> None:
     (row,) = read(survey)
 
     assert ("partial", "") == (row["status"], row["objects"])
+    assert (0, 1) == (survey.measured, survey.blank)  # an order of it alone has measured nothing
