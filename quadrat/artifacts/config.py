@@ -79,7 +79,11 @@ def _check(parameter: Parameter, value: Any, where: str) -> None:
             check(parameter, value)
     except ParameterError as error:
         is_text = parameter.kind in ("int", "float", "bool") and isinstance(value, str)
-        raise _no(error.what, where, error.hint or "Write it without quotes" * is_text) from None
+        raise _no(
+            error.what,
+            where,
+            error.hint or "Write it as a plain number or true or false, without quotes" * is_text,
+        ) from None
 
 
 def _is_plain(value: Any) -> bool:

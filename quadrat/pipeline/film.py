@@ -100,6 +100,10 @@ class Film:
                     writer.close()
                     self.unfinished[urn] = path
 
+    def undrawn(self, source: Source) -> QuadratError | None:
+        """Say why a source under way has no annotated video, where it has none."""
+        return self._undrawn.get(source.urn)
+
     def _end(self, ended: Ended) -> Ended:
         """Give the video; one of a size that the codec does not know is measured all the same, and has none."""
         undrawn = self._undrawn.pop(ended.source.urn, None)

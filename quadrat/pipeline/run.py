@@ -14,6 +14,7 @@ from typing import Any
 from quadrat.errors import QuadratError
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, Work, run_chain
+from quadrat.pipeline.events import both
 from quadrat.pipeline.film import Artist, Film
 from quadrat.pipeline.intake import AHEAD, Intake, Pull
 from quadrat.pipeline.interpret import Interpreter
@@ -150,7 +151,8 @@ class Run:
         for urn, begun in self._open.items():
             video = self._film.unfinished.get(urn) if self._film else None
             known = self._intake.reading(begun.source) or begun.reading
-            reading = replace(known, error=self._interpret.fault(begun.source, error))
+            undrawn = self._film.undrawn(begun.source) if self._film else None
+            reading = replace(known, error=both(self._interpret.fault(begun.source, error), undrawn))
             yield Ended(begun.source, reading, self._interpret.skipped(begun.source), video)
 
 

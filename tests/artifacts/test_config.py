@@ -135,7 +135,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
     [
         ("tile-sise: 640", "dive.yaml, tile-sise: there is no such parameter. Did you mean tile-size?"),
         ('{"colour": "red"}', "dive.yaml, colour: there is no such parameter"),
-        ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024. Write it without quotes"),
+        ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024. Write it as a plain number"),
         ('{"batch-size": "4"}', "dive.yaml, batch-size: '4' is not an integer"),
         ("batch-size: 1.5", "dive.yaml, batch-size: 1.5 is not an integer"),
         ("batch_size: 0", "dive.yaml, batch-size: 0 is not an integer from 1 to 1024"),
