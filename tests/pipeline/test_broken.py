@@ -150,5 +150,4 @@ def test_the_networks_time_is_told_though_another_stage_is_slower(tmp_path: Path
 
     assert slow.ran == 12
     assert 0.9 * 12 * 0.03 <= infer.busy_s
-    assert infer.starved_s <= 12 * 0.04
     assert infer.busy_s + infer.starved_s + infer.blocked_s <= time.monotonic() - begin
