@@ -46,9 +46,8 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     The failure policy is here and nowhere else: a source that fails is a row of the table unless
     `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
     """
-    many = (
-        store.moving and not settings.idle_seconds
-    )  # with it a frame waits for the answer to the one before
+    # with idle-seconds a frame waits for the answer to the one before
+    many = store.moving and not settings.idle_seconds
     try:
         with store.model() as archive, load_model(archive, settings, log, many=many) as model:
             Order(settings, store, log, model).run()

@@ -37,6 +37,8 @@ from tests import videos
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
 """The detector of drawn rectangles: fish are blue, crabs red, urchins green."""
+TABLES = ("coco.json", "detections.csv", "detections.jsonl", "survey.csv", "tracks.csv")
+"""What an order on videos delivers of all of them together, beside run.json."""
 FISH, CRAB, URCHIN = range(3)
 SAND = (120, 118, 110)
 Pixels = NDArray[np.uint8]

@@ -40,10 +40,8 @@ class Stage:
     blocked_s: float = field(default=0.0, init=False)
 
 
-class _Stopped(
-    BaseException
-):  # it is no error: it unwinds stages whose chain was closed, and none may take it for one
-    pass
+class _Stopped(BaseException):
+    """It is no error: it unwinds stages whose chain was closed, and none may take it for one."""
 
 
 class _Crash:

@@ -12,7 +12,7 @@ import pytest
 from quadrat.artifacts.streams import list_streams
 from tests.detectors import constant_onnx, detector_archive, encode
 from tests.media.feeds import feed, transport
-from tests.moving import RECTANGLES, draw, film, order, swim, watch
+from tests.moving import RECTANGLES, TABLES, draw, film, order, swim, watch
 from tests.service.run import Ran, Service, rows
 
 # ---- detectors ----------------------------------------------------------------------------------------------
@@ -91,15 +91,7 @@ def test_no_objects_at_all(tmp_path: Path, square: Path) -> None:
     ran = order(of_boxes(tmp_path / "m.tgz", [], []), square, tmp_path / "out")
 
     assert (0, "ok", "0") == (ran.status, ran.row("a.mp4")["status"], ran.row("a.mp4")["objects"])
-    assert {
-        "a.mp4",
-        "a.mot.txt",
-        "coco.json",
-        "detections.csv",
-        "detections.jsonl",
-        "survey.csv",
-        "tracks.csv",
-    } == set(ran.products)
+    assert {"a.mp4", "a.mot.txt", *TABLES} == set(ran.products)
     assert ([], 0) == (ran.aspect("a.mp4")["tracks"], ran.aspect("a.mp4")["detections"])
 
 
