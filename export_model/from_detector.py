@@ -15,7 +15,7 @@ from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
 from quadrat.errors import GraphError, LayoutError, ParameterError
-from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
 from quadrat.tasks import layouts
 from quadrat.types import OutputSpec
 
@@ -25,7 +25,7 @@ ROLES = {
     "boxes": ("boxes", "scores", "labels"),
 }
 """Roles of a layout's outputs, in the order in which its reader wants them; the others have one, `predictions`."""
-STRETCHED = ("rtdetr", "rtdetr-ultralytics", "rfdetr")
+STRETCHED = ("rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet")
 """Layouts of families that are trained on pictures brought to the network's size without their ratio."""
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 PLAIN = {"mean": [0.0], "std": [1.0]}
@@ -85,13 +85,16 @@ def complete(
     classes = _classes(options, detector, say)
     layout = _layout(options, detector, len(classes) or None, where, say)
     detect = {"layout": layout, **_background(options, layout)}
-    roles = {"predictions": options.output} if options.output else {}
-    names = [one.name for one in detector.outputs]
-    if options.output and options.output not in names:
-        raise ParameterError(
-            f"there is no such output; it has {', '.join(names)}", where=f"--onnx-output {options.output}"
-        )
-    _, chosen = objects.reader(name, detector.outputs, roles, len(classes) or None, detect)
+    roles = _roles(options, detector)
+    known = layouts.Network(
+        name,
+        detector.outputs,
+        roles,
+        len(classes) or None,
+        read_detect({"detect": detect}),
+        detector.shape[0],
+    )
+    _, chosen = objects.reader(known)
     runner = heads.Runner(detector.data)
     transforms = _transforms(options, detector, layout, runner, say)
     state = (
@@ -122,6 +125,17 @@ def _classes(options: Options, detector: Detector, say: Callable[[str], None]) -
     if detector.names:
         say(f"classes: {len(detector.names)}, from the file's own metadata")
     return [labels.entry(each, urn=labels.OBJECTS) for each in detector.names]
+
+
+def _roles(options: Options, detector: Detector) -> dict[str, str]:
+    if not options.output:
+        return {}
+    names = [one.name for one in detector.outputs]
+    if options.output not in names:
+        raise ParameterError(
+            f"there is no such output; it has {', '.join(names)}", where=f"--onnx-output {options.output}"
+        )
+    return {"predictions": options.output}
 
 
 def _layout(
@@ -206,7 +220,9 @@ def find_objects(network: Network, classes: int | None) -> Callable[[NDArray[np.
             raise GraphError(f"it does not run on {image.shape}: {first}", where=network.name) from error
         if not made:
             specs = tuple(OutputSpec(n, a.dtype.name, (None, *a.shape[1:])) for n, a in given.items())
-            made.append(objects.reader(network.name, specs, network.outputs, classes, network.detect)[0])
+            words = read_detect({"detect": dict(network.detect)})
+            known = layouts.Network(network.name, specs, network.outputs, classes, words, network.shape[0])
+            made.append(objects.reader(known)[0])
         return made[0](given, (image.shape[2], image.shape[3]))
 
     return run

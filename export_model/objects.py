@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from export_model.network import F32, Shape
 from quadrat.geometry import HW, Geometry
-from quadrat.package.detectors import read_detect
 from quadrat.tasks import layouts
 from quadrat.transforms import build
-from quadrat.types import ImageU8, OutputSpec, TransformSpec
+from quadrat.types import ImageU8, TransformSpec
 
 OPEN: HW = (96, 128)
 """Height and width of the test picture where neither network nor transforms fix them; multiples of 32."""
@@ -49,16 +48,9 @@ Reading = Callable[[Mapping[str, NDArray[Any]], HW], Objects]
 """Outputs of a batch by name and the tensor's (h, w) -> the objects of its first input."""
 
 
-def reader(
-    name: str,
-    outputs: tuple[OutputSpec, ...],
-    roles: Mapping[str, str],
-    classes: int | None,
-    detect: Mapping[str, Any],
-) -> tuple[Reading, layouts.Layout]:
+def reader(network: layouts.Network) -> tuple[Reading, layouts.Layout]:
     """Make what reads a network's objects, by the layout stated; LayoutError or ClassesError where it does not fit."""
-    words = read_detect({"detect": dict(detect)})
-    layout = layouts.choose(layouts.Network(name, outputs, roles, classes, words))
+    layout = layouts.choose(network)
 
     def read(arrays: Mapping[str, NDArray[Any]], hw: HW) -> Objects:
         first = {key: array[0] if layout.batched else array for key, array in arrays.items()}

@@ -17,12 +17,14 @@ from quadrat.types import OutputSpec
 
 MIN_OPSET = 11
 ORDERS: Mapping[str, HW | None] = {
-    "orig_target_sizes": (3, 2), "target_sizes": (2, 3), "orig_size": None, "image_size": None,
+    "orig_target_sizes": (3, 2), "target_sizes": (2, 3), "im_shape": (2, 3), "orig_size": None, "image_size": None,
 }  # fmt: skip
 """Names of an input (N, 2) with the sides of each picture, to which boxes are scaled, and their axes in its tensor.
 
-RT-DETR and D-FINE put the width first, Hugging Face the height; None where exporters differ.
+RT-DETR and D-FINE put the width first, Hugging Face and PaddleDetection the height; None where exporters differ.
 """
+SCALE = "scale_factor"
+"""PaddleDetection's input (N, 2) by which boxes are divided, so that they are in pixels of the photograph."""
 MAX_NAMES = 100_000
 """Characters of the class names that are read."""
 
@@ -62,7 +64,7 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
         raise GraphError(f"one input (N, 3, H, W) is needed; it has {listed}", where=where)
     image = images[0]
     shape = _shape(image, where, wanted)
-    notes = [_fold_sizes(model, other, image.name, shape, where) for other in inputs if other is not image]
+    notes = [_fold(model, other, image.name, shape, where) for other in inputs if other is not image]
     name = str(image.name)
     if image.type.tensor_type.elem_type == _onnx().TensorProto.FLOAT16:
         notes.append(f"input {name} takes float16 and gets a cast from float32")
@@ -124,14 +126,8 @@ def _onnx() -> Any:
     return onnx
 
 
-def _sides(given: Any, shape: Shape, where: str) -> HW:
+def _sides(name: str, shape: Shape, where: str) -> HW:
     """Tell by its name which axes of the picture an input for sizes holds; GraphError where a box might be turned."""
-    name = str(given.name)
-    if name not in ORDERS or len(given.type.tensor_type.shape.dim) != 2:
-        raise GraphError(
-            f"besides the image it has the input {name}, which no picture gives", where=where,
-            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(ORDERS)}",
-        )  # fmt: skip
     order, (height, width) = ORDERS[name], shape[2:]
     if order is not None:
         return order
@@ -147,27 +143,41 @@ def _sides(given: Any, shape: Shape, where: str) -> HW:
     return (3, 2)
 
 
-def _fold_sizes(model: Any, given: Any, image: str, shape: Shape, where: str) -> str:
-    """Compute the pictures' sizes from the picture's own tensor, so that boxes come out in its pixels."""
+def _fold(model: Any, given: Any, image: str, shape: Shape, where: str) -> str:
+    """Compute an input (N, 2) from the picture's own tensor, so that boxes come out in its pixels."""
+    name = str(given.name)
+    if name not in (*ORDERS, SCALE) or len(given.type.tensor_type.shape.dim) != 2:
+        raise GraphError(
+            f"besides the image it has the input {name}, which no picture gives", where=where,
+            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(ORDERS)}",
+        )  # fmt: skip
+    order = None if name == SCALE else _sides(name, shape, where)
+    _compute(model.graph, given, image, order)
+    model.graph.input.remove(given)
+    said = "1, 1" if order is None else "height, width" if order == (2, 3) else "width, height"
+    return f"input {name} is folded in as {said}: boxes are in pixels of the tensor"
+
+
+def _compute(graph: Any, given: Any, image: str, order: HW | None) -> None:
+    """Put nodes before the others that give, for each picture, these two of its tensor's axes, or else 1 and 1."""
     helper, numpy_helper = _onnx().helper, _onnx().numpy_helper
-    order = _sides(given, shape, where)
-    name, graph = str(given.name), model.graph
-    for key, value in {"order": [*order], "first": [0], "two": [2]}.items():
-        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), f"{heads.PREFIX}{key}"))
-    own = [f"{heads.PREFIX}{each}" for each in ("sides", "size", "batch", "sizes_shape", "sizes")]
-    sides, size, batch, both, sizes = own
+    name = str(given.name)
+
+    def own(each: str) -> str:
+        return f"{heads.PREFIX}{name}_{each}"
+
+    pair = {"order": [*order]} if order else {"pair": [1, 1]}
+    for key, value in {"first": [0], "two": [2], **pair}.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), own(key)))
     nodes = [
-        helper.make_node("Shape", [image], [sides]),
-        helper.make_node("Gather", [sides, f"{heads.PREFIX}order"], [size]),
-        helper.make_node("Gather", [sides, f"{heads.PREFIX}first"], [batch]),
-        helper.make_node("Concat", [batch, f"{heads.PREFIX}two"], [both], axis=0),
-        helper.make_node("Expand", [size, both], [sizes]),
-        helper.make_node("Cast", [sizes], [name], to=given.type.tensor_type.elem_type),
+        helper.make_node("Shape", [image], [own("sides")]),
+        *([helper.make_node("Gather", [own("sides"), own("order")], [own("pair")])] if order else []),
+        helper.make_node("Gather", [own("sides"), own("first")], [own("batch")]),
+        helper.make_node("Concat", [own("batch"), own("two")], [own("shape")], axis=0),
+        helper.make_node("Expand", [own("pair"), own("shape")], [own("each")]),
+        helper.make_node("Cast", [own("each")], [name], to=given.type.tensor_type.elem_type),
     ]
     _before(graph, nodes)
-    graph.input.remove(given)
-    said = "height, width" if order == (2, 3) else "width, height"
-    return f"input {name} is folded in as {said}: boxes are in pixels of the tensor"
 
 
 def _cast(graph: Any, image: Any) -> str:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from export_model import objects
 from export_model.network import F32
 from quadrat.errors import ManifestError
+from quadrat.package.detectors import read_detect
 from quadrat.protocols import Engine
+from quadrat.tasks import layouts
 from quadrat.tasks.segment import find_roles
 from quadrat.types import ModelPackage
 
@@ -186,10 +188,12 @@ class Boxes:
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:
         """Read the outputs by the layout that the archive states."""
         package = self._package
-        detect = package.meta.get("detect") or {}
         read, layout = objects.reader(
-            package.name, tuple(engine.outputs), package.outputs, package.num_classes, detect
-        )
+            layouts.Network(
+                package.name, tuple(engine.outputs), package.outputs, package.num_classes,
+                read_detect(package.meta), package.input_shape[0],
+            )
+        )  # fmt: skip
         given = engine.run(image, layout.wanted)
         return Answer(who, objects=read(given, (image.shape[2], image.shape[3])))
 

@@ -29,9 +29,12 @@ SLOTS = {
     "rtdetr-ultralytics": 300,
     "rfdetr": 300,
 }
-"""Rows, or columns, that a network of the layout always gives; "boxes" gives as many as there are objects."""
+"""Rows, or columns, that a network of the layout always gives; others give as many as there are objects."""
 ROLES = {
-    **{name: {"predictions": "output0"} for name in ("yolov5", "yolov8", "yolov10", "rtdetr-ultralytics")},
+    **{
+        name: {"predictions": "output0"}
+        for name in ("yolov5", "yolov8", "yolov10", "rtdetr-ultralytics", "paddledet")
+    },
     "rfdetr": {"boxes": "dets", "logits": "labels"},
     "rtdetr": {"boxes": "boxes", "scores": "scores", "labels": "labels"},
     "boxes": {"boxes": "boxes", "scores": "scores", "labels": "labels"},
@@ -75,10 +78,10 @@ def encode(
         return {"output0": fill(np.concatenate([centred, score[:, None], hot], axis=1))}
     if layout == "yolov8":
         return {"output0": np.ascontiguousarray(fill(np.concatenate([centred, each], axis=1)).T)}
-    if layout == "yolov10":
-        return {
-            "output0": fill(np.concatenate([box, score[:, None], label[:, None]], axis=1, dtype=np.float32))
-        }
+    if layout in ("yolov10", "paddledet"):
+        parts = [box, score[:, None], label[:, None]]
+        rows = parts if layout == "yolov10" else [parts[2], parts[1], parts[0]]
+        return {"output0": fill(np.concatenate(rows, axis=1, dtype=np.float32))}
     if layout == "rtdetr-ultralytics":
         return {"output0": fill(np.concatenate([shares, each], axis=1))}
     if layout == "rfdetr":
@@ -97,6 +100,8 @@ def specs(
     lead = (batch, slots) if batched else (slots,)
     if layout == "yolov8":
         return (OutputSpec("output0", "float32", (batch, 4 + num_classes, slots)),)
+    if layout == "paddledet":
+        return (OutputSpec("output0", "float32", (slots, 6)), OutputSpec("count", "int32", (None,)))
     if layout in wide:
         return (OutputSpec("output0", "float32", (batch, slots, wide[layout])),)
     if layout == "rfdetr":
@@ -213,7 +218,7 @@ def bright_onnx(
     """
     lay: dict[str, Callable[[str, int, tuple[int, int]], tuple[list[Any], dict[str, Any]]]] = {
         "yolov5": _rows, "yolov8": _rows, "yolov10": _rows, "rtdetr-ultralytics": _rows, "rfdetr": _logits,
-        "rtdetr": _columns, "boxes": _columns if batched else _alone,
+        "rtdetr": _columns, "boxes": _columns if batched else _alone, "paddledet": _counted,
     }  # fmt: skip
     nodes, constants = _finder(num_classes)
     more, others = lay[layout](layout, num_classes, hw)
@@ -343,6 +348,21 @@ def _alone(_layout: str, _: int, _hw: tuple[int, int]) -> tuple[list[Any], dict[
         node("Gather", ["label_0", "there"], ["labels"], axis=0),
     ]
     return nodes, {"axes02": np.array([0, 2]), "axis0": np.array([0])}
+
+
+def _counted(layout: str, num_classes: int, hw: tuple[int, int]) -> tuple[list[Any], dict[str, Any]]:
+    """Of one input, in rows, with their count."""
+    nodes, constants = _alone(layout, num_classes, hw)
+    node = helper.make_node
+    nodes += [
+        node("Cast", ["labels"], ["labels_f"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["labels_f", "axis1"], ["labels_2"]),
+        node("Unsqueeze", ["scores", "axis1"], ["scores_2"]),
+        node("Concat", ["labels_2", "scores_2", "boxes"], ["output0"], axis=1),
+        node("Shape", ["there"], ["many"]),
+        node("Cast", ["many"], ["count"], to=TensorProto.INT32),
+    ]
+    return nodes, constants
 
 
 def detector_archive(

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -232,7 +232,7 @@ class OpenVINOEngine:
             inputs = [str(port.any_name) for port in model.inputs]
             dtype = model.inputs[0].element_type.to_dtype().name if inputs else ""
             need_float_input(inputs, dtype, self._path)
-            self.outputs = tuple(_spec(name, port) for name, port in ports.items())
+            self.outputs = _specs(ports, wanted)
             missing = [name for name in wanted if name not in ports]
             if missing:
                 raise GraphError(f"the network has no output {missing[0]!r}", where=self._path.name)
@@ -277,12 +277,17 @@ def _port_name(port: Any, index: int, roles: Sequence[str]) -> str:
     return str((known or names or [f"output{index}"])[0])
 
 
-def _spec(name: str, port: Any) -> OutputSpec:
-    shape = port.partial_shape
-    if shape.rank.is_dynamic:
-        raise GraphError(f"output {name!r} has no fixed number of axes", where=name)
-    dims = tuple(None if axis.is_dynamic else axis.get_length() for axis in shape)
-    return OutputSpec(name, port.element_type.to_dtype().name, dims)
+def _specs(ports: Mapping[str, Any], wanted: Sequence[str]) -> tuple[OutputSpec, ...]:
+    """Describe the outputs; one whose number of axes is free is left out, and a GraphError where it is wanted."""
+    found = []
+    for name, port in ports.items():
+        shape = port.partial_shape
+        if not shape.rank.is_dynamic:
+            dims = tuple(None if axis.is_dynamic else axis.get_length() for axis in shape)
+            found.append(OutputSpec(name, port.element_type.to_dtype().name, dims))
+        elif name in wanted or len(ports) == 1:
+            raise GraphError(f"output {name!r} has no fixed number of axes", where=name)
+    return tuple(found)
 
 
 def _detail(compiled: Any) -> str:

@@ -41,8 +41,9 @@ class Detect:
     def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> None:
         _check_settings(package.name, settings)
         self._network = layouts.Network(
-            package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta)
-        )
+            package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta),
+            package.input_shape[0] if package.input_shape else None,
+        )  # fmt: skip
         self._layout = layouts.choose(self._network)
         _check_precision(self._network, self._layout, settings.precision)
         self._settings = settings

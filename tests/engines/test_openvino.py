@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from quadrat.errors import EngineRunError, GraphError
 from quadrat.settings import Settings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
-from tests.engines.conftest import ROLES
+from tests.engines.conftest import ROLES, package_of
 
 PhotoTensor = Callable[[int, int], NDArray[np.float32]]
 
@@ -149,6 +150,27 @@ def test_an_output_that_the_network_lacks_is_an_error(
     engine.close()
     with pytest.raises(GraphError, match="no output 'mask'"):
         start(replace(tiny, outputs={"labels": "mask"}), Settings(engine="openvino"), log)
+
+
+def test_an_output_whose_axes_are_free_hinders_no_other(
+    tmp_path: Path, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """A count that PaddleDetection's networks give, say: it is left out, and an error only where it is wanted."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+        net (float[n, 3, h, w] image) => (float[n, 3, h, w] scores, float[a, b] free) {
+            scores = Relu (image)
+            batch = Shape <start = 0, end = 1> (image)
+            ones = ConstantOfShape <value = int64[1] {-1}> (batch)
+            free = Reshape (image, ones)
+        }"""
+    (tmp_path / "model.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString())
+    package = package_of(tmp_path / "model.onnx", task="detect", outputs={"predictions": "scores"})
+    engine = openvino.OpenVINOEngine(package, "onnx", Settings(), log)
+    assert [spec.name for spec in engine.outputs] == ["scores"]
+    np.testing.assert_array_equal(engine.run(noise, ["scores"])["scores"], np.maximum(noise, 0))
+    engine.close()
+    with pytest.raises(GraphError, match="'free' has no fixed number of axes"):
+        openvino.OpenVINOEngine(replace(package, outputs={"predictions": "free"}), "onnx", Settings(), log)
 
 
 def test_a_network_is_first_read_by_a_child(

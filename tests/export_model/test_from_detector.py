@@ -21,7 +21,7 @@ from tests.detectors import bright_onnx, constant_onnx, encode
 from tests.export_model.conftest import Made, readme_example
 
 CLASSES = ("--class", "fish", "--class", "crab=#d73c2d")
-SIZED = {"rtdetr": "--stretch", "rtdetr-ultralytics": "--stretch", "rfdetr": "--stretch"}
+SIZED = dict.fromkeys(("rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet"), "--stretch")
 
 
 @pytest.fixture

@@ -88,9 +88,51 @@ def test_sizes_of_no_known_order_need_a_square(sizes, order):
 
 def test_another_input_is_refused():
     """An input that no picture gives is named, with the names that are known."""
-    with pytest.raises(GraphError, match="it has the input scale_factor") as caught:
-        adapt(scaled("scale_factor", "float"), "net.onnx", None)
+    with pytest.raises(GraphError, match="it has the input im_info") as caught:
+        adapt(scaled("im_info", "float"), "net.onnx", None)
     assert "orig_target_sizes" in caught.value.hint
+
+
+PADDLE = """
+    net (float[n, 2] im_shape, float[n, 3, h, w] image, float[n, 2] scale_factor)
+        => (float[m, 6] rows, int32[1] count)
+    <float[1, 4] shares = {0.25, 0.25, 0.75, 0.5}, float[1, 2] head = {1, 0.9}, float[1] half = {0.5},
+     int64[4] order = {1, 0, 1, 0}, float[1] none = {0}>
+    {
+        own = Div (im_shape, scale_factor)
+        more = Add (own, half)
+        sides = Floor (more)
+        four = Gather <axis = 1> (sides, order)
+        box = Mul (shares, four)
+        axes = Constant <value_ints: ints = [1, 2, 3]> ()
+        most = ReduceMax <axes: ints = [1, 2, 3], keepdims = 0> (image)
+        nothing = Mul (most, none)
+        shape = Constant <value_ints: ints = [-1, 1]> ()
+        added = Reshape (nothing, shape)
+        boxes = Add (box, added)
+        size = Shape <start = 0, end = 1> (image)
+        two = Constant <value_ints: ints = [2]> ()
+        batched = Concat <axis = 0> (size, two)
+        start = Expand (head, batched)
+        rows = Concat <axis = 1> (start, boxes)
+        long = Shape <start = 0, end = 1> (rows)
+        count = Cast <to = 6> (long)
+    }
+"""
+"""What PaddleDetection's RT-DETR does at its end: shares of the photograph's sides, which are im_shape / scale_factor."""
+
+
+def test_both_inputs_of_paddledetection_are_folded_in():
+    """Its boxes are in pixels of the photograph; with a scale of 1 they are in pixels of the tensor."""
+    made = adapt(model(PADDLE), "net.onnx", None)
+    assert [i.name for i in onnx.load_model_from_string(made.data).graph.input] == ["image"]
+    assert made.notes == (
+        "input im_shape is folded in as height, width: boxes are in pixels of the tensor",
+        "input scale_factor is folded in as 1, 1: boxes are in pixels of the tensor",
+    )
+    for height, width in ((48, 96), (100, 60)):
+        rows = Runner(made.data).every(np.zeros((1, 3, height, width), np.float32))["rows"]
+        assert np.allclose(rows, [[1, 0.9, 0.25 * width, 0.25 * height, 0.75 * width, 0.5 * height]])
 
 
 HALF = """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
-from quadrat.media.connection import parse_address
+from quadrat.media.connection import Connection, parse_address
 from quadrat.media.stream import StreamReader
 from quadrat.settings import Settings
 from quadrat.types import Frame, Source
@@ -33,3 +34,34 @@ def holds(frames: list[Frame], first: int = 0) -> None:
     assert indices == sorted(set(indices))
     assert times == sorted(set(times))  # type: ignore[type-var]
     assert (first, first / 25) == (indices[0], pytest.approx(times[0]))
+
+
+class Told(StreamReader):
+    """Tells when it has lost its connection."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.lost = threading.Event()
+
+    def _lose(self, link: Connection, now: float) -> None:
+        super()._lose(link, now)
+        self.lost.set()
+
+
+class Paced(StreamReader):
+    """Takes from its connection as many frames as `let` allows, so that a test says how slow its reader is."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._let = threading.Semaphore(0)
+
+    def give(self, link: Any, raw: Any) -> bool:
+        """Wait for leave."""
+        return self._let.acquire(timeout=10) and super().give(link, raw)
+
+    def let(self, count: int, of: int) -> None:
+        """Let so many frames come, up to frame `of` of all, and wait until they have."""
+        due = min(self.reading.read + count, of)
+        self._let.release(count)
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.reading.read >= due, 10)

@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from quadrat.errors import StreamError
-from quadrat.media.connection import Connection
-from quadrat.media.stream import StreamReader
 from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
-from tests.media.streams import holds, numbers, reader
+from tests.media.streams import Paced, Told, holds, numbers, reader
 
 
 @pytest.fixture(autouse=True)
@@ -189,37 +187,6 @@ def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) 
     assert -1 not in found
     assert len(found) < 40
     holds(frames)
-
-
-class Told(StreamReader):
-    """Tells when it has lost its connection."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.lost = threading.Event()
-
-    def _lose(self, link: Connection, now: float) -> None:
-        super()._lose(link, now)
-        self.lost.set()
-
-
-class Paced(StreamReader):
-    """Takes from its connection as many frames as `let` allows, so that a test says how slow its reader is."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._let = threading.Semaphore(0)
-
-    def give(self, link: Any, raw: Any) -> bool:
-        """Wait for leave."""
-        return self._let.acquire(timeout=10) and super().give(link, raw)
-
-    def let(self, count: int, of: int) -> None:
-        """Let so many frames come, up to frame `of` of all, and wait until they have."""
-        due = min(self.reading.read + count, of)
-        self._let.release(count)
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.reading.read >= due, 10)
 
 
 def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,23 @@ def test_min_score_and_what_bytetrack_needs(
 
 
 def test_rows_that_fill_up_are_nothing_even_at_0() -> None:
-    """With min-score=0 the 299 rows without an object are still none: their boxes have no area."""
+    """With min-score=0 rows without an object are still none: their boxes have no area, or their class is -1."""
     assert 1 == len(found("yolov10", [[10, 10, 20, 20]], [0.5], [0], min_score=0.0))
+    nothing = Part({"output0": np.array([[-1, 0, 0, 0, 0, 0]], np.float32)}, Geometry.identity((64, 64)))
+    assert 0 == len(task("paddledet", min_score=0.0).predict(frame(), [nothing]))
+
+
+@pytest.mark.parametrize("layout", ["boxes", "paddledet"])
+def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
+    """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
+    one = replace(package(layout), input_shape=(2, 3, 64, 64))
+    with pytest.raises(LayoutError, match="takes 2 inputs at once, and its outputs do not say"):
+        Detect(one, specs(layout, 2, batched=False), Settings())
 
 
 @pytest.mark.parametrize(
-    ("layout", "count"), [("yolov5", 1), ("yolov8", 1), ("yolov10", 2), ("rtdetr", 2), ("boxes", 2)]
+    ("layout", "count"),
+    [("yolov5", 1), ("yolov8", 1), ("yolov10", 2), ("rtdetr", 2), ("paddledet", 2), ("boxes", 2)],
 )
 def test_only_networks_of_anchors_are_suppressed(layout: str, count: int) -> None:
     """A network that ends in objects says what is one; two boxes of it in one place are two."""
@@ -353,7 +365,7 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     engine_ = engines.start(opened, settings, LOG)
     try:
         detector = Detect(opened, engine_.outputs, settings)
-        assert detector.batched == (layout == name)
+        assert detector.batched == (layout == name != "paddledet")
         sampled = [chain(of.pixels, Geometry.identity((100, 200))) for of in pictures]
         if detector.batched:
             whole = engine_.run(np.stack([tensor for tensor, _ in sampled]), detector.wanted)

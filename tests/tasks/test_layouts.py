@@ -1,4 +1,4 @@
-"""How the outputs of detectors are read: one scene, laid out in seven ways, is always the same objects."""
+"""How the outputs of detectors are read: one scene, laid out in eight ways, is always the same objects."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ HW = (256, 320)
 SHARES = {"yolov5", "yolov8", "rtdetr-ultralytics", "rfdetr"}
 """Layouts whose boxes are calculated, so that they come back within what float32 holds."""
 BACKGROUND = ("rtdetr", "boxes")
+PLACES = {"paddledet": {"score": 1, "box": 2, "class": 0}, "yolov10": {"score": 4, "box": 0, "class": 5}}
+"""Layouts of rows with a class, and where it, the score and the box are; others have the score fifth, the box first."""
 
 
 def network(
@@ -106,7 +108,7 @@ def test_nan_and_infinity_are_no_detections(layout: str, value: float, what: str
     single = arrays.get("output0")
     if single is not None:
         rows = single.T if layout == "yolov8" else single
-        rows[1, 4 if what == "score" else 0] = value
+        rows[1, PLACES.get(layout, {"score": 4, "box": 0})[what]] = value
     else:
         arrays[
             {
@@ -119,7 +121,7 @@ def test_nan_and_infinity_are_no_detections(layout: str, value: float, what: str
         read(layout, arrays)
 
 
-@pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "boxes"])
+@pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "paddledet", "boxes"])
 def test_a_box_beyond_all_bounds_is_cut(layout: str) -> None:
     """Numbers that overflow float32 a little later are bounded, and warn nobody."""
     arrays = encode(layout, [[-1e30, -1e30, 1e30, 1e30]], [0.75], [0], num_classes=3, hw=HW)
@@ -132,7 +134,8 @@ def test_raw_logits_are_no_scores(layout: str) -> None:
     arrays = encode(layout, [[10, 20, 50, 60]], [0.75], [0], num_classes=3, hw=HW)
     array = arrays.get("output0", arrays.get("scores"))
     assert array is not None
-    target = array if "scores" in arrays else (array[4:] if layout == "yolov8" else array[:, 4:5])
+    column = PLACES.get(layout, {"score": 4})["score"]
+    target = array if "scores" in arrays else (array[4:] if layout == "yolov8" else array[:, column])
     target -= 7
     with pytest.raises(LayoutError, match=r"must lie in 0 to 1.*raw logits"):
         read(layout, arrays)
@@ -146,7 +149,7 @@ def test_scores_in_place_of_logits_are_refused() -> None:
         read("rfdetr", arrays)
 
 
-@pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "boxes"])
+@pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "paddledet", "boxes"])
 def test_shares_in_place_of_pixels_are_refused(layout: str) -> None:
     """Boxes of a tenth of a pixel, all of them, are in another unit."""
     boxes = np.array([[10, 20, 50, 60], [60, 60, 90, 99], [5, 5, 99, 99]]) / 256
@@ -190,13 +193,21 @@ def test_an_anchor_is_one_object() -> None:
     assert ([2], 1) == (got.classes.tolist(), len(got.scores))
 
 
-@pytest.mark.parametrize("value", [1.5, -1.0])
-def test_a_class_that_is_no_number_is_another_layout(value: float) -> None:
-    """A last column of 1.5 is no class: the six numbers mean something else."""
-    arrays = encode("yolov10", [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
-    arrays["output0"][0, 5] = value
+@pytest.mark.parametrize(("layout", "value"), [("yolov10", 1.5), ("yolov10", -1.0), ("paddledet", 1.5)])
+def test_a_class_that_is_no_number_is_another_layout(layout: str, value: float) -> None:
+    """A class of 1.5 is none: the six numbers mean something else."""
+    arrays = encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
+    arrays["output0"][0, PLACES[layout]["class"]] = value
     with pytest.raises(LayoutError, match="no number of a class"):
-        read("yolov10", arrays)
+        read(layout, arrays)
+
+
+def test_a_class_that_is_nan_is_no_filler() -> None:
+    """Only rows of class -1 stand for nothing."""
+    arrays = encode("paddledet", [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
+    arrays["output0"][0, 0] = np.nan
+    with pytest.raises(EngineRunError, match="NaN or infinite classes"):
+        read("paddledet", arrays)
 
 
 @pytest.mark.parametrize("layout", BACKGROUND)

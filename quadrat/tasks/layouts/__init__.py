@@ -9,7 +9,7 @@ from dataclasses import replace
 from quadrat.tasks.layouts.base import Candidates, Layout, Network
 from quadrat.tasks.layouts.guess import guess
 from quadrat.tasks.layouts.named import Boxes, Rfdetr, Rtdetr
-from quadrat.tasks.layouts.single import RtdetrUltralytics, Yolov5, Yolov8, Yolov10
+from quadrat.tasks.layouts.single import Paddledet, RtdetrUltralytics, Yolov5, Yolov8, Yolov10
 
 __all__ = ["LAYOUTS", "Candidates", "Layout", "Network", "choose", "guess"]
 
@@ -20,6 +20,7 @@ LAYOUTS: dict[str, Callable[[Network], Layout]] = {
     "rtdetr": Rtdetr,
     "rtdetr-ultralytics": RtdetrUltralytics,
     "rfdetr": Rfdetr,
+    "paddledet": Paddledet,
     "boxes": Boxes,
 }
 
@@ -30,7 +31,7 @@ def choose(network: Network) -> Layout:
     """Give the reader of the layout that the archive states, or else of the only one that fits.
 
     A guess is logged with its reason. Raises LayoutError where the outputs are not of the layout, or
-    fit none or several, ClassesError where they have other classes.
+    fit none or several, or would mix the objects of several inputs, ClassesError where they have other classes.
     """
     if network.words.layout is None:
         name, reason = guess(network.outputs, network.num_classes)
@@ -38,4 +39,10 @@ def choose(network: Network) -> Layout:
             "%s states no layout for its outputs and is taken for %s: %s", network.name, name, reason
         )
         network = replace(network, words=replace(network.words, layout=name))
-    return LAYOUTS[network.words.layout or ""](network)
+    layout = LAYOUTS[network.words.layout or ""](network)
+    if not layout.batched and (network.batch or 1) > 1:
+        raise network.fault(
+            f"it takes {network.batch} inputs at once, and its outputs do not say which object is of which",
+            "Export the network with a batch of 1, or an open one",
+        )
+    return layout

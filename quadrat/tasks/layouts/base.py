@@ -25,13 +25,17 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What is known of a detector before it runs: its name, outputs, roles stated, classes and words."""
+    """What is known of a detector before it runs: its name, outputs, roles stated, classes and words.
+
+    `batch` is the number of inputs that it takes at once, None where any number will do.
+    """
 
     name: str
     outputs: tuple[OutputSpec, ...]
     roles: Mapping[str, str]
     num_classes: int | None
     words: DetectWords = NOTHING_SAID
+    batch: int | None = None
 
     def find(self, role: str, names: Sequence[str], what: str) -> OutputSpec:
         """Give the output of a role: the one stated, one of these names, or else the only one.

@@ -45,6 +45,10 @@ def _by_names(outputs: Sequence[OutputSpec]) -> dict[str, str]:
         if axes["boxes"] == 3:
             return {"rtdetr": "boxes, scores and labels for each input of a batch"}
         return {"boxes": "boxes, scores and labels of one input"}
+    rows = [one for one in outputs if len(one.shape) == 2 and one.shape[1] == 6]
+    counts = [one for one in outputs if len(one.shape) == 1 and one.dtype.startswith("int")]
+    if len(rows) == 1 and len(counts) == len(outputs) - 1 == 1:
+        return {"paddledet": "rows of class, score and box, and how many they are"}
     return {}
 
 

@@ -29,7 +29,7 @@ ROLE = "predictions"
 
 
 class _Single:
-    """One output with three axes; `shape` says what it must be, in words."""
+    """One output with three axes, or two where it has none for a batch; `shape` says what it must be, in words."""
 
     nms = True
     batched = True
@@ -38,10 +38,11 @@ class _Single:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        given = network.find(ROLE, _names(network), self.shape)
+        axes = 3 if self.batched else 2
+        given = network.find(ROLE, _names(network, axes), self.shape)
         self._name = given.name
         self.wanted: tuple[str, ...] = (given.name,)
-        if len(given.shape) != 3 or not given.dtype.startswith("float"):
+        if len(given.shape) != axes or not given.dtype.startswith("float"):
             raise self._wrong(given.shape, given.dtype)
         self._check(given.shape)
 
@@ -56,15 +57,16 @@ class _Single:
     def _array(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The output without its batch axis, of the shape due."""
         array = as_float(self._network, arrays, self._name)
+        shape = (None, *array.shape) if self.batched else array.shape
         if array.ndim != 2:
-            raise self._wrong((None, *array.shape))
-        self._check((None, *array.shape))
+            raise self._wrong(shape)
+        self._check(shape)
         return array
 
 
-def _names(network: Network) -> tuple[str, ...]:
-    """The only output with three axes, whatever its name: others are a mask's prototypes, or raw heads."""
-    flat = [one.name for one in network.outputs if len(one.shape) == 3]
+def _names(network: Network, axes: int) -> tuple[str, ...]:
+    """The only output with so many axes, whatever its name: others are a mask's prototypes, raw heads, or counts."""
+    flat = [one.name for one in network.outputs if len(one.shape) == axes]
     return tuple(flat) if len(flat) == 1 else ()
 
 
@@ -148,3 +150,28 @@ class RtdetrUltralytics(_Single):
         return candidates(
             self._network, boxes, rows[:, 4:].max(axis=1), rows[:, 4:].argmax(axis=1), tensor_hw
         )
+
+
+class Paddledet(_Single):
+    """(K, 6): class, score, x0, y0, x1, y1 in pixels; what PaddleDetection exports, with its NMS inside.
+
+    The rows of a batch would follow each other without an axis between them, so one input is run at a time.
+    """
+
+    nms = False
+    batched = False
+    float_classes = True
+    shape = "(objects, 6)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if not fits(shape, (None, 6)):
+            raise self._wrong(shape)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Take the rows as they are; those of class -1 stand where there is no object."""
+        rows = self._array(arrays)
+        rows = rows[rows[:, 0] != -1]
+        check_scores(self._network, rows[:, 1])
+        rows = rows[rows[:, 1] >= np.float32(floor)]
+        classes = as_classes(self._network, rows[:, 0])
+        return candidates(self._network, rows[:, 2:], rows[:, 1], classes, tensor_hw)
