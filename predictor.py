@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from quadrat.artifacts.addresses import public
 from quadrat.artifacts.folder import pull_file
 from quadrat.artifacts.listing import file_source, list_images
+from quadrat.artifacts.memory import Pictures
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
 from quadrat.settings import NAMES_OF_FILES, find, parse
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from quadrat.pipeline.intake import Pull
     from quadrat.pipeline.loaded import LoadedModel
     from quadrat.types import ImageU8
+
+    Given = str | Path | ImageU8 | Image
 
 __all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
 
@@ -186,18 +190,19 @@ class Predictor(AbstractContextManager["Predictor"]):
         return self._model.package.classes
 
     def predict(
-        self, images: str | Path | Iterable[str | Path], *, on_error: str = "stop"
+        self, images: Given | Iterable[Given], *, on_error: str = "stop"
     ) -> Iterator[Measurement | Objects | Failure]:
-        """Measure files, and folders with their sub-folders, one after the other, as they are asked for.
+        """Measure files, folders with their sub-folders, and arrays, one after the other, as they are asked for.
 
-        A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop" the
+        An array is an upright picture (h, w, 3) uint8, red first, or (h, w) uint8; its name is its number, as in
+        "array 0". A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop" the
         first image that cannot be measured raises its error; with "skip" it is yielded as a Failure. Files
         in folders that are no images are passed over.
         """
         stop = parse({"on-error": on_error}).on_error == "stop"
-        return self._run(
-            (item for path in _several(images) for item in list_images(_place(path))), stop=stop, moving=False
-        )
+        held = Pictures()
+        items = (item for given in _several(images) for item in _items(given, held))
+        return self._run(items, held.pull, stop=stop, moving=False)
 
     def video(self, path: str | Path) -> Iterator[Measurement | Objects]:
         """Measure a video, or a folder of images as a sequence, frame by frame, as they are asked for.
@@ -207,16 +212,16 @@ class Predictor(AbstractContextManager["Predictor"]):
         """
         place = _place(path)
         source = replace(file_source(place, place.name), media="sequence" if place.is_dir() else "video")
-        for item in self._run(iter([source]), stop=True, moving=True):
+        for item in self._run(iter([source]), pull_file, stop=True, moving=True):
             if not isinstance(item, Failure):
                 yield item
 
     def _run(
-        self, items: Iterator[Item], *, stop: bool, moving: bool
+        self, items: Iterator[Item], pull: Pull, *, stop: bool, moving: bool
     ) -> Iterator[Measurement | Objects | Failure]:
         from quadrat.pipeline.run import Run
 
-        for item in Run(self._model, items, pull_file, moving=moving):
+        for item in Run(self._model, items, pull, moving=moving):
             if isinstance(item, Result):
                 yield self._measure(item)
             elif isinstance(item, Ended):
@@ -271,8 +276,23 @@ def _only_settings(given: Mapping[str, object]) -> None:
 
 
 def _several(given: object) -> Iterable[object]:
-    """Take several things, or one, as several."""
+    """Take several things, or one, as several; an array of four axes is several pictures."""
+    if _is_array(given):
+        return [given] if getattr(given, "ndim", 0) != 4 else list(given)  # type: ignore[call-overload]
     return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+
+
+def _is_array(given: object) -> bool:
+    """Whether it is an array of numpy, or, as Pillow's pictures, gives one."""
+    return hasattr(given, "__array_interface__")
+
+
+def _items(given: object, held: Pictures) -> Iterator[Item]:
+    """Give the one picture of an array, or all those of a path."""
+    if _is_array(given):
+        yield held.add(given)
+    else:
+        yield from list_images(_place(given))
 
 
 def _said_here(error: QuadratError) -> QuadratError:
@@ -282,7 +302,7 @@ def _said_here(error: QuadratError) -> QuadratError:
 
 
 def _place(given: object) -> Path:
-    """Take a path; ParameterError for an address, an array or a picture in memory."""
+    """Take a path; ParameterError for an address, and for what is no path."""
     if isinstance(given, str) and "://" in given:
         raise ParameterError(
             "it is an address, not a file or folder",
@@ -293,6 +313,6 @@ def _place(given: object) -> Path:
         raise ParameterError(
             f"of type {type(given).__name__}, which is no path",
             where="images",
-            hint="Give paths of files and folders; save a picture that is in memory",
+            hint="Give paths of files and folders, or arrays of (height, width, 3) uint8",
         )
     return Path(given)

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -142,17 +143,62 @@ def test_two_videos_side_by_side(tmp_path: Path) -> None:
     assert [1] * 8 == [len(one) for one in alone[0]]
 
 
-def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
-    """An address, an array or a picture in memory ends with a line that says what is taken; no login is in it."""
+def test_a_picture_in_memory_is_measured_as_its_file_is(
+    model: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays, stacks of them and Pillow's pictures, among files too; nothing of them is left on the disk."""
+    with Image.open(image) as opened:
+        picture = opened.copy()
+    array = np.asarray(picture)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     with Predictor(model) as predictor:
-        for wrong in (
-            np.zeros((4, 4, 3), np.uint8),
-            [np.zeros((4, 4, 3), np.uint8)],
-            Image.new("L", (4, 4)),
-            3,
+        (due,) = predictor.predict(image)
+        assert isinstance(due, Measurement)
+        for given, names in (
+            (array, ["array 0"]),
+            (picture, ["array 0"]),
+            (np.stack([array, array]), ["array 0", "array 1"]),
+            ([array, image, picture], ["array 0", "q.png", "array 1"]),
         ):
+            found = list(predictor.predict(given))
+            assert names == [one.name for one in found]
+            for one in found:
+                assert isinstance(one, Measurement)
+                np.testing.assert_array_equal(due.pixels, one.pixels)
+                np.testing.assert_array_equal(due.labels, one.labels)
+                assert due.cover == one.cover
+        (grey,) = predictor.predict(np.full((8, 8), 255, np.uint8))
+        assert isinstance(grey, Measurement)
+        assert (8, 8, 3) == grey.pixels.shape
+        assert {"sand": 0.0, "seagrass": 1.0} == grey.cover
+    assert [] == list(scratch.iterdir())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8), np.zeros(4, np.uint8),
+        np.zeros((0, 4, 3), np.uint8), np.zeros((1, 1, 4, 4, 3), np.uint8),
+    ],
+    ids=lambda array: f"{array.dtype} {array.shape}",
+)  # fmt: skip
+def test_an_array_that_is_no_picture_is_refused(model: Path, array: np.ndarray) -> None:
+    """Numbers from 0 to 1, planes first, transparency: none is guessed at."""
+    with Predictor(model) as predictor, pytest.raises(ParameterError, match="an array of") as caught:
+        list(predictor.predict(array))
+    assert "(height, width, 3) uint8, red first" in caught.value.hint
+
+
+def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
+    """An address, or a number, ends with a line that says what is taken; no login is in it."""
+    with Predictor(model) as predictor:
+        for wrong in (3, [None]):
             with pytest.raises(ParameterError, match="which is no path"):
                 list(predictor.predict(wrong))  # type: ignore[arg-type]
+        with pytest.raises(ParameterError, match="which is no path"):
+            list(predictor.video(np.zeros((4, 4, 3), np.uint8)))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):
             with pytest.raises(ParameterError, match="--streams") as caught:
                 list(call("rtsp://u:geheim@cam/1"))
