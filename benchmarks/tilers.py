@@ -17,10 +17,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.scenes import SCENES, draw, hits
+from quadrat.engines.onnx import library
 from quadrat.tasks.merge import METHODS, Found, merge_found
 from quadrat.tasks.nms import nms
 from quadrat.transforms.tiles import plan
@@ -41,9 +41,10 @@ class Network:
 
     def __init__(self, path: Path, blur: float) -> None:
         self.blur = blur
-        options = onnxruntime.SessionOptions()
+        runtime = library()
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.seconds = 0.0
 
     def find(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model.network import F32, Shape
-from quadrat.errors import GraphError
+from quadrat.engines.onnx import library
+from quadrat.errors import EngineUnavailableError, GraphError
 
 ROLES = ("labels", "confidence", "logits")
 PREFIX = "quadrat_"
@@ -148,8 +149,8 @@ class Runner:
         import onnx
 
         try:
-            import onnxruntime
-        except ImportError:
+            onnxruntime = library()
+        except EngineUnavailableError:
             from onnx.reference import ReferenceEvaluator
 
             self._session: Any = ReferenceEvaluator(onnx.load_model_from_string(data))

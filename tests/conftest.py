@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Tests that use onnxruntime themselves send nothing either.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # How long one example takes says more of the machine than of us; a test's own time limit stays.
 settings.register_profile("quadrat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quadrat")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     if settings.enable_mkldnn:
         raise EngineUnavailableError("onnx has no oneDNN", where="enable-mkldnn")
     _need_precision(settings)
-    runtime = load_library("onnxruntime", "pip install quadrat")
+    runtime = library()
     _need_providers(settings, runtime.get_available_providers())
     path, name = package.engines["onnx"], ""
     folder = cache_folder() if settings.use_trt else None
@@ -49,6 +50,12 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
         name = _ports(_session(runtime, path, settings, [CPU]), path)[0]
     chosen = providers(settings, name, package.input_shape, folder and folder / "tensorrt" / package.digest)
     return OnnxEngine(runtime, path, settings, chosen, log)
+
+
+def library() -> Any:
+    """Import onnxruntime with its telemetry off: it would send events, and keep those it could not send in the home."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return load_library("onnxruntime", "pip install quadrat")
 
 
 def providers(

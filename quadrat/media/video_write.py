@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -110,6 +110,7 @@ class VideoWriter:
         if self._closed or self._broken:
             raise DeliveryError("the video is closed already", where=self._path.name)
         tick = round(time_s * TICKS)
+        first = self._last is None
         if self._last is not None:
             tick = max(tick, self._last + 1)
             self._step = tick - self._last
@@ -123,7 +124,9 @@ class VideoWriter:
                 dst_color_range=LIMITED,
             )
             frame.pts, frame.time_base = tick, Fraction(1, TICKS)
-            for packet in self._stream.encode(frame):
+            with _never_real_time() if first else nullcontext():
+                packets = self._stream.encode(frame)
+            for packet in packets:
                 self._mux(packet)
         except (av.error.FFmpegError, OSError) as error:
             self._broken = True
@@ -169,6 +172,33 @@ class VideoWriter:
             where=self._path.name,
             hint="Make room on the disk, or choose another codec",
         )
+
+
+@contextmanager
+def _never_real_time() -> Iterator[None]:
+    """Undo what an encoder does to the scheduling of this thread, and of those that begin meanwhile.
+
+    Where it may (as root), SVT-AV1 makes the thread that opens it, and its own, real-time ones of the highest
+    priority, before which nothing else on the machine runs; who waits in a loop for another thread waits for ever.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority, before = os.sched_getscheduler(0), os.sched_getparam(0), _threads()
+    try:
+        yield
+    finally:
+        for thread in {0, *(_threads() - before)}:
+            with suppress(OSError):  # it has ended
+                if os.sched_getscheduler(thread) != policy:
+                    os.sched_setscheduler(thread, policy, priority)
+
+
+def _threads() -> set[int]:
+    """The numbers of this process's threads, where the system tells."""
+    with suppress(OSError):
+        return {int(task.name) for task in Path("/proc/self/task").iterdir()}
+    return set()
 
 
 def _check_size(hw: HW, codec: str) -> None:

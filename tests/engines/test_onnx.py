@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,24 @@ def engine(tiny: ModelPackage, log: logging.Logger) -> OnnxEngine:
     made = start(tiny, Settings(engine="onnx"), log)
     assert isinstance(made, OnnxEngine)
     return made
+
+
+def test_a_run_leaves_nothing_in_the_home(tiny: ModelPackage, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry is off, where the environment says nothing of it: no device id, no store of events."""
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from quadrat.engines.onnx import library\n"
+        "runtime = library()\n"
+        "session = runtime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])\n"
+        "session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 8, 8), np.float32)})\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", code, str(tiny.engines["onnx"])]
+    subprocess.run(command, check=True, env=env, cwd=Path(__file__).parents[2], timeout=100)
+    assert [] == list(home.iterdir())
 
 
 def test_onnx_and_openvino_agree_on_all_outputs(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -115,6 +117,26 @@ def test_colours_are_kept(tmp_path: Path, codec: str, hw: tuple[int, int]) -> No
         for n, colour in enumerate(colours):
             middle = pixels[8:-8, n * width + 6 : (n + 1) * width - 6].astype(int)
             assert np.abs(middle.mean((0, 1)) - colour).max() <= 5, (colour, middle.mean((0, 1)))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_no_thread_becomes_a_real_time_one(tmp_path: Path, codec: str) -> None:
+    """As root, SVT-AV1 would give the writing thread and its own the highest priority: all else would stand still."""
+
+    def policies() -> set[int]:
+        found = set()
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                found.add(os.sched_getscheduler(int(task.name)))
+        return found
+
+    before = policies()
+    writer = VideoWriter(tmp_path / "v.mp4", (64, 96), 25.0, codec)
+    for n, picture in enumerate(videos.frames(20)):
+        writer.write(picture, n / 25)
+        assert policies() <= before
+    writer.close()
+    assert policies() <= before == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec", CODECS)
