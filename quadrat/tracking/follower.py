@@ -25,6 +25,8 @@ LEAST_WITHIN = 0.85
 """Share of such a part that must lie in the body or near it."""
 ROOM = 0.08
 """Of the object's size that is near: where the hidden go is not known to the pixel, and a sliver is narrow."""
+LEAST_ALONE = 0.3
+"""Intersection over union of a track's predicted box and the only object there."""
 JUMP = 9.0
 """Squared standard deviations from which an edge is another one than it was."""
 OUTWARD = np.array([-1, -1, 1, 1])
@@ -66,6 +68,7 @@ class Follower:
         self._predict(steps)
         pairs = self.associate(seen)
         pairs = join(pairs, self.come_out(seen, pairs))  # who was in sight chose first
+        pairs = join(pairs, self.stay(seen, pairs))
         self.correct(pairs, seen)
         self._count(pairs)
         numbers = np.full(len(detections), -1, np.int32)
@@ -140,6 +143,24 @@ class Follower:
         far = self.strays(seen, lost[tracks], free[objects])
         worth[tracks, objects] *= np.exp(-far / 2)
         allowed[tracks, objects] = far <= GATE_OUT
+        tracks, objects = assign(worth, allowed)
+        return lost[tracks], free[objects]
+
+    def stay(self, seen: Seen, pairs: Pairs) -> Pairs:
+        """Choose among what would begin a track: it is the one that was there, if no other may be, whatever its shape.
+
+        A box may change in one frame by more than motion explains: an animal turns, or the network is unsure.
+        """
+        lost = others(len(self.tracks), pairs[0])
+        free = self.starts(seen, others(len(seen.rows), pairs[1]))
+        if not (len(lost) and len(free)):
+            return lost[:0], free[:0]
+        of_tracks = overlap(self.tracks.boxes[lost], seen.boxes)
+        of_objects = overlap(self.tracks.boxes, seen.boxes[free])
+        alone = ((of_tracks > 0).sum(axis=1) == 1)[:, None] & ((of_objects > 0).sum(axis=0) == 1)
+        worth = of_tracks[:, free]
+        allowed = alone & (worth >= LEAST_ALONE) & self.same_class(seen)[np.ix_(lost, free)]
+        allowed &= self.may_be(seen)[np.ix_(lost, free)]
         tracks, objects = assign(worth, allowed)
         return lost[tracks], free[objects]
 

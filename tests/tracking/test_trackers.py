@@ -31,6 +31,14 @@ def crowd(seed: int, frames: int = 25, count: int = 12) -> list[Detections]:
     return made
 
 
+def shown(*corners: list[float]) -> Detections:
+    """Make objects of class 0 with these corners x0, y0, x1, y1."""
+    count = len(corners)
+    return Detections(
+        np.array(corners, np.float32), np.full(count, 0.9, np.float32), np.zeros(count, np.int32)
+    )
+
+
 def numbers(made: list[list[int]]) -> list[int]:
     """Give all tracks that count, in order of their first frame."""
     return list(dict.fromkeys(n for frame in made for n in frame if n >= 0))
@@ -42,7 +50,7 @@ def numbers(made: list[list[int]]) -> list[int]:
 def test_rows_stay_and_tracks_are_sound(name, seed, across):
     """The rows come back as they went in; a track is -1 or from 1 up, once in a frame, counts up from 1, and is one taker."""
     made = tracker(name, track_across_classes=across)
-    shown, takers = [], {}
+    given, takers = [], {}
     for frame in crowd(seed):
         found = made.update(frame, looks(*frame.classes))
         assert len(made.takers) == len(frame)
@@ -55,8 +63,8 @@ def test_rows_stay_and_tracks_are_sound(name, seed, across):
         assert ((found.tracks == -1) | (found.tracks > 0)).all()
         counted = found.tracks[found.tracks > 0]
         assert len(set(counted.tolist())) == len(counted)
-        shown.append(found.tracks.tolist())
-    assert sorted(numbers(shown)) == list(range(1, len(numbers(shown)) + 1))
+        given.append(found.tracks.tolist())
+    assert sorted(numbers(given)) == list(range(1, len(numbers(given)) + 1))
 
 
 @ALL
@@ -120,6 +128,38 @@ def test_a_lone_object_keeps_its_number_through_a_gap_of_max_age(name, gap, same
         first = tracks_of(made, [way[10 + gap]])
     assert first == [[1 if same else -1]]
     assert tracks_of(made, [way[11 + gap]]) == [[1 if same else 2]]
+
+
+@ALL
+@pytest.mark.parametrize(
+    "sides",
+    [
+        lambda n: (72 if n // 3 % 2 else 48, 60),
+        lambda n: (70, 70) if n // 3 % 2 else (50, 50),
+        lambda n: (78 if n % 2 else 42, 60),
+        lambda n: (60 * (1 + 0.1 * (n % 3 - 1)), 60 * (1 - 0.1 * (n % 5 - 2))),
+    ],
+    ids=["width", "both", "every frame", "unsure"],
+)
+def test_an_object_alone_keeps_its_number_whatever_its_shape(name, sides):
+    """A turning animal, or a network that is unsure of edges: nothing else is there that it could be."""
+    frames = []
+    for n in range(60):
+        width, height = sides(n)
+        x, y = 100 + 3 * n, 180
+        frames.append(shown([x - width / 2, y - height / 2, x + width / 2, y + height / 2]))
+    assert tracks_of(tracker(name), frames) == [[-1]] + [[1]] * 59
+
+
+@pytest.mark.parametrize("name", ["sort", "bytetrack"])
+def test_a_shape_that_motion_does_not_explain_is_another_object_where_there_are_two(name):
+    """What stands in a track's place is not taken for it by overlap alone while another object is there, too."""
+    here, wide, beside = [100, 100, 160, 160], [85, 115, 175, 155], [150, 100, 210, 160]
+    alone, crowded = tracker(name), tracker(name)
+    for made in (alone, crowded):
+        tracks_of(made, [shown(here)] * 10)
+    assert tracks_of(alone, [shown(wide)]) == [[1]]
+    assert tracks_of(crowded, [shown(wide, beside)]) == [[-1, -1]]
 
 
 @ALL
