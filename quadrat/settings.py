@@ -151,10 +151,12 @@ def check_inputs(given: Mapping[str, object | None]) -> str:
     if len(named) == 1:
         return named[0]
     said = f"{' and '.join(named)} are given" if named else "none is given"
+    not_there = "; a config file has settings only" if given.get("config") and not named else ""
     raise ParameterError(
         f"exactly one of {', '.join(INPUTS)} is needed, and {said}",
         where=", ".join(named or INPUTS),
-        hint="Give --images FOLDER (or a collection), --image FILE, --videos FOLDER, or --video FILE",
+        hint="Give --images FOLDER (or a collection), --image FILE, --videos FOLDER, or --video FILE"
+        + not_there,
     )
 
 
@@ -285,7 +287,11 @@ def _check_video(s: Settings) -> None:
     if s.tracker == "none" and (given := s.changed(("track_across_classes", "max_age", "min_hits"))):
         raise ParameterError("nothing is tracked", where=given[0], hint="Choose a --tracker, or leave it out")
     if s.outputs == ("none",) and s.changed(("codec",)):
-        raise ParameterError("no video is drawn", where="codec", hint="Leave it out, or --outputs none")
+        raise ParameterError(
+            "outputs is none, so that no video is drawn",
+            where="codec",
+            hint="Leave --codec out, or choose other --outputs",
+        )
 
 
 def _check_sources(s: Settings, sources: str) -> None:

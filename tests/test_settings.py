@@ -120,6 +120,18 @@ def test_exactly_one_kind_of_sources(given: dict[str, str | None]) -> None:
         check_inputs(given)
 
 
+def test_sources_are_not_looked_for_in_a_config_file() -> None:
+    """Who gives a config file and no sources may think that it names them."""
+    for given, said in (
+        ({"config": "c.yaml"}, True),
+        ({}, False),
+        ({"image": "a", "video": "b", "config": "c"}, False),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            check_inputs(given)
+        assert said == caught.value.hint.endswith("; a config file has settings only")
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_kind_of_sources_given_is_told(name: str) -> None:
     """One of image, images, video, videos and streams."""
@@ -153,7 +165,10 @@ def test_the_kind_of_sources_given_is_told(name: str) -> None:
             {"track-across-classes": True, "smooth-labels": "mode", "smooth-seconds": 1, "smooth-frames": 5},
             "over frames or over seconds, not both",
         ),
-        ({"outputs": "none", "codec": "vp9"}, "codec: no video is drawn"),
+        (
+            {"outputs": "none", "codec": "vp9"},
+            "codec: outputs is none, so that no video is drawn. Leave --codec out, or choose other --outputs",
+        ),
     ],
 )
 def test_what_makes_no_sense_of_tiles_and_videos_is_refused(values: dict[str, object], says: str) -> None:

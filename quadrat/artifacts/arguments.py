@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,9 @@ from quadrat.errors import ParameterError
 from quadrat.parameters import PARAMETERS, Parameter
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+SDK = "ivcap:"
+FOLDERS = ("in-dir", "out-dir")
+"""What people mistype of the SDK's own words, which begin so; it hands us those that it does not know."""
 
 
 def add_arguments(parser: ArgumentParser) -> ArgumentParser:
@@ -31,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> ArgumentParser:
         extra: dict[str, Any] = {"nargs": "?", "const": True} if parameter.kind == "bool" else {}
         parser.add_argument(
             f"--{parameter.name}",
+            action=_Once,
             type=partial(_read, parameter),
             default=None,
             metavar=parameter.kind.upper(),
@@ -40,6 +45,32 @@ def add_arguments(parser: ArgumentParser) -> ArgumentParser:
     parser.error = _refuse  # type: ignore[method-assign]  # the SDK makes the parser
     parser.usage = SUPPRESS
     return parser
+
+
+class _Once(Action):
+    """Takes a parameter's one value; argparse would take the last of several without a word.
+
+    The same value again says nothing else, and how the platform writes an order is not known. Empty is not given.
+    """
+
+    def __call__(
+        self,
+        _parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        _word: str | None = None,
+    ) -> None:
+        """Keep the value; end where there is another one already."""
+        known = getattr(namespace, self.dest)
+        if known is not None and values is not None and values != known:
+            hint = "Leave one of them out"
+            if self.dest in ("images", "videos"):
+                hint += "; a folder is measured with its sub-folders"
+            if self.dest == "streams":
+                hint = "Give all addresses as one text, separated by spaces"
+            _end(ParameterError("it is given twice", where=self.dest.replace("_", "-"), hint=hint))
+        if values is not None:
+            setattr(namespace, self.dest, values)
 
 
 def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
@@ -63,16 +94,26 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
 
 
 def _refuse(message: str) -> NoReturn:
-    """Log the parser's complaint as one line with its code, and end."""
-    unknown = re.match(r"unrecognized arguments: --([\w-]+)", message)
+    """End with the parser's complaint as one line with its code."""
+    unknown = re.match(r"unrecognized arguments: --([^\s=]+)", message)
     if unknown:
-        names = [parameter.name for parameter in PARAMETERS]
-        close = difflib.get_close_matches(unknown[1].replace("_", "-"), names, n=1)
-        meant = f"Did you mean --{close[0]}?" if close else "See -H for the parameters"
-        error = ParameterError("there is no such parameter", where=unknown[1], hint=meant)
-    else:
-        where, _, what = message.removeprefix("argument --").partition(": ")
-        error = ParameterError(what, where=where, hint="See -H for the parameters")
+        _end(ParameterError("there is no such parameter", where=unknown[1], hint=_meant(unknown[1])))
+    where, _, what = message.removeprefix("argument --").partition(": ")
+    _end(ParameterError(what, where=where, hint="See -H for the parameters"))
+
+
+def _meant(word: str) -> str:
+    """Name the nearest word that there is, or say where they all are."""
+    of_sdk = word.startswith(SDK)
+    names = [*FOLDERS, *(() if of_sdk else [parameter.name for parameter in PARAMETERS])]
+    close = difflib.get_close_matches(word.removeprefix(SDK).replace("_", "-"), names, n=1)
+    if close:
+        return f"Did you mean --{SDK if close[0] in FOLDERS else ''}{close[0]}?"
+    return f"See -h for the words with {SDK}" if of_sdk else "See -H for the parameters"
+
+
+def _end(error: ParameterError) -> NoReturn:
+    """Log an error as the SDK's log has it, and end with its status."""
     logging.getLogger("service").error("%s", error.line)
     raise SystemExit(error.exit_status)
 

@@ -59,6 +59,20 @@ def test_values_have_their_types(words: list[str], name: str, value: object) -> 
     assert value == read(*words)[name]
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--batch-size", "2", "--batch-size=2"], "batch_size", 2),
+        (["--use-trt", "--use-trt", "true"], "use_trt", True),
+        (["--image", "", "--image", "a.jpg"], "image", "a.jpg"),
+        (["--image", "a.jpg", "--image="], "image", "a.jpg"),
+    ],
+)
+def test_the_same_again_is_no_second_value(words: list[str], name: str, value: object) -> None:
+    """Nobody knows how the platform writes an order; only two values that differ leave one unheard."""
+    assert value == read(*words)[name]
+
+
 def test_addresses_are_shown_without_their_passwords() -> None:
     """The SDK logs the parameters as it starts, and what it logs is this text's repr."""
     streams = read("--streams", "rtsp://admin:secret@cam/1, http://b/2?token=secret")["streams"]
@@ -87,6 +101,26 @@ def test_addresses_are_shown_without_their_passwords() -> None:
         ),
         (["--nope", "1"], "E_PARAMETER nope: there is no such parameter. See -H"),
         (["--img", "a.jpg"], "E_PARAMETER img: there is no such parameter"),
+        (
+            ["--ivcap:outdir", "out/w"],
+            "E_PARAMETER ivcap:outdir: there is no such parameter. Did you mean --ivcap:out-dir?",
+        ),
+        (
+            ["--ivcap:in_dir=in"],
+            "E_PARAMETER ivcap:in_dir: there is no such parameter. Did you mean --ivcap:in-dir?",
+        ),
+        (["--out-dir", "out"], "Did you mean --ivcap:out-dir?"),
+        (["--ivcap:nope", "1"], "E_PARAMETER ivcap:nope: there is no such parameter. See -h"),
+        (
+            ["--images", "a", "--images", "b"],
+            "E_PARAMETER images: it is given twice. Leave one of them out; a folder is measured with its sub-f",
+        ),
+        (["--batch-size=2", "--batch-size", "4"], "E_PARAMETER batch-size: it is given twice. Leave one"),
+        (["--use-trt", "--use-trt=false"], "E_PARAMETER use-trt: it is given twice. Leave one of them out"),
+        (
+            ["--streams", "rtsp://a", "--streams", "rtsp://b"],
+            "streams: it is given twice. Give all addresses",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_one_line(
