@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 
@@ -12,13 +14,26 @@ from quadrat.types import Begun, Failure, Source
 
 EVERY_S = 10.0
 """A video under way is a line of the log not more often than this."""
+LONGEST_NAMES = 24
+"""Letters of the names beside the bar, so that it stays one line of a terminal."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """What is known of a video that is being measured; `expected` frames, None where it does not say."""
+
+    name: str
+    expected: int | None
+    frames: int = 0
+    skipped: int = 0
 
 
 class Progress:
     """Counts sources, not skipped files; `total` may be unknown (None), as for a queue.
 
-    The bar of an order of images counts them; that of videos (`moving`) counts frames, of as many as are taken
-    of what the sources begun so far declare: each `step`-th, or an unknown number (None), as by time.
+    The bar of an order of images counts them; that of videos (`moving`) counts frames, and says beside it how many
+    videos are done. Its end is what those gave, and what the ones under way declare: of that each `step`-th frame,
+    or an unknown number (None), as by time. Lines of the log are written above it.
     """
 
     def __init__(
@@ -29,17 +44,20 @@ class Progress:
         self._total = total
         self._moving = moving
         self._done = 0
-        self._frames: dict[str, int] = {}
-        self._skipped: dict[str, int] = {}
-        self._expected: dict[str, int | None] = {}
-        self._all: int | None = 0
+        self._under_way: dict[str, _UnderWay] = {}
+        self._past = 0
         self._said = monotonic()
         self._bar = None
+        self._above = ExitStack()
         if sys.stderr.isatty():
             from tqdm import tqdm
+            from tqdm.contrib.logging import logging_redirect_tqdm
 
             known = None if moving else total
-            self._bar = tqdm(total=known, unit="frame" if moving else "image", leave=False)
+            unit = " frames" if moving else " images"
+            self._bar = tqdm(total=known, unit=unit, leave=False)
+            loggers = [each for each in (log, logging.getLogger("quadrat")) if _is_on_screen(each)]
+            self._above.enter_context(logging_redirect_tqdm(loggers))
 
     def __enter__(self) -> Progress:
         return self
@@ -49,55 +67,82 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+        self._above.close()
 
     def begun(self, begun: Begun) -> None:
-        """Take how many frames a video will give; the bar's end is known as long as that of every one is."""
+        """Take how many frames a video will give."""
         declared = begun.reading.declared_frames
         expected = None if declared is None or self._step is None else -(-declared // self._step)
-        self._frames[begun.source.urn] = 0
-        self._expected[begun.source.urn] = expected
-        self._all = None if expected is None or self._all is None else self._all + expected
-        if self._bar is not None:
-            self._bar.total = self._all
-            self._bar.refresh()
+        self._under_way[begun.source.urn] = _UnderWay(_name(begun.source), expected)
+        self._show(begun.source)
 
     def frame(self, source: Source, *, skipped: bool = False) -> None:
         """Count a frame, measured or `skipped`; every few seconds say how far its source is."""
-        self._frames[source.urn] = count = self._frames.get(source.urn, 0) + 1
-        self._skipped[source.urn] = self._skipped.get(source.urn, 0) + skipped
+        video = self._under_way.setdefault(source.urn, _UnderWay(_name(source), None))
+        video.frames += 1
+        video.skipped += skipped
         if self._bar is not None:
             self._bar.update()
         elif monotonic() - self._said >= EVERY_S:
             self._said = monotonic()
-            expected = self._expected.get(source.urn)
-            self._log.info("%s: frame %d%s", _name(source), count, f" of {expected}" if expected else "")
+            of = f" of {video.expected}" if video.expected else ""
+            self._log.info("%s: frame %d%s", video.name, video.frames, of)
 
     def measured(self, source: Source, text: str) -> None:
         """Count a source that is done and say what it shows."""
-        frames, skipped = self._frames.pop(source.urn, None), self._skipped.pop(source.urn, 0)
-        self._expected.pop(source.urn, None)
-        counted = "" if frames is None else f"{frames} frame{'s' * (frames != 1)}, "
-        counted = f"{frames - skipped} of {counted}" if frames and skipped else counted
-        self._say(f"{_name(source)}: {counted}{text}")
+        video, counted = self._under_way.pop(source.urn, None), ""
+        if video is not None:
+            self._past += video.frames
+            counted = f"{video.frames} frame{'s' * (video.frames != 1)}, "
+            if video.frames and video.skipped:
+                counted = f"{video.frames - video.skipped} of {counted}"
+        self._say(source, f"{_name(source)}: {counted}{text}")
 
     def failed(self, failure: Failure) -> None:
         """Count a source without a result and say why."""
-        self._frames.pop(failure.source.urn, None)
-        self._skipped.pop(failure.source.urn, None)
+        video = self._under_way.pop(failure.source.urn, None)
+        self._past += video.frames if video else 0
         error = shown(failure.error.line, failure.source)
-        self._say(f"{_name(failure.source)}: failed, {error}", logging.WARNING)
+        self._say(failure.source, f"{_name(failure.source)}: failed, {error}", logging.WARNING)
 
     def skipped(self, failure: Failure) -> None:
         """Say why a file is not measured."""
         self._log.debug("%s: skipped, %s", failure.source.name, failure.error.line)
 
-    def _say(self, text: str, level: int = logging.INFO) -> None:
+    def _say(self, source: Source, text: str, level: int = logging.INFO) -> None:
+        """Count a source and say so; images that are measured are too many for lines above a bar."""
         self._done += 1
+        of = f"/{self._total}" if self._total else ""
+        if self._bar is None or self._moving or level > logging.INFO:
+            self._log.log(level, "[%d%s] %s", self._done, of, text)
         if self._bar is not None and not self._moving:
             self._bar.update()
-        if self._bar is None or level > logging.INFO:
-            of = f"/{self._total}" if self._total else ""
-            self._log.log(level, "[%d%s] %s", self._done, of, text)
+        self._show(source)
+
+    def _show(self, source: Source) -> None:
+        """Bring what stands beside the bar of videos, and its end, up to date."""
+        if self._bar is None or not self._moving:
+            return
+        kind = "streams" if source.media == "stream" else "videos"
+        of = f"/{self._total}" if self._total else ""
+        self._bar.set_description_str(f"{self._done}{of} {kind}", refresh=False)
+        self._bar.set_postfix_str(_listed([video.name for video in self._under_way.values()]), refresh=False)
+        ends = [video.expected for video in self._under_way.values()]
+        known = [end for end in ends if end is not None]
+        self._bar.total = self._past + sum(known) if len(known) == len(ends) else None
+        self._bar.refresh()
+
+
+def _is_on_screen(log: logging.Logger) -> bool:
+    """Whether a logger writes where the bar may stand."""
+    streams = [each.stream for each in log.handlers if isinstance(each, logging.StreamHandler)]
+    return any(stream in (sys.stdout, sys.stderr) for stream in streams)
+
+
+def _listed(names: list[str]) -> str:
+    """Give names as one short text: all, or the first and how many more, or none where that is too long."""
+    every, first = ", ".join(names), f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else ""
+    return next((text for text in (every, first) if len(text) <= LONGEST_NAMES), "")
 
 
 def _name(source: Source) -> str:

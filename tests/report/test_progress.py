@@ -38,6 +38,11 @@ class Terminal(io.StringIO):
         return True
 
 
+def last(screen: Terminal) -> str:
+    """Give the line that stands on a screen."""
+    return screen.getvalue().rsplit("\r", 1)[-1].rstrip()
+
+
 def test_a_video_says_how_far_it_is(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,8 +106,81 @@ def test_the_bar_has_no_end_where_frames_are_taken_by_time(monkeypatch: pytest.M
     with Progress(LOG, 1, moving=True, step=None) as progress:
         progress.begun(Begun(Source("urn:a", "a", "video"), Reading((1, 1), declared_frames=7)))
 
-    assert "0frame" in screen.getvalue()
+    assert "0 frames" in screen.getvalue()
     assert "/7" not in screen.getvalue()
+
+
+def opened(*, declared: int | None, of: int = 1) -> tuple[Source, Begun]:
+    """Give a video, and that it is open."""
+    video = Source(f"urn:{of}", f"dive-{of}.mp4", "video")
+    return video, Begun(video, Reading((1, 1), declared_frames=declared))
+
+
+def test_the_bar_says_how_many_videos_are_done_and_which_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where a video does not say how long it is; the names, as long as there is room for them."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    said = []
+    with Progress(LOG, 10, moving=True) as progress:
+        for number in (1, 2, 3):
+            _, begun = opened(declared=None, of=number)
+            progress.begun(begun)
+            said.append(last(screen))
+        progress.measured(begun.source, "1 fish")
+        progress.failed(Failure(Source("urn:1", "dive-1.mp4", "video"), "read", StreamError("lost")))
+        said.append(last(screen))
+
+    assert ["0/10 videos: 0 frames"] * 3 == [line.split(" [")[0] for line in said[:3]]
+    assert ["dive-1.mp4]", "dive-1.mp4, dive-2.mp4]", "dive-1.mp4 and 2 more]"] == [
+        line.split("/s, ")[1] for line in said[:3]
+    ]
+    assert said[3].startswith("2/10 videos: ")
+    assert said[3].endswith(", dive-2.mp4]")
+
+
+def test_a_video_that_does_not_say_takes_the_end_only_while_it_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Afterwards its frames are known, and those of one that gave fewer than it said."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    ends: list[float | None] = []
+    with Progress(LOG, 3, moving=True) as progress:
+        for declared, gives in ((None, 5), (7, 4)):
+            video, begun = opened(declared=declared, of=gives)
+            progress.begun(begun)
+            assert progress._bar is not None
+            ends.append(progress._bar.total)
+            for _ in range(gives):
+                progress.frame(video)
+            progress.measured(video, "1 fish")
+            ends.append(progress._bar.total)
+
+    assert [None, 5, 12, 9] == ends
+
+
+def test_lines_of_the_log_stand_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a line of its own on an empty one, and what a video shows is one; afterwards all is as it was."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    log, handler = logging.getLogger("test.progress.screen"), logging.StreamHandler(screen)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    log.propagate, log.handlers = False, [handler]
+    log.setLevel(logging.DEBUG)
+    video, begun = opened(declared=None)
+    with Progress(log, 2, moving=True) as progress:
+        progress.begun(begun)
+        progress.skipped(Failure(SOURCE, "list", NotAnImageError("a marker")))
+        progress.frame(video)
+        progress.measured(video, "1 track: 1 fish")
+
+    assert [handler] == log.handlers
+    lines = [line.rsplit("\r", 1)[-1] for line in screen.getvalue().split("\n")[:-1]]
+    assert [
+        "DEBUG a.jpg: skipped, E_NOT_IMAGE a marker",
+        "INFO [1/2] dive-1.mp4: 1 frame, 1 track: 1 fish",
+    ] == lines
 
 
 def test_a_line_of_a_sampled_video_says_how_many_frames_come(
