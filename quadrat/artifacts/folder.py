@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.artifacts.listing import file_urn, list_images, list_videos
-from quadrat.errors import DeliveryError, ParameterError, SourceError
-from quadrat.types import Item, Product, Source
+from quadrat.errors import DeliveryError, NotAnImageError, ParameterError, SourceError
+from quadrat.types import Failure, Item, Product, Source
 
 LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 
@@ -70,8 +70,12 @@ class FolderStore:
         """Do nothing: nobody waits for it."""
 
     def relist(self) -> Iterator[Source]:
-        """List them once more."""
-        yield from (item for item in self.sources() if isinstance(item, Source))
+        """List them once more, those that cannot be read too, but not what is skipped."""
+        for item in self.sources():
+            if isinstance(item, Source):
+                yield item
+            elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
+                yield item.source
 
     def taken(self) -> Sequence[str]:
         """Names in the folder of results."""

@@ -68,7 +68,8 @@ def list_videos(videos: Path, results: Path | None = None) -> Iterator[Source | 
 
 def _list(place: Path, results: Path | None, *, moving: bool) -> Iterator[Source | Failure]:
     if place.is_dir():
-        walk = _Walk(results.absolute() if results else None, place.name, moving=moving)
+        name = Path(os.path.abspath(place)).name or str(place)  # noqa: PTH100 - of "." and "..", too
+        walk = _Walk(results.absolute() if results else None, name, moving=moving)
         yield from walk.folder(place, PurePath(), ())
     else:
         yield file_source(place, place.name, "video" if moving else "image")
@@ -81,25 +82,27 @@ class _Walk:
         self._results = results
         self._root = root
         self._moving = moving
+        self._media: Media = "video" if moving else "image"
 
     def folder(
         self, folder: Path, below: PurePath, parents: tuple[tuple[int, int], ...]
     ) -> Iterator[Source | Failure]:
         """Yield what lies in a folder; `below` is its path from the folder given, `parents` those it lies in."""
+        name = below if below.parts else PurePath(self._root)
         try:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            yield _no(folder, below, SourceError(f"the folder cannot be read ({error.strerror})"))
+            yield self._no(folder, name, SourceError(f"the folder cannot be read ({error.strerror})"))
             return
         identity = (status.st_dev, status.st_ino)
         if identity in parents:
-            yield _no(folder, below, NotAnImageError("the link leads back into its own folder"))
+            yield self._no(folder, name, NotAnImageError("the link leads back into its own folder"))
             return
         names = {entry.name for entry in entries} if folder.absolute() == self._results else set()
         frames = self._frames(entries, names)
         if frames:
-            yield file_source(folder, str(below) if below.parts else self._root, "sequence")
+            yield file_source(folder, str(name), "sequence")
         for entry in entries:
             if entry.name not in frames:
                 yield from self._entry(entry, folder, below, names, (*parents, identity))
@@ -116,19 +119,23 @@ class _Walk:
         try:
             is_folder = entry.is_dir()
         except OSError as error:  # a link to itself, or into a folder that may not be searched
-            yield _no(path, name, SourceError(f"it cannot be looked at ({error.strerror})"))
+            yield self._no(path, name, SourceError(f"it cannot be looked at ({error.strerror})"))
             return
         if is_folder:
             if entry.name.startswith("."):
-                yield _no(path, name, NotAnImageError("its name starts with a dot"))
+                yield self._no(path, name, NotAnImageError("its name starts with a dot"))
             elif self._results is not None and path.absolute() == self._results:
-                yield _no(path, name, NotAnImageError("the folder takes this order's results"))
+                yield self._no(path, name, NotAnImageError("the folder takes this order's results"))
             else:
                 yield from self.folder(path, name, parents)
         elif reason := _skip(entry, delivered, moving=self._moving):
-            yield _no(path, name, NotAnImageError(reason))
+            yield self._no(path, name, NotAnImageError(reason))
         else:
-            yield file_source(path, str(name), "video" if self._moving else "image")
+            yield file_source(path, str(name), self._media)
+
+    def _no(self, path: Path, name: PurePath, error: QuadratError) -> Failure:
+        source = file_source(path, str(name), self._media)
+        return Failure(source, "list", type(error)(error.what, where=source.name))
 
     def _frames(self, entries: list[os.DirEntry[str]], delivered: set[str]) -> set[str]:
         """Name the pictures of a folder that is a sequence: it has some, and no video."""
@@ -150,8 +157,3 @@ def _skip(entry: os.DirEntry[str], delivered: set[str], *, moving: bool) -> str 
     if not entry.is_file() and Path(entry.path).exists():
         return "it is no regular file"
     return None
-
-
-def _no(path: Path, name: PurePath, error: QuadratError) -> Failure:
-    source = file_source(path, str(name))
-    return Failure(source, "list", type(error)(error.what, where=source.name))

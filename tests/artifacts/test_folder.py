@@ -19,6 +19,7 @@ from quadrat.artifacts.listing import file_urn
 from quadrat.artifacts.streams import list_streams
 from quadrat.errors import DeliveryError, ParameterError, SourceError
 from quadrat.types import Product, Source
+from tests.artifacts.locked import lock
 
 
 @pytest.fixture
@@ -201,6 +202,20 @@ def test_videos_and_sequences_are_sources(store: FolderStore, tmp_path: Path) ->
     for source in sources:
         with moving.pull(source) as path:
             assert path == tmp_path / "in" / source.name
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_what_cannot_be_read_is_listed_again(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moving: bool
+) -> None:
+    """It is a source that will fail, and so it is counted; what is skipped is not."""
+    (tmp_path / "in" / "locked").mkdir()
+    (tmp_path / "in" / "notes.txt").touch()
+    (tmp_path / "in" / "dive.mp4").touch()
+    lock(tmp_path / "in" / "locked", monkeypatch)
+    again = FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / "out", moving=moving)
+
+    assert ["dive.mp4" if moving else "a.jpg", "locked"] == sorted(source.name for source in again.relist())
 
 
 def test_streams_need_no_folder(store: FolderStore, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from quadrat.artifacts.listing import file_urn, list_images, list_videos, skip_reason
 from quadrat.errors import NotAnImageError
 from quadrat.types import Failure, Source
+from tests.artifacts.locked import lock
+
+Listing = Callable[[Path], Iterator[Source | Failure]]
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -144,6 +148,23 @@ def test_a_link_to_itself_is_one_failed_row(tmp_path: Path) -> None:
     assert names(found) == ["a.jpg", "-m.jpg", "z.jpg"]
     assert isinstance(found[1], Failure)
     assert found[1].error.code == "E_SOURCE"
+
+
+@pytest.mark.parametrize("listed", [list_images, list_videos])
+@pytest.mark.parametrize("given", ["dives", "."])
+def test_a_folder_that_cannot_be_read_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Listing, given: str
+) -> None:
+    """The folder given, too, however it is written; it is of the kind that is looked for."""
+    (tmp_path / "dives").mkdir()
+    monkeypatch.chdir(tmp_path / "dives" if given == "." else tmp_path)
+    lock(tmp_path / "dives", monkeypatch)
+
+    (item,) = listed(Path(given))
+
+    assert isinstance(item, Failure)
+    assert item.error.line == "E_SOURCE dives: the folder cannot be read (Permission denied)"
+    assert (item.source.name, item.source.media) == ("dives", "video" if listed is list_videos else "image")
 
 
 def test_videos_and_sequences_are_told_apart(tmp_path: Path) -> None:
