@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -37,6 +38,11 @@ _LEAST: Mapping[str, HW] = MappingProxyType({"av1": (64, 64)})
 _MOST: Mapping[str, HW] = MappingProxyType(
     {"h264": (16384, 16384), "vp9": (65535, 65535), "av1": (8704, 16384)}
 )
+_SLOWEST = Fraction(1, 1000)
+# Frames per second that an encoder may plan with, times being each packet's own; SVT-AV1 refuses more.
+_FASTEST: Mapping[str, int] = MappingProxyType({"h264": 1000, "vp9": 1000, "av1": 240})
+_OF_ENCODERS = (errno.EINVAL, errno.ENOMEM)
+_HINT = "Choose another --codec, or --outputs none"
 # No encoder here reorders frames: each packet's duration is then the time to the next one, exactly.
 _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -50,6 +56,10 @@ _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 )  # fmt: skip
 
 
+class EncoderError(DeliveryError):
+    """An encoder refuses this video, which is no fault of the disk: others can be written."""
+
+
 class VideoWriter:
     """Writes frames of one size to an MP4 file, with its index in front.
 
@@ -58,26 +68,27 @@ class VideoWriter:
     which FFmpeg's players and Chrome play; vp9 and av1 take odd sides as they are. `rate` is frames per second,
     None where unknown; times may be irregular. `codec` is h264, vp9 or av1. Colours are limited range, BT.709
     from 720p on and BT.601 below, and tagged so. Raises ImageSizeError for a size that the codec does not know;
-    every error of writing is a DeliveryError.
+    every error of writing is a DeliveryError, an EncoderError where it is not the disk's.
     """
 
     def __init__(self, path: Path, hw: HW, rate: float | None, codec: str = "h264") -> None:
         _check_size(hw, codec)
         self._path = path
         self._hw = hw
+        self._codec = codec
         self._rate = rate if rate and rate > 0 else USUAL_RATE
         self._matrix = usual_matrix(hw)
         self._held: Packet[VideoStream] | None = None
         self._last: int | None = None
-        self._step = round(TICKS / self._rate)
+        self._step = max(1, round(TICKS / self._rate))
         self._broken = self._closed = False
         try:
-            self._container = self._open(codec)
+            self._container = self._open()
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise self._failed(error) from error
 
-    def _open(self, codec: str) -> OutputContainer:
-        name, options = _CODECS[codec]
+    def _open(self) -> OutputContainer:
+        name, options = _CODECS[self._codec]
         # SVT-AV1 writes its settings to stderr unless told not to, and hears it here only.
         os.environ.setdefault("SVT_LOG", "1")
         # With "file:" in front, no name is taken for an address or a pattern.
@@ -85,11 +96,11 @@ class VideoWriter:
         container = av.open(target, "w", format="mp4", options={"movflags": "+faststart"})
         container.flags |= _BITEXACT
         rate = Fraction(self._rate).limit_denominator(1001)
-        rate = max(rate, Fraction(1, 1000))
+        rate = min(max(rate, _SLOWEST), Fraction(_FASTEST[self._codec]))
         stream = cast("VideoStream", container.add_stream(name, rate=rate, options=dict(options)))
         stream.height, stream.width = self._hw
         odd = self._hw[0] % 2 or self._hw[1] % 2
-        stream.pix_fmt = "yuv444p" if odd and codec == "h264" else "yuv420p"
+        stream.pix_fmt = "yuv444p" if odd and self._codec == "h264" else "yuv420p"
         stream.thread_count = THREADS
         context = stream.codec_context
         context.time_base = stream.time_base = Fraction(1, TICKS)
@@ -167,10 +178,15 @@ class VideoWriter:
 
     def _failed(self, error: Exception) -> DeliveryError:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        number = getattr(error, "errno", None)
+        # FFmpeg's own numbers are none of the system's.
+        if number in _OF_ENCODERS or number not in errno.errorcode:
+            what = f"the {self._codec} encoder does not take the video ({reason})"
+            return EncoderError(what, where=self._path.name, hint=_HINT)
         return DeliveryError(
             f"the video could not be written ({reason})",
             where=self._path.name,
-            hint="Make room on the disk, or choose another codec",
+            hint="Make room, or name another disk in the environment variable TMPDIR",
         )
 
 
@@ -208,5 +224,5 @@ def _check_size(hw: HW, codec: str) -> None:
     if not (least_h <= height <= most_h and least_w <= width <= most_w):
         raise ImageSizeError(
             f"{codec} makes no video of {width} x {height} pixels: it takes {least_w} x {least_h} to {most_w} x {most_h}",
-            hint="Choose another --codec, or --outputs none",
+            hint=_HINT,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import DeliveryError, ImageSizeError, QuadratError
-from quadrat.pipeline.events import both, located
+from quadrat.pipeline.events import both
 from quadrat.types import (
     Begun,
     ClassInfo,
@@ -105,13 +105,14 @@ class Film:
         return self._undrawn.get(source.urn)
 
     def _end(self, ended: Ended) -> Ended:
-        """Give the video; one of a size that the codec does not know is measured all the same, and has none."""
+        """Give the video; one that the codec does not take is measured all the same, and has none."""
+        video = self._finish(ended.source, ended.reading.seconds)
         undrawn = self._undrawn.pop(ended.source.urn, None)
         reading = replace(ended.reading, error=both(ended.reading.error, undrawn))
-        return replace(ended, reading=reading, video=self._finish(ended.source, reading.seconds))
+        return replace(ended, reading=reading, video=video)
 
     def _write(self, drawn: Drawn) -> None:
-        from quadrat.media.video_write import VideoWriter
+        from quadrat.media.video_write import EncoderError, VideoWriter
 
         source = drawn.result.source
         if source.urn in self._undrawn:
@@ -124,29 +125,45 @@ class Film:
                 writer = VideoWriter(path, size, self._rates.get(source.urn), self._codec)
                 self._writers[source.urn] = writer, path
             self._writers[source.urn][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
-        except ImageSizeError as error:
-            self._undrawn[source.urn] = located(error, source.name)
+        except (ImageSizeError, EncoderError) as error:
+            self._drop(source)
+            self._undrawn[source.urn] = _named(error, source)
         except DeliveryError as error:  # a file that the disk cut short plays nowhere
             self._discard(source)
-            raise located(error, source.name) from error
+            raise _named(error, source) from error
 
     def _finish(self, source: Source, end_s: float | None = None) -> Path | None:
+        from quadrat.media.video_write import EncoderError
+
         self._rates.pop(source.urn, None)
         if source.urn not in self._writers:
             return None
         writer, path = self._writers.pop(source.urn)
         try:
             writer.close(end_s)
+        except EncoderError as error:
+            path.unlink(missing_ok=True)
+            self._undrawn[source.urn] = _named(error, source)
+            return None
         except DeliveryError as error:
-            raise located(error, source.name) from error
+            raise _named(error, source) from error
         return path
 
     def _discard(self, source: Source) -> None:
         """Drop the video of a source that failed in the middle: none of it is a result."""
         self._undrawn.pop(source.urn, None)
         self._rates.pop(source.urn, None)
+        self._drop(source)
+
+    def _drop(self, source: Source) -> None:
+        """Remove what there is of a source's video."""
         if source.urn in self._writers:
             writer, path = self._writers.pop(source.urn)
             with suppress(DeliveryError):  # of a file that nobody gets
                 writer.close()
             path.unlink(missing_ok=True)
+
+
+def _named(error: QuadratError, source: Source) -> QuadratError:
+    """The same error, about the source and not about a file that only we know."""
+    return type(error)(error.what, where=source.name, hint=error.hint)

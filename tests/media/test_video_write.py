@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,12 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.error import err_check, tag_to_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.errors import DeliveryError, ImageSizeError
 from quadrat.media.video import open_video
-from quadrat.media.video_write import VideoWriter
+from quadrat.media.video_write import EncoderError, VideoWriter
 from quadrat.settings import Settings
 from quadrat.types import Frame, Reading
 from tests import videos
@@ -63,6 +65,55 @@ def test_frames_rate_and_duration_are_kept(tmp_path: Path, codec: str, rate: flo
     assert reading.declared_s == pytest.approx(20 / rate, abs=2e-3)
     assert reading.error is None
     assert reading.codec == codec
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("rate", [241, 300, 480, 1000, 10**6])
+def test_fast_videos_are_kept(tmp_path: Path, codec: str, rate: int) -> None:
+    """Encoders plan with no more than they take; the times, and with them duration and rate, are the source's all the same."""
+    least = min(rate, 90_000)  # two frames are a tick apart at least
+    path = written(tmp_path / "v.mp4", videos.frames(20), regular(20, rate), rate, codec)
+    frames, reading = read(path)
+    assert [videos.number(f.pixels) for f in frames] == list(range(20))
+    assert [f.time_s for f in frames] == pytest.approx(regular(20, least), abs=TICK)
+    assert reading.rate == pytest.approx(least, rel=1e-3)
+    assert [reading.seconds, reading.declared_s] == pytest.approx([20 / least] * 2, abs=2 * TICK)
+    assert reading.error is None
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(("rate", "seconds"), [(10**6, TICK), (0.001, 1000)])
+def test_one_frame_of_an_odd_rate(tmp_path: Path, codec: str, rate: float, seconds: float) -> None:
+    """A single frame has its rate's time, and a tick at least."""
+    frames, reading = read(written(tmp_path / "v.mp4", videos.frames(1), [0], rate, codec))
+    assert 1 == len(frames)
+    assert reading.seconds == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(
+    ("number", "refused"),
+    [(n, True) for n in (errno.EINVAL, errno.ENOMEM, tag_to_code(b"INDA"), tag_to_code(b"EXT "))]
+    + [(n, False) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)],
+)
+def test_what_the_encoder_says_and_what_the_disk_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, number: int, refused: bool
+) -> None:
+    """Both are errors of delivery; only what the encoder refuses is an EncoderError, with the codec as the way out."""
+
+    def failing(*_: object) -> None:
+        err_check(-number)
+
+    writer = VideoWriter(tmp_path / "v.mp4", videos.HW, 25, codec)
+    monkeypatch.setattr(VideoWriter, "_mux", failing)
+    with pytest.raises(DeliveryError) as caught:  # noqa: PT012 - some encoders hold a few frames
+        for n, picture in enumerate(videos.frames(30)):
+            writer.write(picture, n / 25)
+        writer.close()
+    assert refused == isinstance(caught.value, EncoderError)
+    assert ("--codec" in caught.value.hint, "TMPDIR" in caught.value.hint) == (refused, not refused)
+    assert refused == (f"the {codec} encoder" in caught.value.what)
+    assert caught.value.code == "E_DELIVERY"
 
 
 @settings(max_examples=12, deadline=None)
