@@ -9,6 +9,11 @@ from quadrat.settings import Settings
 _SLACK_S = 1e-6
 
 
+def due(time_s: float, from_s: float) -> bool:
+    """Say whether a frame shown at `time_s` counts as shown at `from_s` or later: a microsecond early is in time."""
+    return time_s + _SLACK_S >= from_s
+
+
 class Sampling:
     """Decides frame by frame, in order; one for each reading of a source.
 

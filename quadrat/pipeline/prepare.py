@@ -11,6 +11,7 @@ import numpy as np
 from quadrat.errors import QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.media.black import is_black
+from quadrat.media.sampling import due
 from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.transforms.tiles import plan, plan_masks
@@ -43,7 +44,7 @@ class Gate:
             return ""
         if self._skip_black and is_black(frame.pixels):
             return "black"
-        return "idle" if frame.time_s < self._until.get(frame.key.source, -1.0) else ""
+        return "" if due(frame.time_s, self._until.get(frame.key.source, -1.0)) else "idle"
 
     def sent(self, frame: Frame) -> None:
         """Note that a frame is on its way to the network."""

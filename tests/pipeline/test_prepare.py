@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from quadrat.media.sampling import Sampling
 from quadrat.pipeline.loaded import LoadedModel, load_model
+from quadrat.pipeline.prepare import Gate
 from quadrat.settings import Settings
-from quadrat.types import Source
+from quadrat.types import Detections, Frame, FrameKey, Source
 from tests import pictures
 from tests.moving import RECTANGLES, draw, film, measured, order, swim, watched
 from tests.networks import brightness_archive
@@ -88,3 +91,46 @@ def test_tiles_and_batches_change_no_mask(tmp_path: Path) -> None:
         found = planes(archive, folder, tmp_path / f"tiles-{batch}", batch_size=batch, **tiles)
         for name, plane in whole.items():
             np.testing.assert_array_equal(plane, found[name])
+
+
+def awake(times: list[float], idle_s: float) -> list[int]:
+    """Give the numbers of the frames that are measured where nothing is ever found."""
+    gate, pixels, nothing = (
+        Gate(skip_black=False, idle_s=idle_s),
+        np.zeros((1, 1, 3), np.uint8),
+        Detections.none(),
+    )
+    found = []
+    for n, time_s in enumerate(times):
+        frame = Frame(FrameKey("a", n), (1, 1), pixels, time_s=time_s)
+        if not gate.reason(frame):
+            found.append(n)
+            gate.sent(frame)
+            gate.saw(frame, nothing)
+    return found
+
+
+@pytest.mark.parametrize("idle_s", [0.04, 0.12, 0.2, 0.4, 1.0])
+@pytest.mark.parametrize(
+    ("ticks", "scale"), [(3600, 90_000), (3000, 90_000), (1001, 30_000), (1, 50), (40, 1000)]
+)
+def test_a_source_rests_by_a_regular_pattern(idle_s: float, ticks: int, scale: int) -> None:
+    """At a constant rate, where nothing is found, each n-th frame is measured, as by frame-seconds where that is exact."""
+    times = [n * ticks / scale for n in range(5000)]
+    step = math.ceil(round(idle_s * 1000) * scale / (1000 * ticks))
+    regular = list(range(0, 5000, step))
+
+    assert (
+        regular == awake(times, idle_s) == awake([0.4 + time_s for time_s in times], idle_s)[: len(regular)]
+    )
+    if step * ticks * 1000 == round(idle_s * 1000) * scale:
+        sampling = Sampling(Settings(frame_seconds=idle_s))
+        assert regular == [n for n, time_s in enumerate(times) if sampling.takes(n, time_s)]
+
+
+def test_a_film_rests_by_a_regular_pattern(tmp_path: Path, model: LoadedModel) -> None:
+    """By the times that a file gives, too: of five frames of an empty film one is measured."""
+    source = film(tmp_path / "a.mp4", [draw([], (64, 96))] * 200)
+    results, _ = measured(model, [source], idle_seconds=0.2)
+
+    assert list(range(0, 200, 5)) == [n for n, r in enumerate(results["a"]) if not r.frame.skipped]
