@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,8 @@ class FolderStore:
 
     @contextmanager
     def model(self) -> Iterator[Path]:
-        """Give the model archive itself."""
+        """Give the model archive itself; DeliveryError where the folder of results takes no file, hours before the first."""
+        try_to_write(self._out)
         yield self._model
 
     def sources(self) -> Iterator[Item]:
@@ -103,6 +105,19 @@ def pull_file(source: Source) -> Iterator[Path]:
 def names_in(folder: Path) -> Sequence[str]:
     """Names that lie in a folder; none where it is not there yet."""
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def try_to_write(folder: Path) -> None:
+    """Write a file into the folder, or where it will be made, and remove it; DeliveryError if it cannot."""
+    there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
+    file = there / f".quadrat-{secrets.token_hex(8)}"
+    try:
+        write_whole(file, bytes(4096))  # one byte may find room where no block does
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:  # a signal, too
+        with suppress(OSError):
+            file.unlink()
 
 
 def write_product(folder: Path, product: Product) -> Path:

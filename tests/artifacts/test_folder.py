@@ -8,7 +8,7 @@ import resource
 import signal
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,45 @@ def test_a_folder_that_takes_no_files(store: FolderStore, tmp_path: Path) -> Non
 
     with pytest.raises(DeliveryError, match="cannot be written"):
         store.deliver(product())
+
+
+@pytest.mark.parametrize(
+    "place", ["a file", "below a file", "no room", "no room yet", "a link", "not even for root"]
+)
+def test_a_folder_that_takes_no_files_is_known_at_the_start(
+    tmp_path: Path, store: FolderStore, place: str
+) -> None:
+    """The model is not given where its results would find no place, whatever the reason; nothing is left behind."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "full").mkdir()
+    out = {
+        "a file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "out",
+        "no room": tmp_path / "full",
+        "no room yet": tmp_path / "full" / "a" / "b",
+        "a link": tmp_path / "link",
+        "not even for root": Path("/proc"),
+    }[place]
+    before = sorted(tmp_path.rglob("*"))
+    store = FolderStore(tmp_path / "model.tgz", tmp_path / "in", out)
+
+    room = files_no_larger_than(1000) if "room" in place else nullcontext()
+    with room, pytest.raises(DeliveryError) as caught, store.model():
+        pytest.fail("the model was given")
+    assert ("disk is full" in caught.value.what, str(out)) == ("room" in place, caught.value.where)
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("out", ["in", "out", "new/out"])
+def test_a_folder_that_takes_files_is_left_as_it_was(tmp_path: Path, store: FolderStore, out: str) -> None:
+    """Nothing is made before the first product, not even a folder; what lies there is not looked at."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+
+    with FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / out).model() as model:
+        assert (tmp_path / "model.tgz", before) == (model, sorted(tmp_path.rglob("*")))
 
 
 def test_a_large_product_is_a_file_that_is_copied(store: FolderStore, tmp_path: Path) -> None:

@@ -170,3 +170,13 @@ def test_a_result_folder_that_is_not_there(ready: Service) -> None:
     assert ran.status == 2, ran.said
     assert "out-dir" in ran.said
     assert "Traceback" not in ran.said
+
+
+def test_a_result_folder_that_takes_no_file(ready: Service) -> None:
+    """It is known before the model is loaded, not at the end of a long video, and has the status of a failed delivery."""
+    ran = ready.run(*GOOD, largest=1)
+
+    line = check_refused(ready, ran, 6, "E_DELIVERY")
+    assert f"{ready.out}: the disk is full" in line
+    assert "Model " not in ran.said
+    assert [] == list(ready.out.iterdir())
