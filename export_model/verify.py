@@ -22,7 +22,8 @@ from quadrat.package import open_archive
 from quadrat.settings import Settings, parse
 from quadrat.types import ModelPackage
 
-FORMATS = ("onnx", "pdmodel", "pir")
+READS = {"openvino": ("onnx", "pdmodel"), "onnx": ("onnx",), "paddle": ("pdmodel", "pir")}
+"""Forms of a network that each engine reads."""
 ABSENT = (EngineUnavailableError, DeviceError)
 
 
@@ -106,7 +107,10 @@ def run_engine(
 ) -> tuple[list[proofs.Answer], list[Row]]:
     """Run one engine on every network of the archive that it reads: its answers, and rows of what went wrong."""
     answers, rows = [], []
-    for kind in (kind for kind in FORMATS if kind in package.engines):
+    kinds = [kind for kind in READS[settings.engine] if kind in package.engines]
+    if not kinds:
+        return [], [Row(settings.engine, (), "absent: the archive holds no form for it")]
+    for kind in kinds:
         only = replace(package, engines={kind: package.engines[kind]})
         who = f"{settings.engine} on {package.engines[kind].name}"
         try:

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from export_model import archive
-from export_model.verify import main
+from export_model.verify import READS, main
+from quadrat.engines import ENGINES, start
+from quadrat.engines.common import FILES
+from quadrat.errors import EngineUnavailableError
+from quadrat.package import open_archive
+from quadrat.settings import parse
 from tests.export_model.conftest import EXPORTER, Made
 
 
@@ -40,7 +47,7 @@ def with_wrong_labels(made: Made, count: int) -> str:
 
 
 def test_a_good_archive_agrees_on_both_engines(made, capsys):
-    """Both engines say what the self-test expects, with the same confidence; paddle says why it did not run."""
+    """Both engines say what the self-test expects, with the same confidence; paddle, that there is nothing for it."""
     assert main([str(made.path)]) == 0
     said = capsys.readouterr().out
     lines = {" ".join(line.split()[:3]): line for line in said.splitlines() if " / " not in line}
@@ -48,7 +55,19 @@ def test_a_good_archive_agrees_on_both_engines(made, capsys):
         assert lines[who].split()[-1] == "agrees"
         assert lines[who].split()[3] == "0"
     assert "onnx on model.onnx / openvino on model.onnx" in said
-    assert "absent: " in next(line for line in said.splitlines() if line.startswith("paddle"))
+    paddle = next(line for line in said.splitlines() if line.startswith("paddle"))
+    assert paddle.split(maxsplit=1)[1] == "absent: the archive holds no form for it"
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES.keys() - {"fake"}))
+def test_what_each_engine_reads_is_what_it_says_itself(made, name, tmp_path):
+    """The forms for which verify.py starts an engine are those that the engine's own error lists."""
+    package = open_archive(made.path, tmp_path)
+    form = next(form for form in FILES if form not in READS[name])
+    only = replace(package, engines={form: package.engines["onnx"]})
+    with pytest.raises(EngineUnavailableError) as caught:
+        start(only, parse({"engine": name}), logging.getLogger("test"))
+    assert caught.value.what.startswith(f"it reads {' or '.join(FILES[one] for one in READS[name])}, and")
 
 
 @pytest.mark.parametrize(
