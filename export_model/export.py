@@ -207,12 +207,16 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take the classes from where the command line says, each with a name of its own."""
     urn = labels.OBJECTS if given.task == "detect" else labels.URN
     if given.names:
-        return [labels.parse_class(text, urn) for text in given.names]
-    if given.classes:
-        return labels.read_classes(given.classes, urn)
-    return labels.from_pipeline(pipeline)
+        where, classes = "--class", [labels.parse_class(text, urn) for text in given.names]
+    elif given.classes:
+        where, classes = f"--classes {given.classes}", labels.read_classes(given.classes, urn)
+    else:
+        where, classes = f"--cv-config {given.cv_config}", labels.from_pipeline(pipeline)
+    labels.check_names(classes, where)
+    return classes
 
 
 def _network(given: argparse.Namespace) -> Network:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import heads, labels, objects
+from export_model import heads, labels, objects, remedies
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
 from quadrat.errors import GraphError, LayoutError, ParameterError
+from quadrat.geometry import HW
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
 from quadrat.tasks import layouts
 from quadrat.types import OutputSpec
@@ -94,7 +95,7 @@ def complete(
         read_detect({"detect": detect}),
         detector.shape[0],
     )
-    _, chosen = objects.reader(known)
+    _, chosen = _reader(known)
     runner = heads.Runner(detector.data)
     transforms = _transforms(options, detector, layout, runner, say)
     state = (
@@ -124,6 +125,8 @@ def _classes(options: Options, detector: Detector, say: Callable[[str], None]) -
         return [dict(entry) for entry in options.classes]
     if detector.names:
         say(f"classes: {len(detector.names)}, from the file's own metadata")
+    for name in labels.repeated(detector.names):
+        say(f"warning: the file names several classes {name!r}, which no table tells apart; --class can")
     return [labels.entry(each, urn=labels.OBJECTS) for each in detector.names]
 
 
@@ -207,6 +210,20 @@ def _runs(runner: heads.Runner, shape: Shape) -> bool:
     return True
 
 
+def _reader(known: layouts.Network) -> tuple[objects.Reading, layouts.Layout]:
+    """Make what reads the objects; its errors, now and at each call, are in words of the command line."""
+    with remedies.by_options(known):
+        read, layout = objects.reader(known)
+
+    def read_listed(arrays: Mapping[str, NDArray[Any]], hw: HW) -> objects.Objects:
+        with remedies.by_options(known):
+            found = read(arrays, hw)
+        remedies.check_classes(found.classes, known.num_classes, known.words, "--class")
+        return found
+
+    return read_listed, layout
+
+
 def find_objects(network: Network, classes: int | None) -> Callable[[NDArray[np.float32]], objects.Objects]:
     """Make the function that runs one input (1, 3, h, w) and reads the objects; errors of the layout at its call."""
     batched = network.shape[0] or 1
@@ -222,7 +239,7 @@ def find_objects(network: Network, classes: int | None) -> Callable[[NDArray[np.
             specs = tuple(OutputSpec(n, a.dtype.name, (None, *a.shape[1:])) for n, a in given.items())
             words = read_detect({"detect": dict(network.detect)})
             known = layouts.Network(network.name, specs, network.outputs, classes, words, network.shape[0])
-            made.append(objects.reader(known)[0])
+            made.append(_reader(known)[0])
         return made[0](given, (image.shape[2], image.shape[3]))
 
     return run

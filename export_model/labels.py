@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def from_pipeline(config: Mapping[str, Any]) -> list[dict[str, Any]]:
         _described({"name": name, "def_color": color}, "--cv-config")
         for name, color in zip(names, colors, strict=False)
     ]
+
+
+def check_names(classes: Sequence[Mapping[str, Any]], where: str) -> None:
+    """Refuse two classes of one name: ParameterError."""
+    for name in repeated(str(each["name"]) for each in classes):
+        raise ParameterError(
+            f"more than one class is named {name!r}", where=where,
+            hint="Give each a name of its own: tables could not tell them apart",
+        )  # fmt: skip
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Give the names that stand there more than once; spaces around them do not count."""
+    return [name for name, count in Counter(each.strip() for each in names).items() if count > 1]
 
 
 def read_document(path: Path, option: str) -> Any:

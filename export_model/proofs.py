@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import objects
+from export_model import objects, remedies
 from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
@@ -170,7 +170,7 @@ class Boxes:
         self._package = package
 
     def test(self) -> SelfTest:
-        """Read the input and its best objects."""
+        """Read the input and its best objects; ClassesError for one of a class that is not listed."""
         arrays, tolerance = _stated(self._package, "boxes", "scores", "classes")
         image, boxes = arrays["input"], arrays["boxes"]
         count = len(boxes) if boxes.ndim else 0
@@ -183,6 +183,8 @@ class Boxes:
                 f"its self-test is {image.shape} with boxes {boxes.shape}", where=self._package.name
             )
         expected = objects.Objects(boxes, arrays["scores"], arrays["classes"])
+        words = read_detect(self._package.meta)
+        remedies.check_classes(expected.classes, self._package.num_classes, words, self._package.name)
         return SelfTest(_batch(self._package, image), Answer("the self-test", objects=expected), tolerance)
 
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:

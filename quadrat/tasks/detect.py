@@ -14,6 +14,7 @@ from quadrat.geometry import HW
 from quadrat.package.detectors import read_detect
 from quadrat.settings import Settings
 from quadrat.tasks import layouts
+from quadrat.tasks.layouts.named import Boxes
 from quadrat.tasks.merge import Found, merge_found
 from quadrat.tasks.nms import nms
 from quadrat.types import Detections, Frame, ModelPackage, OutputSpec, Part
@@ -85,10 +86,16 @@ class Detect:
     def _check_classes(self, classes: NDArray[np.int64]) -> None:
         limit = self._network.num_classes
         if limit is not None and classes.size and classes.max() >= limit:
+            hint = "List every class of the network in meta.json"
+            if isinstance(self._layout, Boxes) and self._network.words.background != 0:
+                hint += (
+                    '; or, if its labels count from 1, as torchvision\'s do, state "background": 0 '
+                    "beside the layout in its detect"
+                )
             raise ClassesError(
                 f"the network gives class {classes.max()}, and there are {limit} classes (0 to {limit - 1})",
                 where=self._network.name,
-                hint="List every class of the network in meta.json",
+                hint=hint,
             )
 
 

@@ -68,6 +68,12 @@ def test_the_original_options_are_there():
         ("--onnx {onnx} --model w", 2, "--model: it goes with --config"),
         ("--onnx {onnx} --without-argmax", 2, "--without-argmax: it goes with --config"),
         ("--onnx {onnx} --class a --classes {cv}", 2, "given twice"),
+        (
+            "--onnx {onnx} --class sand --class sand=#010203",
+            2,
+            "--class: more than one class is named 'sand'",
+        ),
+        ("--onnx {onnx} --classes {twice}", 2, "twice.json: more than one class is named 'sand'"),
         ("--onnx {onnx} --class a", 3, "E_MODEL_CLASSES"),
         ("--onnx {onnx} --mean 0.5", 2, "together"),
         ("--onnx {onnx} --mean 1 2 --std 1", 2, "one number is needed, or three"),
@@ -89,7 +95,9 @@ def test_the_original_options_are_there():
 def test_mistakes_are_one_line(options, status, said, onnx_file, tmp_path, capsys):  # noqa: PLR0917
     """A user's mistake is one line with its code on stderr, a status, and no archive."""
     (tmp_path / "cv.json").write_text("{}")
-    names = {"onnx": onnx_file, "cv": tmp_path / "cv.json", "folder": tmp_path}
+    (tmp_path / "twice.json").write_text('["sand", {"name": "sand"}]')
+    names = {"onnx": onnx_file, "folder": tmp_path}
+    names |= {name: tmp_path / f"{name}.json" for name in ("cv", "twice")}
     options = options if "--save-path" in options else options + " --save-path {folder}/out.tgz"
     assert main(options.format(**names).split()) == status
     text = capsys.readouterr().err

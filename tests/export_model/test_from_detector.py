@@ -141,6 +141,16 @@ def test_class_names_of_the_file_are_taken(detector):
     assert [c["name"] for c in made.meta["classes"]] == ["fish", "crab"]
 
 
+def test_class_names_that_the_file_repeats_are_taken_and_told(detector):
+    """What a file names twice does not block the export; a line names it, and --class mends it."""
+    data = with_words(bright_onnx(), names="{0: 'fish', 1: 'fish'}")
+    made, said = detector(data, "--layout", "yolov8")
+    assert [c["name"] for c in made.meta["classes"]] == ["fish", "fish"]
+    assert said.count("warning: ") == 1
+    assert "warning: the file names several classes 'fish'" in said
+    assert "warning" not in detector(data, "--layout", "yolov8", *CLASSES)[1]
+
+
 def test_unnamed_classes_are_counted(detector):
     """A detector without names says how many classes its scores have, where the layout tells."""
     assert "classes: 2, unnamed" in detector(bright_onnx("yolov5"), "--layout", "yolov5")[1]

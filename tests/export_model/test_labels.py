@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from export_model.labels import entry, from_pipeline, parse_class, read_classes
+from export_model.labels import check_names, entry, from_pipeline, parse_class, read_classes, repeated
 from quadrat.errors import ParameterError
 
 
@@ -56,3 +56,12 @@ def test_a_bad_file_is_refused(tmp_path, body):
     with pytest.raises(ParameterError) as caught:
         read_classes(path)
     assert "--classes" in caught.value.where
+
+
+def test_two_classes_of_one_name_are_refused():
+    """The error names the class and the option; names that differ in their letters are two."""
+    check_names([entry("sand"), entry("Sand"), entry("grass")], "--class")
+    with pytest.raises(ParameterError, match="'sand'") as caught:
+        check_names([entry("sand"), entry("grass"), entry("sand ")], "--class")
+    assert caught.value.where == "--class"
+    assert repeated(["a", "b", " a", "b", "c"]) == ["a", "b"]

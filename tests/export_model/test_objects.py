@@ -100,10 +100,22 @@ def test_a_good_archive_agrees(made, capsys):
 def test_another_answer_fails(made, name, capsys):
     """A self-test that expects another box, score or class fails every engine; --tolerance can allow it."""
     array = made.array(f"selftest-{name}.npy")
-    path = rewritten(made, **{name: (array + (0.2 if name == "scores" else 2)).astype(array.dtype)})
+    other = {"boxes": array + 2, "scores": array + 0.2, "classes": 1 - array}[name]
+    path = rewritten(made, **{name: other.astype(array.dtype)})
     assert main([path]) == 1
     assert capsys.readouterr().out.count("FAILS") == 2
     assert main([path, "--tolerance", "1"]) == 0
+
+
+def test_a_self_test_with_a_class_beyond_the_list_is_refused(made, capsys):
+    """An archive made elsewhere, whose labels count on from its list, does not verify."""
+    path = rewritten(made, classes=np.array([2]))
+    assert main([path]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "E_MODEL_CLASSES net: in the self-test the network gives class 2, and 2 are listed"
+    )
+    assert "Export it with every class" in said  # yolov8 has no background
 
 
 NONE = {"boxes": np.zeros((0, 4), np.float32), "scores": np.zeros(0, np.float32), "classes": np.zeros(0, int)}

@@ -69,7 +69,7 @@ class Network:
             raise self.fault("the outputs have no room for a class")
         if self.num_classes is not None and given != self.num_classes:
             raise ClassesError(
-                f"meta.json lists {self.num_classes} classes and the network gives scores for {given}",
+                f"there are {self.num_classes} classes and the network gives scores for {given}",
                 where=self.name,
                 hint="List every class of the network in meta.json, or mend the layout there",
             )

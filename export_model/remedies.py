@@ -1,0 +1,73 @@
+"""What to do about errors of code that the service shares, in words of export.py's command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ClassesError, LayoutError
+from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, DetectWords
+from quadrat.tasks import layouts
+
+
+@contextmanager
+def by_options(network: layouts.Network) -> Iterator[None]:
+    """Raise LayoutError and ClassesError anew with options where they speak of meta.json, which is not yet written.
+
+    The layout of `network` is stated. Where only another one fits its outputs, that is the hint.
+    """
+    try:
+        yield
+    except (LayoutError, ClassesError) as error:
+        where, hint = _remedy(network, error)
+        raise type(error)(error.what, where=where, hint=hint) from error
+
+
+def check_classes(classes: NDArray[np.int64], count: int | None, words: DetectWords, where: str) -> None:
+    """Refuse objects of a class that is not listed: ClassesError. A `count` of None lists none, and all are good."""
+    if count is None or not classes.size or classes.max() < count:
+        return
+    hint = "with every class of the network in its order (--class)"
+    if words.layout in (None, *WITH_BACKGROUND) and words.background != 0:
+        hint = f"with --background 0 if its labels count from 1, as torchvision's do, else {hint}"
+    raise ClassesError(
+        f"in the self-test the network gives class {classes.max()}, and {count} are listed (0 to {count - 1})",
+        where=where,
+        hint=f"Export it {hint}",
+    )
+
+
+def _remedy(network: layouts.Network, error: LayoutError | ClassesError) -> tuple[str, str]:
+    """The options at fault, and what to do with them."""
+    layout = network.words.layout
+    other = _other(network)
+    if other is not None:
+        return f"--layout {layout}", f"The outputs look like {other}: say --layout {other}"
+    if isinstance(error, ClassesError):
+        hint = "List every class of the network in its order with --class, or "
+        if layout in WITH_BACKGROUND:
+            return "--class, --background", f"{hint}say with --background which one means no object"
+        return "--class, --layout", f"{hint}choose another --layout"
+    if "meta.json" not in error.hint:
+        return f"--layout {layout}", error.hint
+    named = (
+        "name the output with --onnx-output, or "
+        if layout not in WITH_BACKGROUND and len(network.outputs) > 1
+        else ""
+    )
+    hint = f"{named}choose another --layout: {', '.join(LAYOUTS)}"
+    return f"--layout {layout}", hint[0].upper() + hint[1:]
+
+
+def _other(network: layouts.Network) -> str | None:
+    """The only layout that the outputs can have, where it is not the one stated."""
+    try:
+        other, _ = layouts.guess(network.outputs, network.num_classes)
+    except LayoutError:
+        return None
+    stated = network.words.layout
+    read_alike = (stated, other) == ("boxes", "rtdetr")
+    return None if other == stated or read_alike else other
