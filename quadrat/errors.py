@@ -29,6 +29,7 @@
         AllFailedError             E_ALL_FAILED               not one image could be measured
         StoppedError               E_STOPPED                  on-error=stop or max-failures ended the order
       DeliveryError                E_DELIVERY        exit 6   a product could not be delivered
+        EncoderError               E_ENCODER                  no video can be drawn with this codec: measured without
 
 An error says what happened, where, and what to do, in one line. `code` never changes its meaning.
 """
@@ -244,3 +245,9 @@ class DeliveryError(QuadratError):
 
     code = "E_DELIVERY"
     exit_status = 6
+
+
+class EncoderError(DeliveryError):
+    """An encoder takes no such video, which is no fault of the disk: it is measured, and none is drawn."""
+
+    code = "E_ENCODER"

@@ -125,8 +125,8 @@ class Order:
     def _measure(self, run: Run) -> None:
         total = sum(1 for _ in self._store.relist()) or None
         moving = self._store.moving
-        step = None if self._settings.frame_seconds else self._settings.frame_step
-        progress = Progress(self._log, total, moving=moving, step=step)
+        step, seconds = self._settings.frame_step, self._settings.frame_seconds
+        progress = Progress(self._log, total, moving=moving, step=step, seconds=seconds)
         with progress, closing(iter(run)) as stream:
             for item in stream:
                 begin = perf_counter()

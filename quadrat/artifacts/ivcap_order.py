@@ -102,7 +102,8 @@ def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give an order's values over those of its config file, if it has one: a local file, or an artifact.
 
     Raises ParameterError for a file that is not there or says what no parameter takes, SourceError for an artifact
-    that cannot be fetched; nothing is fetched for an order that lacks its model or sources.
+    that cannot be fetched; nothing is fetched for an order that lacks its model or sources. A local file is read
+    first: it may say why they are lacking.
     """
     if not values.get("config"):
         return values
@@ -112,9 +113,9 @@ def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
     from quadrat.artifacts.platform import copied
     from quadrat.artifacts.proxy import Proxy
 
-    _check_needed(values)
     reference, config = str(values["config"]), sdk.get_config()
     if config.STORAGE_URL:
+        _check_needed(values)
         proxy, name = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL), public(reference)
         with copied(proxy, proxy.url(remote(reference, "config")), name, LARGEST) as copy:
             return over_config(values, read_config(copy, name), platform=True)

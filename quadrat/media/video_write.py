@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import numpy as np
 
-from quadrat.errors import DeliveryError, ImageSizeError
+from quadrat.errors import DeliveryError, EncoderError, ImageSizeError
 from quadrat.geometry import HW
 from quadrat.media.colors import BT709, FULL, LIMITED, usual_matrix
 from quadrat.types import ImageU8
@@ -54,10 +54,6 @@ _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         "av1": ("libsvtav1", {"preset": "11", "crf": "28", "svtav1-params": f"pred-struct=1:lp={THREADS}"}),
     }
 )  # fmt: skip
-
-
-class EncoderError(DeliveryError):
-    """An encoder refuses this video, which is no fault of the disk: others can be written."""
 
 
 class VideoWriter:

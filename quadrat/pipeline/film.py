@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.errors import DeliveryError, ImageSizeError, QuadratError
+from quadrat.errors import DeliveryError, EncoderError, ImageSizeError, QuadratError
 from quadrat.pipeline.events import both
 from quadrat.types import (
     Begun,
@@ -112,7 +112,7 @@ class Film:
         return replace(ended, reading=reading, video=video)
 
     def _write(self, drawn: Drawn) -> None:
-        from quadrat.media.video_write import EncoderError, VideoWriter
+        from quadrat.media.video_write import VideoWriter
 
         source = drawn.result.source
         if source.urn in self._undrawn:
@@ -133,8 +133,6 @@ class Film:
             raise _named(error, source) from error
 
     def _finish(self, source: Source, end_s: float | None = None) -> Path | None:
-        from quadrat.media.video_write import EncoderError
-
         self._rates.pop(source.urn, None)
         if source.urn not in self._writers:
             return None

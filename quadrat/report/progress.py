@@ -6,11 +6,12 @@ import logging
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic
 from types import TracebackType
 
 from quadrat.report.redacted import shown
-from quadrat.types import Begun, Failure, Source
+from quadrat.types import Begun, Failure, Reading, Source
 
 EVERY_S = 10.0
 """A video under way is a line of the log not more often than this."""
@@ -33,14 +34,21 @@ class Progress:
 
     The bar of an order of images counts them; that of videos (`moving`) counts frames, and says beside it how many
     videos are done. Its end is what those gave, and what the ones under way declare: of that each `step`-th frame,
-    or an unknown number (None), as by time. Lines of the log are written above it.
+    or one in so many `seconds`. Lines of the log are written above it.
     """
 
     def __init__(
-        self, log: logging.Logger, total: int | None, *, moving: bool = False, step: int | None = 1
+        self,
+        log: logging.Logger,
+        total: int | None,
+        *,
+        moving: bool = False,
+        step: int = 1,
+        seconds: float = 0.0,
     ) -> None:
         self._log = log
         self._step = step
+        self._seconds = seconds
         self._total = total
         self._moving = moving
         self._done = 0
@@ -71,10 +79,16 @@ class Progress:
 
     def begun(self, begun: Begun) -> None:
         """Take how many frames a video will give."""
-        declared = begun.reading.declared_frames
-        expected = None if declared is None or self._step is None else -(-declared // self._step)
-        self._under_way[begun.source.urn] = _UnderWay(_name(begun.source), expected)
+        self._under_way[begun.source.urn] = _UnderWay(_name(begun.source), self._expected(begun.reading))
         self._show(begun.source)
+
+    def _expected(self, reading: Reading) -> int | None:
+        """Give how many frames are taken of what a file states; None where it does not."""
+        declared, length = reading.declared_frames, reading.declared_s
+        if self._seconds <= 0:
+            return None if declared is None else ceil(declared / self._step)
+        slots = None if length is None else ceil(length / self._seconds)
+        return slots if slots is None or declared is None else min(slots, declared)
 
     def frame(self, source: Source, *, skipped: bool = False) -> None:
         """Count a frame, measured or `skipped`; every few seconds say how far its source is."""

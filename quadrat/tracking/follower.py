@@ -153,14 +153,13 @@ class Follower:
         """
         lost = others(len(self.tracks), pairs[0])
         free = self.starts(seen, others(len(seen.rows), pairs[1]))
-        if not (len(lost) and len(free)):
-            return lost[:0], free[:0]
         of_tracks = overlap(self.tracks.boxes[lost], seen.boxes)
         of_objects = overlap(self.tracks.boxes, seen.boxes[free])
         alone = ((of_tracks > 0).sum(axis=1) == 1)[:, None] & ((of_objects > 0).sum(axis=0) == 1)
         worth = of_tracks[:, free]
-        allowed = alone & (worth >= LEAST_ALONE) & self.same_class(seen)[np.ix_(lost, free)]
-        allowed &= self.may_be(seen)[np.ix_(lost, free)]
+        allowed = alone & (worth >= LEAST_ALONE)
+        if allowed.any():
+            allowed &= (self.same_class(seen) & self.may_be(seen))[np.ix_(lost, free)]
         tracks, objects = assign(worth, allowed)
         return lost[tracks], free[objects]
 

@@ -134,15 +134,16 @@ def test_a_config_file_is_found_as_the_model_is(sdk: SimpleNamespace, tmp_path: 
         ({"config": "none.yaml"}, None, "config"),
         ({"config": IMAGE}, None, "config"),
         ({"config": "dive.yaml"}, "http://artifact.local", "config"),
-        ({"config": "dive.yaml", "model": None}, None, "model"),
+        ({"config": "of-files.yaml", "model": None, "image": None}, None, "of-files.yaml, model"),
         ({"config": MODEL, "model": None}, "http://artifact.local", "model"),
         ({"config": MODEL, "image": None}, "http://artifact.local", "image, images, video, videos, streams"),
     ],
 )
 def test_a_config_file_that_cannot_be_meant(
-    sdk: SimpleNamespace, values: dict[str, Any], storage: str | None, named: str
+    sdk: SimpleNamespace, tmp_path: Path, values: dict[str, Any], storage: str | None, named: str
 ) -> None:
-    """One that is not here, and one that is not on the platform; an order that cannot run fetches none."""
+    """One that is not here, not on the platform, or names files; an order that cannot run fetches none."""
+    (tmp_path / "of-files.yaml").write_text("model: m.tgz\nvideos: dives\n")
     sdk.config.STORAGE_URL = storage
 
     with pytest.raises(ParameterError) as caught:

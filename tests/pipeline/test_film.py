@@ -46,7 +46,7 @@ def test_a_video_that_the_encoder_refuses_ends_no_order(
     assert (5 if stop else 0) == ran.status
     assert ["ok", "partial", "not-reached" if stop else "ok"] == [row["status"] for row in ran.rows]
     row = ran.row("fast.mp4")
-    assert ("12", "E_DELIVERY") == (row["frames"], row["code"])
+    assert ("12", "E_ENCODER") == (row["frames"], row["code"])
     assert "the av1 encoder does not take the video (Invalid argument)" in row["reason"]
     assert {"a.mp4", "z.mp4"} - ({"z.mp4"} if stop else set()) == {
         n for n in ran.products if n.endswith(".mp4")
@@ -79,7 +79,7 @@ def test_a_refusal_in_the_middle_and_a_full_disk(
     assert (set() if status else {"fast.mp4", "z.mp4"}) == {n for n in ran.products if n.endswith(".mp4")}
     assert all(line.startswith("E_DELIVERY a.mp4: the video could not be written") for line in ran.errors)
     if not status:
-        assert ("12", "E_DELIVERY") == (row["frames"], row["code"])
+        assert ("12", "E_ENCODER") == (row["frames"], row["code"])
 
 
 def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> None:

@@ -312,9 +312,9 @@ def test_memory_is_flat_and_a_frame_takes_little_time(tmp_path: Path) -> None:
     spent = []
     for index in range(500, 9_500):
         item = frame(index, results[index % 10])
-        begin = time.perf_counter()
+        begin = time.thread_time()
         made.frame(item)
-        spent.append(time.perf_counter() - begin)
+        spent.append(time.thread_time() - begin)
     tracemalloc.start()
     try:
         for index in range(9_500, 9_800):

@@ -99,15 +99,23 @@ def test_the_bar_ends_where_the_frames_that_are_taken_do(
         assert progress._bar.n == progress._bar.total
 
 
-def test_the_bar_has_no_end_where_frames_are_taken_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many those are nobody knows before the video ends."""
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    with Progress(LOG, 1, moving=True, step=None) as progress:
-        progress.begun(Begun(Source("urn:a", "a", "video"), Reading((1, 1), declared_frames=7)))
-
-    assert "0 frames" in screen.getvalue()
-    assert "/7" not in screen.getvalue()
+@pytest.mark.parametrize("seconds", [0.01, 0.04, 0.1, 0.5, 10.0])
+@pytest.mark.parametrize("frames", [1, 25, 26])
+def test_the_bar_ends_where_frames_are_taken_by_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, frames: int
+) -> None:
+    """One in each slot of the video's length, and never more than there are; without a length there is no end."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    video, sampling = Source("urn:a", "a", "video"), Sampling(Settings(frame_seconds=seconds))
+    with Progress(LOG, 1, moving=True, seconds=seconds) as progress:
+        progress.begun(Begun(video, Reading((1, 1), declared_frames=frames, declared_s=frames / 25)))
+        for index in range(frames):
+            if sampling.takes(index, index / 25):
+                progress.frame(video)
+        assert progress._bar is not None
+        assert progress._bar.n == progress._bar.total
+        progress.begun(Begun(Source("urn:b", "b", "video"), Reading((1, 1), declared_frames=frames)))
+        assert progress._bar.total is None
 
 
 def opened(*, declared: int | None, of: int = 1) -> tuple[Source, Begun]:
@@ -190,12 +198,12 @@ def test_a_line_of_a_sampled_video_says_how_many_frames_come(
     monkeypatch.setattr(module, "EVERY_S", 0.0)
     caplog.set_level(logging.INFO)
     video = Source("urn:v", "v.mp4", "video")
-    for step in (3, None):
-        with Progress(LOG, 1, moving=True, step=step) as progress:
-            progress.begun(Begun(video, Reading((1, 1), declared_frames=7)))
+    for seconds, length in ((0.0, None), (2.0, 7.0), (2.0, None)):
+        with Progress(LOG, 1, moving=True, step=3, seconds=seconds) as progress:
+            progress.begun(Begun(video, Reading((1, 1), declared_frames=7, declared_s=length)))
             progress.frame(video)
 
-    assert ["v.mp4: frame 1 of 3", "v.mp4: frame 1"] == caplog.messages
+    assert ["v.mp4: frame 1 of 3", "v.mp4: frame 1 of 4", "v.mp4: frame 1"] == caplog.messages
 
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
