@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from quadrat.artifacts.addresses import public
 from quadrat.artifacts.folder import pull_file
 from quadrat.artifacts.listing import file_source, list_images
@@ -34,7 +36,6 @@ from quadrat.settings import NAMES_OF_FILES, find, parse
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
     from quadrat.pipeline.loaded import LoadedModel
     from quadrat.types import ImageU8
 
-    Given = str | Path | ImageU8 | Image
+    Given = str | Path | ImageU8
 
 __all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
 
+IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8, red first: of a picture of Pillow, its file"
+ONE_VIDEO = "Give the path of a video, or of a folder of images"
 HINTS = {
     VIDEOS_GO_BY: "Videos go by predictor.video(path)",
     PICTURES_GO_BY: "Pictures go by predictor.predict(path)",
@@ -276,33 +279,28 @@ def _only_settings(given: Mapping[str, object]) -> None:
 
 
 def _several(given: object) -> Iterable[object]:
-    """Take several things, or one, as several; an array of four axes is several pictures."""
-    if _is_array(given):
-        return [given] if getattr(given, "ndim", 0) != 4 else list(given)  # type: ignore[call-overload]
+    """Take several things, or one, as several; an array is one picture, of four axes several, or several paths."""
+    if isinstance(given, np.ndarray) and given.dtype.kind not in "USO":
+        return given if given.ndim == 4 else [given]
     return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-
-
-def _is_array(given: object) -> bool:
-    """Whether it is an array of numpy, or, as Pillow's pictures, gives one."""
-    return hasattr(given, "__array_interface__")
 
 
 def _items(given: object, held: Pictures) -> Iterator[Item]:
     """Give the one picture of an array, or all those of a path."""
-    if _is_array(given):
+    if isinstance(given, np.ndarray):
         yield held.add(given)
     else:
-        yield from list_images(_place(given))
+        yield from list_images(_place(given, IMAGES))
 
 
 def _said_here(error: QuadratError) -> QuadratError:
     """Give an error whose hint names the calls of this module, not the service's parameters."""
     hint = HINTS.get(error.hint)
-    return error if hint is None else type(error)(error.what, where=error.where, hint=hint)
+    return error if hint is None else error.at(error.where, hint)
 
 
-def _place(given: object) -> Path:
-    """Take a path; ParameterError for an address, and for what is no path."""
+def _place(given: object, hint: str = ONE_VIDEO) -> Path:
+    """Take a path; ParameterError for an address, and, with the `hint`, for what is no path."""
     if isinstance(given, str) and "://" in given:
         raise ParameterError(
             "it is an address, not a file or folder",
@@ -313,6 +311,6 @@ def _place(given: object) -> Path:
         raise ParameterError(
             f"of type {type(given).__name__}, which is no path",
             where="images",
-            hint="Give paths of files and folders, or arrays of (height, width, 3) uint8",
+            hint=hint,
         )
     return Path(given)

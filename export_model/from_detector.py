@@ -179,6 +179,11 @@ def _transforms(
     if options.transforms is not None:
         return options.transforms
     values = options.normalize
+    if values is None and layout == "paddledet":
+        raise ParameterError(
+            "networks of PaddleDetection are trained with ImageNet's mean and deviation, or with none", where="--mean, --std",
+            hint="Give those of NormalizeImage in its infer_cfg.yml; of norm_type none, --mean 0 --std 1",
+        )  # fmt: skip
     if values is None:
         values = IMAGENET if layout == "rfdetr" else PLAIN
         say(f"no --mean: {'that of ImageNet' if values is IMAGENET else 'pixels from 0 to 1'}")

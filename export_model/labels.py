@@ -57,12 +57,13 @@ def from_pipeline(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check_names(classes: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Refuse two classes of one name: ParameterError."""
-    for name in repeated(str(each["name"]) for each in classes):
-        raise ParameterError(
-            f"more than one class is named {name!r}", where=where,
-            hint="Give each a name of its own: tables could not tell them apart",
-        )  # fmt: skip
+    """Refuse two classes of one name, or of one id: ParameterError."""
+    for key, what in (("name", "is named"), ("id", "has the id")):
+        for value in repeated(str(each[key]) for each in classes if key in each):
+            raise ParameterError(
+                f"more than one class {what} {value!r}", where=where,
+                hint="Give each a name and an id of its own: tables could not tell them apart",
+            )  # fmt: skip
 
 
 def repeated(names: Iterable[str]) -> list[str]:

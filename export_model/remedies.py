@@ -23,7 +23,7 @@ def by_options(network: layouts.Network) -> Iterator[None]:
         yield
     except (LayoutError, ClassesError) as error:
         where, hint = _remedy(network, error)
-        raise type(error)(error.what, where=where, hint=hint) from error
+        raise error.at(where, hint) from error
 
 
 def check_classes(classes: NDArray[np.int64], count: int | None, words: DetectWords, where: str) -> None:
@@ -45,7 +45,10 @@ def _remedy(network: layouts.Network, error: LayoutError | ClassesError) -> tupl
     layout = network.words.layout
     other = _other(network)
     if other is not None:
-        return f"--layout {layout}", f"The outputs look like {other}: say --layout {other}"
+        hint = f"The outputs look like {other}: say --layout {other}"
+        if isinstance(error, ClassesError):
+            hint += f"; or, if they are {layout}, list every class of the network with --class"
+        return f"--layout {layout}", hint
     if isinstance(error, ClassesError):
         hint = "List every class of the network in its order with --class, or "
         if layout in WITH_BACKGROUND:

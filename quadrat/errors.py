@@ -36,7 +36,7 @@ An error says what happened, where, and what to do, in one line. `code` never ch
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class QuadratError(Exception):
@@ -64,6 +64,10 @@ class QuadratError(Exception):
     def line(self) -> str:
         """The one line that logs and tables show: code, where, what, hint."""
         return f"{self.code} {self}"
+
+    def at(self, where: str, hint: str | None = None) -> Self:
+        """Give the same error of another place, and with another hint where one is given."""
+        return type(self)(self.what, where=where, hint=self.hint if hint is None else hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle across the engine's process border."""

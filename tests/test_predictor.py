@@ -146,10 +146,9 @@ def test_two_videos_side_by_side(tmp_path: Path) -> None:
 def test_a_picture_in_memory_is_measured_as_its_file_is(
     model: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Arrays, stacks of them and Pillow's pictures, among files too; nothing of them is left on the disk."""
+    """Arrays and stacks of them, among files too; nothing of them is left on the disk."""
     with Image.open(image) as opened:
-        picture = opened.copy()
-    array = np.asarray(picture)
+        array = np.asarray(opened)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
@@ -158,9 +157,10 @@ def test_a_picture_in_memory_is_measured_as_its_file_is(
         assert isinstance(due, Measurement)
         for given, names in (
             (array, ["array 0"]),
-            (picture, ["array 0"]),
             (np.stack([array, array]), ["array 0", "array 1"]),
-            ([array, image, picture], ["array 0", "q.png", "array 1"]),
+            ([array, image, array], ["array 0", "q.png", "array 1"]),
+            (np.array([str(image)]), ["q.png"]),
+            (np.array([image], dtype=object), ["q.png"]),
         ):
             found = list(predictor.predict(given))
             assert names == [one.name for one in found]
@@ -192,12 +192,12 @@ def test_an_array_that_is_no_picture_is_refused(model: Path, array: np.ndarray) 
 
 
 def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
-    """An address, or a number, ends with a line that says what is taken; no login is in it."""
+    """An address, a number or a picture of Pillow ends with a line that says what is taken; no login is in it."""
     with Predictor(model) as predictor:
-        for wrong in (3, [None]):
-            with pytest.raises(ParameterError, match="which is no path"):
+        for wrong in (3, [None], Image.new("P", (4, 4))):
+            with pytest.raises(ParameterError, match=r"which is no path.*of a picture of Pillow, its file"):
                 list(predictor.predict(wrong))  # type: ignore[arg-type]
-        with pytest.raises(ParameterError, match="which is no path"):
+        with pytest.raises(ParameterError, match=r"which is no path\. Give the path of a video"):
             list(predictor.video(np.zeros((4, 4, 3), np.uint8)))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):
             with pytest.raises(ParameterError, match="--streams") as caught:

@@ -135,7 +135,7 @@ class _Walk:
 
     def _no(self, path: Path, name: PurePath, error: QuadratError) -> Failure:
         source = file_source(path, str(name), self._media)
-        return Failure(source, "list", type(error)(error.what, where=source.name))
+        return Failure(source, "list", error.at(source.name))
 
     def _frames(self, entries: list[os.DirEntry[str]], delivered: set[str]) -> set[str]:
         """Name the pictures of a folder that is a sequence: it has some, and no video."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,7 +49,9 @@ class Pictures:
 def _written(picture: ImageU8) -> Iterator[Path]:
     from PIL import Image
 
+    body = BytesIO()  # Pillow overlooks a disk that is full
+    Image.fromarray(picture).save(body, "BMP")
     with TemporaryDirectory(prefix="quadrat-") as folder:
         path = Path(folder) / "picture.bmp"
-        Image.fromarray(picture).save(path)
+        path.write_bytes(body.getbuffer())
         yield path

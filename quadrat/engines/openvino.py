@@ -285,8 +285,10 @@ def _specs(ports: Mapping[str, Any], wanted: Sequence[str]) -> tuple[OutputSpec,
         if not shape.rank.is_dynamic:
             dims = tuple(None if axis.is_dynamic else axis.get_length() for axis in shape)
             found.append(OutputSpec(name, port.element_type.to_dtype().name, dims))
-        elif name in wanted or len(ports) == 1:
+        elif name in wanted:
             raise GraphError(f"output {name!r} has no fixed number of axes", where=name)
+    if not found:
+        raise GraphError("no output has a fixed number of axes", where=", ".join(ports))
     return tuple(found)
 
 

@@ -193,10 +193,11 @@ def _never_real_time() -> Iterator[None]:
     Where it may (as root), SVT-AV1 makes the thread that opens it, and its own, real-time ones of the highest
     priority, before which nothing else on the machine runs; who waits in a loop for another thread waits for ever.
     """
-    if not hasattr(os, "sched_getscheduler"):
+    try:
+        policy, priority, before = os.sched_getscheduler(0), os.sched_getparam(0), _threads()
+    except (AttributeError, OSError):  # not here, or not in this sandbox
         yield
         return
-    policy, priority, before = os.sched_getscheduler(0), os.sched_getparam(0), _threads()
     try:
         yield
     finally:

@@ -55,7 +55,7 @@ def open_archive(path: Path, into: Path) -> ModelPackage:
             shutil.rmtree(root, ignore_errors=True)
         if isinstance(error, ModelError):
             where = f"{path.name}: {error.where}" if error.where else path.name
-            raise type(error)(error.what, where=where, hint=error.hint) from None
+            raise error.at(where) from None
         if isinstance(error, OSError):
             raise ModelError(
                 f"the model archive cannot be unpacked: {error.strerror}", where=str(into),

@@ -37,7 +37,7 @@ class Ran:
 def located(error: QuadratError, name: str) -> QuadratError:
     """The same error, saying which image it is about."""
     where = f"{name} ({error.where})" if error.where and error.where != name else name
-    return type(error)(error.what, where=where, hint=error.hint)
+    return error.at(where)
 
 
 def both(first: QuadratError | None, second: QuadratError | None) -> QuadratError | None:

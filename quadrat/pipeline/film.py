@@ -127,10 +127,10 @@ class Film:
             self._writers[source.urn][0].write(drawn.picture, drawn.result.frame.time_s or 0.0)
         except (ImageSizeError, EncoderError) as error:
             self._drop(source)
-            self._undrawn[source.urn] = _named(error, source)
+            self._undrawn[source.urn] = error.at(source.name)
         except DeliveryError as error:  # a file that the disk cut short plays nowhere
             self._discard(source)
-            raise _named(error, source) from error
+            raise error.at(source.name) from error
 
     def _finish(self, source: Source, end_s: float | None = None) -> Path | None:
         self._rates.pop(source.urn, None)
@@ -141,10 +141,10 @@ class Film:
             writer.close(end_s)
         except EncoderError as error:
             path.unlink(missing_ok=True)
-            self._undrawn[source.urn] = _named(error, source)
+            self._undrawn[source.urn] = error.at(source.name)
             return None
         except DeliveryError as error:
-            raise _named(error, source) from error
+            raise error.at(source.name) from error
         return path
 
     def _discard(self, source: Source) -> None:
@@ -160,8 +160,3 @@ class Film:
             with suppress(DeliveryError):  # of a file that nobody gets
                 writer.close()
             path.unlink(missing_ok=True)
-
-
-def _named(error: QuadratError, source: Source) -> QuadratError:
-    """The same error, about the source and not about a file that only we know."""
-    return type(error)(error.what, where=source.name, hint=error.hint)

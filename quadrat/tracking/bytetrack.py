@@ -30,6 +30,7 @@ class ByteTrack(Follower):
         worth, allowed = self.candidates(seen, LEAST_OVERLAP)
         clear = seen.scores >= self._clear
         first = assign(worth, allowed & clear)
+        first = join(first, self.stay(seen, first))  # else a faint one would take the track of a clear one
         allowed &= (worth >= LEAST_OVERLAP_FAINT) & (seen.scores >= FAINTEST) & ~clear
         allowed[first[0]] = False
         return join(first, assign(worth, allowed))

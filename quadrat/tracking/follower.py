@@ -150,17 +150,21 @@ class Follower:
         """Choose among what would begin a track: it is the one that was there, if no other may be, whatever its shape.
 
         A box may change in one frame by more than motion explains: an animal turns, or the network is unsure.
+        Others are those of its class; objects too faint to begin a track are none.
         """
         lost = others(len(self.tracks), pairs[0])
-        free = self.starts(seen, others(len(seen.rows), pairs[1]))
-        of_tracks = overlap(self.tracks.boxes[lost], seen.boxes)
-        of_objects = overlap(self.tracks.boxes, seen.boxes[free])
-        alone = ((of_tracks > 0).sum(axis=1) == 1)[:, None] & ((of_objects > 0).sum(axis=0) == 1)
-        worth = of_tracks[:, free]
-        allowed = alone & (worth >= LEAST_ALONE)
+        clear = self.starts(seen, np.arange(len(seen.rows)))
+        free = others(len(seen.rows), pairs[1])
+        if not (len(lost) and len(clear) and len(free)):
+            return lost[:0], free[:0]
+        worth = np.zeros((len(self.tracks), len(seen.rows)))
+        worth[:, clear] = overlap(self.tracks.boxes, seen.boxes[clear])
+        near = (worth > 0) & self.same_class(seen)
+        alone = near & (near.sum(axis=1) == 1)[:, None] & (near.sum(axis=0) == 1)
+        allowed = (alone & (worth >= LEAST_ALONE))[np.ix_(lost, free)]
         if allowed.any():
-            allowed &= (self.same_class(seen) & self.may_be(seen))[np.ix_(lost, free)]
-        tracks, objects = assign(worth, allowed)
+            allowed &= self.may_be(seen)[np.ix_(lost, free)]
+        tracks, objects = assign(worth[np.ix_(lost, free)], allowed)
         return lost[tracks], free[objects]
 
     def may_be(self, seen: Seen) -> NDArray[np.bool_]:

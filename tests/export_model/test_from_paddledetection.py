@@ -109,6 +109,7 @@ def test_the_boxes_are_paddles_own(*, folder, picture, tmp_path, capsys, name, i
     assert done.returncode == 0, done.stderr
     archive = tmp_path / "model.tgz"
     words = ["--task", "detect", "--onnx", folder / f"{name}.onnx", "--class", "fish", "--class", "crab"]
+    words += ["--mean", "0", "--std", "1"]
     assert main([str(word) for word in [*words, "--save-path", archive]]) == 0
     said = capsys.readouterr().out
     assert "guessed paddledet" in said

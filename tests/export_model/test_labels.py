@@ -59,8 +59,10 @@ def test_a_bad_file_is_refused(tmp_path, body):
 
 
 def test_two_classes_of_one_name_are_refused():
-    """The error names the class and the option; names that differ in their letters are two."""
-    check_names([entry("sand"), entry("Sand"), entry("grass")], "--class")
+    """The error names the class and the option; names that give one id are no better."""
+    check_names([entry("sand"), entry("grass")], "--class")
+    with pytest.raises(ParameterError, match="has the id 'urn:ibenthos:segmentation:class:sea-grass'"):
+        check_names([entry("Sea grass"), entry("sea-grass")], "--class")
     with pytest.raises(ParameterError, match="'sand'") as caught:
         check_names([entry("sand"), entry("grass"), entry("sand ")], "--class")
     assert caught.value.where == "--class"

@@ -159,7 +159,7 @@ def test_a_camera(
     assert len(first) >= 15
     assert numbers[len(first) :] == [100, 101, 102]
     (gap,) = stream.reading.gaps
-    assert gap.reason.startswith("no frame for 1.")
+    assert gap.reason.startswith("no frame for ")
     said = "".join((*capfd.readouterr(), caplog.text, repr(stream.reading), repr(caught.value)))
     assert "geheim" not in said
     assert "falsch" not in said

@@ -151,6 +151,23 @@ def test_an_object_alone_keeps_its_number_whatever_its_shape(name, sides):
     assert tracks_of(tracker(name), frames) == [[-1]] + [[1]] * 59
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "score"), [*((name, 1, 0.6) for name in tracking.TRACKERS), ("bytetrack", 0, 0.15)]
+)
+def test_what_could_not_be_the_object_is_no_other(name, kind, score):
+    """A box of another class in the same place, as of a network in doubt, or one too faint to begin a track."""
+    made, given = tracker(name), []
+    for n in range(40):
+        width, x = (78 if n % 2 else 42), 100 + 3 * n
+        corners = [[x - width / 2, 150, x + width / 2, 210], [x - 20, 160, x + 20, 200]]
+        frame = Detections(
+            np.array(corners, np.float32), np.array([0.9, score], np.float32), np.array([0, kind], np.int32)
+        )
+        given.append(int(made.update(frame, looks(0, 0)).tracks[0]))
+    assert given == [-1] + [given[1]] * 39
+    assert given[1] > 0
+
+
 @pytest.mark.parametrize("name", ["sort", "bytetrack"])
 def test_a_shape_that_motion_does_not_explain_is_another_object_where_there_are_two(name):
     """What stands in a track's place is not taken for it by overlap alone while another object is there, too."""
