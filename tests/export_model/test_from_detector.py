@@ -216,6 +216,22 @@ def test_a_network_of_open_size_with_a_stride(detector, save, tmp_path, capsys):
     assert [t["type"] for t in made.deploy["transforms"]] == ["Normalize"]
 
 
+def test_the_mean_of_a_paddledetection_network_is_asked_for(save, tmp_path, capsys):
+    """Its families differ in it, and a self-test goes through whatever mean is taken: none is guessed."""
+    words = [
+        "--task",
+        "detect",
+        "--layout",
+        "paddledet",
+        "--onnx",
+        str(save(bright_onnx("paddledet"))),
+        *CLASSES,
+    ]
+    assert main([*words, "--stretch", "64", "64", "--save-path", str(tmp_path / "m.tgz")]) == 2
+    assert "NormalizeImage in its infer_cfg.yml" in capsys.readouterr().err
+    assert not (tmp_path / "m.tgz").exists()
+
+
 def test_the_background_is_stated(detector):
     """--background goes into meta.json, a class's number or none."""
     words = ("--layout", "rfdetr", "--background")
