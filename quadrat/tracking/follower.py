@@ -153,18 +153,16 @@ class Follower:
         Others are those of its class; objects too faint to begin a track are none.
         """
         lost = others(len(self.tracks), pairs[0])
-        clear = self.starts(seen, np.arange(len(seen.rows)))
-        free = others(len(seen.rows), pairs[1])
-        if not (len(lost) and len(clear) and len(free)):
-            return lost[:0], free[:0]
-        worth = np.zeros((len(self.tracks), len(seen.rows)))
-        worth[:, clear] = overlap(self.tracks.boxes, seen.boxes[clear])
-        near = (worth > 0) & self.same_class(seen)
-        alone = near & (near.sum(axis=1) == 1)[:, None] & (near.sum(axis=0) == 1)
-        allowed = (alone & (worth >= LEAST_ALONE))[np.ix_(lost, free)]
+        free = self.starts(seen, others(len(seen.rows), pairs[1]))
+        worth = overlap(self.tracks.boxes[lost], seen.boxes[free])
+        allowed = worth >= LEAST_ALONE
         if allowed.any():
-            allowed &= self.may_be(seen)[np.ix_(lost, free)]
-        tracks, objects = assign(worth[np.ix_(lost, free)], allowed)
+            same, clear = self.same_class(seen), self.starts(seen, np.arange(len(seen.rows)))
+            of_tracks = (overlap(self.tracks.boxes[lost], seen.boxes[clear]) > 0) & same[np.ix_(lost, clear)]
+            of_objects = (overlap(self.tracks.boxes, seen.boxes[free]) > 0) & same[:, free]
+            allowed &= (of_tracks.sum(axis=1) == 1)[:, None] & (of_objects.sum(axis=0) == 1)
+            allowed &= (same & self.may_be(seen))[np.ix_(lost, free)]
+        tracks, objects = assign(worth, allowed)
         return lost[tracks], free[objects]
 
     def may_be(self, seen: Seen) -> NDArray[np.bool_]:
