@@ -49,6 +49,7 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     # with idle-seconds a frame waits for the answer to the one before
     many = store.moving and not settings.idle_seconds
     try:
+        store.check()
         with store.model() as archive, load_model(archive, settings, log, many=many) as model:
             Order(settings, store, log, model).run()
     except QuadratError as error:

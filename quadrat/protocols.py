@@ -32,6 +32,9 @@ class Store(Protocol):
     moving: bool
     """Whether its sources are videos, sequences and streams, not images."""
 
+    def check(self) -> None:
+        """Raise DeliveryError where it is known already, hours before the first product, that none can be delivered."""
+
     def model(self) -> AbstractContextManager[Path]:
         """Give the model archive as a local file, for as long as the context lasts."""
 

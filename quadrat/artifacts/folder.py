@@ -45,10 +45,13 @@ class FolderStore:
         self._images = images
         self._out = out
 
+    def check(self) -> None:
+        """Raise DeliveryError where the folder of results takes no file."""
+        try_to_write(self._out)
+
     @contextmanager
     def model(self) -> Iterator[Path]:
-        """Give the model archive itself; DeliveryError where the folder of results takes no file, hours before the first."""
-        try_to_write(self._out)
+        """Give the model archive itself."""
         yield self._model
 
     def sources(self) -> Iterator[Item]:

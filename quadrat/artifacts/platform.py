@@ -56,6 +56,9 @@ class PlatformStore:
         self._again: list[QueueItem] = []
         self._changed = threading.Condition()
 
+    def check(self) -> None:
+        """Do nothing: what the platform takes shows at the first product."""
+
     @contextmanager
     def model(self) -> Iterator[Path]:
         """Give a copy of the model archive; it is deleted in the end."""

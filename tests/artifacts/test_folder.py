@@ -164,7 +164,7 @@ def test_a_folder_that_takes_no_files(store: FolderStore, tmp_path: Path) -> Non
 def test_a_folder_that_takes_no_files_is_known_at_the_start(
     tmp_path: Path, store: FolderStore, place: str
 ) -> None:
-    """The model is not given where its results would find no place, whatever the reason; nothing is left behind."""
+    """It is told before the order begins where its results would find no place; nothing is left behind."""
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     (tmp_path / "full").mkdir()
@@ -180,8 +180,8 @@ def test_a_folder_that_takes_no_files_is_known_at_the_start(
     store = FolderStore(tmp_path / "model.tgz", tmp_path / "in", out)
 
     room = files_no_larger_than(1000) if "room" in place else nullcontext()
-    with room, pytest.raises(DeliveryError) as caught, store.model():
-        pytest.fail("the model was given")
+    with room, pytest.raises(DeliveryError) as caught:
+        store.check()
     assert ("disk is full" in caught.value.what, str(out)) == ("room" in place, caught.value.where)
     assert before == sorted(tmp_path.rglob("*"))
 
@@ -193,8 +193,8 @@ def test_a_folder_that_takes_files_is_left_as_it_was(tmp_path: Path, store: Fold
     (tmp_path / "out" / "a").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
 
-    with FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / out).model() as model:
-        assert (tmp_path / "model.tgz", before) == (model, sorted(tmp_path.rglob("*")))
+    FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / out).check()
+    assert before == sorted(tmp_path.rglob("*"))
 
 
 def test_a_large_product_is_a_file_that_is_copied(store: FolderStore, tmp_path: Path) -> None:
