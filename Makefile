@@ -26,6 +26,9 @@ DOCKER_BUILD_ARGS ?=
 PUBLISH ?= registry
 ENGINES ?= openvino,onnx
 
+# TASK=segment or TASK=detect: describe a service with only the parameters of that task.
+TASK ?=
+
 # The service on the platform. SERVICE_ID empty: made of the account that the CLI is logged in to.
 SERVICE_ID ?=
 MODEL_ARTIFACT ?=
@@ -257,10 +260,10 @@ endif
 
 PLATFORM = $(PY) tools/ivcap.py --cli "$(IVCAP)" --service-id "$(SERVICE_ID)" --name $(DOCKER_NAME)
 service-description: setup ## print the order service's description, as the platform reads it
-	@$(PLATFORM) describe --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
+	@$(PLATFORM) describe --image $(IMAGE_REMOTE) --task "$(TASK)" $(if $(filter ivcap,$(PUBLISH)),--published)
 
 service-register: destination setup ## register the service: by the CLI where it still can, else by REST
-	@$(PLATFORM) register --image $(IMAGE_REMOTE) $(if $(filter ivcap,$(PUBLISH)),--published)
+	@$(PLATFORM) register --image $(IMAGE_REMOTE) --task "$(TASK)" $(if $(filter ivcap,$(PUBLISH)),--published)
 
 run-ivcap: setup ## place an order: MODEL_ARTIFACT=urn... IMAGES_ARTIFACT=urn... (or IMAGE_ARTIFACT=urn...)
 	@$(PLATFORM) order $(if $(MODEL_ARTIFACT),model=$(MODEL_ARTIFACT)) \

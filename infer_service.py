@@ -3,7 +3,7 @@
     python infer_service.py --model model.tgz --images photos/ --ivcap:in-dir . --ivcap:out-dir DATA/run
     python infer_service.py --ivcap:print-service-description
 
-Parameters are in quadrat/settings.py, the order itself in quadrat/job.py.
+Parameters are in quadrat/parameters, the order itself in quadrat/job.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from quadrat.artifacts import ivcap_order
 from quadrat.errors import QuadratError
-from quadrat.settings import parse
+from quadrat.parameters import parse
 
 
 def run(values: Mapping[str, Any], log: logging.Logger) -> int:

@@ -32,7 +32,7 @@ from quadrat.artifacts.listing import file_source, list_images
 from quadrat.artifacts.memory import Pictures
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
-from quadrat.settings import NAMES_OF_FILES, find, parse
+from quadrat.parameters import NAMES_OF_FILES, find, parse
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         precision: str = "fp32",
         cpu_threads: int = 10,
         batch_size: int = 1,
-        max_img_size: int = 1_000_000,
+        max_img_size: int | None = None,
         result_size: str = "working",
         min_confidence: float = 0.0,
         settings: Mapping[str, object] | None = None,
@@ -202,7 +202,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         first image that cannot be measured raises its error; with "skip" it is yielded as a Failure. Files
         in folders that are no images are passed over.
         """
-        stop = parse({"on-error": on_error}).on_error == "stop"
+        stop = parse({"on-error": on_error}).order.on_error == "stop"
         held = Pictures()
         items = (item for given in _several(images) for item in _items(given, held))
         return self._run(items, held.pull, stop=stop, moving=False)
@@ -251,7 +251,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         frame, name = result.frame, result.source.name
         found = next(iter(result.predictions.values()), Detections.none())
         if isinstance(found, Segmentation):
-            covers = measure(self._model.package, found, self._settings.min_confidence)
+            covers = measure(self._model.package, found, self._settings.masks.min_confidence)
             return Measurement(
                 name, found, frame.pixels, frame.source_hw, covers, frame.key.index, frame.time_s
             )

@@ -19,7 +19,7 @@ from export_model.proofs import Row
 from quadrat.engines import ENGINES, start
 from quadrat.errors import DeviceError, EngineUnavailableError, ParameterError, QuadratError
 from quadrat.package import open_archive
-from quadrat.settings import Settings, parse
+from quadrat.parameters import EngineSettings, parse
 from quadrat.types import ModelPackage
 
 READS = {"openvino": ("onnx", "pdmodel"), "onnx": ("onnx",), "paddle": ("pdmodel", "pir")}
@@ -60,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ParameterError("a share from 0 to 1 is needed", where="--tolerance")
         with tempfile.TemporaryDirectory(prefix="quadrat-verify-") as folder:
             package = open_archive(given.archive, Path(folder))
-            settings = parse({"precision": given.precision})
+            settings = parse({"precision": given.precision}).engine
             return verify(package, settings, given.engine or [], given.tolerance)
     except QuadratError as error:
         print(error.line, file=sys.stderr)
         return error.exit_status
 
 
-def verify(package: ModelPackage, settings: Settings, engines: Sequence[str], tolerance: float | None) -> int:
+def verify(package: ModelPackage, settings: EngineSettings, engines: Sequence[str], tolerance: float | None) -> int:
     """Run and compare; 0 if at least one engine ran, none is off, and those asked for are here.
 
     Where no answer has anything in it that is 0, too, and said: the network runs, which is all that is known.
@@ -103,7 +103,7 @@ def verify(package: ModelPackage, settings: Settings, engines: Sequence[str], to
 
 
 def run_engine(
-    proof: proofs.Proof, package: ModelPackage, settings: Settings, image: F32
+    proof: proofs.Proof, package: ModelPackage, settings: EngineSettings, image: F32
 ) -> tuple[list[proofs.Answer], list[Row]]:
     """Run one engine on every network of the archive that it reads: its answers, and rows of what went wrong."""
     answers, rows = [], []
@@ -128,7 +128,7 @@ def run_engine(
 
 
 def ask(
-    proof: proofs.Proof, package: ModelPackage, settings: Settings, image: F32, who: str
+    proof: proofs.Proof, package: ModelPackage, settings: EngineSettings, image: F32, who: str
 ) -> proofs.Answer:
     """Start the engine, run the input once and close it; any QuadratError of the engine."""
     engine = start(package, settings, logging.getLogger("verify"))

@@ -6,13 +6,25 @@ python -m quadrat.describe        writes both anew; a test fails while they diff
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from quadrat import errors
-from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
-from quadrat.settings import INPUTS, OF_IMAGES, OF_MOVING, OF_OBJECTS, OF_STREAMS
+from quadrat.parameters import (
+    CPU,
+    DESCRIPTION,
+    DISK,
+    GROUPS,
+    INPUTS,
+    MEMORY,
+    NAME,
+    PARAMETERS,
+    SETTINGS,
+    Parameter,
+    parameters_of,
+)
+from quadrat.parameters.applies import MEDIA, ONLY_IMAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES = {
@@ -21,11 +33,13 @@ JSON_TYPES = {
 }  # fmt: skip
 
 
-def service_json() -> dict[str, Any]:
+def service_json(task: str = "") -> dict[str, Any]:
     """Give the newer platform's definition of a batch service, with the platform's own placeholders.
 
-    It is registered only once the adapter of that platform exists; `#...#` are filled in then.
+    With `task` it lists only the parameters that apply to it. It is registered only once the adapter of that
+    platform exists; `#...#` are filled in then.
     """
+    parameters = parameters_of(task)
     resources = {"cpu": CPU, "memory": MEMORY, "ephemeral-storage": DISK}
     return {
         "$schema": "urn:ivcap:schema.service.2",
@@ -42,20 +56,20 @@ def service_json() -> dict[str, Any]:
             "command": ["python", "/app/service.py"],
             "resources": {"limits": resources, "requests": resources},
         },
-        "request-schema": request_schema(),
-        "parameters": [platform_parameter(parameter) for parameter in PARAMETERS],
+        "request-schema": request_schema(parameters),
+        "parameters": [platform_parameter(parameter) for parameter in parameters],
         "tags": ["segmentation", "detection", "tracking", "video", "cover", "seagrass", "paddle", "onnx"],
     }
 
 
-def request_schema() -> dict[str, Any]:
+def request_schema(parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, Any]:
     """Give the JSON schema of an order's parameters."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": NAME,
         "type": "object",
-        "properties": {parameter.name: _property(parameter) for parameter in PARAMETERS},
-        "required": [p.name for p in PARAMETERS if _is_required(p)],
+        "properties": {parameter.name: _property(parameter) for parameter in parameters},
+        "required": [p.name for p in parameters if p.required],
         "oneOf": [{"required": [name]} for name in INPUTS],
         "additionalProperties": False,
     }
@@ -65,20 +79,16 @@ def platform_parameter(parameter: Parameter) -> dict[str, Any]:
     """Give one parameter as the platform's API lists it; clients need `options`, be it empty."""
     return {
         "name": parameter.name,
-        "label": parameter.name,
+        "label": f"{parameter.group}: {parameter.name}",
         "description": parameter.help,
         "type": parameter.kind,
         "unit": parameter.unit,
         "constant": False,
         "unary": parameter.kind == "bool",
-        "optional": not _is_required(parameter),
+        "optional": not parameter.required,
         "default": None if parameter.default is None else str(parameter.default),
         "options": [{"value": choice, "description": choice} for choice in parameter.choices],
     }
-
-
-def _is_required(parameter: Parameter) -> bool:
-    return parameter.default is None and not parameter.optional and parameter.kind != "bool"
 
 
 def _property(parameter: Parameter) -> dict[str, Any]:
@@ -105,37 +115,52 @@ def reference() -> str:
 def _parameter_lines() -> Iterator[str]:
     yield "# Parameters, exit statuses and errors"
     yield ""
-    yield "<!-- Written by `make docs` from quadrat/parameters.py and quadrat/errors.py; do not edit. -->"
+    yield "<!-- Written by `make docs` from quadrat/parameters and quadrat/errors.py; do not edit. -->"
     yield ""
-    yield "On the command line each is `--name value`; switches (bool) stand alone. Exactly one of `image`, `images`,"
-    yield "`video`, `videos` and `streams` is needed. Those marked * are the original service's, with its defaults."
+    yield "On the command line each parameter is `--name value`; switches (bool) stand alone. Exactly one of `image`,"
+    yield "`images`, `video`, `videos` and `streams` is needed. Parameters marked * are the original service's, with"
+    yield "its defaults. `shapes` marks values that can change a result: two orders with equal values of these have"
+    yield "the same `result-digest`, and give the same masks and boxes of one image by one model and engine."
+    for group in GROUPS:
+        yield ""
+        yield f"## {group.title.capitalize()}"
+        yield ""
+        yield group.about
+        yield ""
+        yield "| parameter | type | default | range | shapes | meaning |"
+        yield "|---|---|---|---|---|---|"
+        for parameter in group.declared():
+            star = " *" if parameter.since == "original" else ""
+            kind = parameter.kind + (f", {parameter.unit}" if parameter.unit else "")
+            default = "needed" if parameter.required else _default(parameter)
+            shapes = "yes" if parameter.shapes_result else ""
+            yield (
+                f"| `{parameter.name}`{star} | {kind} | {default} | {_range(parameter)} | {shapes} | {parameter.help} |"
+            )
     yield ""
-    yield "| parameter | type | default | range | meaning |"
-    yield "|---|---|---|---|---|"
-    for parameter in PARAMETERS:
-        star = " *" if parameter.since == "original" else ""
-        kind = parameter.kind + (f", {parameter.unit}" if parameter.unit else "")
-        default = "needed" if _is_required(parameter) else _default(parameter)
-        yield f"| `{parameter.name}`{star} | {kind} | {default} | {_range(parameter)} | {parameter.help} |"
-    yield ""
-    yield from _vain_lines()
+    yield from _refused_lines()
 
 
-def _vain_lines() -> Iterator[str]:
-    """Say what is refused because it would do nothing."""
-    yield "What would do nothing is refused, unless it is the default:"
+def _refused_lines() -> Iterator[str]:
+    """List what is refused because it would have no effect."""
+    yield "## Parameters that do not apply"
+    yield ""
+    yield "A value other than the default is refused if it would have no effect:"
     yield ""
     yield "| with | refused |"
     yield "|---|---|"
-    yield f"| `image`, `images` | {_named(OF_MOVING)} |"
-    yield f"| `video`, `videos` | {_named(OF_STREAMS)}; {_named(OF_IMAGES)} in `outputs` |"
-    yield f"| `streams` | `sources-at-once`; {_named(OF_IMAGES)} in `outputs` |"
-    yield f"| a model that makes masks | {_named(OF_OBJECTS)}, `full-frame` |"
-    yield "| a model that finds objects | `with-argmax`, `min-confidence`, `result-size` |"
+    for media, text in MEDIA.items():
+        inputs = " or ".join(f"`{name}`" for name, kind in INPUTS.items() if kind == media)
+        others = [each.name for each in SETTINGS if each.media and media not in each.media]
+        pictures = f"; {_named(ONLY_IMAGES)} in `outputs`" if media != "image" else ""
+        yield f"| {text} ({inputs}) | {_named(others)}{pictures} |"
+    for task in sorted({task for each in SETTINGS for task in each.tasks}):
+        others = [each.name for each in SETTINGS if each.tasks and task not in each.tasks]
+        yield f"| a model of the task `{task}` | {_named(others)} |"
 
 
 def _named(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name.replace('_', '-')}`" for name in names)
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _default(parameter: Parameter) -> str:

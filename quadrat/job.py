@@ -33,7 +33,7 @@ from quadrat.report.progress import Progress
 from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import Begun, Ended, Failure, Media, Product, Provenance, Result, Source
 
 TABLE = "survey.csv"
@@ -47,7 +47,7 @@ def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
     `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
     """
     # with idle-seconds a frame waits for the answer to the one before
-    many = store.moving and not settings.idle_seconds
+    many = store.moving and not settings.frames.idle_seconds
     try:
         store.check()
         with store.model() as archive, load_model(archive, settings, log, many=many) as model:
@@ -89,7 +89,7 @@ class Order:
             )
         self._log.info(
             "Model %r on engine %s %s, %s, %s",
-            self._settings.model_name or self._model.package.name,
+            self._settings.order.model_name or self._model.package.name,
             self._provenance.engine,
             self._provenance.engine_version,
             self._provenance.device,
@@ -110,7 +110,7 @@ class Order:
 
     def _run(self, folder: Path) -> None:
         begin = perf_counter()
-        films = folder if self._store.moving and self._settings.outputs != ("none",) else None
+        films = folder if self._store.moving and self._settings.pictures.outputs != ("none",) else None
         run = Run(
             self._model, self._store.sources(), self._store.pull, moving=self._store.moving, films=films
         )
@@ -126,7 +126,7 @@ class Order:
     def _measure(self, run: Run) -> None:
         total = sum(1 for _ in self._store.relist()) or None
         moving = self._store.moving
-        step, seconds = self._settings.frame_step, self._settings.frame_seconds
+        step, seconds = self._settings.frames.frame_step, self._settings.frames.frame_seconds
         progress = Progress(self._log, total, moving=moving, step=step, seconds=seconds)
         with progress, closing(iter(run)) as stream:
             for item in stream:
@@ -163,7 +163,7 @@ class Order:
         if ended.video is not None:
             ended.video.unlink(missing_ok=True)
         error = self._warn(ended)
-        if error is not None and self._settings.on_error == "stop":
+        if error is not None and self._settings.order.on_error == "stop":
             raise StoppedError(f"stopped at the first source that is not whole, {error.line}", hint=SKIP)
 
     def _warn(self, ended: Ended) -> QuadratError | None:
@@ -213,14 +213,14 @@ class Order:
         if not count:
             return
         kind = kinds.pop() if len(kinds) == 1 else "source"
-        most = self._settings.max_img_size
+        most = self._model.frames.max_img_size or -1
         self._log.info(
             "%d %s shrunk to %s pixels; --max-img-size -1 measures %s whole%s",
             count,
             f"{kind} was" if count == 1 else f"{kind}s were",
             most if most % 10**6 else f"{most // 10**6} million",
             "it" if count == 1 else "them",
-            "" if self._settings.tile_size else ", --tile-size in tiles",
+            "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
         )
 
     def _failures(self) -> str:
@@ -250,8 +250,8 @@ class Order:
             return
         progress.failed(failure)
         self._failed[failure.source.media] += 1
-        failed, limit = self._failed.total(), self._settings.max_failures
-        if self._settings.on_error == "stop":
+        failed, limit = self._failed.total(), self._settings.order.max_failures
+        if self._settings.order.on_error == "stop":
             raise StoppedError(
                 f"stopped at the first {failure.source.media} that failed, {failure.error.line}", hint=SKIP
             )
@@ -263,7 +263,7 @@ class Order:
 
     def _deliver_tables(self, run: Run, wall: float) -> None:
         """Deliver the task's tables, the record of the run, and last the survey: where that is, all is."""
-        if self._settings.benchmark:
+        if self._settings.order.benchmark:
             self._log_times(run, wall - run.warm_up_s)
         counts = self._survey.counts
         self._deliver_all(self._report.tables())

@@ -298,6 +298,7 @@ class Provenance:
     model: str
     model_digest: str
     settings_digest: str
+    result_digest: str
     service_version: str
     engine: str
     engine_version: str

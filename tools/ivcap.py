@@ -127,12 +127,15 @@ def published(cli: Cli, image: str) -> str:
     return listed[0]
 
 
-def describe(identifiers: dict[str, str], image: str) -> str:
-    """Give the SDK's YAML description; an identifier that is not given stays the SDK's placeholder."""
+def describe(identifiers: dict[str, str], image: str, task: str = "") -> str:
+    """Give the SDK's YAML description, with only the parameters of `task` if it is given.
+
+    An identifier that is not given stays the SDK's placeholder.
+    """
     env = {f"IVCAP_{k}": v for k, v in {**identifiers, "CONTAINER": image}.items() if v}
     done = subprocess.run(
         [sys.executable, str(SERVICE_FILE), "--ivcap:print-service-description"],
-        env={**os.environ, **env, "IVCAP_CACHE_DIR": ""}, capture_output=True, text=True, check=False,
+        env={**os.environ, **env, "IVCAP_CACHE_DIR": "", "QUADRAT_DESCRIBE_TASK": task}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         raise PlatformError(f"{SERVICE_FILE.name} gives no description: {(done.stdout + done.stderr)[-500:]}")
@@ -232,7 +235,8 @@ def _run(args: argparse.Namespace) -> str:
     if args.command == "order":
         return order(cli, identity(cli, args.service_id, args.name), args.parameter)
     identifiers = _identifiers(cli, args)
-    description = describe(identifiers, published(cli, args.image) if args.published else args.image)
+    image = published(cli, args.image) if args.published else args.image
+    description = describe(identifiers, image, args.task)
     if args.command == "describe":
         return description
     return register(cli, identifiers["SERVICE_ID"], description)
@@ -252,6 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(command)
         sub.add_argument("--image", required=True, help="the container image's name and tag")
         sub.add_argument("--published", action="store_true", help="look up the image's full name by the CLI")
+        sub.add_argument("--task", default="", help="describe only the parameters of this task")
     commands.add_parser("order").add_argument("parameter", nargs="*", help="name=value")
     args = parser.parse_args(argv)
     try:

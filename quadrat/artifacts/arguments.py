@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from quadrat.artifacts.addresses import Addresses
 from quadrat.errors import ParameterError
-from quadrat.parameters import PARAMETERS, Parameter
+from quadrat.parameters import GROUPS, PARAMETERS, Parameter
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SDK = "ivcap:"
@@ -29,19 +29,21 @@ FOLDERS = ("in-dir", "out-dir")
 def add_arguments(parser: ArgumentParser) -> ArgumentParser:
     """Declare every parameter. A switch stands alone or takes true or false, however the platform writes it."""
     parser.allow_abbrev = False
-    for parameter in PARAMETERS:
-        default = "" if parameter.default is None else f" [{parameter.default}]"
-        choices = f" One of {', '.join(parameter.choices)}." if parameter.choices else ""
-        extra: dict[str, Any] = {"nargs": "?", "const": True} if parameter.kind == "bool" else {}
-        parser.add_argument(
-            f"--{parameter.name}",
-            action=_Once,
-            type=partial(_read, parameter),
-            default=None,
-            metavar=parameter.kind.upper(),
-            help=parameter.help + choices + default,
-            **extra,
-        )
+    for group in GROUPS:
+        section = parser.add_argument_group(group.title, group.about)
+        for parameter in group.declared():
+            default = "" if parameter.default is None else f" [{parameter.default}]"
+            choices = f" One of {', '.join(parameter.choices)}." if parameter.choices else ""
+            extra: dict[str, Any] = {"nargs": "?", "const": True} if parameter.kind == "bool" else {}
+            section.add_argument(
+                f"--{parameter.name}",
+                action=_Once,
+                type=partial(_read, parameter),
+                default=None,
+                metavar=parameter.kind.upper(),
+                help=parameter.help + choices + default,
+                **extra,
+            )
     parser.error = _refuse  # type: ignore[method-assign]  # the SDK makes the parser
     parser.usage = SUPPRESS
     return parser

@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from quadrat.errors import ParameterError
-from quadrat.parameters import Parameter
-from quadrat.settings import NAMES_OF_FILES, RUN, check, find
+from quadrat.parameters import NAMES_OF_FILES, RUN, Parameter, check, find
 
 LARGEST = 4 << 20
 """Bytes of a file: the run.json of an order of many videos has a part for each of them."""

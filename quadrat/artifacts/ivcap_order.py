@@ -18,11 +18,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quadrat.artifacts.addresses import public
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
-from quadrat.parameters import CPU, DESCRIPTION, DISK, MEMORY, NAME, PARAMETERS, Parameter
-from quadrat.settings import MOVING, check_inputs
+from quadrat.parameters import (
+    CPU,
+    DESCRIPTION,
+    DISK,
+    INPUTS,
+    MEMORY,
+    NAME,
+    Parameter,
+    check_inputs,
+    parameters_of,
+)
 
 if TYPE_CHECKING:  # the stores load arrays, which no --help needs
     from quadrat.protocols import Store
+
+TASK = "QUADRAT_DESCRIBE_TASK"
+"""Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
 
 Handler = Callable[[Mapping[str, Any], logging.Logger], int]
 
@@ -49,7 +61,7 @@ def serve(handler: Handler) -> None:
     service = sdk.Service(
         name=NAME,
         description=DESCRIPTION,
-        parameters=[_declare(sdk, parameter) for parameter in PARAMETERS],
+        parameters=[_declare(sdk, parameter) for parameter in parameters_of(os.environ.get(TASK, ""))],
         workflow=sdk.PythonWorkflow(min_memory=MEMORY, min_cpu=CPU, min_ephemeral_storage=DISK),
     )
 
@@ -86,8 +98,11 @@ def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _declare(sdk: Any, parameter: Parameter) -> Any:
-    """Turn a parameter into the SDK's; a bool has no default, which would make False a true text."""
-    return sdk.Parameter(
+    """Turn a parameter into the SDK's. A bool gets no default: the SDK would make a true text of False.
+
+    The SDK's own class does not know the platform's `label`, so it is added to the description.
+    """
+    declared = sdk.Parameter(
         name=parameter.name,
         type=sdk.Type(parameter.kind),
         description=parameter.help,
@@ -96,6 +111,9 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
         unit=parameter.unit or None,
         optional=parameter.optional,
     )
+    plain = declared.to_dict
+    declared.to_dict = lambda: {**plain(), "label": f"{parameter.group}: {parameter.name}"}
+    return declared
 
 
 def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,7 +163,7 @@ def open_store(values: Mapping[str, Any]) -> Store:
 
     name = _check_needed(values)
     model, given = str(values["model"]), str(values[name])
-    moving = name in MOVING
+    moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
     config = sdk.get_config()
     if config.STORAGE_URL:

@@ -10,7 +10,7 @@ from typing import cast
 from quadrat.engines.common import need_gpu
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError, QuadratError
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 
 ENGINES = {
@@ -30,7 +30,7 @@ SIDE_BY_SIDE = ("openvino",)
 Start = Callable[..., Engine]
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int = 1) -> Engine:
+def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
     """Start the engine asked for, or with `auto` the first that can run this model on this device.
 
     It does `at_once` runs side by side where it can; its own `at_once` says how many.
@@ -57,7 +57,7 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_onc
 
 
 def _started(
-    name: str, package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int
+    name: str, package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int
 ) -> Engine:
     if name not in ENGINES:
         raise EngineUnavailableError(
@@ -71,7 +71,7 @@ def _started(
 
 
 def _none_started(
-    package: ModelPackage, settings: Settings, reasons: dict[str, QuadratError]
+    package: ModelPackage, settings: EngineSettings, reasons: dict[str, QuadratError]
 ) -> QuadratError:
     """Join all reasons into one error, whose kind says what is at fault."""
     listed = "; ".join(f"{name}: {error}" for name, error in reasons.items())

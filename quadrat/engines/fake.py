@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from quadrat.engines.common import need_outputs
 from quadrat.errors import EngineRunError
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start; nothing can fail, and no file of the archive is read."""
     log.debug("the fake engine measures nothing real: it is for tests and dry runs")
     classes = package.num_classes or len(package.classes) or 2
@@ -34,7 +34,7 @@ class FakeEngine:
     version = "1"
     at_once = 1
 
-    def __init__(self, classes: int, roles: dict[str, str], settings: Settings) -> None:
+    def __init__(self, classes: int, roles: dict[str, str], settings: EngineSettings) -> None:
         shapes: dict[str, tuple[str, tuple[int | None, ...]]] = {
             "labels": ("int64", (None, None, None)),
             "confidence": ("float32", (None, None, None)),

@@ -32,7 +32,7 @@ import quadrat
 from quadrat import errors
 from quadrat.engines.wire import receive, send
 from quadrat.errors import EngineRunError, EngineUnavailableError, GraphError, QuadratError
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 START_TIMEOUT_S = 600.0
@@ -67,7 +67,7 @@ class HostedEngine:
         self,
         target: str,
         package: ModelPackage,
-        settings: Settings,
+        settings: EngineSettings,
         log: logging.Logger,
         *,
         start_timeout_s: float = START_TIMEOUT_S,
@@ -280,8 +280,7 @@ def main(fd: int) -> None:
 
 def _started(message: dict[str, Any]) -> Any:
     module, attribute = message["target"].split(":")
-    said = message["settings"]
-    settings = Settings(**{**said, "outputs": tuple(said["outputs"])})
+    settings = EngineSettings(**message["settings"])
     make = getattr(import_module(module), attribute)
     return make(_unpacked(message["package"]), settings, logging.getLogger("quadrat.engine"))
 

@@ -24,7 +24,7 @@ from quadrat.engines.common import (
 )
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
@@ -32,7 +32,7 @@ Provider = tuple[str, dict[str, str]]
 CPU: Provider = ("CPUExecutionProvider", {})
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start the archive's ONNX network.
 
     Raises EngineUnavailableError (no ONNX file, no library, oneDNN insisted on), DeviceError
@@ -59,7 +59,7 @@ def library() -> Any:
 
 
 def providers(
-    settings: Settings, input_name: str, input_shape: Sequence[int | None], cache: Path | None
+    settings: EngineSettings, input_name: str, input_shape: Sequence[int | None], cache: Path | None
 ) -> list[Provider]:
     """Give ONNX Runtime's providers with their options (all strings), best first.
 
@@ -95,7 +95,7 @@ def _fixed(wanted: Sequence[int], declared: Sequence[int | None]) -> list[int]:
     return [own or size for own, size in zip(fixed, wanted, strict=True)]
 
 
-def _need_precision(settings: Settings) -> None:
+def _need_precision(settings: EngineSettings) -> None:
     """Raise DeviceError for a precision that ONNX Runtime would ignore."""
     if settings.precision == "fp32" or (settings.precision == "fp16" and settings.use_trt):
         return
@@ -105,7 +105,7 @@ def _need_precision(settings: Settings) -> None:
     )
 
 
-def _need_providers(settings: Settings, available: Sequence[str]) -> None:
+def _need_providers(settings: EngineSettings, available: Sequence[str]) -> None:
     """Raise DeviceError unless this build of ONNX Runtime has what the settings ask for."""
     if settings.device == "cpu":
         return
@@ -124,7 +124,7 @@ class OnnxEngine:
     at_once = 1
 
     def __init__(
-        self, runtime: Any, path: Path, settings: Settings, chosen: Sequence[Provider], log: logging.Logger
+        self, runtime: Any, path: Path, settings: EngineSettings, chosen: Sequence[Provider], log: logging.Logger
     ) -> None:
         self.version = runtime.__version__
         self.device, self.precision = settings.device, settings.precision
@@ -160,7 +160,7 @@ class OnnxEngine:
         self._session = None
 
 
-def _session(runtime: Any, path: Path, settings: Settings, chosen: Sequence[Provider]) -> Any:
+def _session(runtime: Any, path: Path, settings: EngineSettings, chosen: Sequence[Provider]) -> Any:
     """Make a session with the `chosen` providers; GraphError or DeviceError if none comes about."""
     setup = runtime.SessionOptions()
     setup.intra_op_num_threads = threads(settings.cpu_threads)
@@ -189,7 +189,7 @@ def _ports(session: Any, path: Path) -> tuple[str, str, tuple[OutputSpec, ...]]:
     return inputs[0][0], dtype, tuple(OutputSpec(*said) for said in outputs)
 
 
-def _refused(error: Exception, settings: Settings, path: Path) -> GraphError | DeviceError:
+def _refused(error: Exception, settings: EngineSettings, path: Path) -> GraphError | DeviceError:
     """Say whether the network or the device is at fault when no session comes about."""
     if settings.device == "gpu" and type(error).__name__ in ("EPFail", "RuntimeException"):
         hint = "Add --enable-auto-tune" if "profile" in str(error) else ""

@@ -32,7 +32,7 @@ from quadrat.engines.common import (
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
@@ -42,7 +42,7 @@ PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16",
 """Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_once: int = 1) -> Engine:
+def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
     """Start the network on the CPU; one that is not in the cache is first read by a child process.
 
     `at_once` runs share its threads: less of their time is lost than with all of them on one run.
@@ -59,7 +59,7 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger, at_onc
     return OpenVINOEngine(package, graph_format, settings, log, trial, at_once=at_once)
 
 
-def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start the network in this process, whatever its file does to it; for the child only."""
     return OpenVINOEngine(package, choose_format(package, FORMATS), settings, log)
 
@@ -80,7 +80,7 @@ def one_core() -> Any:
     return library().Core()
 
 
-def _config(core: Any, settings: Settings) -> dict[str, Any]:
+def _config(core: Any, settings: EngineSettings) -> dict[str, Any]:
     """Give the compile settings; DeviceError for a precision this CPU does not have."""
     if settings.precision not in PRECISIONS:
         raise DeviceError(f"openvino does not run in {settings.precision}", where="precision")
@@ -124,7 +124,7 @@ class OpenVINOEngine:
         self,
         package: ModelPackage,
         graph_format: str,
-        settings: Settings,
+        settings: EngineSettings,
         log: logging.Logger,
         trial: Callable[[], None] | None = None,
         *,

@@ -29,7 +29,7 @@ from quadrat.engines.common import (
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 PYTHON = "QUADRAT_PADDLE_PYTHON"
@@ -45,7 +45,7 @@ TUNE_RUNS = 3
 """Batches whose shapes are collected before TensorRT is built, with enable-auto-tune."""
 
 
-def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start paddle in a child process.
 
     Raises EngineUnavailableError (not installed, too old or new for the format), DeviceError (GPU
@@ -57,7 +57,7 @@ def start(package: ModelPackage, settings: Settings, log: logging.Logger) -> Eng
     return HostedEngine("quadrat.engines.paddle:load", package, settings, log, python=python)
 
 
-def _need_device(graph_format: str, settings: Settings) -> None:
+def _need_device(graph_format: str, settings: EngineSettings) -> None:
     """Raise DeviceError for what paddle cannot do, whatever its version."""
     if settings.device == "gpu" and graph_format == "pir":
         raise DeviceError(
@@ -71,7 +71,7 @@ def _need_device(graph_format: str, settings: Settings) -> None:
         )
 
 
-def load(package: ModelPackage, settings: Settings, log: logging.Logger) -> Engine:
+def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start paddle in this process; for the child only."""
     graph_format = choose_format(package, ("pdmodel", "pir"))
     paddle = _library(INSTALL[settings.device])
@@ -112,7 +112,7 @@ class Plan:
     params: Path | None
     pir: bool
     version: tuple[int, int]
-    settings: Settings
+    settings: EngineSettings
 
 
 def version_of(text: str) -> tuple[int, int]:

@@ -36,8 +36,8 @@ _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
-def decode(body: bytes, key: FrameKey, max_pixels: int) -> Frame:
-    """Decode one picture file to a frame at working size; `max_pixels` negative leaves it as it is.
+def decode(body: bytes, key: FrameKey, max_pixels: int | None) -> Frame:
+    """Decode one picture file to a frame at working size; `max_pixels` None or negative leaves it as it is.
 
     Raises ImageFormatError for what is no picture we read, ImageSizeError for one without pixels or
     with more than MAX_SOURCE_PIXELS, ImageTruncatedError for one that ends early or is damaged.
@@ -57,7 +57,7 @@ def decode(body: bytes, key: FrameKey, max_pixels: int) -> Frame:
     return Frame(key, source_hw, upright(pixels, turn), digest=digest, exif=tags)
 
 
-def decode_file(path: Path, key: FrameKey, max_pixels: int, *, mosaic: bool = False) -> Frame:
+def decode_file(path: Path, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False) -> Frame:
     """Decode one picture file from its path, as `decode` does.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece

@@ -30,7 +30,7 @@ BYTES_PER_PIXEL = 6
 """Disk that a pixel takes while it is measured: its colours, its class and its confidence."""
 
 
-def read(image: TiffImageFile, stream: IO[bytes], key: FrameKey, max_pixels: int) -> Frame:
+def read(image: TiffImageFile, stream: IO[bytes], key: FrameKey, max_pixels: int | None) -> Frame:
     """Decode the picture of an open TIFF file whose header `image` is, to a frame at working size.
 
     `stream` is the file. Raises ImageSizeError for more than MAX_MOSAIC_PIXELS or than the disk holds,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from quadrat.errors import VideoFormatError
 from quadrat.protocols import Reader
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 
 READERS: Mapping[str, str] = MappingProxyType(
@@ -21,7 +21,7 @@ READERS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def open_reader(source: Source, path: Path | None, settings: Settings) -> Reader:
+def open_reader(source: Source, path: Path | None, frames: FrameSettings, streams: StreamSettings) -> Reader:
     """Open a video, a sequence or a stream; `path` is its file or folder, None for a stream.
 
     Raises VideoFormatError for a medium without frames in time, and what the medium's own reader raises.
@@ -33,5 +33,5 @@ def open_reader(source: Source, path: Path | None, settings: Settings) -> Reader
         )
     module, _, name = READERS[source.media].partition(":")
     opener = getattr(importlib.import_module(module), name)
-    reader: Reader = opener(source, settings) if path is None else opener(path, source, settings)
+    reader: Reader = opener(source, frames, streams) if path is None else opener(path, source, frames)
     return reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 
 _SLACK_S = 1e-6
 
@@ -22,9 +22,9 @@ class Sampling:
     that is a microsecond early counts into the slot that it rounds to, and a slot without a frame gives none.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._step = settings.frame_step
-        self._seconds = settings.frame_seconds
+    def __init__(self, frames: FrameSettings) -> None:
+        self._step = frames.frame_step
+        self._seconds = frames.frame_seconds
         self._slot = -1
 
     def takes(self, index: int, time_s: float) -> bool:

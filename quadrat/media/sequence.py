@@ -16,11 +16,11 @@ from quadrat.media import images
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from quadrat.types import Frame, FrameKey, Reading, Source
 
 
-def open_sequence(folder: Path, source: Source, settings: Settings) -> SequenceReader:
+def open_sequence(folder: Path, source: Source, frames: FrameSettings) -> SequenceReader:
     """Open a folder of pictures as frames, `sequence-rate` of them to a second, in natural order of their names.
 
     The first picture that can be read is decoded here already, so that the size is known. Raises
@@ -40,7 +40,7 @@ def open_sequence(folder: Path, source: Source, settings: Settings) -> SequenceR
         what = "the folder holds videos, and no picture" if films else "there is no picture in the folder"
         hint = "Give one video at a time" if films else "Give JPEG or PNG"
         raise VideoFormatError(what, where=source.name, hint=hint)
-    return SequenceReader([folder / name for name in sorted(pictures, key=natural)], source, settings)
+    return SequenceReader([folder / name for name in sorted(pictures, key=natural)], source, frames)
 
 
 def natural(name: str) -> tuple[tuple[str | int, ...], str]:
@@ -57,16 +57,16 @@ class SequenceReader:
     first's, as in a video, and `reading.error` names it. `reading.digest` is of the files' bytes in their order.
     """
 
-    def __init__(self, paths: list[Path], source: Source, settings: Settings) -> None:
+    def __init__(self, paths: list[Path], source: Source, frames: FrameSettings) -> None:
         self._source = source
-        self._settings = settings
-        self._sampling = Sampling(settings)
+        self._settings = frames
+        self._sampling = Sampling(frames)
         self._stop = threading.Event()
         self._digest = hashlib.sha256()
         self._damage = ""
         self._resized = ""
         self._files = enumerate(paths)
-        rate, count = settings.sequence_rate, len(paths)
+        rate, count = frames.sequence_rate, len(paths)
         self.reading = Reading(
             hw=(0, 0),
             rate=rate,

@@ -7,15 +7,15 @@ import math
 from quadrat.geometry import HW
 
 
-def working_hw(hw: HW, max_pixels: int) -> HW:
+def working_hw(hw: HW, max_pixels: int | None) -> HW:
     """Give the (height, width) at which an upright picture of `hw` is measured.
 
     A picture of more than `max_pixels` is shrunk to at most that many, its shape kept, each side
-    rounded down as the original service did and at least 1; a negative `max_pixels` sets no limit.
+    rounded down as the original service did and at least 1; None or a negative `max_pixels` sets no limit.
     """
     height, width = hw
     pixels = height * width
-    if max_pixels < 0 or pixels <= max_pixels:
+    if max_pixels is None or max_pixels < 0 or pixels <= max_pixels:
         return hw
     scale = math.sqrt(max_pixels / pixels)
     # A sliver's short side would be 0; its long side then carries the limit alone.

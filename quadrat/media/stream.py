@@ -20,7 +20,7 @@ from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.media.timeline import Timeline
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Frame, FrameKey, Gap, Reading, Source
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ AHEAD = 2
 """Frames that are decoded ahead where every one is wanted."""
 
 
-def open_stream(source: Source, settings: Settings) -> StreamReader:
+def open_stream(source: Source, frames: FrameSettings, streams: StreamSettings) -> StreamReader:
     """Give the reader of a live stream; `source.token` is its address. It connects when it is iterated.
 
     Raises StreamError for an address of a kind that we do not read. A recording on this machine is a video: give
     it as such.
     """
-    return StreamReader(source, parse_address(source.token, source.name), settings)
+    return StreamReader(source, parse_address(source.token, source.name), frames, streams)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +72,22 @@ class StreamReader:
     """
 
     def __init__(
-        self, source: Source, address: Address, settings: Settings, *, backoff_s: float = BACKOFF_S
+        self,
+        source: Source,
+        address: Address,
+        frames: FrameSettings,
+        streams: StreamSettings,
+        *,
+        backoff_s: float = BACKOFF_S,
     ) -> None:
         self.reading = Reading(hw=(0, 0))
         self._source = source
         self._address = address
-        self._settings = settings
+        self._max_img_size = frames.max_img_size
+        self._settings = streams
         self._backoff_s = backoff_s
         self._chance = random.Random()  # noqa: S311 - it spreads reconnections, and guards nothing
-        self._sampling = Sampling(settings)
+        self._sampling = Sampling(frames)
         self._timeline = Timeline()
         self._changed = threading.Condition()
         self._queue: deque[_Held] = deque()
@@ -267,7 +274,7 @@ class StreamReader:
 
     def _frame(self, held: _Held) -> Frame:
         hw = self.reading.hw
-        working = working_hw(hw, self._settings.max_img_size)
+        working = working_hw(hw, self._max_img_size)
         stored = scaled(to_rgb(held.raw), working[::-1] if held.turn >= 5 else working)
         key = FrameKey(self._source.urn, held.index)
         return Frame(key, hw, upright(stored, held.turn), time_s=held.time_s)

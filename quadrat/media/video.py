@@ -23,7 +23,7 @@ from quadrat.media.orientation import TURNS, orientation_of
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from quadrat.types import Frame, FrameKey, ImageU8, Reading, Source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _HOPELESS = 10_000
 _CHUNK = 1 << 20
 
 
-def open_video(path: Path, source: Source, settings: Settings) -> VideoReader:
+def open_video(path: Path, source: Source, frames: FrameSettings) -> VideoReader:
     """Open a video file; its first frame is decoded here already, so that size and rotation are known.
 
     Raises VideoFormatError for what is no video that we read or has no pictures, ImageSizeError for too large
@@ -42,7 +42,7 @@ def open_video(path: Path, source: Source, settings: Settings) -> VideoReader:
     """
     opened = open_container(path, source.name)
     try:
-        return VideoReader(opened, source, settings)
+        return VideoReader(opened, source, frames)
     except BaseException:
         opened.close()
         raise
@@ -59,10 +59,10 @@ class VideoReader:
     Two readings of a file give the same pixels. `close` may be called from any thread.
     """
 
-    def __init__(self, opened: Opened, source: Source, settings: Settings) -> None:
+    def __init__(self, opened: Opened, source: Source, frames: FrameSettings) -> None:
         self._opened = opened
         self._source = source
-        self._sampling = Sampling(settings)
+        self._sampling = Sampling(frames)
         self._reformatter = VideoReformatter()
         self._stop = threading.Event()
         self._in_use = threading.Lock()
@@ -78,7 +78,7 @@ class VideoReader:
         self._stored_hw: HW = (self._first.height, self._first.width)
         self._turn = orientation_of(self._first)
         self._hw: HW = self._stored_hw[::-1] if self._turn >= 5 else self._stored_hw
-        working = working_hw(self._hw, settings.max_img_size)
+        working = working_hw(self._hw, frames.max_img_size)
         self._working: HW = working[::-1] if self._turn >= 5 else working
         self.reading = replace(self.reading, hw=self._hw, rotation=TURNS[self._turn])
 

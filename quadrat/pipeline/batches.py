@@ -35,7 +35,7 @@ class Batches:
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
-        self.size = (self._fixed or model.settings.batch_size) if model.task.batched else 1
+        self.size = (self._fixed or model.settings.engine.batch_size) if model.task.batched else 1
         self.warm_up_s = 0.0
         self._clock = BusyClock()
 
@@ -114,7 +114,7 @@ class Batches:
     def _warm_up(self, waiting: Sequence[Any]) -> None:
         """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
         inputs = [w for w in waiting if isinstance(w, Prepared)]
-        if not inputs or self.warm_up_s or not self._model.settings.benchmark:
+        if not inputs or self.warm_up_s or not self._model.settings.order.benchmark:
             return
         begin = perf_counter()
         with suppress(EngineRunError, MemoryError), self._model.turns:

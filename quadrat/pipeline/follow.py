@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quadrat import tracking
 from quadrat.protocols import Tracker
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.tracking.appearance import describe
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Ended, Failure, Frame, Result
@@ -72,11 +72,11 @@ class _Tail:
     """What must see the frames of one source in order."""
 
     def __init__(self, settings: Settings, num_classes: int | None) -> None:
-        self._least = settings.min_score
-        self._tracker: Tracker | None = tracking.make(settings)
-        smooth = self._tracker is not None and settings.smooth_labels != "none"
-        self._smoother = Smoother(settings, num_classes) if smooth else None
-        self._wait = min(settings.min_hits - 1, HELD) if self._tracker is not None else 0
+        self._least = settings.objects.min_score
+        self._tracker: Tracker | None = tracking.make(settings.tracking, settings.objects.min_score)
+        smooth = self._tracker is not None and settings.tracking.smooth_labels != "none"
+        self._smoother = Smoother(settings.tracking, num_classes) if smooth else None
+        self._wait = min(settings.tracking.min_hits - 1, HELD) if self._tracker is not None else 0
         self._held: deque[_Held] = deque()
         self._last_s: float | None = None
         self._intervals: deque[float] = deque(maxlen=INTERVALS)

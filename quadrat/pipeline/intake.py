@@ -15,7 +15,7 @@ from quadrat.errors import QuadratError
 from quadrat.media import images
 from quadrat.pipeline.events import Taken, as_known
 from quadrat.protocols import Reader
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reading, Source
 
 Pull = Callable[[Source], AbstractContextManager[Path]]
@@ -31,9 +31,11 @@ CLOSE_S = 2.0
 class Intake:
     """The stage that reads; give it the sources as they come. Whatever is wrong with one is its Failure."""
 
-    def __init__(self, pull: Pull, settings: Settings, task: str) -> None:
+    def __init__(self, pull: Pull, frames: FrameSettings, streams: StreamSettings, *, tiles: bool) -> None:
         self._pull = pull
-        self._settings = settings.for_task(task)
+        self._settings = frames
+        self._streams = streams
+        self._tiles = tiles
         self._lanes: list[_Lane] = []
         self._over: dict[str, Reading] = {}
         self._ready = threading.Event()
@@ -64,8 +66,7 @@ class Intake:
         pixels = self._settings.max_img_size
         try:
             with self._pull(source) as path:
-                tiles = self._settings.tile_size > 0
-                frame = images.decode_file(path, FrameKey(source.urn), pixels, mosaic=tiles)
+                frame = images.decode_file(path, FrameKey(source.urn), pixels, mosaic=self._tiles)
         except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
             return Failure(source, "read", as_known(error, source.name))
         return Taken(source, frame)
@@ -83,7 +84,7 @@ class Intake:
                     item = next(items, None)
                     more, asked = item is not None, not isinstance(item, Flush)
                     if isinstance(item, Source):
-                        self._lanes.append(_Lane(item, self._settings, self._pull, self._ready))
+                        self._lanes.append(_Lane(item, self._settings, self._streams, self._pull, self._ready))
                     elif item is not None:
                         yield item
                 yield from self._turn()
@@ -123,10 +124,18 @@ class Intake:
 class _Lane:
     """One video, sequence or stream, read by a thread of its own into a short queue."""
 
-    def __init__(self, source: Source, settings: Settings, pull: Pull, ready: threading.Event) -> None:
+    def __init__(
+        self,
+        source: Source,
+        frames: FrameSettings,
+        streams: StreamSettings,
+        pull: Pull,
+        ready: threading.Event,
+    ) -> None:
         self.source = source
         self.busy_s = 0.0
-        self._settings = settings
+        self._settings = frames
+        self._streams = streams
         self._pull = pull
         self._ready = ready
         self._queue: Queue[Event] = Queue(1 if source.media == "stream" else AHEAD)
@@ -168,7 +177,7 @@ class _Lane:
         stream = self.source.media == "stream"
         pulled: AbstractContextManager[Any] = nullcontext() if stream else self._pull(self.source)
         with pulled as path:
-            reader = self._reader = open_reader(self.source, path, self._settings)
+            reader = self._reader = open_reader(self.source, path, self._settings, self._streams)
             try:
                 yield Begun(self.source, reader.reading)
                 late = yield from self._frames(iter(reader))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quadrat import __version__, engines, package, tasks, transforms
 from quadrat.protocols import Engine, Task, Transform
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, Settings
 from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
@@ -34,6 +34,11 @@ class LoadedModel:
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Held while the engine runs: a caller in Python may be in the middle of two videos."""
 
+    @property
+    def frames(self) -> FrameSettings:
+        """The frame settings with the size in force."""
+        return self.settings.for_masks(whole=self.package.task == "segment")
+
     def provenance(self, order: str, model_urn: str) -> Provenance:
         """Say what makes the products of an order."""
         return Provenance(
@@ -41,6 +46,7 @@ class LoadedModel:
             model=model_urn,
             model_digest=self.package.digest,
             settings_digest=self.settings.digest,
+            result_digest=self.settings.result_digest,
             service_version=__version__,
             engine=self.engine.name,
             engine_version=self.engine.version,
@@ -63,9 +69,10 @@ def load_model(
     with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
         with _importing_openvino(settings):
             opened = package.open_archive(archive, Path(folder))
+        tasks.check(opened, settings)
         transform = transforms.build(opened.transforms)
         _say_fixed_batch(opened, settings, log)
-        engine = engines.start(opened, settings, log, AT_ONCE if many else 1)
+        engine = engines.start(opened, settings.engine, log, AT_ONCE if many else 1)
         try:
             task = tasks.make(opened, engine.outputs, settings)
             turns = threading.Semaphore(engine.at_once)
@@ -76,10 +83,10 @@ def load_model(
 
 def _say_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
     fixed = opened.input_shape[0] if opened.input_shape else None
-    if fixed is not None and settings.batch_size not in (Settings().batch_size, fixed):
+    if fixed is not None and settings.engine.batch_size not in (1, fixed):
         log.warning(
             "batch-size %d is not used: this network takes %d at once. Export it with a dynamic batch to choose",
-            settings.batch_size,
+            settings.engine.batch_size,
             fixed,
         )
 
@@ -91,7 +98,7 @@ def _importing_openvino(settings: Settings) -> Iterator[None]:
     Where it fails, the engine's own start says so. It is waited for in any case: a process that ends
     in the middle of a native import dies of SIGSEGV.
     """
-    if settings.device != "cpu" or settings.engine not in ("auto", "openvino"):
+    if settings.engine.device != "cpu" or settings.engine.engine not in ("auto", "openvino"):
         yield
         return
     thread = threading.Thread(target=_import_openvino, name="quadrat-import")

@@ -103,7 +103,7 @@ def _samples(model: LoadedModel, taken: Taken) -> Iterator[Prepared | Ran]:
 
 def tiling(model: LoadedModel, frame: Frame) -> tuple[Window | None, ...]:
     """Give the tiles of a frame in pixels at working size, and last None for the whole of it, as the settings say."""
-    settings = model.settings
+    settings = model.settings.tiles
     working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
     if not settings.tile_size or max(working) <= settings.tile_size:
         return (None,)

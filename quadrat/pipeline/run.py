@@ -47,12 +47,14 @@ class Run:
         self._items = items
         settings = model.settings
         self._gate = Gate(
-            skip_black=settings.skip_black, idle_s=settings.idle_seconds, min_score=settings.min_score
+            skip_black=settings.frames.skip_black,
+            idle_s=settings.frames.idle_seconds,
+            min_score=settings.objects.min_score,
         )
-        self._intake = Intake(pull, model.settings, model.package.task)
+        self._intake = Intake(pull, model.frames, settings.streams, tiles=settings.tiles.tile_size > 0)
         self._batches = Batches(model)
         self._interpret = Interpreter(model.task, self._gate)
-        self._film = Film(films, model.settings.codec) if films else None
+        self._film = Film(films, settings.pictures.codec) if films else None
         self._open: dict[str, Begun] = {}
         self._stages, self._last = self._moving() if moving else self._pictures()
 
@@ -68,7 +70,7 @@ class Run:
         """Lay out the stages for videos; where a frame's answer decides on later ones, one stage does all three."""
         ahead = self._batches.size
         read = Stage("read", self._intake.moving)
-        if self._model.settings.idle_seconds:
+        if self._model.settings.frames.idle_seconds:
             measure = [Stage("measure", _joined(self._prepare, self._batches, self._interpret))]
         else:
             measure = [

@@ -9,7 +9,7 @@ from typing import cast
 from quadrat.report.base import MakeReport, Report
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import ModelPackage, Provenance
 
 REPORTS = {"segment": "quadrat.report.masks:MaskReport", "detect": "quadrat.report.objects:ObjectReport"}

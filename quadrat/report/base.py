@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import Ended, ModelPackage, Product, Provenance, Result, Source
 
 

@@ -21,7 +21,7 @@ from quadrat.report.names import Names
 from quadrat.report.redacted import shown
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Survey, csv_cell
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import Cover, Ended, ModelPackage, Product, Provenance, Result, Segmentation, Source
 
 COLUMNS = (
@@ -57,15 +57,9 @@ class MaskReport:
         survey: Survey,
         folder: Path,
     ) -> None:
-        if set(settings.outputs) == {"annotated"}:
-            raise ParameterError(
-                "an annotated picture is of objects, and this model makes masks",
-                where="outputs",
-                hint="Choose pseudo, labels, confidence or overlay",
-            )
         self._package, self._provenance = package, provenance
-        self._kinds = settings.outputs or ("pseudo",)
-        self._floor = settings.min_confidence
+        self._kinds = settings.pictures.outputs or ("pseudo",)
+        self._floor = settings.masks.min_confidence
         self._names, self._survey, self._folder = names, survey, folder / "report"
         self._folder.mkdir()
         self._table = ""

@@ -27,7 +27,7 @@ from quadrat.report.rows import rows_of
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Found, Survey
 from quadrat.report.tracks import COLUMNS, TrackBook
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import (
     ClassInfo,
     Detections,
@@ -82,16 +82,9 @@ class ObjectReport:
         survey: Survey,
         folder: Path,
     ) -> None:
-        foreign = [kind for kind in settings.outputs if kind not in ("annotated", "none")]
-        if foreign:
-            raise ParameterError(
-                f"{foreign[0]} is a picture of a mask, and this model finds objects",
-                where="outputs",
-                hint="Choose annotated, or leave it out",
-            )
         self._classes = {info.index: info for info in package.classes}
-        self._drawn = settings.outputs != ("none",)
-        self._tracked = settings.tracker != "none"
+        self._drawn = settings.pictures.outputs != ("none",)
+        self._tracked = settings.tracking.tracker != "none"
         self._provenance = provenance
         self._names, self._survey, self._folder = names, survey, folder / "report"
         self._folder.mkdir()

@@ -6,13 +6,13 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
 
 from quadrat.engines.common import threads
 from quadrat.report.aspects import provenance_part
-from quadrat.settings import RUN, Settings
+from quadrat.parameters import RUN, Settings
 from quadrat.types import Product, Provenance
 
 LIBRARIES = (
@@ -104,19 +104,19 @@ def run_record(
 
 def _settings(settings: Settings) -> dict[str, Any]:
     """Give every setting by its parameter's name, as it was given or is by default."""
-    values = {name.replace("_", "-"): value for name, value in asdict(settings).items()}
-    return values | {"outputs": list(settings.outputs) or ["auto"]}
+    values = {name.replace("_", "-"): value for name, value in settings.values().items()}
+    return values | {"outputs": list(settings.pictures.outputs) or ["auto"]}
 
 
 def _in_force(settings: Settings, task: str, *, moving: bool) -> dict[str, Any]:
     """Give what a run made of the settings whose values do not tell it; None for what was not in force."""
-    most = settings.for_task(task).max_img_size
-    tracked = moving and task == "detect" and settings.tracker != "none"
+    most = settings.for_masks(whole=task == "segment").max_img_size or -1
+    tracked = moving and task == "detect" and settings.tracking.tracker != "none"
     return {
         "max-img-size": most if most > 0 else None,
-        "cpu-threads": threads(settings.cpu_threads),
-        "tile-overlap": settings.overlap if settings.tile_size else None,
-        "tracker": settings.tracker if tracked else None,
+        "cpu-threads": threads(settings.engine.cpu_threads),
+        "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
+        "tracker": settings.tracking.tracker if tracked else None,
     }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quadrat.errors import ClassesError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import read_detect
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.tasks import layouts
 from quadrat.tasks.layouts.named import Boxes
 from quadrat.tasks.merge import Found, merge_found
@@ -40,13 +40,12 @@ class Detect:
     name = "detect"
 
     def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> None:
-        _check_settings(package.name, settings)
         self._network = layouts.Network(
             package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta),
             package.input_shape[0] if package.input_shape else None,
         )  # fmt: skip
         self._layout = layouts.choose(self._network)
-        _check_precision(self._network, self._layout, settings.precision)
+        _check_precision(self._network, self._layout, settings.engine.precision)
         self._settings = settings
         self.wanted = self._layout.wanted
         self.batched = self._layout.batched
@@ -59,8 +58,8 @@ class Detect:
         EngineRunError for NaN or infinity, LayoutError for outputs of another layout, ClassesError for a
         class that the archive does not have.
         """
-        floor = self._settings.min_score
-        if frame.time_s is not None and self._settings.tracker == "bytetrack":
+        floor = self._settings.objects.min_score
+        if frame.time_s is not None and self._settings.tracking.tracker == "bytetrack":
             floor = min(floor, FOLLOWED)
         found = [(self._read(frame, part, floor), _window(frame, part)) for part in parts]
         if not found:
@@ -79,7 +78,7 @@ class Detect:
         boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
         if self._layout.nms:  # of the boxes as the network gave them, before they are cut
             order = order[
-                nms(boxes, scores, classes, self._settings.nms_threshold, self._settings.max_detections + 1)
+                nms(boxes, scores, classes, self._settings.objects.nms_threshold, self._settings.objects.max_detections + 1)
             ]
         return Detections(inside[order], given.scores[order], given.classes[order].astype(np.int32))
 
@@ -96,23 +95,6 @@ class Detect:
                 f"the network gives class {classes.max()}, and there are {limit} classes (0 to {limit - 1})",
                 where=self._network.name,
                 hint=hint,
-            )
-
-
-def _check_settings(name: str, settings: Settings) -> None:
-    """Refuse what is for masks only."""
-    given = {
-        "with-argmax": settings.with_argmax,
-        "min-confidence": settings.min_confidence > 0,
-        "result-size": settings.result_size == "source",
-    }
-    hints = {"min-confidence": "Use --min-score for objects"}
-    for parameter, set_ in given.items():
-        if set_:
-            raise ParameterError(
-                f"the model {name!r} finds objects, and this is for masks",
-                where=parameter,
-                hint=hints.get(parameter, f"Leave --{parameter} out"),
             )
 
 
@@ -150,7 +132,7 @@ def _merged(
     if len(found) == 1:
         return found[0][0]
     every = [Found(detections, window) for detections, window in found]
-    return merge_found(every, source_hw, settings.merge, settings.merge_threshold)
+    return merge_found(every, source_hw, settings.tiles.merge, settings.tiles.merge_threshold)
 
 
 def best(detections: Detections, settings: Settings) -> Detections:
@@ -159,8 +141,8 @@ def best(detections: Detections, settings: Settings) -> Detections:
     They are `capped` where one of the others has min-score.
     """
     order = _order(detections.boxes, detections.scores, detections.classes)
-    kept, others = order[: settings.max_detections], order[settings.max_detections :]
-    return replace(detections[kept], capped=bool((detections.scores[others] >= settings.min_score).any()))
+    kept, others = order[: settings.objects.max_detections], order[settings.objects.max_detections :]
+    return replace(detections[kept], capped=bool((detections.scores[others] >= settings.objects.min_score).any()))
 
 
 def _order(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from quadrat.errors import ClassesError, EngineRunError, GraphError, ManifestError, ParameterError
 from quadrat.geometry import HW, Geometry, pull_back
 from quadrat.media.scratch import scratch
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.tasks.blend import Blend
 from quadrat.transforms.tiles import plan_masks
 from quadrat.types import UNKNOWN, Frame, ModelPackage, OutputSpec, Part, Segmentation
@@ -48,9 +48,9 @@ class Segment:
         self._roles = find_roles(package, outputs)
         self._classes = package.num_classes
         self._model = package.name
-        self._source_size = settings.result_size == "source"
-        self._floor = settings.min_confidence
-        self._tile, self._overlap = settings.tile_size, settings.overlap
+        self._source_size = settings.masks.result_size == "source"
+        self._floor = settings.masks.min_confidence
+        self._tile, self._overlap = settings.tiles.tile_size, settings.tiles.overlap
         self._check_channels(outputs)
         self._check_settings(settings)
         self.wanted = self._choose(settings)
@@ -81,25 +81,19 @@ class Segment:
 
     def _check_settings(self, settings: Settings) -> None:
         """Refuse what this network, or a mask, cannot give."""
-        if settings.full_frame:
-            raise ParameterError(
-                "a mask is of tiles or of the whole image",
-                where="full-frame",
-                hint="Leave it out: it is for detectors",
-            )
         if "confidence" in self._roles or "logits" in self._roles:
-            if settings.with_argmax and "logits" not in self._roles:
+            if settings.masks.with_argmax and "logits" not in self._roles:
                 raise self._lacks("with-argmax", "no scores", "Leave --with-argmax out")
             return
-        if settings.with_argmax:
+        if settings.masks.with_argmax:
             raise self._lacks("with-argmax", "classes, not scores", "Leave --with-argmax out")
-        if settings.min_confidence > 0:
+        if settings.masks.min_confidence > 0:
             raise self._lacks(
                 "min-confidence",
                 "no confidence",
                 "Leave --min-confidence out, or export the model with its scores",
             )
-        if "confidence" in settings.outputs:
+        if "confidence" in settings.pictures.outputs:
             raise self._lacks(
                 "outputs",
                 "no confidence",
@@ -112,7 +106,7 @@ class Segment:
     def _choose(self, settings: Settings) -> tuple[str, ...]:
         """The least outputs that answer the settings, as tensor names."""
         roles = self._roles
-        if "labels" not in roles or settings.with_argmax or (settings.tile_size and "logits" in roles):
+        if "labels" not in roles or settings.masks.with_argmax or (settings.tiles.tile_size and "logits" in roles):
             return (roles["logits"],)
         if "confidence" in roles:
             return (roles["labels"], roles["confidence"])

@@ -7,7 +7,7 @@ from typing import cast
 
 from quadrat.errors import ParameterError
 from quadrat.protocols import Tracker
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 
 TRACKERS = {
     "sort": "quadrat.tracking.sort:Sort",
@@ -17,7 +17,7 @@ TRACKERS = {
 }
 
 
-def make(settings: Settings) -> Tracker | None:
+def make(settings: TrackingSettings, min_score: float = 0.0) -> Tracker | None:
     """Make a tracker for one source as the settings say; None where objects are not followed.
 
     Raises ParameterError for a tracker that we do not have.
@@ -31,4 +31,4 @@ def make(settings: Settings) -> Tracker | None:
             hint="There are: none, " + ", ".join(TRACKERS),
         )
     module, attribute = TRACKERS[settings.tracker].split(":")
-    return cast(Tracker, getattr(import_module(module), attribute)(settings))
+    return cast(Tracker, getattr(import_module(module), attribute)(settings, min_score))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 from quadrat.tracking.association import Pairs, assign, join
 from quadrat.tracking.follower import Follower
 from quadrat.tracking.kalman import Indices
@@ -20,10 +20,10 @@ CLEAR = 0.5
 class ByteTrack(Follower):
     """Two stages by score; only objects of min-score and more begin tracks."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._least = settings.min_score
-        self._clear = max(CLEAR, settings.min_score)
+    def __init__(self, settings: TrackingSettings, min_score: float) -> None:
+        super().__init__(settings, min_score)
+        self._least = min_score
+        self._clear = max(CLEAR, min_score)
 
     def associate(self, seen: Seen) -> Pairs:
         """Choose among clear objects for all tracks, then among faint ones for the rest."""

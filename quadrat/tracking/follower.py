@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 from quadrat.tracking import kalman
 from quadrat.tracking.association import Pairs, assign, join, others, overlap
 from quadrat.tracking.body import HIDDEN, excess, remember, within
@@ -45,7 +45,7 @@ class Follower:
     noise = Noise()
     trail = 0
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TrackingSettings, _min_score: float = 0.0) -> None:
         self._max_age = settings.max_age
         self._min_hits = settings.min_hits
         self._across = settings.track_across_classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 from quadrat.types import Detections
 
 WEIGHT = 1_000_000
@@ -23,7 +23,7 @@ class Smoother:
     in the window are forgotten. `num_classes` is None where it is not known; where it is 1 nothing can change.
     """
 
-    def __init__(self, settings: Settings, num_classes: int | None) -> None:
+    def __init__(self, settings: TrackingSettings, num_classes: int | None) -> None:
         self._method = settings.smooth_labels
         self._seconds = settings.smooth_seconds
         self._frames = settings.smooth_frames

@@ -1,0 +1,70 @@
+"""The one check of what a parameter applies to: the media of the sources, and the tasks of the models.
+
+What applies is data: the `tasks` and `media` of each declaration, and the pictures that each task can draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from quadrat.errors import ParameterError
+from quadrat.parameters.declare import Parameter
+from quadrat.parameters.settings import Settings
+
+MEDIA = {"image": "images", "video": "videos", "stream": "streams"}
+"""What people call the sources of each kind of media."""
+ONLY_IMAGES = ("pseudo", "labels", "confidence")
+"""Pictures that are drawn of images only, whatever the task."""
+
+
+def check_media(settings: Settings, media: str) -> None:
+    """Raise ParameterError for a changed value that does not apply to sources of this kind of media."""
+    for parameter in settings.changed():
+        if parameter.media and media not in parameter.media:
+            kinds = " and ".join(MEDIA[kind] for kind in parameter.media)
+            instead = f", or give --{MEDIA[parameter.media[0]]}"
+            raise ParameterError(
+                f"it applies to {kinds}, and {MEDIA[media]} are given",
+                where=parameter.name,
+                hint=_leave_out(parameter) + instead,
+            )
+    still = [name for name in settings.pictures.outputs if name in ONLY_IMAGES]
+    if still and media != "image":
+        raise ParameterError(
+            f"{still[0]} is a picture of an image, and {MEDIA[media]} are given",
+            where="outputs",
+            hint="Choose overlay (masks), annotated (objects) or none",
+        )
+
+
+def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping[str, Sequence[str]]) -> None:
+    """Raise ParameterError for a changed value that applies to none of the models.
+
+    `models` gives the task of each model by the model's name; `pictures` the pictures that each task can draw.
+    """
+    tasks = set(models.values())
+    for parameter in settings.changed():
+        if parameter.tasks and not tasks & set(parameter.tasks):
+            raise ParameterError(
+                f"it applies to the task {' or '.join(parameter.tasks)}, and {_described(models)}",
+                where=parameter.name,
+                hint=parameter.alternative or _leave_out(parameter),
+            )
+    known = {name for task in tasks for name in pictures[task]}
+    unknown = [name for name in settings.pictures.outputs if name not in {*known, "none"}]
+    if unknown:
+        offered = ", ".join(name for task in dict.fromkeys(models.values()) for name in pictures[task])
+        raise ParameterError(
+            f"{_described(models)}, which has no picture {unknown[0]}",
+            where="outputs",
+            hint=f"Choose from {offered}, or leave --outputs out",
+        )
+
+
+def _described(models: Mapping[str, str]) -> str:
+    texts = [f"the task of the model {name!r} is {task}" for name, task in models.items()]
+    return " and ".join(texts)
+
+
+def _leave_out(parameter: Parameter) -> str:
+    return f"Leave --{parameter.name} out"

@@ -1,0 +1,106 @@
+"""Combinations of values that would have no effect, or none that anybody wants."""
+
+from __future__ import annotations
+
+from quadrat.errors import ParameterError
+from quadrat.parameters.engines import EngineSettings
+from quadrat.parameters.results import TileSettings
+from quadrat.parameters.settings import Settings
+from quadrat.parameters.tracks import TrackingSettings
+
+SMALLEST_TILE = 32
+
+
+def check_combinations(settings: Settings) -> None:
+    """Raise ParameterError for the first combination that would have no effect."""
+    _check_engine(settings.engine)
+    _check_tiles(settings.tiles)
+    if settings.frames.frame_step > 1 and settings.frames.frame_seconds > 0:
+        raise ParameterError(
+            "frames are sampled by count or by time, not both",
+            where="frame-step, frame-seconds",
+            hint="Leave one of them out",
+        )
+    _check_tracking(settings.tracking)
+    if settings.pictures.outputs == ("none",) and settings.pictures.codec != "h264":
+        raise ParameterError(
+            "outputs is none, so no video is drawn",
+            where="codec",
+            hint="Leave --codec out, or choose other --outputs",
+        )
+
+
+def _check_engine(engine: EngineSettings) -> None:
+    if engine.use_trt and engine.device != "gpu":
+        raise ParameterError("TensorRT runs only on a GPU", where="use-trt", hint="Add --device gpu")
+    if engine.enable_auto_tune and not engine.use_trt:
+        raise ParameterError(
+            "auto-tune collects shapes for TensorRT", where="enable-auto-tune", hint="Add --use-trt"
+        )
+    if engine.min_subgraph_size != EngineSettings().min_subgraph_size and not engine.use_trt:
+        raise ParameterError(
+            "it is the smallest part of the network that TensorRT takes over",
+            where="min-subgraph-size",
+            hint="Add --use-trt",
+        )
+    if engine.precision == "int8" and not (engine.use_trt and engine.engine in ("auto", "paddle")):
+        raise ParameterError(
+            "int8 runs only through TensorRT in the paddle engine",
+            where="precision",
+            hint="Add --device gpu --use-trt --engine paddle, or choose fp32 or bf16",
+        )
+    if engine.precision == "bf16" and engine.device == "gpu":
+        raise ParameterError("bf16 is for the CPU", where="precision", hint="Choose fp16 on a GPU")
+    if engine.enable_mkldnn and (engine.device == "gpu" or engine.engine == "onnx"):
+        raise ParameterError(
+            "oneDNN is part of the openvino and paddle engines on the CPU",
+            where="enable-mkldnn",
+            hint="Leave it out, or choose --engine openvino or paddle on --device cpu",
+        )
+
+
+def _check_tiles(tiles: TileSettings) -> None:
+    if tiles.tile_size and tiles.overlap >= tiles.tile_size:
+        raise ParameterError(
+            f"an overlap of {tiles.overlap} pixels leaves nothing of tiles of {tiles.tile_size}",
+            where="tile-overlap",
+            hint="Choose one well under tile-size; -1 is a fifth of it",
+        )
+    if 0 < tiles.tile_size < SMALLEST_TILE:
+        raise ParameterError(f"{tiles.tile_size} is not 0, or at least {SMALLEST_TILE}", where="tile-size")
+    if tiles.tile_size:
+        return
+    usual = TileSettings()
+    for name in ("full_frame", "tile_overlap", "merge", "merge_threshold"):
+        if getattr(tiles, name) != getattr(usual, name):
+            raise ParameterError(
+                "it has no effect without tiles", where=name.replace("_", "-"), hint="Add --tile-size 640"
+            )
+
+
+def _check_tracking(tracking: TrackingSettings) -> None:
+    usual = TrackingSettings()
+    if tracking.smooth_labels != "none" and not tracking.track_across_classes:
+        raise ParameterError(
+            "a track keeps the class of its first object, so there is nothing to smooth",
+            where="smooth-labels",
+            hint="Add --track-across-classes",
+        )
+    if tracking.smooth_labels == "none":
+        for name in ("smooth_frames", "smooth_seconds"):
+            if getattr(tracking, name) != getattr(usual, name):
+                where = name.replace("_", "-")
+                raise ParameterError("no labels are smoothed", where=where, hint="Choose --smooth-labels")
+    if tracking.smooth_seconds and tracking.smooth_frames != usual.smooth_frames:
+        raise ParameterError(
+            "labels are smoothed over frames or over seconds, not both",
+            where="smooth-frames, smooth-seconds",
+            hint="Leave one of them out",
+        )
+    if tracking.tracker == "none":
+        for name in ("track_across_classes", "max_age", "min_hits"):
+            if getattr(tracking, name) != getattr(usual, name):
+                where = name.replace("_", "-")
+                raise ParameterError(
+                    "nothing is tracked", where=where, hint="Choose a --tracker, or leave it out"
+                )

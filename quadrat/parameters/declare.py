@@ -1,0 +1,79 @@
+"""How a parameter is declared: as a field of the frozen class of its group."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Kind = Literal["int", "float", "bool", "option", "string", "artifact", "collection"]
+Value = int | float | bool | str | tuple[str, ...] | None
+
+MASKS = ("segment",)
+OBJECTS = ("detect",)
+"""Tasks that a parameter applies to."""
+MOVING = ("video", "stream")
+"""Media whose sources have frames in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter.
+
+    `kind` is the platform's word for its type. `default` None means that an unset parameter stays None; `required`
+    parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
+    ("image", "video", "stream") that the parameter applies to; empty means all. `shapes_result` is True if the
+    value can change a mask, a box, a track or a number. `alternative` is a hint for tasks that it does not
+    apply to.
+    """
+
+    name: str
+    group: str
+    kind: Kind
+    help: str
+    default: int | float | str | None = None
+    required: bool = False
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    media: tuple[str, ...] = ()
+    shapes_result: bool = False
+    alternative: str = ""
+    since: str = "original"
+
+    @property
+    def field(self) -> str:
+        """The parameter's name as a Python identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def optional(self) -> bool:
+        """True if the parameter has no default and may be left out."""
+        return self.default is None and not self.required and self.kind != "bool"
+
+
+def parameter(kind: Kind, text: str, **declared: Any) -> Any:
+    """Declare one field of a group; `declared` are the attributes of Parameter.
+
+    The field's default is what code sees when the parameter is not given: False for a switch, else `default`.
+    `unset` overrides it where code needs another form than people do.
+    """
+    unset = declared.pop("unset", False if kind == "bool" else declared.get("default"))
+    return field(default=unset, metadata={"declared": {"kind": kind, "help": text, **declared}})
+
+
+class Group:
+    """Base of the groups: a frozen dataclass whose fields are parameters."""
+
+    title: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+
+    @classmethod
+    def declared(cls) -> Iterator[Parameter]:
+        """Yield the parameters of this group in the order of their declaration."""
+        for each in dataclasses.fields(cls):  # type: ignore[arg-type]  # every subclass is a dataclass
+            words: Mapping[str, Any] = each.metadata["declared"]
+            yield Parameter(name=each.name.replace("_", "-"), group=cls.title, **words)

@@ -1,0 +1,78 @@
+"""Parameters of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quadrat.parameters.declare import Group, parameter
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings(Group):
+    """Where and how the network runs."""
+
+    title: ClassVar[str] = "engine"
+    about: ClassVar[str] = "Where and how the network runs."
+
+    engine: str = parameter(
+        "option",
+        "Engine that runs the network; auto takes the first that can.",
+        default="auto",
+        choices=("auto", "openvino", "onnx", "paddle"),
+        shapes_result=True,
+        since="1",
+    )
+    device: str = parameter(
+        "option",
+        "Where the network runs. gpu without a GPU is an error.",
+        default="cpu",
+        choices=("cpu", "gpu"),
+        shapes_result=True,
+    )
+    precision: str = parameter(
+        "option",
+        "Number format of the network: fp32 is exact, bf16 is faster on a CPU that has it, "
+        "fp16 needs a GPU or a CPU that has it, int8 needs use-trt with the paddle engine.",
+        default="fp32",
+        choices=("fp32", "bf16", "fp16", "int8"),
+        shapes_result=True,
+    )
+    batch_size: int = parameter(
+        "int",
+        "Images, tiles or frames of one size that go through the network at once.",
+        default=1,
+        unit="images",
+        low=1,
+        high=1024,
+    )
+    cpu_threads: int = parameter(
+        "int",
+        "Threads of the network on the CPU. More threads than cores are not used.",
+        default=10,
+        unit="threads",
+        low=1,
+        high=4096,
+    )
+    enable_mkldnn: bool = parameter(
+        "bool",
+        "Require oneDNN on the CPU. The openvino engine always uses it, paddle uses it if the model allows, "
+        "and onnx, which does not have it, refuses.",
+        shapes_result=True,
+    )
+    use_trt: bool = parameter(
+        "bool", "Run the network through TensorRT. Needs device=gpu.", shapes_result=True
+    )
+    min_subgraph_size: int = parameter(
+        "int",
+        "Smallest part of the network that TensorRT takes over. Used with use-trt.",
+        default=3,
+        unit="operators",
+        low=1,
+        high=10_000,
+        shapes_result=True,
+    )
+    enable_auto_tune: bool = parameter(
+        "bool", "Collect TensorRT's input shapes from the first images. Needs use-trt.", shapes_result=True
+    )
+    print_detail: bool = parameter("bool", "Log the engine's own messages.")

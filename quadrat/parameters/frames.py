@@ -1,0 +1,140 @@
+"""Parameters of reading: which frames are measured, at which size, and how live streams are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quadrat.parameters.declare import MOVING, OBJECTS, Group, parameter
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSettings(Group):
+    """Which frames are measured, and at which size."""
+
+    title: ClassVar[str] = "frames"
+    about: ClassVar[str] = "Which frames are measured, and at which size."
+
+    max_img_size: int | None = parameter(
+        "int",
+        "Shrink an image or frame to at most this many pixels before measuring; -1 keeps its size. If unset, masks "
+        "of whole images and frames use 1000000; tiles and detectors keep the size.",
+        unit="pixels",
+        low=-1,
+        high=10**12,
+        shapes_result=True,
+    )
+    frame_step: int = parameter(
+        "int",
+        "Measure every n-th frame of a video.",
+        default=1,
+        unit="frames",
+        low=1,
+        high=10**6,
+        media=MOVING,
+        shapes_result=True,
+        since="2",
+    )
+    frame_seconds: float = parameter(
+        "float",
+        "Sample one frame every N seconds; 0 uses frame-step.",
+        default=0.0,
+        unit="seconds",
+        low=0.0,
+        high=86400.0,
+        media=MOVING,
+        shapes_result=True,
+        since="2",
+    )
+    sequence_rate: float = parameter(
+        "float",
+        "Frames per second of a sequence of images.",
+        default=10.0,
+        unit="frames/s",
+        low=0.001,
+        high=1000.0,
+        media=("video",),
+        shapes_result=True,
+        since="2",
+    )
+    sources_at_once: int = parameter(
+        "int",
+        "Videos and sequences that are read side by side. Streams are always read all at once.",
+        default=4,
+        unit="sources",
+        low=1,
+        high=256,
+        media=("video",),
+        since="2",
+    )
+    skip_black: bool = parameter(
+        "bool",
+        "Do not measure frames that are black all over.",
+        media=MOVING,
+        shapes_result=True,
+        since="2",
+    )
+    idle_seconds: float = parameter(
+        "float",
+        "After a frame without objects, skip the source's frames for N seconds; 0 measures every frame.",
+        default=0.0,
+        unit="seconds",
+        low=0.0,
+        high=86400.0,
+        tasks=OBJECTS,
+        media=MOVING,
+        shapes_result=True,
+        since="2",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings(Group):
+    """How live streams are read."""
+
+    title: ClassVar[str] = "streams"
+    about: ClassVar[str] = "How live streams are read."
+
+    read_mode: str = parameter(
+        "option",
+        "For streams: measure every frame in turn, or take the latest frame and drop and count older ones. "
+        "Every frame of a file is always measured.",
+        default="every",
+        choices=("every", "latest"),
+        media=("stream",),
+        shapes_result=True,
+        since="2",
+    )
+    stall_seconds: float = parameter(
+        "float",
+        "Reconnect to a stream that sends no frame for N seconds.",
+        default=10.0,
+        unit="seconds",
+        low=0.1,
+        high=3600.0,
+        media=("stream",),
+        shapes_result=True,
+        since="2",
+    )
+    reconnect_seconds: float = parameter(
+        "float",
+        "Give up a stream that cannot be reached for N seconds.",
+        default=60.0,
+        unit="seconds",
+        low=0.0,
+        high=86400.0,
+        media=("stream",),
+        shapes_result=True,
+        since="2",
+    )
+    stream_seconds: float = parameter(
+        "float",
+        "End a stream after N seconds; 0 continues until it ends or the order is stopped.",
+        default=0.0,
+        unit="seconds",
+        low=0.0,
+        high=10**7,
+        media=("stream",),
+        shapes_result=True,
+        since="2",
+    )

@@ -1,0 +1,33 @@
+"""The groups of parameters in the order of help and reference, and all parameters of them."""
+
+from __future__ import annotations
+
+from quadrat.parameters.declare import Group, Parameter
+from quadrat.parameters.engines import EngineSettings
+from quadrat.parameters.frames import FrameSettings, StreamSettings
+from quadrat.parameters.inputs import Inputs
+from quadrat.parameters.orders import PictureSettings, OrderSettings
+from quadrat.parameters.results import MaskSettings, TileSettings, ObjectSettings
+from quadrat.parameters.tracks import TrackingSettings
+
+GROUPS: tuple[type[Group], ...] = (
+    Inputs,
+    FrameSettings,
+    MaskSettings,
+    TileSettings,
+    ObjectSettings,
+    TrackingSettings,
+    PictureSettings,
+    StreamSettings,
+    OrderSettings,
+    EngineSettings,
+)
+"""Every group, in the order of help and reference."""
+
+PARAMETERS: tuple[Parameter, ...] = tuple(each for group in GROUPS for each in group.declared())
+"""Every parameter."""
+
+
+def parameters_of(task: str = "") -> list[Parameter]:
+    """List the parameters that apply to a task; all of them if `task` is empty."""
+    return [each for each in PARAMETERS if not (task and each.tasks) or task in each.tasks]

@@ -1,0 +1,41 @@
+"""What an order measures, and with which model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quadrat.parameters.declare import Group, parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs(Group):
+    """What is measured, and with which model. The values belong to the store, not to the settings."""
+
+    title: ClassVar[str] = "inputs"
+    about: ClassVar[str] = "The model, and exactly one of image, images, video, videos and streams."
+
+    model: str | None = parameter(
+        "artifact", "Model archive (model.tgz) made by export_model.", required=True
+    )
+    images: str | None = parameter("collection", "Images to measure: a collection, or a folder.")
+    image: str | None = parameter(
+        "artifact", "One image to measure, instead of images; on a laptop also a folder.", since="1"
+    )
+    videos: str | None = parameter(
+        "collection",
+        "Videos to measure: a collection, or a folder. A folder of images in it is a sequence.",
+        since="2",
+    )
+    video: str | None = parameter(
+        "artifact", "One video to measure; on a laptop also a folder, treated as by videos.", since="2"
+    )
+    streams: str | None = parameter(
+        "string", "Addresses of live streams (rtsp, http, udp and others), separated by spaces.", since="2"
+    )
+    config: str | None = parameter(
+        "artifact",
+        "A file with settings by name, as JSON or YAML: a local file, or an artifact on the platform. The run.json "
+        "of an earlier order also works. Values given with the order override the file.",
+        since="3",
+    )

@@ -1,0 +1,65 @@
+"""Parameters of pictures, failures and logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quadrat.parameters.declare import MOVING, Group, parameter
+
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "none")
+"""Names of the pictures that the tasks can draw, and none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings(Group):
+    """Which pictures and videos are delivered."""
+
+    title: ClassVar[str] = "pictures"
+    about: ClassVar[str] = "Which pictures and videos are delivered."
+
+    outputs: tuple[str, ...] = parameter(
+        "string",
+        "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
+        "auto is pseudo for masks (overlay in videos) and annotated for objects; none delivers only tables.",
+        default="auto",
+        unset=(),
+        since="1",
+    )
+    codec: str = parameter(
+        "option",
+        "Codec of annotated videos, all in mp4: h264 plays everywhere, vp9 and av1 are free of patents.",
+        default="h264",
+        choices=("h264", "vp9", "av1"),
+        media=MOVING,
+        since="2",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettings(Group):
+    """How an order deals with failures, and what it logs."""
+
+    title: ClassVar[str] = "order"
+    about: ClassVar[str] = "How an order deals with failures, and what it logs."
+
+    on_error: str = parameter(
+        "option",
+        "What to do with an image or video that cannot be measured: skip it, or stop the order.",
+        default="skip",
+        choices=("skip", "stop"),
+        since="1",
+    )
+    max_failures: int = parameter(
+        "int",
+        "End the order when more images or videos than this have failed; -1 sets no limit.",
+        default=-1,
+        unit="images",
+        low=-1,
+        high=10**9,
+        since="1",
+    )
+    benchmark: bool = parameter(
+        "bool", "Warm up with the first batch, and log machine, model, settings and the time of every stage."
+    )
+    model_name: str = parameter("string", "Name of the model in the log.", unset="")

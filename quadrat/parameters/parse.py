@@ -1,0 +1,129 @@
+"""Given values -> settings: names found, values checked, defaults filled in."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from quadrat.errors import ParameterError
+from quadrat.parameters.applies import check_media
+from quadrat.parameters.combinations import check_combinations
+from quadrat.parameters.declare import Parameter
+from quadrat.parameters.groups import PARAMETERS
+from quadrat.parameters.orders import OUTPUTS
+from quadrat.parameters.settings import Settings
+
+INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "video", "streams": "stream"}
+"""The parameters of which exactly one says what is measured, and the media that each gives."""
+NAMES_OF_FILES = ("model", *INPUTS, "config")
+"""Parameters that name files, artifacts or addresses: all others are settings."""
+RUN = "urn:ibenthos:schema:quadrat.run.1"
+"""Schema of run.json, whose `settings` are those of its order by name."""
+LONGEST_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
+
+def parse(values: Mapping[str, Any]) -> Settings:
+    """Check given values (by parameter name, with dashes or underscores) and fill in defaults.
+
+    None counts as not given. Raises ParameterError for an unknown name, a wrong type, a value out of range, a
+    combination that would have no effect, and a value other than the default that does not apply to the media of
+    the sources.
+    """
+    found = [(find(raw), value) for raw, value in values.items()]
+    given = {parameter: value for parameter, value in found if value is not None}
+    settings = Settings.of({p.field: check(p, v) for p, v in given.items() if p.field not in NAMES_OF_FILES})
+    check_combinations(settings)
+    sources = [p.name for p, value in given.items() if p.name in INPUTS and value]
+    if len(sources) == 1:
+        check_media(settings, INPUTS[sources[0]])
+    return settings
+
+
+def find(name: str) -> Parameter:
+    """Give the parameter of a name, with dashes or underscores; ParameterError if there is none."""
+    known = {p.field: p for p in PARAMETERS}
+    wanted = name.replace("-", "_")
+    if wanted not in known:
+        raise ParameterError("there is no such parameter", where=name, hint=_nearest(wanted, known))
+    return known[wanted]
+
+
+def check_inputs(given: Mapping[str, object | None]) -> str:
+    """Give the one of INPUTS that is given; ParameterError if none or several are."""
+    named = [name for name in INPUTS if given.get(name)]
+    if len(named) == 1:
+        return named[0]
+    text = f"{' and '.join(named)} are given" if named else "none is given"
+    only_settings = "; a config file has settings only" if given.get("config") and not named else ""
+    raise ParameterError(
+        f"exactly one of {', '.join(INPUTS)} is needed, and {text}",
+        where=", ".join(named or INPUTS),
+        hint="Give --images FOLDER (or a collection), --image FILE, --videos FOLDER, or --video FILE"
+        + only_settings,
+    )
+
+
+def check(parameter: Parameter, value: Any) -> Any:
+    """Give a value as Settings holds it; ParameterError for a wrong type or a value out of range."""
+    if parameter.name == "outputs":
+        return _check_outputs(parameter, value)
+    if parameter.kind == "bool":
+        if isinstance(value, bool):
+            return value
+        raise _wrong(parameter, value, "true or false")
+    if parameter.kind == "option":
+        if value in parameter.choices:
+            return value
+        raise _wrong(parameter, value, "one of " + ", ".join(parameter.choices))
+    if parameter.kind in ("int", "float"):
+        return _check_number(parameter, value)
+    if isinstance(value, str):
+        return value
+    raise _wrong(parameter, value, "a text")
+
+
+def _check_number(parameter: Parameter, value: Any) -> int | float:
+    kinds = int if parameter.kind == "int" else (int, float)
+    low, high = parameter.low, parameter.high
+    span = f"a{'n integer' if parameter.kind == 'int' else ' number'} from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise _wrong(parameter, value, span)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(parameter, value, span)
+    if parameter.name == "max-img-size" and value == 0:
+        raise _wrong(parameter, value, "-1, or at least 1")
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise _wrong(parameter, value, span)
+    return value if parameter.kind == "int" else float(value)  # 1 and 1.0 are one setting, with one digest
+
+
+def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Iterable):
+        raise _wrong(parameter, value, "a text, or several")
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    names = tuple(dict.fromkeys(str(p).strip() for p in parts if str(p).strip()))
+    if names == ("auto",):
+        return ()
+    unknown = [n[:LONGEST_SHOWN] for n in names if n not in OUTPUTS]
+    if "none" in names and len(names) > 1:
+        raise ParameterError(
+            "none cannot be combined with other outputs", where="outputs", hint="Leave out none, or the others"
+        )
+    if unknown or not names:
+        text = f"{unknown[0]!r} is not an output" if unknown else "no output is named"
+        raise ParameterError(text, where="outputs", hint="Choose from " + ", ".join(OUTPUTS))
+    return names
+
+
+def _wrong(parameter: Parameter, value: Any, wanted: str) -> ParameterError:
+    text = repr(value)
+    text = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return ParameterError(f"{text} is not {wanted}", where=parameter.name)
+
+
+def _nearest(name: str, known: Mapping[str, Parameter]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {known[close[0]].name}?" if close else ""

@@ -1,0 +1,147 @@
+"""Parameters of masks, tiles and objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quadrat.parameters.declare import MASKS, OBJECTS, Group, parameter
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSettings(Group):
+    """How masks are made and counted."""
+
+    title: ClassVar[str] = "masks"
+    about: ClassVar[str] = "How masks are made and counted."
+
+    result_size: str = parameter(
+        "option",
+        "Size of masks and counts: working is the size after max-img-size, source is the image's own.",
+        default="working",
+        choices=("working", "source"),
+        tasks=MASKS,
+        shapes_result=True,
+        since="1",
+    )
+    min_confidence: float = parameter(
+        "float",
+        "Count pixels below this confidence as unknown; 0 counts all. Needs an archive that gives confidence.",
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        tasks=MASKS,
+        shapes_result=True,
+        alternative="Use --min-score for objects",
+        since="1",
+    )
+    with_argmax: bool = parameter(
+        "bool",
+        "Take the class from the network's scores, not from its own argmax. Needs an archive that gives scores.",
+        tasks=MASKS,
+        shapes_result=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TileSettings(Group):
+    """How large images are cut into tiles, and how boxes of tiles are merged."""
+
+    title: ClassVar[str] = "tiles"
+    about: ClassVar[str] = "How large images are cut into tiles, and how boxes of tiles are merged."
+
+    tile_size: int = parameter(
+        "int",
+        "Cut each image into square tiles of this side, ideally the size that the network was trained at; "
+        "0 does not cut.",
+        default=0,
+        unit="pixels",
+        low=0,
+        high=65536,
+        shapes_result=True,
+        since="2",
+    )
+    tile_overlap: int = parameter(
+        "int",
+        "Least overlap of neighbouring tiles; -1 is a fifth of the tile.",
+        default=-1,
+        unit="pixels",
+        low=-1,
+        high=65535,
+        shapes_result=True,
+        since="2",
+    )
+    full_frame: bool = parameter(
+        "bool",
+        "Also detect on the whole image, besides the tiles. Needs tile-size.",
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )
+    merge: str = parameter(
+        "option",
+        "How boxes of one object from several tiles are merged, by: ios (overlap over the smaller box), "
+        "iou (overlap over the union), wbf (mean weighted by score).",
+        default="ios",
+        choices=("ios", "iou", "wbf"),
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )
+    merge_threshold: float = parameter(
+        "float",
+        "Least overlap at which boxes of different tiles are one object.",
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )
+
+    @property
+    def overlap(self) -> int:
+        """Least overlap of neighbouring tiles in pixels."""
+        return self.tile_size // 5 if self.tile_overlap < 0 else self.tile_overlap
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSettings(Group):
+    """Which detected objects are kept."""
+
+    title: ClassVar[str] = "objects"
+    about: ClassVar[str] = "Which detected objects are kept."
+
+    min_score: float = parameter(
+        "float",
+        "Keep objects with at least this score. The tracker bytetrack also keeps fainter objects that it already "
+        "follows.",
+        default=0.25,
+        low=0.0,
+        high=1.0,
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )
+    nms_threshold: float = parameter(
+        "float",
+        "Overlap (IoU) from which the weaker of two boxes of one class is dropped, "
+        "for networks that leave this to the caller.",
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )
+    max_detections: int = parameter(
+        "int",
+        "Keep at most this many objects of an image, the best first. An image with more is partial.",
+        default=1000,
+        unit="objects",
+        low=1,
+        high=100_000,
+        tasks=OBJECTS,
+        shapes_result=True,
+        since="2",
+    )

@@ -1,0 +1,85 @@
+"""The values of one run, in their groups."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from quadrat.parameters.declare import Group, Parameter, Value
+from quadrat.parameters.engines import EngineSettings
+from quadrat.parameters.frames import FrameSettings, StreamSettings
+from quadrat.parameters.groups import PARAMETERS
+from quadrat.parameters.orders import OrderSettings, PictureSettings
+from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.tracks import TrackingSettings
+
+WHOLE_MASK_PIXELS = 1_000_000
+"""Pixels of an image that is measured whole for its masks, if max-img-size is not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked values of one run. What is measured, and with which model, is the store's."""
+
+    frames: FrameSettings = field(default_factory=FrameSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    tiles: TileSettings = field(default_factory=TileSettings)
+    objects: ObjectSettings = field(default_factory=ObjectSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    pictures: PictureSettings = field(default_factory=PictureSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    order: OrderSettings = field(default_factory=OrderSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Settings:
+        """Make settings of checked values by field; fields that are left out keep their defaults."""
+        groups: dict[str, Group] = {}
+        for each in dataclasses.fields(cls):
+            kind: Any = each.default_factory
+            own = {f.name for f in dataclasses.fields(kind)}
+            groups[each.name] = kind(**{name: value for name, value in values.items() if name in own})
+        return cls(**groups)  # type: ignore[arg-type]  # each group is of its field's class
+
+    def values(self) -> dict[str, Value]:
+        """Give every value by field, in the order of the groups."""
+        groups = [getattr(self, each.name) for each in dataclasses.fields(self)]
+        return {f.name: getattr(group, f.name) for group in groups for f in dataclasses.fields(group)}
+
+    def changed(self) -> list[Parameter]:
+        """List the parameters whose values are not the defaults."""
+        usual = Settings().values()
+        return [each for each in SETTINGS if self.values()[each.field] != usual[each.field]]
+
+    def for_masks(self, *, whole: bool) -> FrameSettings:
+        """Give the frame settings with the size in force: `whole` is True for masks of images that are not cut."""
+        most = self.frames.max_img_size
+        if most is None:
+            most = WHOLE_MASK_PIXELS if whole and not self.tiles.tile_size else -1
+        return replace(self.frames, max_img_size=most)
+
+    @property
+    def digest(self) -> str:
+        """sha256 (hex) of all values."""
+        return _digest(self.values().items())
+
+    @property
+    def result_digest(self) -> str:
+        """sha256 (hex) of the values that shape results.
+
+        Two runs of one model on one image, with equal result digests and engines, give equal masks and boxes.
+        """
+        shaping = {each.field for each in SETTINGS if each.shapes_result}
+        return _digest((name, value) for name, value in self.values().items() if name in shaping)
+
+
+SETTINGS: tuple[Parameter, ...] = tuple(each for each in PARAMETERS if each.field in Settings().values())
+"""The parameters that are settings: all but those that name files, artifacts or addresses."""
+
+
+def _digest(values: Iterable[tuple[str, Value]]) -> str:
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
