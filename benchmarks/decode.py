@@ -22,8 +22,8 @@ from benchmarks.photos import make_photos
 from benchmarks.segment import B0, SHARED
 from quadrat.geometry import Geometry
 from quadrat.media.size import working_hw
+from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.settings import Settings
 from quadrat.types import Frame, FrameKey, ImageU8, Part
 
 LIMIT_POINTS = 0.1
@@ -56,7 +56,7 @@ def main() -> None:
     differences = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        load_model(options.model, Settings(), logging.getLogger("quadrat")) as model,
+        load_model(options.model, Settings.of(), logging.getLogger("quadrat")) as model,
     ):
         real = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() == ".jpg")
         made = make_photos(real, Path(folder), options.images)

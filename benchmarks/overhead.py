@@ -16,8 +16,8 @@ from quadrat.artifacts.folder import FolderStore
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.images import decode
+from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import load_model
-from quadrat.settings import Settings
 from quadrat.types import FrameKey
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    settings = Settings(precision=options.precision)
+    settings = Settings.of(precision=options.precision)
     log = logging.getLogger("quadrat")
     paths: list[float] = []
     engines: list[float] = []

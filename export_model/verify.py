@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_status
 
 
-def verify(package: ModelPackage, settings: EngineSettings, engines: Sequence[str], tolerance: float | None) -> int:
+def verify(
+    package: ModelPackage, settings: EngineSettings, engines: Sequence[str], tolerance: float | None
+) -> int:
     """Run and compare; 0 if at least one engine ran, none is off, and those asked for are here.
 
     Where no answer has anything in it that is 0, too, and said: the network runs, which is all that is known.

@@ -24,6 +24,7 @@ from quadrat.errors import (
     QuadratError,
     StoppedError,
 )
+from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Store
@@ -33,7 +34,6 @@ from quadrat.report.progress import Progress
 from quadrat.report.record import run_record
 from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
-from quadrat.parameters import Settings
 from quadrat.types import Begun, Ended, Failure, Media, Product, Provenance, Result, Source
 
 TABLE = "survey.csv"

@@ -27,10 +27,10 @@ from examples.rectangles_net import COLORS
 from quadrat import job, tasks
 from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import QuadratError
+from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Engine
-from quadrat.settings import parse
 from quadrat.tasks.detect import Detect
 from quadrat.types import Detections, Ended, Failure, Result, Source
 from tests import videos

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from quadrat.errors import ParameterError
-from quadrat.parameters import PARAMETERS
-from quadrat.settings import INPUTS, NAMES_OF_FILES, Settings, check_inputs, find, parse
+from quadrat.parameters import INPUTS, NAMES_OF_FILES, PARAMETERS, Settings, check_inputs, find, parse
 
 ORIGINAL = [
     "model",
@@ -31,10 +28,12 @@ ORIGINAL = [
 
 def test_every_parameter_of_the_original_is_kept() -> None:
     """A user of the original finds all names again, with the original's defaults."""
-    assert ORIGINAL == [p.name for p in PARAMETERS if p.since == "original"]
+    assert set(ORIGINAL) == {p.name for p in PARAMETERS if p.since == "original"}
     got = parse({})
-    assert (1_000_000, 1, "cpu", "fp32", 3, 10) == (
-        got.max_img_size, got.batch_size, got.device, got.precision, got.min_subgraph_size, got.cpu_threads,
+    assert got.for_masks(whole=True).max_img_size == 1_000_000
+    assert (1, "cpu", "fp32", 3, 10) == (
+        got.engine.batch_size, got.engine.device, got.engine.precision, got.engine.min_subgraph_size,
+        got.engine.cpu_threads,
     )  # fmt: skip
 
 
@@ -42,7 +41,7 @@ def test_declaration_and_settings_agree() -> None:
     """Each declared default is the default in use, and nothing is declared twice or not at all."""
     declared = {p.field: p for p in PARAMETERS if p.name not in NAMES_OF_FILES}
 
-    assert {f.name for f in fields(Settings)} == set(declared)
+    assert set(Settings().values()) == set(declared)
     for name, parameter in declared.items():
         if parameter.default is not None:
             assert parse({}) == parse({name: parameter.default})
@@ -93,7 +92,7 @@ def test_a_wrong_value_is_refused_with_its_name(values: dict[str, object], says:
 
 def test_outputs_are_a_list_without_doubles() -> None:
     """Commas and blanks are forgiven."""
-    assert parse({"outputs": " overlay,pseudo, overlay "}).outputs == ("overlay", "pseudo")
+    assert parse({"outputs": " overlay,pseudo, overlay "}).pictures.outputs == ("overlay", "pseudo")
 
 
 def test_the_digest_tells_settings_apart() -> None:
@@ -240,8 +239,8 @@ def test_videos_have_no_pictures_of_their_own(kind: str) -> None:
     for sources in ("video", "videos", "streams"):
         with pytest.raises(ParameterError, match=f"{kind} is a picture of an image"):
             parse({sources: "a", "outputs": f"overlay,{kind}"})
-        assert parse({sources: "a", "outputs": "overlay"}).outputs == ("overlay",)
-    assert parse({"images": "a", "outputs": kind}).outputs == (kind,)
+        assert parse({sources: "a", "outputs": "overlay"}).pictures.outputs == ("overlay",)
+    assert parse({"images": "a", "outputs": kind}).pictures.outputs == (kind,)
 
 
 @pytest.mark.parametrize("sources", INPUTS)

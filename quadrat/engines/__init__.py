@@ -9,8 +9,8 @@ from typing import cast
 
 from quadrat.engines.common import need_gpu
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError, QuadratError
-from quadrat.protocols import Engine
 from quadrat.parameters import EngineSettings
+from quadrat.protocols import Engine
 from quadrat.types import ModelPackage
 
 ENGINES = {

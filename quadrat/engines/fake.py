@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from quadrat.engines.common import need_outputs
 from quadrat.errors import EngineRunError
-from quadrat.protocols import Engine
 from quadrat.parameters import EngineSettings
+from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 

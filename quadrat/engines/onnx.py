@@ -23,8 +23,8 @@ from quadrat.engines.common import (
     threads,
 )
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
-from quadrat.protocols import Engine
 from quadrat.parameters import EngineSettings
+from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
@@ -124,7 +124,12 @@ class OnnxEngine:
     at_once = 1
 
     def __init__(
-        self, runtime: Any, path: Path, settings: EngineSettings, chosen: Sequence[Provider], log: logging.Logger
+        self,
+        runtime: Any,
+        path: Path,
+        settings: EngineSettings,
+        chosen: Sequence[Provider],
+        log: logging.Logger,
     ) -> None:
         self.version = runtime.__version__
         self.device, self.precision = settings.device, settings.precision

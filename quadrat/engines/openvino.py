@@ -31,8 +31,8 @@ from quadrat.engines.common import (
 )
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
-from quadrat.protocols import Engine
 from quadrat.parameters import EngineSettings
+from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")

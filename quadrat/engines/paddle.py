@@ -28,8 +28,8 @@ from quadrat.engines.common import (
 )
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
-from quadrat.protocols import Engine
 from quadrat.parameters import EngineSettings
+from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 PYTHON = "QUADRAT_PADDLE_PYTHON"

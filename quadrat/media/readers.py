@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from quadrat.errors import VideoFormatError
-from quadrat.protocols import Reader
 from quadrat.parameters import FrameSettings, StreamSettings
+from quadrat.protocols import Reader
 from quadrat.types import Source
 
 READERS: Mapping[str, str] = MappingProxyType(

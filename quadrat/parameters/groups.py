@@ -6,8 +6,8 @@ from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import Inputs
-from quadrat.parameters.orders import PictureSettings, OrderSettings
-from quadrat.parameters.results import MaskSettings, TileSettings, ObjectSettings
+from quadrat.parameters.orders import OrderSettings, PictureSettings
+from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (

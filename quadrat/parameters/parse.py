@@ -34,7 +34,9 @@ def parse(values: Mapping[str, Any]) -> Settings:
     """
     found = [(find(raw), value) for raw, value in values.items()]
     given = {parameter: value for parameter, value in found if value is not None}
-    settings = Settings.of({p.field: check(p, v) for p, v in given.items() if p.field not in NAMES_OF_FILES})
+    settings = Settings.of(
+        **{p.field: check(p, v) for p, v in given.items() if p.field not in NAMES_OF_FILES}
+    )
     check_combinations(settings)
     sources = [p.name for p, value in given.items() if p.name in INPUTS and value]
     if len(sources) == 1:
@@ -110,7 +112,9 @@ def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:
     unknown = [n[:LONGEST_SHOWN] for n in names if n not in OUTPUTS]
     if "none" in names and len(names) > 1:
         raise ParameterError(
-            "none cannot be combined with other outputs", where="outputs", hint="Leave out none, or the others"
+            "none cannot be combined with other outputs",
+            where="outputs",
+            hint="Leave out none, or the others",
         )
     if unknown or not names:
         text = f"{unknown[0]!r} is not an output" if unknown else "no output is named"

@@ -36,8 +36,14 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> Settings:
-        """Make settings of checked values by field; fields that are left out keep their defaults."""
+    def of(cls, **values: Any) -> Settings:
+        """Make settings of checked values by field; fields that are left out keep their defaults.
+
+        Raises TypeError for a name that is not a field of a group.
+        """
+        unknown = set(values) - set(cls().values())
+        if unknown:
+            raise TypeError(f"there are no such settings: {', '.join(sorted(unknown))}")
         groups: dict[str, Group] = {}
         for each in dataclasses.fields(cls):
             kind: Any = each.default_factory

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import tracking
-from quadrat.protocols import Tracker
 from quadrat.parameters import Settings
+from quadrat.protocols import Tracker
 from quadrat.tracking.appearance import describe
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Ended, Failure, Frame, Result

@@ -13,9 +13,9 @@ from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.media import images
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.pipeline.events import Taken, as_known
 from quadrat.protocols import Reader
-from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reading, Source
 
 Pull = Callable[[Source], AbstractContextManager[Path]]
@@ -84,7 +84,9 @@ class Intake:
                     item = next(items, None)
                     more, asked = item is not None, not isinstance(item, Flush)
                     if isinstance(item, Source):
-                        self._lanes.append(_Lane(item, self._settings, self._streams, self._pull, self._ready))
+                        self._lanes.append(
+                            _Lane(item, self._settings, self._streams, self._pull, self._ready)
+                        )
                     elif item is not None:
                         yield item
                 yield from self._turn()

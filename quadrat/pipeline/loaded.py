@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quadrat import __version__, engines, package, tasks, transforms
-from quadrat.protocols import Engine, Task, Transform
 from quadrat.parameters import FrameSettings, Settings
+from quadrat.protocols import Engine, Task, Transform
 from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2

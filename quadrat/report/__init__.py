@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from quadrat.parameters import Settings
 from quadrat.report.base import MakeReport, Report
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
-from quadrat.parameters import Settings
 from quadrat.types import ModelPackage, Provenance
 
 REPORTS = {"segment": "quadrat.report.masks:MaskReport", "detect": "quadrat.report.objects:ObjectReport"}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from quadrat.parameters import Settings
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
-from quadrat.parameters import Settings
 from quadrat.types import Ended, ModelPackage, Product, Provenance, Result, Source
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quadrat.errors import ParameterError
+from quadrat.parameters import Settings
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import (
     covered_aspect,
@@ -21,7 +21,6 @@ from quadrat.report.names import Names
 from quadrat.report.redacted import shown
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Survey, csv_cell
-from quadrat.parameters import Settings
 from quadrat.types import Cover, Ended, ModelPackage, Product, Provenance, Result, Segmentation, Source
 
 COLUMNS = (

@@ -10,8 +10,9 @@ from typing import Any
 
 import cv2
 
-from quadrat.errors import ParameterError, TooManyObjectsError
+from quadrat.errors import TooManyObjectsError
 from quadrat.media.encode import jpeg
+from quadrat.parameters import Settings
 from quadrat.render.boxes import class_of, draw_boxes
 from quadrat.report import mot
 from quadrat.report.aspects import (
@@ -27,7 +28,6 @@ from quadrat.report.rows import rows_of
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Found, Survey
 from quadrat.report.tracks import COLUMNS, TrackBook
-from quadrat.parameters import Settings
 from quadrat.types import (
     ClassInfo,
     Detections,

@@ -11,8 +11,8 @@ from importlib import metadata
 from typing import Any, Protocol
 
 from quadrat.engines.common import threads
-from quadrat.report.aspects import provenance_part
 from quadrat.parameters import RUN, Settings
+from quadrat.report.aspects import provenance_part
 from quadrat.types import Product, Provenance
 
 LIBRARIES = (

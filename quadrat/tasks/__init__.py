@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import cast
 
 from quadrat.errors import ManifestError
-from quadrat.protocols import Task
 from quadrat.parameters import Settings
 from quadrat.parameters.applies import check_tasks
+from quadrat.protocols import Task
 from quadrat.types import ModelPackage, OutputSpec
 
 TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
@@ -43,4 +43,3 @@ def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Setting
         )
     module, attribute = TASKS[package.task].split(":")
     return cast(Task, getattr(import_module(module), attribute)(package, outputs, settings))
-

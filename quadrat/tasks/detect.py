@@ -78,7 +78,13 @@ class Detect:
         boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
         if self._layout.nms:  # of the boxes as the network gave them, before they are cut
             order = order[
-                nms(boxes, scores, classes, self._settings.objects.nms_threshold, self._settings.objects.max_detections + 1)
+                nms(
+                    boxes,
+                    scores,
+                    classes,
+                    self._settings.objects.nms_threshold,
+                    self._settings.objects.max_detections + 1,
+                )
             ]
         return Detections(inside[order], given.scores[order], given.classes[order].astype(np.int32))
 
@@ -142,7 +148,9 @@ def best(detections: Detections, settings: Settings) -> Detections:
     """
     order = _order(detections.boxes, detections.scores, detections.classes)
     kept, others = order[: settings.objects.max_detections], order[settings.objects.max_detections :]
-    return replace(detections[kept], capped=bool((detections.scores[others] >= settings.objects.min_score).any()))
+    return replace(
+        detections[kept], capped=bool((detections.scores[others] >= settings.objects.min_score).any())
+    )
 
 
 def _order(

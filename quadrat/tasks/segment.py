@@ -106,7 +106,11 @@ class Segment:
     def _choose(self, settings: Settings) -> tuple[str, ...]:
         """The least outputs that answer the settings, as tensor names."""
         roles = self._roles
-        if "labels" not in roles or settings.masks.with_argmax or (settings.tiles.tile_size and "logits" in roles):
+        if (
+            "labels" not in roles
+            or settings.masks.with_argmax
+            or (settings.tiles.tile_size and "logits" in roles)
+        ):
             return (roles["logits"],)
         if "confidence" in roles:
             return (roles["labels"], roles["confidence"])

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import cast
 
 from quadrat.errors import ParameterError
-from quadrat.protocols import Tracker
 from quadrat.parameters import TrackingSettings
+from quadrat.protocols import Tracker
 
 TRACKERS = {
     "sort": "quadrat.tracking.sort:Sort",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.settings import Settings
 from tests import videos
 from tests.moving import CRAB, RECTANGLES, film, swim
 from tests.service.run import Service
@@ -18,7 +18,7 @@ from tests.service.run import Service
 @pytest.fixture(scope="package")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(RECTANGLES, Settings(), logging.getLogger("test")) as loaded:
+    with load_model(RECTANGLES, Settings.of(), logging.getLogger("test")) as loaded:
         yield loaded
 
 

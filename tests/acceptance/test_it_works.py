@@ -28,10 +28,9 @@ from quadrat.artifacts.config import read_config
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
-from quadrat.parameters import PARAMETERS
+from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, Settings, parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
-from quadrat.settings import NAMES_OF_FILES, Settings, parse
 from quadrat.types import Frame, FrameKey, Reading, Result, Source
 from tests import pictures, videos
 from tests.moving import (
@@ -319,7 +318,7 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
 
     for way in ways:
         assert (given, given.digest) == (parse(way), parse(way).digest)
-    changed = {k for k, v in asdict(parse(values)).items() if v != getattr(Settings(), k)}
+    changed = {k for k, v in asdict(parse(values)).items() if v != getattr(Settings.of(), k)}
     assert len(changed) > 25
     for name, parameter in described.items():
         default = next(p.default for p in PARAMETERS if p.name == name)

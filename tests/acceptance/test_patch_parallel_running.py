@@ -23,6 +23,7 @@ from quadrat.artifacts.streams import list_streams
 from quadrat.errors import EngineRunError
 from quadrat.media import readers
 from quadrat.media.video_write import VideoWriter
+from quadrat.parameters import Settings
 from quadrat.pipeline import film as film_stage
 from quadrat.pipeline import prepare
 from quadrat.pipeline.chain import Stage, run_chain
@@ -30,7 +31,6 @@ from quadrat.pipeline.follow import Follower
 from quadrat.pipeline.intake import Intake
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
-from quadrat.settings import Settings
 from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source
 from tests import videos
 from tests.moving import RECTANGLES, TABLES, boxes_of, draw, film, measured, order, pull, swim, watch, watched
@@ -301,7 +301,7 @@ def test_nobody_waits_for_the_slowest_camera(model: LoadedModel, monkeypatch: py
     """While one camera gives nothing, all frames of the other come through, in a batch of its own."""
     wake = threading.Event()
     sources = given(monkeypatch, stuck=lambda n: wake.wait(30), quick=lambda n: None)
-    run = Run(replace(model, settings=Settings(batch_size=4)), sources, pull, moving=True)
+    run = Run(replace(model, settings=Settings.of(batch_size=4)), sources, pull, moving=True)
     begin, came = time.monotonic(), []
     for item in run:
         if isinstance(item, Ended) and item.source.name == "quick":

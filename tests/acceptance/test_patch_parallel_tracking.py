@@ -18,9 +18,9 @@ import pytest
 
 from quadrat import tracking
 from quadrat.errors import ParameterError
+from quadrat.parameters import Settings, parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.protocols import Tracker
-from quadrat.settings import Settings, parse
 from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Result
@@ -73,7 +73,7 @@ def test_a_track_outlives_a_frame_without_its_object(
     source = film(tmp_path / "a.mp4", frames)
     results, _ = measured(model, [source], tracker=tracker)
     assert [[1]] * 10 + [[]] * 12 + [[1]] * 10 == tracks(results["a"])
-    assert Settings().max_age == 30
+    assert Settings.of().max_age == 30
 
     results, _ = measured(model, [source], tracker=tracker, max_age=5)
     assert [[2]] * 9 == tracks(results["a"])[23:]

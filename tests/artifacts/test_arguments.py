@@ -8,8 +8,7 @@ import pytest
 
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
-from quadrat.parameters import PARAMETERS
-from quadrat.settings import Settings, parse
+from quadrat.parameters import PARAMETERS, Settings, parse
 
 
 def read(*words: str) -> dict[str, object]:
@@ -22,7 +21,7 @@ def test_nothing_given_means_the_defaults() -> None:
     values = read()
 
     assert dict.fromkeys((p.field for p in PARAMETERS), None) == values
-    assert Settings() == parse(values)
+    assert Settings.of() == parse(values)
 
 
 @pytest.mark.parametrize(

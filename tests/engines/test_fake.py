@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from quadrat.engines import start
 from quadrat.errors import EngineRunError
+from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
-from quadrat.settings import Settings
 from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
 
@@ -18,7 +18,7 @@ from tests.engines.conftest import ROLES
 @pytest.fixture
 def fake(tiny: ModelPackage, log: logging.Logger) -> Engine:
     """The fake engine with all three outputs."""
-    return start(tiny, Settings(engine="fake"), log)
+    return start(tiny, EngineSettings(engine="fake"), log)
 
 
 def test_labels_are_the_argmax_of_logits_and_confidence_their_softmax(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from quadrat.engines import start
 from quadrat.engines.host import MAX_DEATHS, HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
 
@@ -31,9 +31,9 @@ def hosted(tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made: list[HostedEngine] = []
 
-    def make(name: str, timeout_s: float = 60, settings: Settings | None = None) -> HostedEngine:
+    def make(name: str, timeout_s: float = 60, settings: EngineSettings | None = None) -> HostedEngine:
         target = name if ":" in name else f"tests.engines.faulty:{name}"
-        engine = HostedEngine(target, tiny, settings or Settings(), log, start_timeout_s=timeout_s)
+        engine = HostedEngine(target, tiny, settings or EngineSettings(), log, start_timeout_s=timeout_s)
         made.append(engine)
         return engine
 
@@ -55,7 +55,7 @@ def test_a_hosted_engine_is_the_engine_that_it_hosts(
     hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
     """Same names, specs and bytes as in this process; another process does the work."""
-    inside = start(tiny, Settings(engine="fake"), log)
+    inside = start(tiny, EngineSettings(engine="fake"), log)
     outside = hosted("quadrat.engines.fake:start")
     assert outside.outputs == inside.outputs
     assert (outside.name, outside.version, outside.device) == ("fake", "1", "cpu")
@@ -69,7 +69,7 @@ def test_any_engine_can_be_hosted(
     hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
     """OpenVINO in a child gives what it gives here."""
-    here = start(tiny, Settings(), log).run(noise, ["labels"])["labels"]
+    here = start(tiny, EngineSettings(), log).run(noise, ["labels"])["labels"]
     there = hosted("quadrat.engines.openvino:start").run(noise, ["labels"])["labels"]
     np.testing.assert_array_equal(here, there)
 
@@ -90,7 +90,7 @@ def test_our_errors_cross_the_border_as_they_are(hosted: Hosted, noise: NDArray[
 def test_an_interpreter_that_is_not_there_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
     """Said as such, and nothing stays open."""
     with pytest.raises(EngineUnavailableError, match="does not start"):
-        HostedEngine("quadrat.engines.fake:start", tiny, Settings(), log, python="/no/such/python")
+        HostedEngine("quadrat.engines.fake:start", tiny, EngineSettings(), log, python="/no/such/python")
 
 
 def test_a_crash_while_reading_the_network_is_the_models_fault(hosted: Hosted) -> None:
@@ -161,7 +161,7 @@ def test_what_the_child_says_goes_to_the_log(hosted: Hosted, caplog: pytest.LogC
     with caplog.at_level(logging.INFO):
         hosted("working").close()
         assert "hello from" not in caplog.text
-        hosted("working", settings=Settings(print_detail=True)).close()
+        hosted("working", settings=EngineSettings(print_detail=True)).close()
         assert "hello from" in caplog.text
 
 
@@ -173,10 +173,10 @@ import logging, threading, time
 import numpy as np
 from pathlib import Path
 from quadrat.engines.host import HostedEngine
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from tests.engines.conftest import package_of, ROLES
 package = package_of(Path({str(tiny.engines["onnx"])!r}), outputs=ROLES)
-engine = HostedEngine("tests.engines.faulty:moody", package, Settings(), logging.getLogger())
+engine = HostedEngine("tests.engines.faulty:moody", package, EngineSettings(), logging.getLogger())
 if {mood}:
     batch = np.full((1, 3, 4, 4), {mood}, np.float32)
     threading.Thread(target=engine.run, args=(batch, ["labels"]), daemon=True).start()

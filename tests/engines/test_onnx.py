@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from quadrat.engines import start
 from quadrat.engines.onnx import CPU, OnnxEngine, _need_first, providers
 from quadrat.errors import DeviceError, EngineRunError, GraphError
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
 from tests.engines.conftest import ROLES, package_of
@@ -39,7 +39,7 @@ RANGES = {
 @pytest.fixture
 def engine(tiny: ModelPackage, log: logging.Logger) -> OnnxEngine:
     """The tiny network in ONNX Runtime."""
-    made = start(tiny, Settings(engine="onnx"), log)
+    made = start(tiny, EngineSettings(engine="onnx"), log)
     assert isinstance(made, OnnxEngine)
     return made
 
@@ -67,7 +67,7 @@ def test_onnx_and_openvino_agree_on_all_outputs(
 ) -> None:
     """The same file gives the same labels on both, and they are numpy's."""
     ours = engine.run(noise, list(ROLES))
-    theirs = start(tiny, Settings(engine="openvino"), log).run(noise, list(ROLES))
+    theirs = start(tiny, EngineSettings(engine="openvino"), log).run(noise, list(ROLES))
     np.testing.assert_array_equal(ours["labels"], graphs.scores(noise).argmax(axis=1))
     np.testing.assert_array_equal(ours["labels"], theirs["labels"])
     for name in ("confidence", "logits"):
@@ -103,11 +103,14 @@ def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.flo
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (Settings(), [CPU]),
-        (Settings(device="gpu"), [CUDA, CPU]),
-        (Settings(device="gpu", use_trt=True), [("TensorrtExecutionProvider", TRT | RANGES), CUDA, CPU]),
+        (EngineSettings(), [CPU]),
+        (EngineSettings(device="gpu"), [CUDA, CPU]),
         (
-            Settings(device="gpu", use_trt=True, precision="fp16", min_subgraph_size=9, batch_size=4),
+            EngineSettings(device="gpu", use_trt=True),
+            [("TensorrtExecutionProvider", TRT | RANGES), CUDA, CPU],
+        ),
+        (
+            EngineSettings(device="gpu", use_trt=True, precision="fp16", min_subgraph_size=9, batch_size=4),
             [
                 (
                     "TensorrtExecutionProvider",
@@ -124,20 +127,20 @@ def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.flo
             ],
         ),
         (
-            Settings(device="gpu", use_trt=True, enable_auto_tune=True),
+            EngineSettings(device="gpu", use_trt=True, enable_auto_tune=True),
             [("TensorrtExecutionProvider", TRT), CUDA, CPU],
         ),
     ],
     ids=["cpu", "cuda", "trt", "trt-fp16", "trt-auto-tune"],
 )
-def test_settings_become_providers(settings: Settings, expected: list[object]) -> None:
+def test_settings_become_providers(settings: EngineSettings, expected: list[object]) -> None:
     """The table of what is configured for a GPU: TensorRT, then CUDA, then the CPU for shape arithmetic."""
     assert providers(settings, "x", DYNAMIC, None) == expected
 
 
 def test_tensorrt_keeps_its_engines_and_fixed_sizes(tmp_path: Path) -> None:
     """The cache has a folder by archive; an axis that the network fixes is fixed in every range."""
-    settings = Settings(device="gpu", use_trt=True)
+    settings = EngineSettings(device="gpu", use_trt=True)
     (_, options), *_ = providers(settings, "in", (1, 3, 512, None), tmp_path)
     assert options["trt_engine_cache_enable"] == "True"
     assert options["trt_engine_cache_path"] == str(tmp_path)
@@ -168,7 +171,11 @@ def test_tensorrt_is_given_the_networks_own_input_name(
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     for auto_tune in (False, True):
         with pytest.raises(DeviceError, match="no such device"):
-            start(tiny, Settings(engine="onnx", device="gpu", use_trt=True, enable_auto_tune=auto_tune), log)
+            start(
+                tiny,
+                EngineSettings(engine="onnx", device="gpu", use_trt=True, enable_auto_tune=auto_tune),
+                log,
+            )
     gpu = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     assert asked == [([CPU[0]], ""), (gpu, "x:1x3x100x100"), (gpu, "")]
 
@@ -183,33 +190,33 @@ def test_a_network_has_one_input_and_it_is_float(
     """What the session says of its inputs is checked, on both engines."""
     package = package_of(graphs.write(make(), tmp_path / "model.onnx"))
     with pytest.raises(GraphError, match=said):
-        start(package, Settings(engine=name), log)
+        start(package, EngineSettings(engine=name), log)
 
 
 def test_every_option_is_one_that_onnx_runtime_documents() -> None:
     """Options travel as strings, since the library takes nothing else."""
-    for _, options in providers(Settings(device="gpu", use_trt=True), "x", DYNAMIC, Path("c")):
+    for _, options in providers(EngineSettings(device="gpu", use_trt=True), "x", DYNAMIC, Path("c")):
         assert all(isinstance(value, str) for value in options.values())
 
 
 @pytest.mark.parametrize(
     ("settings", "available", "said"),
     [
-        (Settings(device="gpu", engine="onnx"), ["CPUExecutionProvider"], "no CUDAExecutionProvider"),
+        (EngineSettings(device="gpu", engine="onnx"), ["CPUExecutionProvider"], "no CUDAExecutionProvider"),
         (
-            Settings(device="gpu", engine="onnx", use_trt=True),
+            EngineSettings(device="gpu", engine="onnx", use_trt=True),
             ["CUDAExecutionProvider"],
             "no TensorrtExecutionProvider",
         ),
         (
-            Settings(device="gpu", engine="onnx", precision="fp16"),
+            EngineSettings(device="gpu", engine="onnx", precision="fp16"),
             ["CUDAExecutionProvider"],
             "does not run in fp16 on the gpu. Add --use-trt",
         ),
     ],
 )
 def test_a_gpu_that_the_library_cannot_use_is_an_error(
-    *, tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, settings: Settings,
+    *, tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, settings: EngineSettings,
     available: list[str], said: str,
 ) -> None:  # fmt: skip
     """Whatever is missing, no CPU run takes its place."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines import openvino, start
 from quadrat.errors import EngineRunError, GraphError
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
 from tests.engines.conftest import ROLES, package_of
@@ -35,7 +35,7 @@ def test_a_batch_of_two_is_two_batches_of_one_and_runs_repeat(
     pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
     """On the real archive: same labels batched or singly, the same bytes twice, and close twice is fine."""
-    engine = start(pdmodel, Settings(), log)
+    engine = start(pdmodel, EngineSettings(), log)
     (name,) = [spec.name for spec in engine.outputs]
     photo = photo_tensor(256, 320)
     batch = np.concatenate([photo, photo[:, :, :, ::-1]])
@@ -58,11 +58,11 @@ def test_two_runs_at_once_give_what_each_gives_alone(
     """Eight different photographs from four threads, on an engine for two: the same labels as one by one."""
     photo = photo_tensor(256, 320)
     photos = [np.roll(photo, 31 * n, axis=3) for n in range(8)]
-    alone = start(pdmodel, Settings(), log)
+    alone = start(pdmodel, EngineSettings(), log)
     (name,) = [spec.name for spec in alone.outputs]
     expected = [alone.run(one, [name])[name] for one in photos]
     alone.close()
-    both = start(pdmodel, Settings(), log, at_once=2)
+    both = start(pdmodel, EngineSettings(), log, at_once=2)
     assert both.at_once == min(2, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda one: both.run(one, [name])[name], photos))
@@ -74,7 +74,7 @@ def test_two_runs_at_once_give_what_each_gives_alone(
 def test_no_more_runs_at_once_than_threads(tiny: ModelPackage, log: logging.Logger) -> None:
     """One thread is one run at a time, compiled afresh or from the cache."""
     for _ in range(2):
-        engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(cpu_threads=1), log, at_once=2)
+        engine = openvino.OpenVINOEngine(tiny, "onnx", EngineSettings(cpu_threads=1), log, at_once=2)
         assert engine.at_once == 1
         assert engine._compiled.requests.get().get_compiled_model().get_property("NUM_STREAMS") == 1
 
@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_the_number_of_image_sizes(
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    engine = start(pdmodel, Settings(), log)
+    engine = start(pdmodel, EngineSettings(), log)
     name = engine.outputs[0].name
     sizes = [(64 + i % 10 * 8, 64 + i // 10 * 8) for i in range(100)]
     for number, (height, width) in enumerate(sizes):
@@ -101,7 +101,7 @@ def test_memory_does_not_grow_with_the_number_of_image_sizes(
 
 def test_outputs_are_copies(tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger) -> None:
     """A later run of the same shape leaves what an earlier one gave."""
-    engine = start(tiny, Settings(), log)
+    engine = start(tiny, EngineSettings(), log)
     first = engine.run(noise, list(ROLES))
     kept = {name: array.copy() for name, array in first.items()}
     engine.run(-noise, list(ROLES))
@@ -117,7 +117,7 @@ def test_only_the_asked_outputs_are_compiled(
     tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, asked: list[str]
 ) -> None:
     """The network that runs has those outputs and no other, and they are right."""
-    engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(), log)
+    engine = openvino.OpenVINOEngine(tiny, "onnx", EngineSettings(), log)
     arrays = engine.run(noise, asked)
     assert sorted(arrays) == sorted(asked)
     assert set(engine._compiled.names) == set(asked)
@@ -139,7 +139,7 @@ def test_an_output_that_the_network_lacks_is_an_error(
     tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
     """Said of the archive it is the model's fault, said of a run the engine's."""
-    engine = start(tiny, Settings(), log)
+    engine = start(tiny, EngineSettings(), log)
     with pytest.raises(EngineRunError, match="no output 'boxes'"):
         engine.run(noise, ["boxes"])
     with pytest.raises(EngineRunError, match=r"batch of shape \(2, 2, 24, 40\)"):
@@ -149,7 +149,7 @@ def test_an_output_that_the_network_lacks_is_an_error(
     )
     engine.close()
     with pytest.raises(GraphError, match="no output 'mask'"):
-        start(replace(tiny, outputs={"labels": "mask"}), Settings(engine="openvino"), log)
+        start(replace(tiny, outputs={"labels": "mask"}), EngineSettings(engine="openvino"), log)
 
 
 def test_an_output_whose_axes_are_free_hinders_no_other(
@@ -165,12 +165,14 @@ def test_an_output_whose_axes_are_free_hinders_no_other(
         }"""
     (tmp_path / "model.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString())
     package = package_of(tmp_path / "model.onnx", task="detect", outputs={"predictions": "scores"})
-    engine = openvino.OpenVINOEngine(package, "onnx", Settings(), log)
+    engine = openvino.OpenVINOEngine(package, "onnx", EngineSettings(), log)
     assert [spec.name for spec in engine.outputs] == ["scores"]
     np.testing.assert_array_equal(engine.run(noise, ["scores"])["scores"], np.maximum(noise, 0))
     engine.close()
     with pytest.raises(GraphError, match="'free' has no fixed number of axes"):
-        openvino.OpenVINOEngine(replace(package, outputs={"predictions": "free"}), "onnx", Settings(), log)
+        openvino.OpenVINOEngine(
+            replace(package, outputs={"predictions": "free"}), "onnx", EngineSettings(), log
+        )
 
 
 def test_a_network_is_first_read_by_a_child(
@@ -179,7 +181,7 @@ def test_a_network_is_first_read_by_a_child(
 ) -> None:  # fmt: skip
     """What the child has compiled is taken from the cache; this process then reads no file."""
     monkeypatch.setattr(openvino.OpenVINOEngine, "_compile", None)  # any call of it here would fail
-    engine = start(tiny, Settings(engine="openvino"), log)
+    engine = start(tiny, EngineSettings(engine="openvino"), log)
     assert len(list(fresh_cache.iterdir())) == 1
     labels = engine.run(noise, ["labels", "confidence"])["labels"]
     np.testing.assert_array_equal(labels, graphs.scores(noise).argmax(axis=1))
@@ -189,7 +191,7 @@ def test_a_network_is_first_read_by_a_child(
 def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logger) -> None:
     """On a CPU with bf16 OpenVINO would choose it by itself, compiled afresh or from the cache."""
     for _ in range(2):
-        engine = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+        engine = openvino.OpenVINOEngine(pdmodel, "pdmodel", EngineSettings(), log)
         compiled = engine._compiled.requests.get().get_compiled_model()
         assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
         assert compiled.get_property("INFERENCE_NUM_THREADS") <= len(os.sched_getaffinity(0))
@@ -203,12 +205,12 @@ def test_bf16_runs_where_the_cpu_has_it_and_is_refused_elsewhere(
     able = "BF16" in openvino.library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not able:
         with pytest.raises(Exception, match="this CPU has no bf16"):
-            start(pdmodel, Settings(engine="openvino", precision="bf16"), log)
+            start(pdmodel, EngineSettings(engine="openvino", precision="bf16"), log)
         return
     photo = photo_tensor(448, 560)
     masks = []
     for precision in ("fp32", "bf16"):
-        engine = start(pdmodel, Settings(precision=precision), log)
+        engine = start(pdmodel, EngineSettings(precision=precision), log)
         assert engine.precision == precision
         name = engine.outputs[0].name
         masks.append(engine.run(photo, [name])[name])
@@ -224,12 +226,12 @@ def test_a_second_start_takes_what_the_first_compiled(
 ) -> None:  # fmt: skip
     """A hit reads no graph, declares the same outputs and gives the same bytes."""
     photo = photo_tensor(128, 160)
-    first = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+    first = openvino.OpenVINOEngine(pdmodel, "pdmodel", EngineSettings(), log)
     name = first.outputs[0].name
     expected = first.run(photo, [name])[name]
     assert len(list(fresh_cache.iterdir())) == 1
     monkeypatch.setattr(openvino.OpenVINOEngine, "_compile", None)  # any call of it would fail
-    second = openvino.OpenVINOEngine(pdmodel, "pdmodel", Settings(), log)
+    second = openvino.OpenVINOEngine(pdmodel, "pdmodel", EngineSettings(), log)
     assert second.outputs == first.outputs
     assert second.run(photo, [name])[name].tobytes() == expected.tobytes()
 
@@ -240,11 +242,11 @@ def test_a_damaged_blob_falls_back_to_compiling(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     """One flipped bit in the blob is seen; the network is compiled again and kept again."""
-    start(tiny, Settings(), log).close()
+    start(tiny, EngineSettings(), log).close()
     (blob,) = fresh_cache.iterdir()
     whole = blob.read_bytes()
     if damage == "not a network":
-        engine = openvino.OpenVINOEngine(tiny, "onnx", Settings(), log)
+        engine = openvino.OpenVINOEngine(tiny, "onnx", EngineSettings(), log)
         engine._cache.store(blob.stem, {"input": "", "compiled": [], "outputs": []}, memoryview(b"x" * 999))
     else:
         flipped = bytearray(whole)
@@ -258,7 +260,7 @@ def test_a_damaged_blob_falls_back_to_compiling(
             "rubbish": b"r" * 9999,
         }
         blob.write_bytes(bodies[damage])
-    engine = start(tiny, Settings(), log)
+    engine = start(tiny, EngineSettings(), log)
     assert "is not used" in caplog.text
     labels = engine.run(noise, ["labels"])["labels"]
     np.testing.assert_array_equal(labels, graphs.scores(noise).argmax(axis=1))
@@ -274,7 +276,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "file"))
     with caplog.at_level(logging.INFO):
-        engine = start(tiny, Settings(), log)
+        engine = start(tiny, EngineSettings(), log)
     assert "is not kept" in caplog.text
     assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
     engine.close()
@@ -285,17 +287,17 @@ def test_other_archives_precisions_outputs_and_versions_have_other_keys(
 ) -> None:
     """A stale blob cannot be hit: each thing that a compiled network depends on changes its key."""
 
-    def key(package: ModelPackage, settings: Settings, wanted: tuple[str, ...] = ()) -> str:
+    def key(package: ModelPackage, settings: EngineSettings, wanted: tuple[str, ...] = ()) -> str:
         return openvino.OpenVINOEngine(package, "onnx", settings, log)._key(wanted)
 
     keys = [
-        key(tiny, Settings()),
-        key(replace(tiny, digest="other"), Settings()),
-        key(tiny, Settings(cpu_threads=1)),
-        key(tiny, Settings(), ("labels",)),
+        key(tiny, EngineSettings()),
+        key(replace(tiny, digest="other"), EngineSettings()),
+        key(tiny, EngineSettings(cpu_threads=1)),
+        key(tiny, EngineSettings(), ("labels",)),
     ]
     monkeypatch.setattr(openvino.library(), "get_version", lambda: "2099.1.0-0")
-    keys.append(key(tiny, Settings()))
+    keys.append(key(tiny, EngineSettings()))
     assert len(set(keys)) == len(keys)
 
 

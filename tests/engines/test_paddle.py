@@ -15,7 +15,7 @@ from quadrat.engines import start
 from quadrat.engines.common import threads
 from quadrat.engines.paddle import PaddleEngine, Plan
 from quadrat.errors import DeviceError, EngineUnavailableError
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 
 Call = tuple[Any, ...]
@@ -95,7 +95,7 @@ class Predictor:
 def plan(*, pir: bool = False, version: tuple[int, int] = (3, 2), **settings: Any) -> Plan:
     """Give a plan for a file that is never read."""
     graph = Path("m.json" if pir else "m.pdmodel")
-    return Plan(graph, Path("m.pdiparams"), pir, version, Settings(**settings))
+    return Plan(graph, Path("m.pdiparams"), pir, version, EngineSettings(**settings))
 
 
 def configured(made: Plan) -> list[Call]:
@@ -240,7 +240,7 @@ def test_pir_on_a_gpu_is_refused_by_name(
     """Whether paddle is there or not."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
     with pytest.raises(DeviceError, match=r"a PIR model\.json does not run on a GPU here"):
-        start(pir, Settings(device="gpu", engine="paddle"), log)
+        start(pir, EngineSettings(device="gpu", engine="paddle"), log)
 
 
 def test_a_cpu_build_does_not_run_a_gpu_order(
@@ -250,4 +250,4 @@ def test_a_cpu_build_does_not_run_a_gpu_order(
     library = types.SimpleNamespace(__version__="2.6.2", is_compiled_with_cuda=lambda: False)
     monkeypatch.setattr(engine_module, "_library", lambda hint: library)
     with pytest.raises(DeviceError, match=r"built for the CPU only.*paddlepaddle-gpu 2\.6\.2"):
-        engine_module.load(pdmodel, Settings(device="gpu"), log)
+        engine_module.load(pdmodel, EngineSettings(device="gpu"), log)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from quadrat.engines import start
 from quadrat.errors import EngineUnavailableError, GraphError
 from quadrat.package import open_archive
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ PhotoTensor = Callable[[int, int], NDArray[np.float32]]
 
 def labels_of(package: ModelPackage, name: str, photo: NDArray[np.float32]) -> NDArray[Any]:
     """Run the network's one output on the photograph, on the engine of this name."""
-    engine = start(package, Settings(engine=name), logging.getLogger("quadrat.test"))
+    engine = start(package, EngineSettings(engine=name), logging.getLogger("quadrat.test"))
     try:
         assert engine.name == name
         (output,) = [spec.name for spec in engine.outputs]
@@ -110,7 +110,7 @@ def test_auto_runs_a_pir_archive_on_paddle_and_repeats(
     pir: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
     """In a child; batch of two is two of one; specs are those of the arrays; the same bytes twice."""
-    engine = start(pir, Settings(), log)
+    engine = start(pir, EngineSettings(), log)
     assert (engine.name, engine.device) == ("paddle", "cpu")
     (spec,) = engine.outputs
     photo = photo_tensor(128, 160)
@@ -135,7 +135,7 @@ def test_a_corrupt_graph_on_paddle_is_the_models_fault(
     path.write_bytes(body)
     broken = replace(package, engines={which: path}, digest="")
     with pytest.raises(GraphError) as caught:
-        start(broken, Settings(engine="paddle"), log)
+        start(broken, EngineSettings(engine="paddle"), log)
     assert "\n" not in caught.value.line
 
 
@@ -152,7 +152,7 @@ def test_paddle_of_another_interpreter_gives_the_same_mask(
 ) -> None:
     """2.6.2 with numpy 1 in the child, ours with numpy 2; nothing but JSON and bytes between them."""
     photo = photo_tensor(448, 560)
-    engine = start(pdmodel, Settings(engine="paddle"), log)
+    engine = start(pdmodel, EngineSettings(engine="paddle"), log)
     assert engine.version == "2.6.2"
     mask = engine.run(photo, [engine.outputs[0].name])[engine.outputs[0].name]
     engine.close()
@@ -168,6 +168,6 @@ def test_paddle_2_6_2_survives_what_kills_it(
     path = tmp_path / "model.pdmodel"
     path.write_bytes(b"no network " * 999)
     with pytest.raises(GraphError, match="died of SIGSEGV while reading the network"):
-        start(replace(pdmodel, engines={"pdmodel": path}), Settings(engine="paddle"), log)
+        start(replace(pdmodel, engines={"pdmodel": path}), EngineSettings(engine="paddle"), log)
     with pytest.raises(EngineUnavailableError, match=r"too old for a PIR model\.json"):
-        start(pir, Settings(engine="paddle"), log)
+        start(pir, EngineSettings(engine="paddle"), log)

@@ -14,7 +14,7 @@ from quadrat import engines
 from quadrat.engines import start
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError
 from quadrat.package import open_archive
-from quadrat.settings import Settings
+from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests import archives
 from tests.engines import graphs
@@ -50,7 +50,7 @@ def test_auto_takes_openvino_for_pdmodel_and_for_onnx(
 ) -> None:
     """On the CPU the first of the order that can, is openvino for both formats."""
     for package in (pdmodel, tiny):
-        engine = start(package, Settings(), log)
+        engine = start(package, EngineSettings(), log)
         assert (engine.name, engine.device, engine.precision) == ("openvino", "cpu", "fp32")
         assert engine.version[:4].isdigit()
         engine.close()
@@ -62,7 +62,7 @@ def test_auto_goes_on_to_the_next_and_logs_why(
     """Where openvino is not installed onnx runs, and the log says what was missing."""
     monkeypatch.setitem(sys.modules, "openvino", None)
     with caplog.at_level(logging.INFO):
-        engine = start(tiny, Settings(), log)
+        engine = start(tiny, EngineSettings(), log)
     assert engine.name == "onnx"
     assert "openvino is not installed" in caplog.text
     engine.close()
@@ -85,10 +85,10 @@ def test_auto_goes_on_where_a_library_does_not_import(
         "import logging, sys\n"
         "from pathlib import Path\n"
         "from quadrat.engines import start\n"
-        "from quadrat.settings import Settings\n"
+        "from quadrat.parameters import EngineSettings\n"
         "from tests.engines.conftest import package_of\n"
         "logging.basicConfig(level=logging.INFO)\n"
-        "engine = start(package_of(Path(sys.argv[1])), Settings(), logging.getLogger())\n"
+        "engine = start(package_of(Path(sys.argv[1])), EngineSettings(), logging.getLogger())\n"
         "raise SystemExit(engine.name != 'onnx')\n"
     )
     root = Path(__file__).parents[2]
@@ -109,14 +109,14 @@ def test_paddle_that_does_not_import_is_no_engine(
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.delenv("QUADRAT_PADDLE_PYTHON", raising=False)
     with pytest.raises(EngineUnavailableError, match=r"paddle does not import: libgomp\.so\.1"):
-        start(pir, Settings(engine="paddle"), log)
+        start(pir, EngineSettings(engine="paddle"), log)
 
 
 @pytest.mark.usefixtures("_no_paddle")
 def test_pir_without_paddle_names_the_extra_and_every_reason(pir: ModelPackage, log: logging.Logger) -> None:
     """One line says what each engine lacks, and what to install."""
     with pytest.raises(EngineUnavailableError) as caught:
-        start(pir, Settings(), log)
+        start(pir, EngineSettings(), log)
     line = caught.value.line
     assert "\n" not in line
     for part in ("openvino: it reads", "onnx: it reads", "a PIR model.json", f"paddle: {PADDLE_MISSING}"):
@@ -142,7 +142,7 @@ def test_a_corrupt_pdmodel_is_the_models_fault(
     broken = replace(pdmodel, engines={"pdmodel": path}, digest="")
     for name in ("auto", "openvino"):
         with pytest.raises(GraphError) as caught:
-            start(broken, Settings(engine=name), log)
+            start(broken, EngineSettings(engine=name), log)
         assert caught.value.exit_status == 3
         assert "\n" not in caught.value.line
 
@@ -162,7 +162,7 @@ def test_an_onnx_with_a_flipped_bit_starts_or_is_the_models_fault(
         files = archives.contents(network=("model.onnx", bytes(body)), params=None)
         try:
             package = open_archive(archives.build(tmp_path / "m.tgz", files), tmp_path)
-            start(package, Settings(engine=name), log).close()
+            start(package, EngineSettings(engine=name), log).close()
         except GraphError as error:
             lines.append(error.line)
     assert 2 <= len(lines) < len(bits)
@@ -186,7 +186,7 @@ def test_a_corrupt_onnx_is_the_models_fault(
     words = {"cut": whole[: len(whole) // 2], "unknown": graphs.unknown_operator().SerializeToString()}
     path.write_bytes(words[body] if isinstance(body, str) else body)
     with pytest.raises(GraphError) as caught:
-        start(package_of(path), Settings(engine=name), log)
+        start(package_of(path), EngineSettings(engine=name), log)
     assert "\n" not in caught.value.line
 
 
@@ -197,7 +197,7 @@ def test_gpu_without_a_gpu_is_an_error_of_the_device(
     """Asking for a GPU never ends in a silent CPU run."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 0)
     with pytest.raises(DeviceError, match="no NVIDIA GPU"):
-        start(tiny, Settings(device="gpu", engine=name), log)
+        start(tiny, EngineSettings(device="gpu", engine=name), log)
 
 
 def test_the_driver_is_asked_for_gpus() -> None:
@@ -213,7 +213,7 @@ def test_the_driver_is_asked_for_gpus() -> None:
 def test_gpu_order_is_onnx_then_paddle_and_never_openvino(pir: ModelPackage, log: logging.Logger) -> None:
     """On a GPU the reasons are onnx's and paddle's; PIR on a GPU is refused by name."""
     with pytest.raises(EngineUnavailableError) as caught:
-        start(pir, Settings(device="gpu"), log)
+        start(pir, EngineSettings(device="gpu"), log)
     assert "a PIR model.json does not run on a GPU here" in str(caught.value)
     assert "openvino" not in str(caught.value)
 
@@ -225,7 +225,7 @@ def test_a_cpu_build_of_onnx_runtime_does_not_run_a_gpu_order(
     """The provider must be in the library, else the error says what to install."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="onnxruntime-gpu"):
-        start(tiny, Settings(device="gpu", engine="onnx"), log)
+        start(tiny, EngineSettings(device="gpu", engine="onnx"), log)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_precision_that_an_engine_lacks_is_refused(
     """No engine quietly runs in another precision."""
     package = tiny if engine == "onnx" else pdmodel
     with pytest.raises(DeviceError, match=said):
-        start(package, Settings(engine=engine, **settings), log)
+        start(package, EngineSettings(engine=engine, **settings), log)
 
 
 def test_when_every_engine_lacks_the_precision_the_device_is_at_fault(
@@ -254,21 +254,21 @@ def test_when_every_engine_lacks_the_precision_the_device_is_at_fault(
     monkeypatch.setitem(engines.ORDER, "cpu", ("openvino", "onnx"))
     monkeypatch.setattr("quadrat.engines.openvino.PRECISIONS", {"bf16": ("bf16", "A CAPABILITY OF NO CPU")})
     with pytest.raises(DeviceError, match=r"openvino: .*this CPU has no bf16.*onnx: ") as caught:
-        start(tiny, Settings(precision="bf16"), log)
+        start(tiny, EngineSettings(precision="bf16"), log)
     assert caught.value.exit_status == 4
 
 
 def test_onnx_is_refused_when_onednn_is_insisted_on(tiny: ModelPackage, log: logging.Logger) -> None:
     """enable-mkldnn with auto runs openvino, and onnx says why not."""
     with pytest.raises(EngineUnavailableError, match="no oneDNN"):
-        start(tiny, Settings(engine="onnx", enable_mkldnn=True), log)
-    assert start(tiny, Settings(enable_mkldnn=True), log).name == "openvino"
+        start(tiny, EngineSettings(engine="onnx", enable_mkldnn=True), log)
+    assert start(tiny, EngineSettings(enable_mkldnn=True), log).name == "openvino"
 
 
 def test_an_unknown_engine_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
     """The name is checked where engines are found."""
     with pytest.raises(EngineUnavailableError, match="no engine 'tflite'"):
-        start(tiny, Settings(engine="tflite"), log)
+        start(tiny, EngineSettings(engine="tflite"), log)
 
 
 def test_starting_imports_no_engine_that_is_not_used() -> None:

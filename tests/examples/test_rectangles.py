@@ -16,7 +16,7 @@ from export_model.verify import main as verify
 from quadrat.engines import start
 from quadrat.geometry import Geometry
 from quadrat.package import open_archive
-from quadrat.settings import parse
+from quadrat.parameters import parse
 from quadrat.tasks import make
 from quadrat.types import Frame, FrameKey, Part
 from tests.examples.conftest import EXAMPLES_FOLDER

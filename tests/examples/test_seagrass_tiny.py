@@ -10,7 +10,7 @@ from examples.draw_quadrats import CLASSES, COLORS, draw
 from export_model.verify import main as verify
 from quadrat.engines import start
 from quadrat.package import open_archive
-from quadrat.settings import parse
+from quadrat.parameters import parse
 from tests.examples.conftest import EXAMPLES_FOLDER
 
 ARCHIVE = EXAMPLES_FOLDER / "models" / "seagrass-tiny.tgz"

@@ -13,7 +13,7 @@ from quadrat.engines import start
 from quadrat.geometry import Geometry
 from quadrat.package import open_archive
 from quadrat.package.detectors import LAYOUTS
-from quadrat.settings import parse
+from quadrat.parameters import parse
 from quadrat.tasks import make
 from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part

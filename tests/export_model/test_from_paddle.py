@@ -117,7 +117,7 @@ def test_without_argmax(exported, network, python, softmax, tmp_path):
 
     from quadrat.engines import start
     from quadrat.package import open_archive
-    from quadrat.settings import parse
+    from quadrat.parameters import parse
 
     config, weights = network
     options = ["--without-argmax", *(["--with-softmax"] if softmax else [])]

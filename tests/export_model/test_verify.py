@@ -17,7 +17,7 @@ from quadrat.engines import ENGINES, start
 from quadrat.engines.common import FILES
 from quadrat.errors import EngineUnavailableError
 from quadrat.package import open_archive
-from quadrat.settings import parse
+from quadrat.parameters import parse
 from tests.export_model.conftest import EXPORTER, Made
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from quadrat.media.connection import Connection, parse_address
 from quadrat.media.stream import StreamReader
-from quadrat.settings import Settings
+from quadrat.parameters import Settings
 from quadrat.types import Frame, Source
 from tests import videos
 
@@ -20,7 +20,8 @@ PATIENCE: dict[str, Any] = {"stall_seconds": 10.0, "reconnect_seconds": 10.0}
 def reader(address: str, kind: type[StreamReader] = StreamReader, **settings: Any) -> StreamReader:
     """Give a reader that reconnects without long pauses."""
     source = Source("urn:stream:cam", "cam", "stream", address)
-    return kind(source, parse_address(address, "cam"), Settings(**{**PATIENCE, **settings}), backoff_s=0.02)
+    given = Settings.of(**{**PATIENCE, **settings})
+    return kind(source, parse_address(address, "cam"), given.frames, given.streams, backoff_s=0.02)
 
 
 def numbers(frames: list[Frame]) -> list[int]:

@@ -14,7 +14,7 @@ import pytest
 from quadrat.errors import StreamError
 from quadrat.media.connection import PROTOCOLS, parse_address
 from quadrat.media.stream import StreamReader, open_stream
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 from tests import videos
 from tests.media import rtsp
@@ -178,4 +178,8 @@ def test_sound_alone_is_no_stream_of_pictures(tmp_path: Path) -> None:
 def test_an_unknown_kind_of_address() -> None:
     """It is told before anything is connected."""
     with pytest.raises(StreamError, match="begin with ftp://"):
-        open_stream(Source("urn:stream:cam", "cam", "stream", "ftp://u:geheim@host/x"), Settings())
+        open_stream(
+            Source("urn:stream:cam", "cam", "stream", "ftp://u:geheim@host/x"),
+            FrameSettings(),
+            StreamSettings(),
+        )

@@ -8,7 +8,7 @@ import pytest
 
 from quadrat.errors import VideoFormatError
 from quadrat.media.readers import READERS, open_reader
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 from tests import videos
 
@@ -19,7 +19,7 @@ def test_a_video_and_a_folder_are_opened(tmp_path: Path) -> None:
     film = videos.write(tmp_path / "film.mp4", pictures)
     folder = videos.still_images(tmp_path / "stills", pictures)
     for path, media in ((film, "video"), (folder, "sequence")):
-        reader = open_reader(videos.source(path, media), path, Settings())
+        reader = open_reader(videos.source(path, media), path, FrameSettings(), StreamSettings())
         assert [videos.number(frame.pixels) for frame in reader] == [0, 1, 2, 3, 4]
         assert reader.reading.error is None
         reader.close()
@@ -31,7 +31,7 @@ def test_a_video_and_a_folder_are_opened(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused(media: str, path: Path | None) -> None:
     """A picture has no reader, a file needs a path, a stream has none."""
     with pytest.raises(VideoFormatError, match="is no video"):
-        open_reader(Source("urn:x", "x", media), path, Settings())
+        open_reader(Source("urn:x", "x", media), path, FrameSettings(), StreamSettings())
 
 
 def test_every_moving_medium_is_listed() -> None:

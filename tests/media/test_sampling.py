@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.media.sampling import Sampling
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 
 SECONDS = st.floats(0.01, 20)
 STEPS = st.lists(st.floats(0.001, 5), min_size=1, max_size=200)
 
 
-def taken(times: list[float], settings: Settings) -> list[int]:
+def taken(times: list[float], settings: FrameSettings) -> list[int]:
     """Give the indices of the frames taken."""
     sampling = Sampling(settings)
     return [n for n, time_s in enumerate(times) if sampling.takes(n, time_s)]
@@ -33,7 +33,7 @@ def summed(steps: list[float]) -> list[float]:
 def test_each_nth_is_by_count(steps: list[float], n: int) -> None:
     """By count, the frames taken are 0, n, 2n, ..., whatever their times."""
     times = summed(steps)
-    assert taken(times, Settings(frame_step=n)) == list(range(0, len(times), n))
+    assert taken(times, FrameSettings(frame_step=n)) == list(range(0, len(times), n))
 
 
 @given(STEPS, SECONDS)
@@ -42,7 +42,7 @@ def test_one_in_so_many_seconds(steps: list[float], seconds: float) -> None:
     times = summed(steps)
     slots = [math.floor((t + 1e-6) / seconds) for t in times]
     first = [slots.index(slot) for slot in sorted(set(slots))]
-    assert taken(times, Settings(frame_seconds=seconds)) == first
+    assert taken(times, FrameSettings(frame_seconds=seconds)) == first
     chosen = [times[n] for n in first]
     assert all(b // seconds > a // seconds or b - a > seconds / 2 for a, b in pairwise(chosen))
 
@@ -51,13 +51,13 @@ def test_one_in_so_many_seconds(steps: list[float], seconds: float) -> None:
 def test_a_constant_rate_gives_a_constant_number(rate: int, seconds: int, count: int) -> None:
     """At a whole rate, one frame in so many seconds is each (rate x seconds)-th frame."""
     times = [n / rate for n in range(count)]
-    assert taken(times, Settings(frame_seconds=float(seconds))) == list(range(0, count, rate * seconds))
+    assert taken(times, FrameSettings(frame_seconds=float(seconds))) == list(range(0, count, rate * seconds))
 
 
 def test_a_long_film_does_not_drift() -> None:
     """At 30000/1001 frames/s, the frame taken after a day is still the first after its full second."""
     day = [n * 1001 / 30000 for n in range(86_000 * 30, 86_400 * 30)]
-    chosen = [day[n] for n in taken(day, Settings(frame_seconds=1.0))][1:]
+    chosen = [day[n] for n in taken(day, FrameSettings(frame_seconds=1.0))][1:]
     assert all(0 <= t - math.floor(t + 1e-6) + 1e-6 < 1001 / 30000 + 2e-6 for t in chosen)
     assert [math.floor(t + 1e-6) for t in chosen] == list(
         range(math.floor(chosen[0]), math.floor(chosen[-1]) + 1)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from quadrat.errors import VideoFormatError, VideoTruncatedError
 from quadrat.media.sequence import natural, open_sequence
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from tests import videos
 
 
 def opened(folder: Path, **settings: float):
     """Open a folder with some settings."""
-    return open_sequence(folder, videos.source(folder, "sequence"), Settings(**settings))
+    return open_sequence(folder, videos.source(folder, "sequence"), FrameSettings(**settings))
 
 
 @given(

@@ -13,7 +13,7 @@ from quadrat.errors import StreamError
 from quadrat.media import stream
 from quadrat.media.connection import Address
 from quadrat.media.stream import BACKOFF_S, LONGEST_BACKOFF_S, StreamReader
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 
 JITTER = 2.0
@@ -34,8 +34,10 @@ class Camera:
         """Read it to its end, which comes after `seconds` of trying in vain."""
         monkeypatch.setattr(stream, "monotonic", lambda: self.now)
         monkeypatch.setattr(stream, "Connection", self._connect)
-        settings = Settings(reconnect_seconds=seconds, stall_seconds=3600.0)
-        reader = StreamReader(Source("urn:cam", "cam", "stream"), Address("tcp://cam", "tcp"), settings)
+        settings = StreamSettings(reconnect_seconds=seconds, stall_seconds=3600.0)
+        reader = StreamReader(
+            Source("urn:cam", "cam", "stream"), Address("tcp://cam", "tcp"), FrameSettings(), settings
+        )
         reader._changed = _Clocked(self)
         if self._answers:
             list(reader)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quadrat.media.video import open_video
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import feed, turned
@@ -30,7 +30,7 @@ def test_a_turned_video_is_upright_as_from_a_file(
     path = videos.rotated(tmp_path / "phone.mp4", videos.frames(6, (64, 128)), degrees)
     body = path.read_bytes()
     for most in (-1, 3000):
-        file = open_video(path, videos.source(path), Settings(max_img_size=most))
+        file = open_video(path, videos.source(path), FrameSettings(max_img_size=most))
         expected = list(file)
         with feed("sized", lambda line: line.send(body), size=len(body)) as server:
             for address in (str(path), server.url):

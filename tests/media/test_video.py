@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from quadrat.media.colors import to_rgb, usual_matrix
 from quadrat.media.exif import upright
 from quadrat.media.video import VideoReader, open_video
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from quadrat.types import Frame
 from tests import videos
 
@@ -42,7 +42,7 @@ FORMS = {
 
 def opened(path: Path, **values: float) -> VideoReader:
     """Open a file with some settings."""
-    return open_video(path, videos.source(path), Settings(**values))
+    return open_video(path, videos.source(path), FrameSettings(**values))
 
 
 def numbers(frames: list[Frame]) -> list[int]:

@@ -17,13 +17,13 @@ import pytest
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.media import container
 from quadrat.media.video import VideoReader, open_video
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from tests import videos
 
 
 def opened(path: Path) -> VideoReader:
     """Open a file."""
-    return open_video(path, videos.source(path), Settings())
+    return open_video(path, videos.source(path), FrameSettings())
 
 
 def read(path: Path) -> tuple[list[int], VideoReader]:
@@ -317,7 +317,7 @@ def test_a_disk_that_fails_in_the_middle(tmp_path: Path, monkeypatch) -> None:
     videos.write(path, videos.scenes(30), **CUT["h264.mkv"])
     monkeypatch.setattr(container, "_Bytes", FailingDisk)
     monkeypatch.setattr(FailingDisk, "limit", path.stat().st_size // 2)
-    reader = open_video(path, videos.source(path), Settings())
+    reader = open_video(path, videos.source(path), FrameSettings())
     count = len(list(reader))
     assert 0 < count < 30
     assert count == reader.reading.read

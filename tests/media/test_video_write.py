@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from quadrat.errors import DeliveryError, EncoderError, ImageSizeError
 from quadrat.media.video import open_video
 from quadrat.media.video_write import VideoWriter
-from quadrat.settings import Settings
+from quadrat.parameters import FrameSettings
 from quadrat.types import Frame, Reading
 from tests import videos
 
@@ -43,7 +43,7 @@ def written(
 
 def read(path: Path) -> tuple[list[Frame], Reading]:
     """Read all frames."""
-    reader = open_video(path, videos.source(path), Settings())
+    reader = open_video(path, videos.source(path), FrameSettings())
     return list(reader), reader.reading
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from quadrat import report
+from quadrat.parameters import Settings
 from quadrat.report.base import Report
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
-from quadrat.settings import Settings
 from quadrat.types import (
     ClassInfo,
     Detections,
@@ -27,7 +27,7 @@ from quadrat.types import (
     Source,
 )
 
-WHO = Provenance("urn:order", "urn:model", "d1", "d2", "0.1.0", "fake", "1", "fp32", "cpu")
+WHO = Provenance("urn:order", "urn:model", "d1", "d2", "d3", "0.1.0", "fake", "1", "fp32", "cpu")
 CLASSES = tuple(
     ClassInfo(i, f"urn:c:{i}", name, color)
     for i, (name, color) in enumerate(
@@ -49,7 +49,7 @@ def make(folder: Path, task: str = "detect", **settings: object) -> tuple[Report
     folder.mkdir(exist_ok=True)
     made = report.make(
         package(task),
-        Settings(**settings),  # type: ignore[arg-type]
+        Settings.of(**settings),  # type: ignore[arg-type]
         WHO,
         names=Names(),
         survey=survey,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from quadrat.errors import ParameterError
+from quadrat.parameters import parse
 from quadrat.pipeline.loaded import load_model
-from quadrat.settings import parse
 from tests.networks import brightness_archive
 
 LOG = logging.getLogger("test")

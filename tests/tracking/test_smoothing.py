@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections
 
@@ -20,7 +20,9 @@ def smoother(
     method: str = "mode", frames: int = 5, seconds: float = 0.0, classes: int | None = None
 ) -> Smoother:
     """Make a smoother."""
-    return Smoother(Settings(smooth_labels=method, smooth_frames=frames, smooth_seconds=seconds), classes)
+    return Smoother(
+        TrackingSettings(smooth_labels=method, smooth_frames=frames, smooth_seconds=seconds), classes
+    )
 
 
 def seen(*rows: tuple[int, int, float]) -> Detections:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quadrat import tracking
 from quadrat.errors import ParameterError
-from quadrat.settings import Settings
+from quadrat.parameters import TrackingSettings
 from quadrat.types import Detections
 from tests.tracking.scenes import LEFT, RIGHT, boxes, looks, straight, tracker, tracks_of
 
@@ -270,9 +270,9 @@ def test_odd_times_do_no_harm(name, steps):
 
 def test_none_is_no_tracker():
     """tracker=none follows nothing; a name that is none is refused with those that are."""
-    assert tracking.make(Settings(tracker="none")) is None
+    assert tracking.make(TrackingSettings(tracker="none")) is None
     with pytest.raises(ParameterError, match="bytetrack"):
-        tracking.make(Settings(tracker="magic"))
+        tracking.make(TrackingSettings(tracker="magic"))
 
 
 def test_every_choice_of_the_parameter_is_there():
