@@ -56,7 +56,7 @@ def main() -> None:
     differences = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        load_model(options.model, Settings.of(), logging.getLogger("quadrat")) as model,
+        load_model(options.model, Settings(), logging.getLogger("quadrat")) as model,
     ):
         real = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() == ".jpg")
         made = make_photos(real, Path(folder), options.images)

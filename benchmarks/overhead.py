@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    settings = Settings.of(precision=options.precision)
+    settings = Settings.of({"precision": options.precision})
     log = logging.getLogger("quadrat")
     paths: list[float] = []
     engines: list[float] = []

@@ -36,14 +36,14 @@ Follow = Callable[[Shot], NDArray[np.int64]]
 """The track of each row of what a shot shows, -1 for none."""
 Figures = dict[str, list[dict[str, float]]]
 """By tracker, the figures of each seed."""
-OURS = Settings.of()
+OURS = Settings()
 REPORTED = range(101, 106)
 """Seeds of the tables; 1 to 20 are for tuning."""
 
 
 def quadrat(name: str, min_hits: int = OURS.min_hits) -> Follow:
     """Give a tracker of ours, with the service's defaults but for min-hits."""
-    tracker = make(Settings.of(tracker=name, min_hits=min_hits))
+    tracker = make(Settings.of({"tracker": name, "min_hits": min_hits}).tracking, OURS.objects.min_score)
     return lambda shot: tracker.update(shot.seen, shot.features if tracker.needs_features else None).tracks
 
 

@@ -192,7 +192,7 @@ def compare(rounds: int, frames: int, threads: int) -> None:
 
     The network has so many threads, on either side.
     """
-    settings = Settings.of(cpu_threads=threads)
+    settings = Settings.of({"cpu_threads": threads})
     cores = len(os.sched_getaffinity(0))
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
@@ -263,7 +263,7 @@ def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[
         videos.mkdir()
         for number in range(sources):
             write_video(videos / f"camera-{number}.mp4", frames // sources, hw)
-        settings = Settings.of(sources_at_once=sources, batch_size=sources)
+        settings = Settings.of({"sources_at_once": sources, "batch_size": sources})
         log = logging.getLogger("quadrat.memory")
         with load_model(MODEL, settings, LOG, many=True) as model, tempfile.TemporaryDirectory() as out:
             watched = Watched(FolderStore(MODEL, videos, Path(out), moving=True), frames)
@@ -315,7 +315,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150)
-    parser.add_argument("--threads", type=int, default=Settings.of().cpu_threads, help="of the network")
+    parser.add_argument("--threads", type=int, default=EngineSettings().cpu_threads, help="of the network")
     parser.add_argument("--memory", action="store_true", help="only the memory of a long run")
     parser.add_argument("--smoke", action="store_true", help="one round of a second of video")
     given = parser.parse_args()

@@ -20,11 +20,11 @@ from PIL import Image
 from quadrat import job
 from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeliveryError, EngineRunError
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import load_model
 from quadrat.types import Product, Source
 from tests import pictures
 from tests.networks import argmax_archive, brightness_archive
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(model: Path, images: Path, out: Path, **settings: object) -> tuple[int, list[dict[str, str]]]:
     """Run an order and read its table."""
-    status = job.run_order(Settings.of(**settings), FolderStore(model, images, out), LOG)  # type: ignore[arg-type]
+    status = job.run_order(settings_of(**settings), FolderStore(model, images, out), LOG)  # type: ignore[arg-type]
     table = out / "survey.csv"
     return status, list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
 
@@ -168,7 +168,7 @@ def test_where_only_other_files_lie_the_line_says_what_takes_them(
     (tmp_path / "given" / name).write_text("")
     store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=moving)
 
-    assert job.run_order(Settings.of(), store, LOG) == 5
+    assert job.run_order(settings_of(), store, LOG) == 5
     assert said in caplog.messages[-1]
 
 
@@ -177,10 +177,10 @@ def test_failures_are_called_what_they_are(tmp_path: Path, caplog: pytest.LogCap
     cameras = [Source(f"urn:stream:{n}", f"cam-{n}", "stream", f"ftp://{n}") for n in range(2)]
     model = brightness_archive(tmp_path / "m.tgz")
     for given, policy, said in (
-        (cameras[:1], Settings.of(), "nothing could be measured: 1 stream failed. See survey.csv"),
-        (cameras, Settings.of(), "nothing could be measured: 2 streams failed. See survey-2.csv"),
-        (cameras, Settings.of(on_error="stop"), "stopped at the first stream that failed, E_STREAM"),
-        (cameras, Settings.of(max_failures=0), "1 stream failed, and max-failures is 0. See survey-4.csv"),
+        (cameras[:1], settings_of(), "nothing could be measured: 1 stream failed. See survey.csv"),
+        (cameras, settings_of(), "nothing could be measured: 2 streams failed. See survey-2.csv"),
+        (cameras, settings_of(on_error="stop"), "stopped at the first stream that failed, E_STREAM"),
+        (cameras, settings_of(max_failures=0), "1 stream failed, and max-failures is 0. See survey-4.csv"),
     ):
         assert job.run_order(policy, FolderStore(model, given, tmp_path, moving=True), LOG) == 5
         assert said in caplog.messages[-1]
@@ -220,7 +220,7 @@ def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, fo
 
     store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
 
-    assert job.run_order(Settings.of(), store, LOG) == 6
+    assert job.run_order(settings_of(), store, LOG) == 6
     assert store.delivered == 2
 
 
@@ -241,7 +241,7 @@ def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Pa
             events.append(f"ack {source.name}")  # type: ignore[attr-defined]
 
     job.run_order(
-        Settings.of(), Watched(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out"), LOG
+        settings_of(), Watched(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out"), LOG
     )
 
     assert events.index("q1.pseudo.png") < events.index("ack a/q1.png")
@@ -314,7 +314,7 @@ def test_the_benchmark_counts_only_what_counts(
             time.sleep(0.5 if self.runs < 3 else 0.05)
             return self._inner.run(*args)
 
-    settings = Settings.of(benchmark=True)
+    settings = settings_of(benchmark=True)
     with load_model(brightness_archive(tmp_path / "m.tgz"), settings, LOG) as model:
         store = FolderStore(tmp_path / "m.tgz", folder, tmp_path / "out")
         job.Order(settings, store, LOG, replace(model, engine=Slow(model.engine))).run()
@@ -358,7 +358,7 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
 
     store = Interrupted(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
     with pytest.raises(SystemExit):
-        job.run_order(Settings.of(), store, LOG)
+        job.run_order(settings_of(), store, LOG)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
     first, second = (next(r for r in rows if r["name"] == name) for name in ("a/q1.png", "b/q1.png"))
 

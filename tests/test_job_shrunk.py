@@ -9,10 +9,10 @@ import pytest
 
 from quadrat import job
 from quadrat.artifacts.folder import FolderStore
-from quadrat.parameters import Settings
 from tests import pictures, videos
 from tests.networks import brightness_archive
 from tests.test_job import LOG, half, run
+from tests.values import settings_of
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_frames_that_were_shrunk_are_told_once_for_a_video(
     videos.still_images(tmp_path / "given" / "stills", videos.frames(3))
     store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=True)
 
-    assert job.run_order(Settings.of(max_img_size=2000, outputs=("none",)), store, LOG) == 0
+    assert job.run_order(settings_of(max_img_size=2000, outputs=("none",)), store, LOG) == 0
     assert ["2 sources were shrunk to 2000 pixels"] == [
         line.split(";")[0] for line in caplog.messages if "shrunk to" in line
     ]

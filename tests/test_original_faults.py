@@ -26,11 +26,12 @@ from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeviceError, QuadratError
 from quadrat.media.images import decode
 from quadrat.package import open_archive
-from quadrat.parameters import PARAMETERS, Settings, parse
+from quadrat.parameters import PARAMETERS, parse
 from quadrat.pipeline.loaded import load_model
 from quadrat.types import FrameKey, Product, Source
 from tests import archives, pictures
 from tests.networks import argmax_archive, brightness_archive, brightness_onnx
+from tests.values import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = logging.getLogger("test")
@@ -125,7 +126,7 @@ def test_r5_b9_images_stream(tmp_path: Path, images: Path) -> None:
             return super().deliver(product)
 
     model = brightness_archive(tmp_path / "m.tgz")
-    assert job.run_order(Settings.of(), Watched(model, images, tmp_path / "out"), LOG) == 0
+    assert job.run_order(settings_of(), Watched(model, images, tmp_path / "out"), LOG) == 0
     assert events[: events.index("deliver")].count("pull") <= 8
 
 
@@ -218,7 +219,7 @@ def test_r10_a_png_is_delivered_as_a_png(tmp_path: Path, images: Path) -> None:
             return super().deliver(product)
 
     job.run_order(
-        Settings.of(), Watched(brightness_archive(tmp_path / "m.tgz"), images, tmp_path / "out"), LOG
+        settings_of(), Watched(brightness_archive(tmp_path / "m.tgz"), images, tmp_path / "out"), LOG
     )
     assert mimes["q.pseudo.png"] == "image/png"
 

@@ -17,9 +17,9 @@ from predictor import Failure, Measurement, Objects, Predictor
 from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
 from quadrat.job import run_order
-from quadrat.parameters import Settings
 from tests import moving, pictures, videos
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,7 +61,7 @@ def test_predict_gives_mask_cover_and_pictures(model: Path, image: Path) -> None
 
 def test_it_measures_what_the_service_measures(model: Path, image: Path, tmp_path: Path) -> None:
     """Predictor and order give the same numbers for the same image."""
-    run_order(Settings.of(), FolderStore(model, image, tmp_path / "out"), logging.getLogger("test"))
+    run_order(settings_of(), FolderStore(model, image, tmp_path / "out"), logging.getLogger("test"))
     aspect = json.loads((tmp_path / "out" / "q.pseudo.png-meta.json").read_text())
     with Predictor(model) as predictor:
         (measured,) = predictor.predict(image)

@@ -55,14 +55,35 @@ class Parameter:
         return self.default is None and not self.required and self.kind != "bool"
 
 
-def parameter(kind: Kind, text: str, **declared: Any) -> Any:
-    """Declare one field of a group; `declared` are the attributes of Parameter.
+def parameter(
+    kind: Kind,
+    text: str,
+    *,
+    default: int | float | str | None = None,
+    unset: Value = None,
+    required: bool = False,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    tasks: tuple[str, ...] = (),
+    media: tuple[str, ...] = (),
+    shapes_result: bool = False,
+    alternative: str = "",
+    since: str = "original",
+) -> Any:
+    """Declare one field of a group; the words are the attributes of Parameter.
 
-    The field's default is what code sees when the parameter is not given: False for a switch, else `default`.
-    `unset` overrides it where code needs another form than people do.
+    The field's default is what code sees when the parameter is not given: `unset` if it is stated, else False for
+    a switch, else `default`.
     """
-    unset = declared.pop("unset", False if kind == "bool" else declared.get("default"))
-    return field(default=unset, metadata={"declared": {"kind": kind, "help": text, **declared}})
+    declared = {
+        "kind": kind, "help": text, "default": default, "required": required, "unit": unit, "low": low, "high": high,
+        "choices": choices, "tasks": tasks, "media": media, "shapes_result": shapes_result,
+        "alternative": alternative, "since": since,
+    }  # fmt: skip
+    usual = False if kind == "bool" else default
+    return field(default=usual if unset is None else unset, metadata={"declared": declared})
 
 
 class Group:

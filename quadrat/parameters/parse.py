@@ -34,9 +34,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
     """
     found = [(find(raw), value) for raw, value in values.items()]
     given = {parameter: value for parameter, value in found if value is not None}
-    settings = Settings.of(
-        **{p.field: check(p, v) for p, v in given.items() if p.field not in NAMES_OF_FILES}
-    )
+    settings = Settings.of({p.field: check(p, v) for p, v in given.items() if p.field not in NAMES_OF_FILES})
     check_combinations(settings)
     sources = [p.name for p, value in given.items() if p.name in INPUTS and value]
     if len(sources) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod
-    def of(cls, **values: Any) -> Settings:
+    def of(cls, values: Mapping[str, Any]) -> Settings:
         """Make settings of checked values by field; fields that are left out keep their defaults.
 
         Raises TypeError for a name that is not a field of a group.

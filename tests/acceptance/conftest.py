@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from tests import videos
 from tests.moving import CRAB, RECTANGLES, film, swim
 from tests.service.run import Service
+from tests.values import settings_of
 
 
 @pytest.fixture(scope="package")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(RECTANGLES, Settings.of(), logging.getLogger("test")) as loaded:
+    with load_model(RECTANGLES, settings_of(), logging.getLogger("test")) as loaded:
         yield loaded
 
 

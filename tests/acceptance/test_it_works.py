@@ -28,7 +28,7 @@ from quadrat.artifacts.config import read_config
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
-from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, Settings, parse
+from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.types import Frame, FrameKey, Reading, Result, Source
@@ -51,6 +51,7 @@ from tests.moving import (
     watched,
 )
 from tests.service.run import Service, rows
+from tests.values import settings_of
 
 HW = (64, 96)
 
@@ -318,7 +319,7 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
 
     for way in ways:
         assert (given, given.digest) == (parse(way), parse(way).digest)
-    changed = {k for k, v in asdict(parse(values)).items() if v != getattr(Settings.of(), k)}
+    changed = {k for k, v in asdict(parse(values)).items() if v != getattr(settings_of(), k)}
     assert len(changed) > 25
     for name, parameter in described.items():
         default = next(p.default for p in PARAMETERS if p.name == name)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.parameters import PARAMETERS, Settings
+from quadrat.parameters import PARAMETERS
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.tasks.merge import Found, merge_found
 from quadrat.tasks.nms import nms
@@ -38,6 +38,7 @@ from tests.moving import (
     swim,
     watched,
 )
+from tests.values import settings_of
 
 NOTHING = np.zeros((144, 192, 3), np.uint8)
 
@@ -106,7 +107,7 @@ def test_pictures_are_not_stretched(tmp_path: Path, tile: int, side: float) -> N
         pixels = np.zeros((*hw, 3), np.uint8)
         pixels[10:26, 10:26] = (255, 0, 0)
         sources.append(photo(tmp_path / f"{name}.png", pixels))
-    with load_model(detector_archive(tmp_path / "m.tgz"), Settings.of(), logging.getLogger("test")) as model:
+    with load_model(detector_archive(tmp_path / "m.tgz"), settings_of(), logging.getLogger("test")) as model:
         results, _ = measured(watched(model, look), sources, tile_size=tile)
 
     assert [pytest.approx((side, side), abs=1)] * 2 == seen

@@ -34,6 +34,7 @@ from quadrat.pipeline.run import Run
 from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source
 from tests import videos
 from tests.moving import RECTANGLES, TABLES, boxes_of, draw, film, measured, order, pull, swim, watch, watched
+from tests.values import settings_of
 
 HW = (64, 96)
 
@@ -301,7 +302,7 @@ def test_nobody_waits_for_the_slowest_camera(model: LoadedModel, monkeypatch: py
     """While one camera gives nothing, all frames of the other come through, in a batch of its own."""
     wake = threading.Event()
     sources = given(monkeypatch, stuck=lambda n: wake.wait(30), quick=lambda n: None)
-    run = Run(replace(model, settings=Settings.of(batch_size=4)), sources, pull, moving=True)
+    run = Run(replace(model, settings=settings_of(batch_size=4)), sources, pull, moving=True)
     begin, came = time.monotonic(), []
     for item in run:
         if isinstance(item, Ended) and item.source.name == "quick":

@@ -18,7 +18,7 @@ import pytest
 
 from quadrat import tracking
 from quadrat.errors import ParameterError
-from quadrat.parameters import Settings, parse
+from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.protocols import Tracker
 from quadrat.tracking import TRACKERS
@@ -26,6 +26,7 @@ from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Result
 from tests.moving import CRAB, FISH, RECTANGLES, draw, film, measured, objects, order, swim, watch
 from tests.test_layers import everything
+from tests.values import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY = pytest.mark.parametrize("tracker", sorted(TRACKERS))
@@ -73,7 +74,7 @@ def test_a_track_outlives_a_frame_without_its_object(
     source = film(tmp_path / "a.mp4", frames)
     results, _ = measured(model, [source], tracker=tracker)
     assert [[1]] * 10 + [[]] * 12 + [[1]] * 10 == tracks(results["a"])
-    assert Settings.of().max_age == 30
+    assert settings_of().max_age == 30
 
     results, _ = measured(model, [source], tracker=tracker, max_age=5)
     assert [[2]] * 9 == tracks(results["a"])[23:]

@@ -8,7 +8,8 @@ import pytest
 
 from quadrat.artifacts.arguments import add_arguments, local_path, remote
 from quadrat.errors import ParameterError
-from quadrat.parameters import PARAMETERS, Settings, parse
+from quadrat.parameters import PARAMETERS, parse
+from tests.values import settings_of
 
 
 def read(*words: str) -> dict[str, object]:
@@ -21,7 +22,7 @@ def test_nothing_given_means_the_defaults() -> None:
     values = read()
 
     assert dict.fromkeys((p.field for p in PARAMETERS), None) == values
-    assert Settings.of() == parse(values)
+    assert settings_of() == parse(values)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from quadrat.errors import ParameterError
 from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, Parameter, Settings, parse
 from quadrat.report.record import run_record
 from tests.report.things import WHO
+from tests.values import settings_of
 
 SETTINGS = [p for p in PARAMETERS if p.name not in NAMES_OF_FILES]
 
@@ -120,7 +121,7 @@ def test_what_the_order_says_goes_before_the_file() -> None:
 @pytest.mark.parametrize("outputs", [(), ("overlay",), ("none",)])
 def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[str, ...]) -> None:
     """What run.json holds gives the very settings of its order, and so does the aspect beside it."""
-    settings = Settings.of(outputs=outputs, tile_size=640, min_score=0.5, skip_black=True, tracker="sort")
+    settings = settings_of(outputs=outputs, tile_size=640, min_score=0.5, skip_black=True, tracker="sort")
     product = run_record(settings, WHO, [], {}, 1.0, task="detect", moving=True).product("run.json")
     assert isinstance(product.body, bytes)
 

@@ -9,9 +9,9 @@ import pytest
 
 from quadrat.media.connection import Connection, parse_address
 from quadrat.media.stream import StreamReader
-from quadrat.parameters import Settings
 from quadrat.types import Frame, Source
 from tests import videos
+from tests.values import settings_of
 
 PATIENCE: dict[str, Any] = {"stall_seconds": 10.0, "reconnect_seconds": 10.0}
 """More than a busy machine may stand still; a test that waits for the end of either names its own."""
@@ -20,7 +20,7 @@ PATIENCE: dict[str, Any] = {"stall_seconds": 10.0, "reconnect_seconds": 10.0}
 def reader(address: str, kind: type[StreamReader] = StreamReader, **settings: Any) -> StreamReader:
     """Give a reader that reconnects without long pauses."""
     source = Source("urn:stream:cam", "cam", "stream", address)
-    given = Settings.of(**{**PATIENCE, **settings})
+    given = settings_of(**{**PATIENCE, **settings})
     return kind(source, parse_address(address, "cam"), given.frames, given.streams, backoff_s=0.02)
 
 

@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
-from quadrat.parameters import Settings
 from quadrat.pipeline.batches import BESIDE, Batches
 from quadrat.pipeline.events import Prepared, Ran
 from quadrat.pipeline.loaded import LoadedModel, load_model
@@ -23,6 +22,7 @@ from quadrat.types import Flush, Frame, FrameKey, Result, Sample, Source
 from tests.detectors import detector_archive
 from tests.moving import boxes_of, film, measured, watched
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 SIZE = 4
@@ -33,7 +33,7 @@ SOURCE = Source("urn:v", "v.mp4", "video")
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[LoadedModel]:
     """The brightness network, loaded, with batches of SIZE."""
-    with load_model(brightness_archive(tmp_path / "m.tgz"), Settings.of(batch_size=SIZE), LOG) as loaded:
+    with load_model(brightness_archive(tmp_path / "m.tgz"), settings_of(batch_size=SIZE), LOG) as loaded:
         yield loaded
 
 
@@ -145,7 +145,7 @@ def test_a_network_of_a_fixed_batch_gets_its_last_input_again(tmp_path: Path) ->
     }
     films = [film(tmp_path / f"{name}.mp4", [bright(box) for box in boxes[name]]) for name in boxes]
     sizes: list[int] = []
-    with load_model(archive, Settings.of(batch_size=8), LOG) as loaded:
+    with load_model(archive, settings_of(batch_size=8), LOG) as loaded:
         counted = watched(loaded, lambda batch: sizes.append(len(batch)))
         results, ends = measured(counted, films, batch_size=8)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from quadrat.errors import ParameterError, SourceError
-from quadrat.parameters import Settings
 from quadrat.pipeline import prepare
 from quadrat.pipeline.events import Taken
 from quadrat.pipeline.loaded import LoadedModel, load_model
@@ -22,6 +21,7 @@ from quadrat.types import Ended, Failure, Result, Source
 from tests.moving import RECTANGLES, film, pull, swim
 from tests.networks import brightness_archive
 from tests.pictures import png
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 GREY = np.full((96, 128, 3), 120, np.uint8)
@@ -29,7 +29,7 @@ GREY = np.full((96, 128, 3), 120, np.uint8)
 
 def opened(folder: Path, **settings: Any) -> Any:
     """Open the brightness network for a stream of frames."""
-    return load_model(brightness_archive(folder / "m.tgz"), Settings.of(**settings), LOG, many=True)
+    return load_model(brightness_archive(folder / "m.tgz"), settings_of(**settings), LOG, many=True)
 
 
 def picture(path: Path, height: int) -> Source:
@@ -73,7 +73,7 @@ def test_a_video_that_is_whole_stays_whole(tmp_path: Path, batch_size: int, tile
 def test_frames_that_wait_for_a_track_are_not_lost(tmp_path: Path, min_hits: int) -> None:
     """Whatever min-hits is, all frames before the error arrive, and before it."""
     sources = [film(tmp_path / f"{name}.mp4", swim(10)) for name in "ab"]
-    with load_model(RECTANGLES, Settings.of(min_hits=min_hits), LOG, many=True) as model:
+    with load_model(RECTANGLES, settings_of(min_hits=min_hits), LOG, many=True) as model:
         run = Run(model, iter(sources), pull, moving=True)
         monkey = run._intake.moving
 

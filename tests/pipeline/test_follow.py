@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quadrat.parameters import Settings
 from quadrat.pipeline.follow import HELD, Follower
 from quadrat.types import Begun, Detections, Ended, Frame, FrameKey, Reading, Result, Source
+from tests.values import settings_of
 
 SOURCE = Source("urn:v", "v.mp4", "video")
 READING = Reading((100, 100))
@@ -37,7 +37,7 @@ def frame(
 def follow(items: Sequence[Any], **settings: Any) -> list[Any]:
     """Give what the stage makes of items and the end of their source."""
     end = Ended(SOURCE, READING)
-    came = list(Follower(Settings.of(**settings), 1)([Begun(SOURCE, READING), *items, end]))
+    came = list(Follower(settings_of(**settings), 1)([Begun(SOURCE, READING), *items, end]))
     assert isinstance(came[0], Begun)
     assert came[-1] is end
     return came[1:-1]
@@ -101,7 +101,7 @@ def test_skipped_frames_keep_their_place_and_do_not_pile_up() -> None:
             yield frame(n, near(n)) if n in (0, 1, 38, 39) else frame(n, skipped="black")
 
     came, most = [], 0
-    for one in Follower(Settings.of(min_hits=3), 1)(items()):
+    for one in Follower(settings_of(min_hits=3), 1)(items()):
         came.append(one)
         most = max(most, len(taken) - len(came))
     assert [r.frame.key.index for r in came] == list(range(len(came)))
@@ -114,7 +114,7 @@ def test_sources_wait_for_themselves_alone() -> None:
     other = Source("urn:w", "w.mp4", "video")
     items = [frame(n, near(n), source=source) for n in range(3) for source in (SOURCE, other)]
     came = list(
-        Follower(Settings.of(), 1)([*items, Ended(other, READING), frame(3, near(3)), Ended(SOURCE, READING)])
+        Follower(settings_of(), 1)([*items, Ended(other, READING), frame(3, near(3)), Ended(SOURCE, READING)])
     )
     for source, count in ((SOURCE, 4), (other, 3)):
         own = [r for r in came if isinstance(r, Result) and r.source is source]
@@ -129,7 +129,7 @@ def test_smoothing_sees_the_frames_in_order(method: str) -> None:
     """Votes begin at the first frame of a track, which has its number by then."""
     items = [frame(n, near(n)) for n in range(4)]
     items[2].predictions["detect"].classes[:] = 1  # type: ignore[union-attr]
-    found = Follower(Settings.of(track_across_classes=True, smooth_labels=method), 2)(
+    found = Follower(settings_of(track_across_classes=True, smooth_labels=method), 2)(
         [*items, Ended(SOURCE, READING)]
     )
 
@@ -138,7 +138,7 @@ def test_smoothing_sees_the_frames_in_order(method: str) -> None:
 
 def test_nothing_waits_where_nothing_is_followed() -> None:
     """Without a tracker, and with min-hits 1, each frame leaves before the next is taken."""
-    for settings in (Settings.of(tracker="none"), Settings.of(min_hits=1)):
+    for settings in (settings_of(tracker="none"), settings_of(min_hits=1)):
         taken: list[int] = []
 
         def items(taken: list[int] = taken) -> Iterator[Any]:

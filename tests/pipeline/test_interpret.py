@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.types import Ended
 from tests.moving import RECTANGLES, Pixels, boxes_of, film, measured, swim, watched
+from tests.values import settings_of
 
 MARK = 12
 """Side of the white corner of a frame that the engine fails on."""
@@ -24,7 +24,7 @@ MARK = 12
 def model(request: pytest.FixtureRequest) -> Iterator[LoadedModel]:
     """The detector of rectangles, one run of it at a time, and two."""
     many = request.param > 1
-    with load_model(RECTANGLES, Settings.of(), logging.getLogger("test"), many=many) as loaded:
+    with load_model(RECTANGLES, settings_of(), logging.getLogger("test"), many=many) as loaded:
         if loaded.at_once != request.param:
             pytest.skip("the network has one thread here")
         yield loaded

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import AT_ONCE, load_model
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 
@@ -23,7 +23,7 @@ def test_a_batch_size_that_is_not_used_is_told(
 ) -> None:
     """A network of a fixed batch runs as it is: who asked for another number hears why nothing changed."""
     archive = brightness_archive(tmp_path / "m.tgz", shape=[fixed, 3, -1, -1])
-    with load_model(archive, Settings.of(batch_size=asked), LOG):
+    with load_model(archive, settings_of(batch_size=asked), LOG):
         pass
 
     assert ("batch-size 8 is not used: this network takes 4 at once" in caplog.text) is told
@@ -34,7 +34,7 @@ def test_only_a_stream_of_frames_is_measured_side_by_side(tmp_path: Path) -> Non
     archive = brightness_archive(tmp_path / "m.tgz")
     found = []
     for many in (False, True):
-        with load_model(archive, Settings.of(), LOG, many=many) as model:
+        with load_model(archive, settings_of(), LOG, many=many) as model:
             assert model.at_once == model.engine.at_once
             found.append(model.at_once)
 

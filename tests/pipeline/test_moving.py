@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from quadrat.errors import EngineRunError, StoppedError, VideoFormatError
 from quadrat.media.colors import to_rgb
 from quadrat.media.video import open_video
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Begun, Ended, Failure, Flush, Result, Segmentation, Source
 from tests import videos
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 HW = (64, 96)
@@ -84,7 +84,7 @@ def test_every_frame_comes_once_in_order_with_its_own_mask(
     archive: Path, cameras: list[Source], batch: int, at_once: int
 ) -> None:
     """Whatever frames share a batch, each result is of its own frame, and each source ends after its last."""
-    settings = Settings.of(batch_size=batch, sources_at_once=at_once)
+    settings = settings_of(batch_size=batch, sources_at_once=at_once)
     with load_model(archive, settings, LOG) as model:
         frames, ends = results(Run(model, cameras, pull, moving=True))
 
@@ -100,7 +100,7 @@ def test_every_frame_comes_once_in_order_with_its_own_mask(
 def test_batches_mix_sources(archive: Path, cameras: list[Source]) -> None:
     """Frames of several cameras go through the network together, the last batch in part."""
     sizes: list[int] = []
-    with load_model(archive, Settings.of(batch_size=4), LOG) as model:
+    with load_model(archive, settings_of(batch_size=4), LOG) as model:
         engine = Watched(model.engine, sizes.append)
         results(Run(replace(model, engine=engine), cameras, pull, moving=True))
 
@@ -114,7 +114,7 @@ def test_a_camera_of_black_frames_does_not_shift_another(archive: Path, tmp_path
     for name, picture in (("dark", np.zeros((*HW, 3), np.uint8)), ("light", stripes(48))):
         videos.write(tmp_path / f"{name}.mp4", [picture] * 6)
         sources.append(Source(name, name, "video", str(tmp_path / f"{name}.mp4")))
-    with load_model(archive, Settings.of(batch_size=4, skip_black=True), LOG) as model:
+    with load_model(archive, settings_of(batch_size=4, skip_black=True), LOG) as model:
         frames, ends = results(Run(model, sources, pull, moving=True))
 
     assert [("black", 0)] * 6 == [(r.frame.skipped, len(r.predictions)) for r in frames["dark"]]
@@ -127,7 +127,7 @@ def test_one_bad_source_ends_alone(archive: Path, cameras: list[Source], tmp_pat
     """A file that is no video is a failure in its place; the others lose nothing."""
     (tmp_path / "bad.mp4").write_text("#EXTM3U\nhttp://example.org/x.ts\n")
     bad = Source("urn:bad", "bad.mp4", "video", str(tmp_path / "bad.mp4"))
-    with load_model(archive, Settings.of(batch_size=2), LOG) as model:
+    with load_model(archive, settings_of(batch_size=2), LOG) as model:
         frames, ends = results(Run(model, [cameras[0], bad, cameras[1]], pull, moving=True))
 
     assert isinstance(ends["urn:bad"], Failure)
@@ -142,7 +142,7 @@ def test_a_frame_that_the_engine_cannot_run_is_counted(archive: Path, cameras: l
         if size == 1 and least < -0.9:
             raise EngineRunError("out of memory")
 
-    with load_model(archive, Settings.of(), LOG) as model:
+    with load_model(archive, settings_of(), LOG) as model:
         pictures = [np.zeros((*HW, 3), np.uint8) if n in (2, 3) else stripes(48) for n in range(8)]
         path = Path(cameras[0].token)
         videos.write(path, pictures)
@@ -162,7 +162,7 @@ def test_a_video_of_which_no_frame_runs_has_failed(archive: Path, cameras: list[
     def never(size: int, least: float) -> None:
         raise EngineRunError("no")
 
-    with load_model(archive, Settings.of(), LOG) as model:
+    with load_model(archive, settings_of(), LOG) as model:
         run = Run(replace(model, engine=Watched(model.engine, fail=never)), cameras[:1], pull, moving=True)
         _, ends = results(run)
 
@@ -183,7 +183,7 @@ def test_a_store_that_waits_is_asked_again_when_all_is_read(archive: Path, camer
             threading.Event().wait(0.02)
         raise AssertionError(f"a deadlock: {acknowledged}")
 
-    with load_model(archive, Settings.of(batch_size=8), LOG) as model:
+    with load_model(archive, settings_of(batch_size=8), LOG) as model:
         for item in Run(model, items(), pull, moving=True):
             if isinstance(item, Ended):
                 acknowledged.append(item.source.urn)  # noqa: PERF401 - the store above watches the list grow
@@ -202,7 +202,7 @@ def test_films_are_finished_when_a_stage_fails(archive: Path, cameras: list[Sour
 
     films = tmp_path / "films"
     films.mkdir()
-    with load_model(archive, Settings.of(), LOG) as model:
+    with load_model(archive, settings_of(), LOG) as model:
         engine = Watched(model.engine, fail=crash)
         run = Run(replace(model, engine=engine), cameras, pull, moving=True, films=films)
         with pytest.raises(ZeroDivisionError, match="the engine's stage"):
@@ -215,7 +215,7 @@ def test_films_are_finished_when_a_stage_fails(archive: Path, cameras: list[Sour
         assert ended.reading.read >= 3, "what was read by then, not what was known when it was opened"
         assert ended.reading.seconds > 0
         assert ended.video is not None
-        with closing(open_video(ended.video, videos.source(ended.video), Settings.of())) as film:
+        with closing(open_video(ended.video, videos.source(ended.video), settings_of())) as film:
             assert 1 <= len(list(film)) <= 4
     assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-")]
 
@@ -235,7 +235,7 @@ def test_a_video_read_whole_and_not_measured_whole_tells_what_was_read(
         if len(calls) == 2:
             raise ZeroDivisionError("the engine's stage")
 
-    with load_model(archive, Settings.of(), LOG) as model:
+    with load_model(archive, settings_of(), LOG) as model:
         run = Run(replace(model, engine=Watched(model.engine, fail=crash)), [source], pull, moving=True)
         with pytest.raises(ZeroDivisionError):
             results(run)
@@ -270,7 +270,7 @@ def test_a_reader_that_raises_late_does_not_undo_its_frames(
         return to_rgb(*given)
 
     monkeypatch.setattr("quadrat.media.video.to_rgb", converted)
-    with load_model(archive, Settings.of(sources_at_once=1), LOG) as model:
+    with load_model(archive, settings_of(sources_at_once=1), LOG) as model:
         frames, ends = results(Run(model, cameras[:2], pull, moving=True))
 
     late, never = ends["urn:0"], ends["urn:1"]
@@ -284,7 +284,7 @@ def test_a_reader_that_raises_late_does_not_undo_its_frames(
 
 def test_a_caller_who_has_seen_enough_leaves_nothing_running(archive: Path, cameras: list[Source]) -> None:
     """Closing early stops the readers too."""
-    with load_model(archive, Settings.of(), LOG) as model:
+    with load_model(archive, settings_of(), LOG) as model:
         stream = iter(Run(model, cameras, pull, moving=True))
         assert isinstance(next(stream), Begun)
         next(stream)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from examples.rectangles_net import COLORS
 from quadrat import tasks
 from quadrat.errors import StoppedError, TooManyObjectsError
-from quadrat.parameters import Settings, parse
+from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Detections, Ended, Result, Source
 from tests import moving, pictures, videos
+from tests.values import settings_of
 
 MODEL = Path(__file__).resolve().parent.parent.parent / "examples" / "models" / "rectangles.tgz"
 LOG = logging.getLogger("test")
@@ -40,7 +41,7 @@ def pull(source: Source) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(MODEL, Settings.of(), LOG) as loaded:
+    with load_model(MODEL, settings_of(), LOG) as loaded:
         yield loaded
 
 

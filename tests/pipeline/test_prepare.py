@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from quadrat.media.sampling import Sampling
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate
 from quadrat.types import Detections, Frame, FrameKey, Source
 from tests import pictures
 from tests.moving import RECTANGLES, draw, film, measured, order, swim, watched
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 HW = (144, 192)
 
@@ -29,7 +29,7 @@ HW = (144, 192)
 @pytest.fixture(scope="module")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(RECTANGLES, Settings.of(), logging.getLogger("test")) as loaded:
+    with load_model(RECTANGLES, settings_of(), logging.getLogger("test")) as loaded:
         yield loaded
 
 
@@ -124,7 +124,7 @@ def test_a_source_rests_by_a_regular_pattern(idle_s: float, ticks: int, scale: i
         regular == awake(times, idle_s) == awake([0.4 + time_s for time_s in times], idle_s)[: len(regular)]
     )
     if step * ticks * 1000 == round(idle_s * 1000) * scale:
-        sampling = Sampling(Settings.of(frame_seconds=idle_s))
+        sampling = Sampling(settings_of(frame_seconds=idle_s))
         assert regular == [n for n, time_s in enumerate(times) if sampling.takes(n, time_s)]
 
 

@@ -16,12 +16,12 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError
-from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Failure, Flush, Item, Result, Source
 from tests import pictures
 from tests.networks import brightness_archive
+from tests.values import settings_of
 
 LOG = logging.getLogger("test")
 
@@ -29,7 +29,7 @@ LOG = logging.getLogger("test")
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[LoadedModel]:
     """The brightness network, loaded, with batches of four."""
-    with load_model(brightness_archive(tmp_path / "m.tgz"), Settings.of(batch_size=4), LOG) as loaded:
+    with load_model(brightness_archive(tmp_path / "m.tgz"), settings_of(batch_size=4), LOG) as loaded:
         yield loaded
 
 
@@ -161,7 +161,7 @@ def test_interleaved_runs_of_a_model_take_turns(model: LoadedModel, files: list[
             ran: dict[str, NDArray[Any]] = model.engine.run(batch, outputs)
             return ran
 
-    watched = replace(model, engine=Alone(), settings=Settings.of(batch_size=1))  # type: ignore[arg-type]
+    watched = replace(model, engine=Alone(), settings=settings_of(batch_size=1))  # type: ignore[arg-type]
     pairs = list(zip(Run(watched, files, pull), Run(watched, files, pull), strict=True))
 
     assert len(files) == len(pairs) == len(overlaps) / 2

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quadrat.parameters import Settings
 from quadrat.report import coco, detections, masks, mot, survey, tracks
 from quadrat.report.record import run_record
 from quadrat.types import Segmentation
 from tests.report.test_masks import mask
 from tests.report.things import WHO, end, frame, make, many, photo
+from tests.values import settings_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metadata.md").read_text("utf-8")
 
@@ -39,7 +39,7 @@ def aspects(folder: Path) -> Iterator[dict[str, Any]]:
         made.frame(frame(0, found))
         yield from (dict(p.metadata) for p in made.ended(end(1, video=film)))
         yield from (dict(p.metadata) for p in made.tables())
-    content = run_record(Settings.of(), WHO, [], {}, 1.0, task="segment", moving=False).content
+    content = run_record(settings_of(), WHO, [], {}, 1.0, task="segment", moving=False).content
     named_elsewhere = (
         "settings",
         "in-force",

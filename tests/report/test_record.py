@@ -12,6 +12,7 @@ import pytest
 from quadrat.parameters import Settings
 from quadrat.report.record import run_record
 from tests.report.things import WHO
+from tests.values import settings_of
 
 
 @dataclass
@@ -29,7 +30,7 @@ def test_the_record_accounts_for_the_time() -> None:
     """Busy and waiting seconds of each stage, its queue, and its share of the wall's."""
     stages = [Stage("read", 2.5, 0.0, 7.5, 4), Stage("infer", 10.0, 0.0, 0.0, 1)]
     counts = {"ok": 2, "partial": 1}
-    settings = Settings.of(outputs=("annotated",))
+    settings = settings_of(outputs=("annotated",))
     record = run_record(
         settings, WHO, stages, counts, 10.0, task="detect", moving=True, sources=[{"name": "a"}]
     )
@@ -48,7 +49,7 @@ def test_the_record_accounts_for_the_time() -> None:
 
 def test_the_product_is_the_record_and_its_aspect_is_short() -> None:
     """The aspect has six keys or more and leaves the sources to the file."""
-    record = run_record(Settings.of(), WHO, [], {}, 0.0, task="detect", moving=True, sources=[{"name": "a"}])
+    record = run_record(settings_of(), WHO, [], {}, 0.0, task="detect", moving=True, sources=[{"name": "a"}])
     product = record.product("run-2.json")
 
     assert (product.name, product.mime) == ("run-2.json", "application/json")
@@ -81,7 +82,7 @@ def test_what_was_in_force_is_told_beside_the_settings(
     task: str, moving: bool, settings: dict[str, Any], in_force: dict[str, Any]
 ) -> None:
     """A default that the task or the sources have no use for is null there, and a stand-in is its true value."""
-    record = record_of(Settings.of(**settings), task, moving=moving)
+    record = record_of(settings_of(**settings), task, moving=moving)
     cores = len(os.sched_getaffinity(0))
 
     expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker")) | {"cpu-threads": min(10, cores)}
@@ -91,5 +92,5 @@ def test_what_was_in_force_is_told_beside_the_settings(
 
 def test_outputs_that_nobody_chose_are_called_auto() -> None:
     """An empty list would read as if no picture was made."""
-    assert ["auto"] == record_of(Settings.of(), "segment")["settings"]["outputs"]
-    assert ["none"] == record_of(Settings.of(outputs=("none",)), "segment")["settings"]["outputs"]
+    assert ["auto"] == record_of(settings_of(), "segment")["settings"]["outputs"]
+    assert ["none"] == record_of(settings_of(outputs=("none",)), "segment")["settings"]["outputs"]

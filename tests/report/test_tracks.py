@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quadrat import report
-from quadrat.parameters import Settings
 from quadrat.render.boxes import class_of
 from quadrat.report import tracks
 from quadrat.report.names import Names
@@ -22,6 +21,7 @@ from quadrat.report.survey import Survey
 from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook
 from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Product, Source
 from tests.report.things import CLASSES, WHO, end, frame, make, many, objects, package, photo
+from tests.values import settings_of
 
 NAMES = [info.name for info in CLASSES]
 
@@ -189,7 +189,7 @@ def test_photographs_have_no_table_of_tracks(tmp_path: Path) -> None:
 def test_a_table_of_tracks_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     """The new one is numbered, as every product is."""
     names = Names(["Tracks.csv"])
-    made = report.make(package("detect"), Settings.of(), WHO, names=names, survey=Survey(), folder=tmp_path)
+    made = report.make(package("detect"), settings_of(), WHO, names=names, survey=Survey(), folder=tmp_path)
     list(made.ended(end(1)))
 
     assert [p.name for p in made.tables()][-1] == "tracks-2.csv"

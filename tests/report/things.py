@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from quadrat import report
-from quadrat.parameters import Settings
 from quadrat.report.base import Report
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
@@ -26,6 +25,7 @@ from quadrat.types import (
     Segmentation,
     Source,
 )
+from tests.values import settings_of
 
 WHO = Provenance("urn:order", "urn:model", "d1", "d2", "d3", "0.1.0", "fake", "1", "fp32", "cpu")
 CLASSES = tuple(
@@ -49,7 +49,7 @@ def make(folder: Path, task: str = "detect", **settings: object) -> tuple[Report
     folder.mkdir(exist_ok=True)
     made = report.make(
         package(task),
-        Settings.of(**settings),  # type: ignore[arg-type]
+        settings_of(**settings),  # type: ignore[arg-type]
         WHO,
         names=Names(),
         survey=survey,

@@ -17,12 +17,12 @@ from quadrat import engines, tasks, transforms
 from quadrat.errors import ClassesError, LayoutError, ParameterError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.package import open_archive
-from quadrat.parameters import Settings
 from quadrat.tasks import detect as module
 from quadrat.tasks.detect import Detect
 from quadrat.transforms.letterbox import Letterbox
 from quadrat.types import Detections, Frame, FrameKey, ModelPackage, OutputSpec, Part, TransformSpec
 from tests.detectors import LAYOUTS, detector_archive, encode, package, specs
+from tests.values import settings_of
 
 ALONE = " without a batch"
 LOG = logging.getLogger("test")
@@ -37,7 +37,7 @@ def frame(
 
 def task(layout: str = "yolov8", classes: int | None = 2, **settings: Any) -> Detect:
     """Make the task for an archive of this layout."""
-    return Detect(package(layout, classes), specs(layout, classes or 2), Settings.of(**settings))
+    return Detect(package(layout, classes), specs(layout, classes or 2), settings_of(**settings))
 
 
 def found(
@@ -161,7 +161,7 @@ def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
     """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
     with pytest.raises(LayoutError, match="takes 2 inputs at once, and its outputs do not say"):
-        Detect(one, specs(layout, 2, batched=False), Settings.of())
+        Detect(one, specs(layout, 2, batched=False), settings_of())
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_no_parts_are_no_objects() -> None:
 def test_what_is_for_masks_is_refused(settings: dict[str, Any], says: str) -> None:
     """Before any image, with the parameter that is in the way."""
     with pytest.raises(ParameterError, match=says):
-        tasks.make(package("yolov8"), specs("yolov8", 2), Settings.of(**settings))
+        tasks.make(package("yolov8"), specs("yolov8", 2), settings_of(**settings))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_class_numbers_that_a_precision_cannot_hold_are_refused(
 @pytest.mark.parametrize("outputs", [(), ("annotated",), ("pseudo", "annotated")])
 def test_pictures_of_objects_are_let_through(outputs: tuple[str, ...]) -> None:
     """Also beside those of masks, for a run of both kinds."""
-    assert "detect" == tasks.make(package("yolov8"), specs("yolov8", 2), Settings.of(outputs=outputs)).name
+    assert "detect" == tasks.make(package("yolov8"), specs("yolov8", 2), settings_of(outputs=outputs)).name
 
 
 def test_a_mask_has_no_annotated_picture() -> None:
@@ -308,8 +308,8 @@ def test_a_mask_has_no_annotated_picture() -> None:
     masks = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 2, (None, 3, None, None))
     labels = OutputSpec("labels", "uint8", (None, None, None))
     with pytest.raises(ParameterError, match=r"no picture annotated.*pseudo, labels, confidence, overlay"):
-        tasks.make(masks, [labels], Settings.of(outputs=("annotated",)))
-    assert "segment" == tasks.make(masks, [labels], Settings.of(outputs=("annotated", "overlay"))).name
+        tasks.make(masks, [labels], settings_of(outputs=("annotated",)))
+    assert "segment" == tasks.make(masks, [labels], settings_of(outputs=("annotated", "overlay"))).name
 
 
 WRONG = (
@@ -331,7 +331,7 @@ WRONG = (
 def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any, says: str) -> None:
     """Where shapes tell, before any image, with what was due and what is there."""
     with pytest.raises(LayoutError, match=says) as caught:
-        tasks.make(package(layout), outputs, Settings.of())
+        tasks.make(package(layout), outputs, settings_of())
     assert layout in caught.value.where
     assert caught.value.hint
 
@@ -342,7 +342,7 @@ def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) ->
     free = [OutputSpec(one.name, one.dtype, (None,) * len(one.shape)) for one in specs(layout, 2)]
     if layout in ("boxes", "rtdetr"):
         free = [OutputSpec(one.name, one.dtype, one.shape) for one in specs(layout, 2)]
-    one = Detect(package(layout), free, Settings.of())
+    one = Detect(package(layout), free, settings_of())
     arrays = {name: np.zeros((3, 3, 3), np.float32) for name in one.wanted}
     with pytest.raises(QuadratError) as caught:
         one.predict(frame(), [Part(arrays, Geometry.identity((64, 64)))])
@@ -357,7 +357,7 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     archive = detector_archive(tmp_path / "m.tgz", name, batched=layout == name)
     (tmp_path / "files").mkdir()
     opened = open_archive(archive, tmp_path / "files")
-    settings = Settings.of(engine=engine)
+    settings = settings_of(engine=engine)
     chain = transforms.build(opened.transforms)
     pixels = np.zeros((100, 200, 3), np.uint8)
     pixels[25:50, 50:125, 1] = 255

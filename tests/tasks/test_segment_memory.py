@@ -18,10 +18,10 @@ from quadrat.geometry import Geometry
 from quadrat.media import images, scratch
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
-from quadrat.parameters import Settings
 from quadrat.tasks.segment import Segment
 from quadrat.transforms.tiles import plan_masks
 from quadrat.types import FrameKey, ModelPackage, OutputSpec, Part
+from tests.values import settings_of
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
 
@@ -37,7 +37,7 @@ def parts(frame, settings, peaks):
         peaks.append(anonymous())
         yield Part({"s": np.stack([100 - grey, grey, 0 * grey])}, start.cropped(window), window)
 
-settings = Settings.of(tile_size=512, tile_overlap=128)
+settings = settings_of(tile_size=512, tile_overlap=128)
 package = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 3, ())
 task = Segment(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
 base = anonymous()

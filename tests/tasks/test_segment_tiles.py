@@ -23,6 +23,7 @@ from quadrat.tasks.segment import Segment
 from quadrat.transforms.tiles import plan
 from quadrat.types import UNKNOWN, Frame, FrameKey, OutputSpec, Part, Segmentation
 from tests.tasks.test_segment import LABELS, SCORES, STATED, THREE, package
+from tests.values import settings_of
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 Fit = Callable[[np.ndarray, Geometry], tuple[np.ndarray, Geometry]]
@@ -84,7 +85,7 @@ def both(
 ) -> tuple[Segmentation, Segmentation]:
     """Segment a frame as a whole and by tiles."""
     windows = plan(frame.pixels.shape[:2], tiled.tile_size, tiled.overlap)
-    whole = Settings.of(min_confidence=tiled.min_confidence, result_size=tiled.result_size)
+    whole = settings_of(min_confidence=tiled.min_confidence, result_size=tiled.result_size)
     return (
         task(whole).predict(frame, parts(frame, (None,), network)),
         task(tiled).predict(frame, parts(frame, windows, network, fit)),
@@ -112,7 +113,7 @@ def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mas
 ) -> None:
     """A 5 x 5 convolution and an overlap of 8 and more (a halo of 2): not one pixel differs, nor its confidence."""
     overlap = data.draw(st.integers(8, tile - 1))
-    same(*both(picture((height, width)), scored, Settings.of(tile_size=tile, tile_overlap=overlap), conv5))
+    same(*both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), conv5))
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30), st.data())
@@ -125,13 +126,13 @@ def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_ti
         return
     overlap = data.draw(st.integers(0, (tile - 1) * 3 // 4))
     same(
-        *both(picture((height, width)), scored, Settings.of(tile_size=tile, tile_overlap=overlap), by_colour)
+        *both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), by_colour)
     )
 
 
 def test_a_halo_that_is_too_small_is_seen() -> None:
     """Without an overlap the same convolution differs at the seams: the law above tests something."""
-    whole, tiled = both(picture((60, 60)), scored, Settings.of(tile_size=20, tile_overlap=0), conv5)
+    whole, tiled = both(picture((60, 60)), scored, settings_of(tile_size=20, tile_overlap=0), conv5)
     assert (whole.labels != tiled.labels).any()
 
 
@@ -154,7 +155,7 @@ def doubled(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometr
 def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tuple[int, int] | None) -> None:
     """Padding and resizing of tiles leave the mask as it is, of a picture shrunk to working size too."""
     frame = picture((50, 70), source=source)
-    same(*both(frame, scored, Settings.of(tile_size=32, tile_overlap=9), by_colour, fit))
+    same(*both(frame, scored, settings_of(tile_size=32, tile_overlap=9), by_colour, fit))
 
 
 def classes_only(pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -173,7 +174,7 @@ def classes_and_confidence(pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
     """Classes cannot be blended: each pixel is of the tile that it lies most inside of."""
-    tiled = Settings.of(tile_size=20, tile_overlap=6)
+    tiled = settings_of(tile_size=20, tile_overlap=6)
     same(*both(picture((50, 45)), lambda s: Segment(package(), [LABELS], s), tiled, classes_only))
     stated = {"labels": "labels", "confidence": "confidence"}
     same(
@@ -195,7 +196,7 @@ def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
 
 def test_scores_are_asked_for_where_tiles_are_joined() -> None:
     """Tiles take scores where the archive has them, and labels where not."""
-    tiled = Settings.of(tile_size=64)
+    tiled = settings_of(tile_size=64)
     assert Segment(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
     assert Segment(package(), [LABELS], tiled).wanted == ("argmax_0",)
 
@@ -204,7 +205,7 @@ def test_scores_are_asked_for_where_tiles_are_joined() -> None:
 @pytest.mark.parametrize("place", [(0, 0), (19, 19)])
 def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int]) -> None:
     """One bad number is an error, even where the tile counts nothing."""
-    frame, tiled = picture((50, 50)), Settings.of(tile_size=20, tile_overlap=8)
+    frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     made = list(parts(frame, plan((50, 50), 20, 8), by_colour))
     made[4].arrays["scores"][1][place] = value
     with pytest.raises(EngineRunError, match="NaN or infinite"):
@@ -219,7 +220,7 @@ def test_a_class_that_is_ruled_out_stays_out() -> None:
         scores[1] = -np.inf
         return {"scores": scores}
 
-    same(*both(picture((40, 40)), scored, Settings.of(tile_size=20, tile_overlap=8), ruled_out))
+    same(*both(picture((40, 40)), scored, settings_of(tile_size=20, tile_overlap=8), ruled_out))
 
 
 def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
@@ -229,14 +230,14 @@ def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
         shares = pixels.astype(np.float32).transpose(2, 0, 1) + 1
         return {"scores": shares / shares.sum(axis=0)}
 
-    same(*both(picture((40, 40)), scored, Settings.of(tile_size=20, tile_overlap=8), soft))
+    same(*both(picture((40, 40)), scored, settings_of(tile_size=20, tile_overlap=8), soft))
 
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_floor_and_result_size_go_with_tiles(size: str) -> None:
     """Unknown pixels and the source's size come out as for a whole picture."""
     frame = picture((50, 60), source=(125, 150))
-    tiled = Settings.of(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
+    tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
     whole, found = both(frame, scored, tiled, by_colour)
     same(whole, found)
     assert found.labels.shape == ((50, 60) if size == "working" else (125, 150))
@@ -247,7 +248,7 @@ def test_floor_and_result_size_go_with_tiles(size: str) -> None:
 def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes and confidence of a large picture are mapped files, and the same numbers."""
     frame = picture((50, 60), source=(125, 150))
-    tiled = Settings.of(tile_size=20, tile_overlap=8, result_size=size)
+    tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size)
     whole, _ = both(frame, scored, tiled, by_colour)
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 2000)
     _, found = both(frame, scored, tiled, by_colour)
@@ -269,13 +270,13 @@ def test_tiles_are_taken_one_by_one_and_let_go() -> None:
             alive.append(weakref.ref(part.arrays["scores"]))
             yield part
 
-    scored(Settings.of(tile_size=20, tile_overlap=8)).predict(frame, lazily())
+    scored(settings_of(tile_size=20, tile_overlap=8)).predict(frame, lazily())
     assert len(alive) == 64
 
 
 def test_tiles_that_do_not_fit_together_are_refused() -> None:
     """Other windows than planned, masks of another size, and a whole image besides the tiles."""
-    frame, tiled = picture((50, 50)), Settings.of(tile_size=20, tile_overlap=8)
+    frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     with pytest.raises(ValueError, match="was due"):
         scored(tiled).predict(frame, parts(frame, plan((50, 50), 20, 4), by_colour))
     halves = (
@@ -288,5 +289,5 @@ def test_tiles_that_do_not_fit_together_are_refused() -> None:
         Segment(
             package(),
             [OutputSpec("argmax_0", "int64", (None, None, None))],
-            Settings.of(tile_size=20, full_frame=True),
+            settings_of(tile_size=20, full_frame=True),
         )

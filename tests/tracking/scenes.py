@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import tracking
-from quadrat.parameters import Settings
 from quadrat.protocols import Tracker
 from quadrat.types import Detections
+from tests.values import settings_of
 
 LEFT, RIGHT = (100.0, 100.0), (700.0, 400.0)
 
 
 def tracker(name: str = "bytetrack", **options: object) -> Tracker:
     """Make a tracker with the service's defaults, but for these."""
-    given = Settings.of(tracker=name, **options)
+    given = settings_of(tracker=name, **options)
     made = tracking.make(given.tracking, given.objects.min_score)
     assert made is not None
     return made

@@ -1,0 +1,10 @@
+"""Settings for tests: a few values by field, the rest by default, unchecked."""
+
+from __future__ import annotations
+
+from quadrat.parameters import Settings
+
+
+def settings_of(**values: object) -> Settings:
+    """Make settings of some values; TypeError for a name that no group has."""
+    return Settings.of(values)
