@@ -37,7 +37,7 @@ from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.video import open_video
 from quadrat.media.video_write import VideoWriter
-from quadrat.parameters import Settings
+from quadrat.parameters import EngineSettings, Settings
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.events import Taken
