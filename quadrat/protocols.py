@@ -14,13 +14,13 @@ from quadrat.geometry import Geometry
 from quadrat.types import (
     Detections,
     Frame,
-    Item,
     OutputSpec,
     Part,
     Prediction,
     Product,
     Reading,
     Source,
+    StoreItem,
 )
 
 
@@ -38,7 +38,7 @@ class Store(Protocol):
     def model(self) -> AbstractContextManager[Path]:
         """Give the model archive as a local file, for as long as the context lasts."""
 
-    def sources(self) -> Iterator[Item]:
+    def sources(self) -> Iterator[StoreItem]:
         """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
 
     def pull(self, source: Source) -> AbstractContextManager[Path]:

@@ -24,13 +24,15 @@ class Source:
     """An artifact by name, not its bytes.
 
     `urn` identifies it in metadata; `name` is what people know it by (a path below the folder
-    given, or the URN itself); `token` is the store's own mark for acknowledging it; of a stream, its address.
+    given, or the URN itself); `token` is the store's own mark for acknowledging it, or the address of a stream;
+    `stem` begins the names of its products, and is allotted when the source is listed.
     """
 
     urn: str
     name: str
     media: Media = "image"
     token: str = ""
+    stem: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -157,11 +159,21 @@ class Cover:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The predictions for one frame, by task name ("segment", "detect"); none where the frame is skipped."""
+    """The predictions for one frame, by model name; empty if the frame was skipped.
+
+    `frame` is the frame as it was read. A model that measures it at another size has an entry in `views`.
+    `faults` says, by model name, why a model gave no prediction.
+    """
 
     source: Source
     frame: Frame
-    predictions: Mapping[str, Prediction]
+    predictions: Mapping[str, Any]
+    views: Mapping[str, Frame] = field(default_factory=dict)
+    faults: Mapping[str, QuadratError] = field(default_factory=dict)
+
+    def view(self, model: str) -> Frame:
+        """Give the frame at the size at which a model measured it."""
+        return self.views.get(model, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +213,40 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Begun:
+class SourceOpened:
     """A video, sequence or stream is open, and its frames follow; `reading` is what is known of it so far."""
 
     source: Source
     reading: Reading
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a video, sequence or stream ended for one model.
+
+    `measured` counts its measured frames, `skipped` the others by reason; `faults` are all errors in order of
+    importance; `video` is the annotated video, if one was drawn.
+    """
+
+    measured: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    faults: tuple[QuadratError, ...] = ()
+    video: Path | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Ended:
-    """The end of a video, sequence or stream: frames `skipped` by reason, the annotated `video` if asked for."""
+class SourceClosed:
+    """The end of a video, sequence or stream, with a Closing for each model by its name."""
 
     source: Source
     reading: Reading
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    video: Path | None = None
+    closings: Mapping[str, Closing]
+
+    @property
+    def faults(self) -> tuple[QuadratError, ...]:
+        """All errors of all models, each once, in order of importance."""
+        found = {fault.line: fault for closing in self.closings.values() for fault in closing.faults}
+        return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,20 +262,78 @@ class Failure:
 
 
 class Flush:
-    """Said by a store that will wait: batches under way must be finished now."""
+    """A store is about to wait: batches under way must be finished now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """Something to deliver: `body` under `name` with its mime type and metadata (an aspect with `$schema`).
 
-    A large body is a file, which stays its maker's to delete.
+    The maker of a product whose body is a file deletes the file.
     """
 
     name: str
     mime: str
     body: bytes | Path
     metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of a picture beside its pixels.
+
+    `source_hw` and `working_hw` are (height, width) of the upright picture as it is stored and as it was read;
+    `digest` is the sha256 (hex) of its bytes; `exif` the tags kept, by name.
+    """
+
+    source_hw: HW
+    working_hw: HW
+    digest: str
+    exif: Mapping[str, str]
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What one model contributes to the record of a source.
+
+    `size` is the (height, width) of its result for a picture; `product` names the main product; `summary` is the
+    task's own value (covers, counts of classes, ...); `columns` holds its predictions frame by frame, without
+    pixels; `text` says in a few words what was found.
+    """
+
+    model: str
+    task: str
+    measured: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    faults: tuple[QuadratError, ...] = ()
+    size: HW = (0, 0)
+    product: str = ""
+    summary: Any = None
+    columns: Any = None
+    text: str = ""
+
+
+Status = Literal["ok", "partial", "failed", "skipped", "not-reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """Everything that a finished source contributes to tables, aspects, totals and progress.
+
+    It has no pixels and can be pickled. `faults` are all errors in order of importance: the first gives the code
+    of the source's row. `image` is set for a picture, `reading` for a video, sequence or stream; neither for a
+    source that was not read. `reason` explains a status that is not an error. `products` names what was delivered.
+    """
+
+    source: Source
+    status: Status
+    faults: tuple[QuadratError, ...] = ()
+    reason: str = ""
+    image: ImageFacts | None = None
+    reading: Reading | None = None
+    models: tuple[ModelRecord, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,4 +395,4 @@ class Provenance:
     device: str
 
 
-Item = Source | Failure | Flush
+StoreItem = Source | Failure | Flush

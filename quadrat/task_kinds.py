@@ -1,0 +1,89 @@
+"""What the rest of the code needs to know of a task: one record for each, found here by name.
+
+A record names the task's parts as `module:attribute`. Each room resolves the part that it uses when it uses it, so
+that a record can name modules of every room without importing one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from quadrat.errors import ManifestError
+
+TASKS: dict[str, str] = {
+    "segment": "quadrat.tasks.segment.kind:KIND",
+    "detect": "quadrat.tasks.detect.kind:KIND",
+}
+"""Every task, by the name that an archive gives it. The first is that of an archive which names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """One task: what it makes, what can be drawn and tabulated of it, and how it is set up.
+
+    `prediction` is the class of its predictions. `pictures` names the pictures that can be drawn, by media ("image",
+    "video", "stream"); the first is drawn by default. Parts, as `module:attribute`:
+
+    - `make(package, outputs, settings) -> Task`;
+    - `collector(model, settings, source, folder) -> Collector`, which gathers what a model finds in one source;
+    - `tables(model, settings) -> Tables`, which folds records into tables;
+    - `annotate(frame, prediction, classes) -> picture`, for videos;
+    - `read_meta(meta)`, which checks the task's own part of an archive's meta.json; empty if it has none;
+    - `is_empty(prediction, settings) -> bool`: True if a frame shows nothing; empty if that cannot be known;
+    - `fault(prediction, name) -> QuadratError | None`: why a prediction is not the whole truth; empty if it always is.
+
+    `tracks` is True if its objects can be followed; `shrinks` if whole images are shrunk to a million pixels unless
+    max-img-size is given; `class_urn` begins the URNs of classes that have none; `first_roles` are the outputs that
+    an engine needs first.
+    """
+
+    name: str
+    prediction: type
+    pictures: Mapping[str, tuple[str, ...]]
+    make: str
+    collector: str
+    tables: str
+    annotate: str
+    class_urn: str
+    read_meta: str = ""
+    is_empty: str = ""
+    fault: str = ""
+    tracks: bool = False
+    shrinks: bool = False
+    first_roles: tuple[str, ...] = ()
+    settings: tuple[str, ...] = field(default=())
+
+    def part(self, name: str) -> Any:
+        """Give one of its parts, by the field that names it; None if the task does not have it."""
+        return resolve(getattr(self, name)) if getattr(self, name) else None
+
+    @property
+    def all_pictures(self) -> tuple[str, ...]:
+        """The names of all pictures that can be drawn of any media."""
+        return tuple(dict.fromkeys(name for names in self.pictures.values() for name in names))
+
+
+def resolve(reference: str) -> Any:
+    """Give what `module:attribute` names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def kind_of(task: str, where: str = "") -> TaskKind:
+    """Give the record of a task; ManifestError if there is no such task. `where` names the archive."""
+    if task not in TASKS:
+        raise ManifestError(
+            f"its task {task!r} is not one that this version has",
+            where=where,
+            hint="It has: " + ", ".join(TASKS),
+        )
+    kind: TaskKind = resolve(TASKS[task])
+    return kind
+
+
+def default_task() -> str:
+    """Give the task of an archive that names none, as those of the original service."""
+    return next(iter(TASKS))
