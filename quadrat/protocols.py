@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
 from quadrat.types import (
+    Blob,
     Detections,
     Frame,
-    Item,
     OutputSpec,
     Part,
     Prediction,
     Product,
     Reading,
     Source,
+    StoreItem,
 )
 
 
@@ -38,11 +39,11 @@ class Store(Protocol):
     def model(self) -> AbstractContextManager[Path]:
         """Give the model archive as a local file, for as long as the context lasts."""
 
-    def sources(self) -> Iterator[Item]:
+    def sources(self) -> Iterator[StoreItem]:
         """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
 
-    def pull(self, source: Source) -> AbstractContextManager[Path]:
-        """Give a source as a local file for as long as the context lasts; SourceError if it cannot."""
+    def pull(self, source: Source) -> AbstractContextManager[Blob]:
+        """Give the content of a source for as long as the context lasts; SourceError if it cannot be read."""
 
     def deliver(self, product: Product) -> str:
         """Deliver whole or not at all and return the URN; DeliveryError if it cannot."""
