@@ -193,13 +193,13 @@ run-batch: setup ## one order for each image below IMAGES, each into a folder of
 		out="$(CURDIR)/DATA/run-batch/$${image#./}"; mkdir -p "$$out"; echo "== $$image"; \
 		(cd "$(CURDIR)"; $(SERVICE) --model $(model) --image $(images)/"$${image#./}" --outputs $(OUTPUTS) $(ARGS) \
 			--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out" </dev/null) || failed=$$((failed + 1)); \
-	done < <(find . -type f -not -path '*/.*' -regextype egrep -iregex '.*\.(jpe?g|png|tiff?|bmp|webp)' -print0 | sort -z); \
+	done < <(find . -type f -not -path '*/.*' -regextype egrep -iregex '.*\.(bmp|jfif|jpe|jpe?g|mpo|png|tiff?|webp)' -print0 | sort -z); \
 	if [ $$failed -gt 0 ]; then echo "== $$failed of the orders failed" >&2; exit 1; fi
 	@$(call where,run-batch)
 
 run-data-proxy: setup-test ## the service against a double of the platform's data proxy, into DATA/run-data-proxy
 	@$(call fresh,run-data-proxy)
-	@$(PY) -m tests.platform.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy" \
+	@$(PY) -m tests.platform_double.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy" \
 		--outputs $(OUTPUTS) $(ARGS)
 	@$(call where,run-data-proxy)
 

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from quadrat.artifacts import ivcap_order
 from quadrat.errors import QuadratError
 from quadrat.parameters import parse
+from quadrat.platforms import ivcap_order
 
 
 def run(values: Mapping[str, Any], log: logging.Logger) -> int:

@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from quadrat.artifacts.addresses import public
-from quadrat.artifacts.folder import pull_file
-from quadrat.artifacts.listing import file_source, list_images
-from quadrat.artifacts.memory import Pictures
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
 from quadrat.parameters import NAMES_OF_FILES, find, parse
-from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Item, Result, Segmentation
+from quadrat.stores.addresses import public
+from quadrat.stores.folder import pull_file
+from quadrat.stores.listing import file_source, list_images
+from quadrat.stores.memory import Pictures
+from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Result, Segmentation, StoreItem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -220,7 +220,7 @@ class Predictor(AbstractContextManager["Predictor"]):
                 yield item
 
     def _run(
-        self, items: Iterator[Item], pull: Pull, *, stop: bool, moving: bool
+        self, items: Iterator[StoreItem], pull: Pull, *, stop: bool, moving: bool
     ) -> Iterator[Measurement | Objects | Failure]:
         from quadrat.pipeline.run import Run
 
@@ -285,7 +285,7 @@ def _several(given: object) -> Iterable[object]:
     return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
-def _items(given: object, held: Pictures) -> Iterator[Item]:
+def _items(given: object, held: Pictures) -> Iterator[StoreItem]:
     """Give the one picture of an array, or all those of a path."""
     if isinstance(given, np.ndarray):
         yield held.add(given)

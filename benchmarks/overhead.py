@@ -12,13 +12,13 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from quadrat.artifacts.folder import FolderStore
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.images import decode
 from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import load_model
-from quadrat.types import FrameKey
+from quadrat.stores.folder import FolderStore
+from quadrat.types import Blob, FrameKey
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     with load_model(options.model, settings, log) as model:
         tensors = []
         for path in sorted(options.images.iterdir()):
-            frame = decode(path.read_bytes(), FrameKey(str(path)), settings.max_img_size)
+            frame = decode(Blob(path), FrameKey(str(path)), settings.max_img_size)
             tensors.append(model.transform(frame.pixels, Geometry.identity(frame.pixels.shape[:2]))[0][None])
         for turn in range(options.rounds + 1):
             with tempfile.TemporaryDirectory() as out:

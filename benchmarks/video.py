@@ -32,7 +32,6 @@ import numpy as np
 from benchmarks.process import spread
 from examples.rectangles_net import COLORS
 from quadrat import tracking
-from quadrat.artifacts.folder import FolderStore
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.video import open_video
@@ -46,6 +45,7 @@ from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate, prepare
 from quadrat.protocols import Task
 from quadrat.render.boxes import draw_boxes
+from quadrat.stores.folder import FolderStore
 from quadrat.types import Frame, FrameKey, ImageU8, Part, Prediction, Source
 
 ROOT = Path(__file__).resolve().parent.parent

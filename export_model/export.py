@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
+from quadrat.package.classes import MASK_URN, OBJECT_URN
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 
 DEFAULT_PATH = Path("model.artifact.tgz")
@@ -208,7 +209,7 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
     """Take the classes from where the command line says, each with a name of its own."""
-    urn = labels.OBJECTS if given.task == "detect" else labels.URN
+    urn = OBJECT_URN if given.task == "detect" else MASK_URN
     if given.names:
         where, classes = "--class", [labels.parse_class(text, urn) for text in given.names]
     elif given.classes:

@@ -13,19 +13,15 @@ import yaml
 
 from export_model.network import existing
 from quadrat.errors import ParameterError
-
-URN = "urn:ibenthos:segmentation:class:"
-OBJECTS = "urn:ibenthos:detection:class:"
-"""What the URN of a class begins with: of masks, of objects."""
-_IN_URN = str.maketrans("/ ", "--")
+from quadrat.package.classes import MASK_URN, class_urn
 
 
-def entry(name: str, color: Sequence[int] = (), urn: str = URN) -> dict[str, Any]:
+def entry(name: str, color: Sequence[int] = (), urn: str = MASK_URN) -> dict[str, Any]:
     """One class: `id` (`urn` and the name), `name`, `def_color` [r, g, b] or [] for none."""
-    return {"id": urn + name.translate(_IN_URN).lower(), "name": name, "def_color": list(color)}
+    return {"id": class_urn(name, urn), "name": name, "def_color": list(color)}
 
 
-def parse_class(text: str, urn: str = URN) -> dict[str, Any]:
+def parse_class(text: str, urn: str = MASK_URN) -> dict[str, Any]:
     """Read NAME or NAME=#RRGGBB; ParameterError for another colour."""
     name, equals, color = text.rpartition("=") if "=" in text else (text, "", "")
     if not name.strip() or (equals and not re.fullmatch(r"#[0-9a-fA-F]{6}", color)):
@@ -33,7 +29,7 @@ def parse_class(text: str, urn: str = URN) -> dict[str, Any]:
     return entry(name.strip(), [int(color[i : i + 2], 16) for i in (1, 3, 5)] if color else (), urn)
 
 
-def read_classes(path: Path, urn: str = URN) -> list[dict[str, Any]]:
+def read_classes(path: Path, urn: str = MASK_URN) -> list[dict[str, Any]]:
     """Read a JSON or YAML list of names, or of mappings with name and perhaps id and def_color."""
     given = read_document(path, "--classes")
     if isinstance(given, dict):
@@ -80,7 +76,7 @@ def read_document(path: Path, option: str) -> Any:
         raise ParameterError(f"it cannot be read: {error}", where=f"{option} {path}") from error
 
 
-def _described(item: Any, where: str, urn: str = URN) -> dict[str, Any]:
+def _described(item: Any, where: str, urn: str = MASK_URN) -> dict[str, Any]:
     if isinstance(item, str):
         return entry(item, urn=urn)
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):

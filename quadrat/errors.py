@@ -201,6 +201,15 @@ class TooManyObjectsError(InputError):
 
     code = "E_TOO_MANY"
 
+    @classmethod
+    def capped(cls, count: int, where: str) -> Self:
+        """Report that only the best `count` objects of the image or frame `where` are counted."""
+        return cls(
+            f"there are more objects than max-detections, and only the best {count} are counted",
+            where=where,
+            hint="Raise --max-detections, or --min-score where they are not real",
+        )
+
 
 class VideoFormatError(InputError):
     """It is no video or sequence that we read, or has no pictures; or its pictures change size, and all are scaled to the first."""

@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import Any
 
 from quadrat import report
-from quadrat.artifacts.listing import skip_reason
 from quadrat.errors import (
     AllFailedError,
     DeliveryError,
@@ -24,6 +23,7 @@ from quadrat.errors import (
     QuadratError,
     StoppedError,
 )
+from quadrat.formats import IMAGE_WORDS, VIDEO_WORDS, skip_reason
 from quadrat.parameters import Settings
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
@@ -310,9 +310,9 @@ class Order:
             skipped += f", {self._other_kind} of them {other}"
             hint = f"For {other} give --{other}"
         elif self._store.moving:
-            hint = "Give a folder or collection with videos (mp4, mov, avi, mkv, ...) or folders of images"
+            hint = f"Give a folder or collection with videos ({VIDEO_WORDS}) or folders of images"
         else:
-            hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
+            hint = f"Give a folder or collection with {IMAGE_WORDS} images"
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
 
 

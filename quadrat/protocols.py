@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
 from quadrat.types import (
+    Blob,
     Detections,
     Frame,
     OutputSpec,
@@ -41,8 +42,8 @@ class Store(Protocol):
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
 
-    def pull(self, source: Source) -> AbstractContextManager[Path]:
-        """Give a source as a local file for as long as the context lasts; SourceError if it cannot."""
+    def pull(self, source: Source) -> AbstractContextManager[Blob]:
+        """Give the content of a source for as long as the context lasts; SourceError if it cannot be read."""
 
     def deliver(self, product: Product) -> str:
         """Deliver whole or not at all and return the URN; DeliveryError if it cannot."""

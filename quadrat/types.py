@@ -1,9 +1,11 @@
-"""The values that travel the one path; arrays are numpy, and nothing here computes."""
+"""The values that travel through the pipeline; arrays are numpy."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +37,44 @@ class Source:
     stem: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Blob:
+    """The content of a source: bytes, a file or folder, or an upright picture.
+
+    `content` is the encoded bytes, a path, or a picture (h, w, 3) uint8 RGB or (h, w) uint8 grey. A path is valid for
+    as long as the store's `pull` lasts. `known_digest` is the digest if it is known already, else empty.
+    """
+
+    content: bytes | Path | NDArray[np.uint8]
+    known_digest: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 (hex) of the content, computed at the first use: of the bytes, or of the file's bytes.
+
+        Of a picture it is the sha256 of its dtype and shape as text, "|u1 (h, w, 3)" and a line feed, and its pixels
+        row by row. A folder has no digest. Raises OSError if the file cannot be read.
+        """
+        if self.known_digest:
+            return self.known_digest
+        if isinstance(self.content, bytes):
+            return hashlib.sha256(self.content).hexdigest()
+        if isinstance(self.content, Path):
+            with self.content.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        head = f"{self.content.dtype.str} {self.content.shape}\n".encode()
+        return hashlib.sha256(head + self.content.tobytes()).hexdigest()
+
+    def loaded(self) -> Blob:
+        """Return the blob with a file's bytes in memory, and with its digest if that has been computed.
+
+        Raises OSError if the file cannot be read.
+        """
+        if not isinstance(self.content, Path):
+            return self
+        return Blob(self.content.read_bytes(), self.__dict__.get("digest", self.known_digest))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FrameKey:
     """Identity of one frame everywhere: the source's URN and the frame's index in it (0 for a photograph)."""
@@ -49,7 +89,7 @@ class Frame:
 
     `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright
     source before any scaling; `time_s` presentation time in seconds, None for a photograph; `digest`
-    sha256 (hex) of the encoded bytes; `exif` the tags kept, by name; `skipped` says why the frame is not
+    sha256 (hex) of the picture's content, see `Blob`; `exif` the tags kept, by name; `skipped` says why the frame is not
     measured ("black", "idle", "failed"), and is empty where it is; `file` the name of a sequence's picture. The
     pixels of a mosaic may be a memory map of a file.
     """

@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from examples.rectangles_net import COLORS
 from quadrat import job, tasks
-from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import QuadratError
 from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Engine
+from quadrat.stores.folder import FolderStore
 from quadrat.tasks.detect import Detect
-from quadrat.types import Detections, Ended, Failure, Result, Source
+from quadrat.types import Blob, Detections, Ended, Failure, Result, Source
 from tests import videos
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
@@ -85,9 +85,9 @@ def watched(model: LoadedModel, each: Callable[[NDArray[np.float32]], None]) -> 
 
 
 @contextmanager
-def pull(source: Source) -> Iterator[Path]:
+def pull(source: Source) -> Iterator[Blob]:
     """Give the file."""
-    yield Path(source.token)
+    yield Blob(Path(source.token))
 
 
 def measured(

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from quadrat import job
-from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeliveryError, EngineRunError
 from quadrat.pipeline.loaded import load_model
+from quadrat.stores.folder import FolderStore
 from quadrat.types import Product, Source
 from tests import pictures
 from tests.networks import argmax_archive, brightness_archive

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quadrat import job
-from quadrat.artifacts.folder import FolderStore
+from quadrat.stores.folder import FolderStore
 from tests import pictures, videos
 from tests.networks import brightness_archive
 from tests.test_job import LOG, half, run

@@ -237,7 +237,7 @@ def test_run_data_proxy_uses_the_double(recorded):
     """`make run-data-proxy` starts the loopback double's own command."""
     project, calls = recorded
     assert project.make("run-data-proxy", "MODEL=my models/model.tgz", "IMAGES=images").returncode == 0
-    assert calls()[0][1:3] == ["-m", "tests.platform.run_order"]
+    assert calls()[0][1:3] == ["-m", "tests.platform_double.run_order"]
 
 
 def test_test_leaves_out_what_is_not_installed(recorded):

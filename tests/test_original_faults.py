@@ -22,13 +22,13 @@ import pytest
 from PIL import Image
 
 from quadrat import job
-from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import DeviceError, QuadratError
 from quadrat.media.images import decode
 from quadrat.package import open_archive
 from quadrat.parameters import PARAMETERS, parse
 from quadrat.pipeline.loaded import load_model
-from quadrat.types import FrameKey, Product, Source
+from quadrat.stores.folder import FolderStore
+from quadrat.types import Blob, FrameKey, Product, Source
 from tests import archives, pictures
 from tests.networks import argmax_archive, brightness_archive, brightness_onnx
 from tests.values import settings_of
@@ -73,7 +73,7 @@ def test_r1_b1_width_and_height_are_not_swapped(tmp_path: Path, images: Path) ->
 def test_r2_b3_a_shrunk_image_is_not_compressed_again(photo_5mp: Path) -> None:
     """The pixels measured are those of the photograph, resized once and never through a JPEG."""
     body = photo_5mp.read_bytes()
-    frame = decode(body, FrameKey("x"), 1_000_000)
+    frame = decode(Blob(body), FrameKey("x"), 1_000_000)
     with Image.open(io.BytesIO(body)) as picture:
         full = np.asarray(picture.convert("RGB"))
     height, width = frame.pixels.shape[:2]
@@ -114,11 +114,11 @@ def test_r5_b9_images_stream(tmp_path: Path, images: Path) -> None:
         """A store that notes what is fetched and delivered."""
 
         @contextmanager
-        def pull(self, source: Source) -> Iterator[Path]:
+        def pull(self, source: Source) -> Iterator[Blob]:
             """Note and give."""
             events.append("pull")
-            with super().pull(source) as path:
-                yield path
+            with super().pull(source) as blob:
+                yield blob
 
         def deliver(self, product: Product) -> str:
             """Note and deliver."""
@@ -303,7 +303,7 @@ def test_b13_an_image_is_upright_shrunk_or_not(orientation: int, limit: int) -> 
     """EXIF orientation is applied the same way whether the image is shrunk or not."""
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :30] = 255
-    frame = decode(pictures.oriented(upright, orientation), FrameKey("x"), limit)
+    frame = decode(Blob(pictures.oriented(upright, orientation)), FrameKey("x"), limit)
     height, width = frame.pixels.shape[:2]
 
     assert (40, 60) == frame.source_hw

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from predictor import Failure, Measurement, Objects, Predictor
-from quadrat.artifacts.folder import FolderStore
 from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
 from quadrat.job import run_order
+from quadrat.stores.folder import FolderStore
 from tests import moving, pictures, videos
 from tests.networks import brightness_archive
 from tests.values import settings_of

@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 import av
 
 from quadrat.errors import StreamError
-from quadrat.media.container import FORMATS, MAX_VIDEO_PIXELS
+from quadrat.formats import VIDEO_CONTAINERS
+from quadrat.media.container import MAX_VIDEO_PIXELS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -140,7 +141,7 @@ class Connection:
 
     def _open(self, feed: _Feed | None) -> InputContainer:
         kind, wait = self._address.kind, self._patience_s
-        formats = (*FORMATS, *_RAW, *_OF_KIND.get(kind.removesuffix("s"), ()))
+        formats = (*VIDEO_CONTAINERS, *_RAW, *_OF_KIND.get(kind.removesuffix("s"), ()))
         options = {
             "protocol_whitelist": ",".join(PROTOCOLS.get(kind, ("none",))),
             "format_whitelist": ",".join(formats),

@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import av
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
-from quadrat.media.kinds import PICTURES_GO_BY, READ, looks_like
+from quadrat.formats import IMAGE_FORMATS, VIDEO_CONTAINERS
+from quadrat.media.kinds import PICTURES_GO_BY, looks_like
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -20,22 +21,6 @@ if TYPE_CHECKING:
 MAX_VIDEO_PIXELS = 36_000_000
 """Of one frame: 8192 x 4352, the largest that H.264 and H.265 know. A decoder holds up to twenty frames at once,
 then about one gigabyte."""
-FORMATS = (
-    "mov",
-    "mp4",
-    "matroska",
-    "webm",
-    "avi",
-    "mpegts",
-    "mpeg",
-    "flv",
-    "mxf",
-    "ogg",
-    "asf",
-    "ivf",
-    "h264",
-)
-"""Containers that we read, by FFmpeg's names; none of them names other files that FFmpeg would open."""
 
 _BUFFER = 1 << 18
 _COVER_ART = 0x400
@@ -142,7 +127,7 @@ def _open(file: IO[bytes], head: bytes, name: str) -> InputContainer:
             _Bytes(file),
             "r",
             # No options for the streams: with them PyAV before 18 dies on formats that name no streams in front.
-            container_options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"},
+            container_options={"format_whitelist": ",".join(VIDEO_CONTAINERS), "protocol_whitelist": "none"},
             buffer_size=_BUFFER,
             io_open=_refuse,
             metadata_errors="replace",
@@ -157,8 +142,8 @@ def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
     """Say why FFmpeg could not open a file."""
     if not any(head.startswith(magic, offset) for offset, magic in _VIDEO_MAGIC):
         kind = looks_like(head)
-        hint = PICTURES_GO_BY if kind in READ else "Use MP4, MKV or AVI"
-        kind = f"a {kind} picture" if kind in READ else kind
+        hint = PICTURES_GO_BY if kind in IMAGE_FORMATS else "Use MP4, MKV or AVI"
+        kind = f"a {kind} picture" if kind in IMAGE_FORMATS else kind
         return VideoFormatError(f"this is {kind}, not a video we read", where=name, hint=hint)
     boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}
     if b"moov" not in boxes:

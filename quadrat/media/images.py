@@ -9,24 +9,26 @@ truncated or damaged scan, which OpenCV fills with grey and Pillow only partly n
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
+from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
 from quadrat.media import mosaic as mosaics
 from quadrat.media import pillow, tiff
 from quadrat.media.exif import upright
-from quadrat.media.kinds import READ, VIDEOS_GO_BY, looks_like
+from quadrat.media.kinds import VIDEOS_GO_BY, looks_like
 from quadrat.media.size import working_hw
-from quadrat.types import Frame, FrameKey, ImageU8
+from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
 MAX_SOURCE_PIXELS = 178_000_000
 """A picture of more pixels is refused before any is decoded; 178 MP of RGB take half a gigabyte."""
@@ -36,13 +38,37 @@ _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
-def decode(body: bytes, key: FrameKey, max_pixels: int | None) -> Frame:
-    """Decode one picture file to a frame at working size; `max_pixels` None or negative leaves it as it is.
+def decode(blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False) -> Frame:
+    """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
-    Raises ImageFormatError for what is no picture we read, ImageSizeError for one without pixels or
-    with more than MAX_SOURCE_PIXELS, ImageTruncatedError for one that ends early or is damaged.
+    With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
+    file that is mapped into memory. Raises ImageFormatError if the content is not a picture that can be read,
+    ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
+    damaged, and OSError if the file cannot be read.
     """
-    kind = _known_kind(body)
+    if isinstance(blob.content, np.ndarray):
+        return _from_array(blob, blob.content, key, max_pixels)
+    with _opened(blob.content) as stream:
+        kind = _known_kind(stream.read(_HEAD))
+        if kind == "TIFF":
+            stream.seek(0)
+            with pillow.open_header(stream, kind) as image:
+                hw: HW = (image.size[1], image.size[0])
+                if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
+                    if not mosaic:
+                        raise _too_large(hw, kind)
+                    return mosaics.read(image, stream, blob, key, max_pixels)
+    return _from_bytes(blob.loaded(), kind, key, max_pixels)
+
+
+def _opened(content: bytes | Path) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) -> Frame:
+    body = blob.content
+    if not isinstance(body, bytes):
+        raise TypeError(f"the content is {type(body).__name__}, not bytes")
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
         pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
@@ -51,37 +77,33 @@ def decode(body: bytes, key: FrameKey, max_pixels: int | None) -> Frame:
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, max_pixels)
     if target != source_hw:
-        stored = target[::-1] if turn >= 5 else target
-        pixels = cv2.resize(pixels, (stored[1], stored[0]), interpolation=cv2.INTER_AREA)
-    digest = hashlib.sha256(body).hexdigest()
-    return Frame(key, source_hw, upright(pixels, turn), digest=digest, exif=tags)
+        pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
+    return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags)
 
 
-def decode_file(path: Path, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False) -> Frame:
-    """Decode one picture file from its path, as `decode` does.
+def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | None) -> Frame:
+    source_hw: HW = (picture.shape[0], picture.shape[1])
+    if source_hw[0] * source_hw[1] > MAX_SOURCE_PIXELS:
+        raise _too_large(source_hw, "array")
+    pixels = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+    target = working_hw(source_hw, max_pixels)
+    if target != source_hw:
+        pixels = _shrunk(pixels, target)
+    return Frame(key, source_hw, pixels, digest=blob.digest)
 
-    With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece
-    into a file that is mapped into memory. Raises OSError where the file cannot be read.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-        if _known_kind(head) == "TIFF":
-            stream.seek(0)
-            with pillow.open_header(stream, "TIFF") as image:
-                hw: HW = (image.size[1], image.size[0])
-                if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
-                    if not mosaic:
-                        raise _too_large(hw, "TIFF")
-                    return mosaics.read(image, stream, key, max_pixels)
-    return decode(path.read_bytes(), key, max_pixels)
+
+def _shrunk(pixels: ImageU8, hw: HW) -> ImageU8:
+    """Shrink a picture (h, w, 3) by area averaging to `hw` (height, width)."""
+    small: ImageU8 = cv2.resize(pixels, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _known_kind(body: bytes) -> str:
     if not body:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
     kind = looks_like(body)
-    if kind not in READ:
-        hint = VIDEOS_GO_BY if kind.startswith("a video") else "Use JPEG, PNG, TIFF, WEBP or BMP"
+    if kind not in IMAGE_FORMATS:
+        hint = VIDEOS_GO_BY if kind.startswith("a video") else f"Use {IMAGE_WORDS}"
         raise ImageFormatError(f"this is {kind}, not a picture we read", hint=hint)
     if body.startswith(b"MM\0+"):
         raise ImageFormatError(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-READ = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-"""The formats we read, by Pillow's names; MPO is a JPEG with more pictures behind the first."""
-
 VIDEOS_GO_BY = "Videos go by --video and --videos"
 PICTURES_GO_BY = "Pictures go by --image and --images"
 """What to do with the other kind, in the service's words; the Python API has its own."""
@@ -37,7 +34,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def looks_like(body: bytes) -> str:
-    """Name what a file is by its first bytes: one of READ, or words for a person."""
+    """Name what a file is by its first bytes: one of formats.IMAGE_FORMATS, or words for a person."""
     for offset, magic, kind in _MAGIC:
         if body.startswith(magic, offset):
             return kind

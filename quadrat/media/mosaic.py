@@ -5,7 +5,6 @@ What a pixel becomes is what `images.decode` makes of it. At no time is more tha
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from typing import IO, Any
@@ -21,7 +20,7 @@ from quadrat.geometry import HW
 from quadrat.media import pillow, tiff
 from quadrat.media.scratch import check_room, scratch
 from quadrat.media.size import working_hw
-from quadrat.types import Frame, FrameKey, ImageU8
+from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
 MAX_MOSAIC_PIXELS = 20_000_000_000
 """A mosaic of more pixels is refused by its header; 20,000 MP of RGB take 60 GB of disk."""
@@ -30,14 +29,14 @@ BYTES_PER_PIXEL = 6
 """Disk that a pixel takes while it is measured: its colours, its class and its confidence."""
 
 
-def read(image: TiffImageFile, stream: IO[bytes], key: FrameKey, max_pixels: int | None) -> Frame:
+def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | None) -> Frame:
     """Decode the picture of an open TIFF file whose header `image` is, to a frame at working size.
 
-    `stream` is the file. Raises ImageSizeError for more than MAX_MOSAIC_PIXELS or than the disk holds,
+    `stream` reads the content of `blob`. Raises ImageSizeError for more than MAX_MOSAIC_PIXELS or than the disk holds,
     ImageFormatError and ImageTruncatedError as `images.decode` does.
     """
     turn, tags = pillow.exif(image)
-    size = os.fstat(stream.fileno()).st_size
+    size = stream.seek(0, os.SEEK_END)
     hw: HW = (image.size[1], image.size[0])
     _check_size(hw)
     tiff.check_pages(image)
@@ -49,9 +48,7 @@ def read(image: TiffImageFile, stream: IO[bytes], key: FrameKey, max_pixels: int
     target = working_hw(source_hw, max_pixels)
     if target != source_hw:
         pixels = _shrunk(pixels, target)
-    stream.seek(0)
-    digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
-    return Frame(key, source_hw, pixels, digest=digest, exif=tags)
+    return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags)
 
 
 def _check_size(hw: HW) -> None:

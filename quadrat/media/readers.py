@@ -10,7 +10,7 @@ from types import MappingProxyType
 from quadrat.errors import VideoFormatError
 from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.protocols import Reader
-from quadrat.types import Source
+from quadrat.types import Blob, Source
 
 READERS: Mapping[str, str] = MappingProxyType(
     {
@@ -21,14 +21,16 @@ READERS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def open_reader(source: Source, path: Path | None, frames: FrameSettings, streams: StreamSettings) -> Reader:
-    """Open a video, a sequence or a stream; `path` is its file or folder, None for a stream.
+def open_reader(source: Source, blob: Blob | None, frames: FrameSettings, streams: StreamSettings) -> Reader:
+    """Open a video, a sequence or a stream; `blob` is its file or folder, None for a stream.
 
-    Raises VideoFormatError for a medium without frames in time, and what the medium's own reader raises.
+    Raises VideoFormatError for a medium without frames in time, and what the reader of the medium raises.
     """
-    if source.media not in READERS or (path is None) != (source.media == "stream"):
+    path = blob.content if blob is not None and isinstance(blob.content, Path) else None
+    fits = blob is None if source.media == "stream" else path is not None
+    if source.media not in READERS or not fits:
         raise VideoFormatError(
-            f"a source of kind {source.media!r} {'without' if path is None else 'with'} a file is no video",
+            f"a source of kind {source.media!r} {'without' if path is None else 'with'} a file is not a video",
             where=source.name,
         )
     module, _, name = READERS[source.media].partition(":")

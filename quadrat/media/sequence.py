@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from quadrat.artifacts.listing import skip_reason
 from quadrat.errors import InputError, QuadratError, VideoFormatError, VideoTruncatedError
+from quadrat.formats import skip_reason
 from quadrat.geometry import HW
 from quadrat.media import images
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.parameters import FrameSettings
-from quadrat.types import Frame, FrameKey, Reading, Source
+from quadrat.types import Blob, Frame, FrameKey, Reading, Source
 
 
 def open_sequence(folder: Path, source: Source, frames: FrameSettings) -> SequenceReader:
@@ -112,7 +112,7 @@ class SequenceReader:
             try:
                 body = path.read_bytes()
                 self._digest.update(body)
-                return self._fitted(images.decode(body, FrameKey(self._source.urn, index), -1), path)
+                return self._fitted(images.decode(Blob(body), FrameKey(self._source.urn, index), -1), path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"

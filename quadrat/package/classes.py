@@ -9,6 +9,9 @@ from quadrat.errors import ClassesError, ManifestError
 from quadrat.package.colors import RGB, default_color
 from quadrat.types import UNKNOWN, ClassInfo
 
+MASK_URN = "urn:ibenthos:segmentation:class:"
+OBJECT_URN = "urn:ibenthos:detection:class:"
+"""What the URN of a class begins with: one of a mask, one of a detected object."""
 _SLUG = str.maketrans("/ ", "--")
 MOST_CLASSES = 10_000
 """Classes of a detector, which gives their numbers and not a mask of bytes."""
@@ -41,10 +44,27 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
             where="meta.json: classes", hint="List every class of the network once, the background too",
         )  # fmt: skip
     classes = [
-        _class(entry, index, f"meta.json: classes[{place}]", "detection" if detects else "segmentation")
+        _class(entry, index, f"meta.json: classes[{place}]", OBJECT_URN if detects else MASK_URN)
         for place, (entry, index) in enumerate(zip(listed, _indices(listed), strict=True))
     ]
     return tuple(sorted(classes, key=lambda each: each.index)), count or None
+
+
+def class_urn(name: str, urn: str) -> str:
+    """Return the default URN of the class `name`; `urn` is MASK_URN or OBJECT_URN."""
+    return urn + name.translate(_SLUG).lower()
+
+
+def class_of(classes: Mapping[int, ClassInfo], index: int, urn: str) -> ClassInfo:
+    """Return the class with this index; where the archive lists none, one that is named by its index.
+
+    `urn` is what the URN of an unlisted class begins with: MASK_URN or OBJECT_URN.
+    """
+    known = classes.get(index)
+    if known is not None:
+        return known
+    name = f"class {index}"
+    return ClassInfo(index, class_urn(name, urn), name, default_color(index))
 
 
 def is_int(value: Any) -> bool:
@@ -87,9 +107,9 @@ def _indices(listed: list[dict[str, Any]]) -> list[int]:
     return indices
 
 
-def _class(entry: Mapping[str, Any], index: int, where: str, kind: str) -> ClassInfo:
+def _class(entry: Mapping[str, Any], index: int, where: str, urn: str) -> ClassInfo:
     name = text(entry.get("name"), f"{where}.name")
-    default_id = f"urn:ibenthos:{kind}:class:{name.translate(_SLUG).lower()}"
+    default_id = class_urn(name, urn)
     return ClassInfo(
         index=index,
         id=text(entry.get("id") or default_id, f"{where}.id"),

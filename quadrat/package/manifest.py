@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,15 @@ from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
 from quadrat.package.detectors import read_detect
 from quadrat.package.onnx_scan import check_graph
-from quadrat.package.strict import read_json, read_yaml
+from quadrat.stores.strict import (
+    MAX_JSON,
+    MAX_YAML,
+    StrictError,
+    is_mapping,
+    parse_json,
+    parse_yaml,
+    read_text,
+)
 from quadrat.types import ModelPackage, TransformSpec
 
 FORMATS = {"pdmodel": ".pdmodel", "pir": ".json", "onnx": ".onnx"}
@@ -32,8 +40,10 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
     for file, hint in _HINTS.items():
         if not _has(root, file):
             raise ManifestError(f"the archive has no {file}", where=file, hint=hint)
-    meta = read_json(root / "meta.json")
-    deploy = _section(read_yaml(root / "deploy.yaml").get("Deploy"), "deploy.yaml: Deploy")
+    meta = _document(root / "meta.json", MAX_JSON, parse_json)
+    deploy = _section(
+        _document(root / "deploy.yaml", MAX_YAML, parse_yaml).get("Deploy"), "deploy.yaml: Deploy"
+    )
     _check_digests(root, meta)
     engines = _engines(root, meta, deploy)
     if "onnx" in engines:
@@ -63,6 +73,22 @@ _HINTS = {
     "deploy.yaml": "Pack the files themselves (or the one folder that holds them): tar czf model.tgz -C FOLDER .",
     "meta.json": 'Add one; the least is {"name": "my-model", "classes": [{"name": "sand"}, {"name": "seagrass"}]}',
 }
+
+
+def _document(path: Path, limit: int, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Read a file of the manifest that holds a mapping; ManifestError if it does not."""
+    try:
+        value = parse(read_text(path, limit))
+    except StrictError as error:
+        raise _wrong(path, error.what) from error
+    if not is_mapping(value):
+        raise _wrong(path, "it does not hold names with values")
+    document: dict[str, Any] = value
+    return document
+
+
+def _wrong(path: Path, what: str) -> ManifestError:
+    return ManifestError(what, where=path.name, hint="Correct the file, or export the model again")
 
 
 def _section(value: Any, where: str) -> dict[str, Any]:

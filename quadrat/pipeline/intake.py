@@ -6,19 +6,17 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, Full, Queue
 from time import perf_counter
-from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.media import images
 from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.pipeline.events import Taken, as_known
 from quadrat.protocols import Reader
-from quadrat.types import Begun, Ended, Failure, Flush, Frame, FrameKey, Item, Reading, Source
+from quadrat.types import Begun, Blob, Ended, Failure, Flush, Frame, FrameKey, Reading, Source, StoreItem
 
-Pull = Callable[[Source], AbstractContextManager[Path]]
+Pull = Callable[[Source], AbstractContextManager[Blob]]
 Event = Begun | Taken | Ended | Failure | Flush
 
 AHEAD = 2
@@ -57,7 +55,7 @@ class Intake:
         """Drop the reading of a video whose end has reached the caller."""
         self._over.pop(source.urn, None)
 
-    def pictures(self, items: Iterator[Item]) -> Iterator[Event]:
+    def pictures(self, items: Iterator[StoreItem]) -> Iterator[Event]:
         """Read one picture after the other."""
         for item in items:
             yield self._picture(item) if isinstance(item, Source) else item
@@ -65,13 +63,13 @@ class Intake:
     def _picture(self, source: Source) -> Taken | Failure:
         pixels = self._settings.max_img_size
         try:
-            with self._pull(source) as path:
-                frame = images.decode_file(path, FrameKey(source.urn), pixels, mosaic=self._tiles)
+            with self._pull(source) as blob:
+                frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
         except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
             return Failure(source, "read", as_known(error, source.name))
         return Taken(source, frame)
 
-    def moving(self, items: Iterator[Item]) -> Iterator[Event]:
+    def moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
         """Read several videos side by side, a frame of each in turn, so that a run repeats exactly.
 
         Streams are all read at once, and whichever has a frame gives it. A store that has no more for
@@ -177,9 +175,9 @@ class _Lane:
         from quadrat.media.readers import open_reader  # the library of videos: only where there is one
 
         stream = self.source.media == "stream"
-        pulled: AbstractContextManager[Any] = nullcontext() if stream else self._pull(self.source)
-        with pulled as path:
-            reader = self._reader = open_reader(self.source, path, self._settings, self._streams)
+        pulled: AbstractContextManager[Blob | None] = nullcontext() if stream else self._pull(self.source)
+        with pulled as blob:
+            reader = self._reader = open_reader(self.source, blob, self._settings, self._streams)
             try:
                 yield Begun(self.source, reader.reading)
                 late = yield from self._frames(iter(reader))

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
-from quadrat.errors import EngineRunError, InputError, QuadratError
+from quadrat.errors import EngineRunError, InputError, QuadratError, TooManyObjectsError
 from quadrat.pipeline.events import Ran, as_known, both
 from quadrat.pipeline.prepare import Gate
 from quadrat.protocols import Task
-from quadrat.report.objects import too_many
 from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, Source
 
 
@@ -89,7 +88,7 @@ class Interpreter:
             account = self._account(source)
             account.measured += 1
             if isinstance(prediction, Detections) and prediction.capped and account.capped is None:
-                account.capped = too_many(len(prediction), source.name)
+                account.capped = TooManyObjectsError.capped(len(prediction), source.name)
         return Result(source, first.sample.frame, {self._task.name: prediction})
 
     def _account(self, source: Source) -> _Account:

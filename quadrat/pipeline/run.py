@@ -20,7 +20,7 @@ from quadrat.pipeline.intake import AHEAD, Intake, Pull
 from quadrat.pipeline.interpret import Interpreter
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.prepare import Gate, prepare
-from quadrat.types import Begun, Ended, Failure, Item, Result
+from quadrat.types import Begun, Ended, Failure, Result, StoreItem
 
 FILM_S = 20.0
 """Time to finish annotated videos in when a run ends early: an index goes in front, so all of a file is moved."""
@@ -37,7 +37,7 @@ class Run:
     def __init__(
         self,
         model: LoadedModel,
-        items: Iterable[Item],
+        items: Iterable[StoreItem],
         pull: Pull,
         *,
         moving: bool = False,

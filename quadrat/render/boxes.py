@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -12,22 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.geometry import HW
-from quadrat.package.colors import default_color
+from quadrat.package.classes import OBJECT_URN, class_of
 from quadrat.types import ClassInfo, Detections, ImageU8
 
 RGB = tuple[int, int, int]
 NAME_LETTERS = 32
 """A longer name is cut: its score and track are wanted too."""
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-
-
-def class_of(classes: Mapping[int, ClassInfo], index: int) -> ClassInfo:
-    """Give a class by index, or a nameless one where the archive lists none."""
-    known = classes.get(index)
-    if known is not None:
-        return known
-    name = f"class {index}"
-    return ClassInfo(index, f"urn:ibenthos:detection:class:class-{index}", name, default_color(index))
 
 
 def draw_boxes(
@@ -46,7 +37,7 @@ def draw_boxes(
     order = np.argsort(detections.scores, kind="stable")
     boxes = _whole(detections.boxes[order] * scale, width, height)
     named = {info.index: info for info in classes}
-    infos = [class_of(named, index) for index in detections.classes[order].tolist()]
+    infos = [class_of(named, index, OBJECT_URN) for index in detections.classes[order].tolist()]
     line = line_width((height, width))
     for box, info in zip(boxes, infos, strict=True):
         _outline(drawn, box, line, info.color)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from quadrat.errors import QuadratError
-from quadrat.report.redacted import shown
 from quadrat.report.survey import Found, status_of
+from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Cover, Detections, Ended, Frame, Provenance, Source
 
 INFERENCE = "urn:ibenthos:schema:paddle.seg.inference.1"

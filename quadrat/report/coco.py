@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.report.base import plain
-from quadrat.report.redacted import shown
 from quadrat.report.rows import Row
 from quadrat.report.spool import Spool
+from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Frame, Source
 
 

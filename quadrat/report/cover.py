@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.package.colors import default_color
+from quadrat.package.classes import MASK_URN, class_of
 from quadrat.types import UNKNOWN, ClassInfo, Cover, ModelPackage, Segmentation
 
 BLOCK = 1 << 20
 """Pixels counted at a time: bincount widens each to 8 bytes, twice."""
 
-UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
+UNKNOWN_CLASS = ClassInfo(UNKNOWN, f"{MASK_URN}unknown", "unknown", (128, 128, 128))
 """Pixels under the confidence floor; listed only where a floor is set."""
 
 
@@ -22,7 +22,7 @@ def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[
     if package.classes:
         return list(package.classes)
     count = package.num_classes or _highest(segmentation.labels) + 1
-    return [_nameless(index) for index in range(count)]
+    return [class_of({}, index, MASK_URN) for index in range(count)]
 
 
 def measure(package: ModelPackage, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
@@ -61,11 +61,6 @@ def _highest(labels: NDArray[np.uint8]) -> int:
     flat = labels.ravel()
     blocks = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
     return max(int(block[block != UNKNOWN].max(initial=0)) for block in blocks)
-
-
-def _nameless(index: int) -> ClassInfo:
-    name = f"class {index}"
-    return ClassInfo(index, f"urn:ibenthos:segmentation:class:class-{index}", name, default_color(index))
 
 
 def _cover(info: ClassInfo, pixels: int, total: int, sums: NDArray[np.float64] | None) -> Cover:

@@ -9,10 +9,10 @@ from typing import Any
 
 from quadrat.report.base import plain
 from quadrat.report.coco import CocoPart, write_coco
-from quadrat.report.redacted import shown
 from quadrat.report.rows import Row
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import csv_cell
+from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Frame, Source
 
 CSV = ("source", "name", "frame", "time_s", "track", "class_id", "class", "score", "x0", "y0", "x1", "y1")

@@ -18,9 +18,9 @@ from quadrat.report.aspects import (
 from quadrat.report.base import Sources, mime_of
 from quadrat.report.cover import mean_confidence, measure
 from quadrat.report.names import Names
-from quadrat.report.redacted import shown
 from quadrat.report.spool import Spool, joined
 from quadrat.report.survey import Survey, csv_cell
+from quadrat.stores.addresses import shown
 from quadrat.types import Cover, Ended, ModelPackage, Product, Provenance, Result, Segmentation, Source
 
 COLUMNS = (

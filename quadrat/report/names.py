@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from quadrat.report.redacted import shown
+from quadrat.stores.addresses import shown
 from quadrat.types import Source
 
 LONGEST = 80

@@ -12,8 +12,9 @@ import cv2
 
 from quadrat.errors import TooManyObjectsError
 from quadrat.media.encode import jpeg
+from quadrat.package.classes import OBJECT_URN, class_of
 from quadrat.parameters import Settings
-from quadrat.render.boxes import class_of, draw_boxes
+from quadrat.render.boxes import draw_boxes
 from quadrat.report import mot
 from quadrat.report.aspects import (
     detection_aspect,
@@ -112,7 +113,7 @@ class ObjectReport:
         book = TrackBook()
         book.add(frame, detections)
         found = book.found(self._class_of)
-        error = too_many(len(detections), source.name) if detections.capped else None
+        error = TooManyObjectsError.capped(len(detections), source.name) if detections.capped else None
         name = ""
         if self._drawn:
             name = f"{self._names.stem(source.name)}.annotated.jpg"
@@ -217,16 +218,7 @@ class ObjectReport:
 
     def _class_of(self, index: int) -> ClassInfo:
         """Give a class, and know it from now on if the archive does not list it."""
-        return self._classes.setdefault(index, class_of(self._classes, index))
-
-
-def too_many(count: int, name: str) -> TooManyObjectsError:
-    """Say that only the best objects of a picture are counted."""
-    return TooManyObjectsError(
-        f"there are more objects than max-detections, and only the best {count} are counted",
-        where=name,
-        hint="Raise --max-detections, or --min-score where they are not real",
-    )
+        return self._classes.setdefault(index, class_of(self._classes, index, OBJECT_URN))
 
 
 def _detections(result: Result) -> Detections:

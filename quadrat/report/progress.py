@@ -10,7 +10,7 @@ from math import ceil
 from time import monotonic
 from types import TracebackType
 
-from quadrat.report.redacted import shown
+from quadrat.stores.addresses import shown
 from quadrat.types import Begun, Failure, Reading, Source
 
 EVERY_S = 10.0

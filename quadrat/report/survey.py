@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quadrat.errors import NotAnImageError, QuadratError
-from quadrat.report.redacted import redacted
+from quadrat.stores.addresses import redacted
 from quadrat.types import ClassInfo, Cover, Ended, Failure, Frame, Source
 
 COLUMNS = (

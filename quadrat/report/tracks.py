@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.report.redacted import shown
 from quadrat.report.survey import Found, csv_cell
+from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Detections, Frame, Source
 
 COLUMNS = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quadrat.artifacts.streams import list_streams
+from quadrat.stores.streams import list_streams
 from tests.detectors import constant_onnx, detector_archive, encode
 from tests.media.feeds import feed, transport
 from tests.moving import RECTANGLES, TABLES, draw, film, order, swim, watch

@@ -23,14 +23,14 @@ import yaml
 from PIL import Image
 
 from quadrat import tracking
-from quadrat.artifacts.arguments import add_arguments
-from quadrat.artifacts.config import read_config
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
 from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, parse
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
+from quadrat.platforms.arguments import add_arguments
+from quadrat.platforms.config import read_config
 from quadrat.types import Frame, FrameKey, Reading, Result, Source
 from tests import pictures, videos
 from tests.moving import (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quadrat.artifacts.streams import list_streams
 from quadrat.pipeline.loaded import LoadedModel
+from quadrat.stores.streams import list_streams
 from tests import videos
 from tests.media.feeds import Line, feed, transport
 from tests.moving import RECTANGLES, film, measured, order, swim, times, watched

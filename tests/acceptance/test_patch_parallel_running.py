@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quadrat.artifacts.streams import list_streams
 from quadrat.errors import EngineRunError
 from quadrat.media import readers
 from quadrat.media.video_write import VideoWriter
@@ -31,6 +30,7 @@ from quadrat.pipeline.follow import Follower
 from quadrat.pipeline.intake import Intake
 from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
+from quadrat.stores.streams import list_streams
 from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source
 from tests import videos
 from tests.moving import RECTANGLES, TABLES, boxes_of, draw, film, measured, order, pull, swim, watch, watched

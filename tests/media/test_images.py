@@ -18,7 +18,7 @@ from PIL import Image
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError, InputError
 from quadrat.media import images
 from quadrat.media.images import MAX_SOURCE_PIXELS, decode
-from quadrat.types import Frame, FrameKey
+from quadrat.types import Blob, Frame, FrameKey
 from tests import pictures
 from tests.pictures import drawing, encode, jpeg, oriented, png, truncated
 
@@ -27,7 +27,7 @@ GOOD, BAD = pictures.good_pictures(), pictures.bad_pictures()
 
 def read(body: bytes, max_pixels: int = -1) -> Frame:
     """Decode with a name of no meaning."""
-    return decode(body, FrameKey("urn:test:1"), max_pixels)
+    return decode(Blob(body), FrameKey("urn:test:1"), max_pixels)
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -289,3 +289,23 @@ def test_a_jpeg_that_turbo_cannot_name_goes_through_pillow(monkeypatch: pytest.M
     wanted = read(jpeg()).pixels
     monkeypatch.setattr(images.simplejpeg, "decode_jpeg_header", give_up)
     np.testing.assert_array_equal(read(jpeg()).pixels, wanted)
+
+
+@pytest.mark.parametrize("limit", [-1, 500])
+@pytest.mark.parametrize("grey", [False, True])
+def test_an_array_is_the_frame_that_its_file_would_be(grey: bool, limit: int) -> None:
+    """A picture in memory has the pixels and sizes of the same picture in a BMP file; its digest is its own."""
+    picture = np.random.default_rng(3).integers(0, 256, (40, 30) if grey else (40, 30, 3), np.uint8)
+    body = io.BytesIO()
+    Image.fromarray(picture).save(body, "BMP")
+    one = images.decode(Blob(picture), FrameKey("urn:test:1"), limit)
+    other = images.decode(Blob(body.getvalue()), FrameKey("urn:test:1"), limit)
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    assert (one.source_hw, one.exif, one.digest) == (other.source_hw, other.exif, Blob(picture).digest)
+
+
+def test_an_array_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of files holds for pictures in memory, too."""
+    monkeypatch.setattr(images, "MAX_SOURCE_PIXELS", 10)
+    with pytest.raises(ImageSizeError, match="4 x 3 pixels are more"):
+        images.decode(Blob(np.zeros((3, 4, 3), np.uint8)), FrameKey("urn:test:1"), -1)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from quadrat.media.kinds import READ, looks_like
+from quadrat.formats import IMAGE_FORMATS
+from quadrat.media.kinds import looks_like
 from tests.pictures import good_pictures
 
 
 @pytest.mark.parametrize(("name", "body"), good_pictures().items(), ids=lambda value: str(value)[:20])
 def test_pictures_look_like_what_they_are(name: str, body: bytes) -> None:
     """Every good picture is known by its first bytes, whatever its name."""
-    assert looks_like(body) in READ
+    assert looks_like(body) in IMAGE_FORMATS
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"\x89PNG", b"RIFF", b"\0" * 64, bytes(range(256))])
 def test_other_bytes_look_like_no_picture(body: bytes) -> None:
     """Stubs of headers and noise are named in words, never taken for a picture."""
-    assert looks_like(body) not in READ
+    assert looks_like(body) not in IMAGE_FORMATS

@@ -17,8 +17,8 @@ from PIL import Image
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError, InputError, QuadratError
 from quadrat.media import images, scratch, tiff
-from quadrat.media.images import decode, decode_file
-from quadrat.types import Frame, FrameKey
+from quadrat.media.images import decode
+from quadrat.types import Blob, Frame, FrameKey
 from tests import pictures
 from tests.pictures import drawing, encode, oriented, png
 
@@ -54,7 +54,7 @@ def read(small: None, tmp_path: Path) -> Callable[..., Frame]:
         path = given if isinstance(given, Path) else tmp_path / "given"
         if isinstance(given, bytes):
             path.write_bytes(given)
-        return decode_file(path, FrameKey("urn:m"), max_pixels, mosaic=True)
+        return decode(Blob(path), FrameKey("urn:m"), max_pixels, mosaic=True)
 
     return mosaic
 
@@ -63,7 +63,7 @@ def whole(body: bytes, max_pixels: int = -1) -> Frame:
     """Read bytes as a photograph, whatever the fixtures have set."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "MAX_SOURCE_PIXELS", 10**6)
-        return decode(body, FrameKey("urn:m"), max_pixels)
+        return decode(Blob(body), FrameKey("urn:m"), max_pixels)
 
 
 def same(one: Frame, other: Frame) -> None:
@@ -172,7 +172,7 @@ def test_a_damaged_jpeg_tile_is_refused_and_not_filled_with_grey(read: Callable[
 def test_without_tiles_it_is_refused_with_what_to_do(small: None) -> None:
     """The limit of a photograph stands, and the error names the parameter that lifts it."""
     with pytest.raises(ImageSizeError, match=r"100 x 72.*--tile-size"):
-        decode_file(FOLDER / "rgba-lzw.tif", FrameKey("urn:m"), -1)
+        decode(Blob(FOLDER / "rgba-lzw.tif"), FrameKey("urn:m"), -1)
 
 
 def test_other_formats_keep_their_limit(read: Callable[..., Frame]) -> None:
@@ -194,9 +194,9 @@ def test_within_the_limit_a_file_is_a_photograph(name: str, tmp_path: Path) -> N
         except QuadratError as error:
             return error.line
 
-    wanted = outcome(lambda: decode(body, FrameKey("urn:m"), 2000))
+    wanted = outcome(lambda: decode(Blob(body), FrameKey("urn:m"), 2000))
     for mosaic in (False, True):
-        found = outcome(lambda m=mosaic: decode_file(tmp_path / name, FrameKey("urn:m"), 2000, mosaic=m))
+        found = outcome(lambda m=mosaic: decode(Blob(tmp_path / name), FrameKey("urn:m"), 2000, mosaic=m))
         if isinstance(wanted, Frame) and isinstance(found, Frame):
             same(found, wanted)
         else:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.package import open_archive
-from quadrat.package.classes import read_classes
+from quadrat.package.classes import MASK_URN, OBJECT_URN, class_of, read_classes
 from quadrat.package.colors import default_color
+from quadrat.types import ClassInfo
 from tests import archives
 
 
@@ -130,3 +131,11 @@ def test_wrong_forms_are_refused(changes, tmp_path, refused):
     error = refused(archives.build(tmp_path / "m.tgz", archives.contents(**changes)), "E_MODEL_MANIFEST")
 
     assert "meta.json: " + ("classes" if "classes" in changes else "model.num_classes") in error.where
+
+
+@pytest.mark.parametrize(("urn", "kind"), [(MASK_URN, "segmentation"), (OBJECT_URN, "detection")])
+def test_a_class_that_is_not_listed_is_named_by_its_index(urn, kind):
+    """An archive without classes gives each index a name, a URN of its task, and its default colour."""
+    made = class_of({}, 7, urn)
+    assert made == ClassInfo(7, f"urn:ibenthos:{kind}:class:class-7", "class 7", default_color(7))
+    assert class_of({7: made}, 7, "urn:other:") is made

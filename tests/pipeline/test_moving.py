@@ -21,7 +21,7 @@ from quadrat.media.colors import to_rgb
 from quadrat.media.video import open_video
 from quadrat.pipeline.loaded import load_model
 from quadrat.pipeline.run import Run
-from quadrat.types import Begun, Ended, Failure, Flush, Result, Segmentation, Source
+from quadrat.types import Begun, Blob, Ended, Failure, Flush, Result, Segmentation, Source
 from tests import videos
 from tests.networks import brightness_archive
 from tests.values import settings_of
@@ -63,9 +63,9 @@ def cameras(tmp_path: Path) -> list[Source]:
 
 
 @contextmanager
-def pull(source: Source) -> Iterator[Path]:
+def pull(source: Source) -> Iterator[Blob]:
     """Give the file."""
-    yield Path(source.token)
+    yield Blob(Path(source.token))
 
 
 def results(run: Run) -> tuple[dict[str, list[Result]], dict[str, Ended | Failure]]:

@@ -22,7 +22,7 @@ from quadrat.errors import StoppedError, TooManyObjectsError
 from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
-from quadrat.types import Detections, Ended, Result, Source
+from quadrat.types import Blob, Detections, Ended, Result, Source
 from tests import moving, pictures, videos
 from tests.values import settings_of
 
@@ -33,9 +33,9 @@ Box = tuple[int, int, int, int]
 
 
 @contextmanager
-def pull(source: Source) -> Iterator[Path]:
+def pull(source: Source) -> Iterator[Blob]:
     """Give the file."""
-    yield Path(source.token)
+    yield Blob(Path(source.token))
 
 
 @pytest.fixture(scope="module")

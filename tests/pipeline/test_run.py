@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
-from quadrat.types import Failure, Flush, Item, Result, Source
+from quadrat.types import Blob, Failure, Flush, Result, Source, StoreItem
 from tests import pictures
 from tests.networks import brightness_archive
 from tests.values import settings_of
@@ -45,9 +45,9 @@ def files(tmp_path: Path) -> list[Source]:
 
 
 @contextmanager
-def pull(source: Source) -> Iterator[Path]:
+def pull(source: Source) -> Iterator[Blob]:
     """Give the file."""
-    yield Path(source.token)
+    yield Blob(Path(source.token))
 
 
 class Failing:
@@ -83,7 +83,7 @@ def test_a_flush_finishes_the_batch_under_way(model: LoadedModel, files: list[So
     """A store that waits for its acknowledgements gets them: two images of a batch of four come out."""
     done: list[str] = []
 
-    def items() -> Iterator[Item]:
+    def items() -> Iterator[StoreItem]:
         yield from files[:2]
         yield Flush()
         for _ in range(100):
@@ -140,7 +140,7 @@ def test_whatever_one_image_raises_is_its_failure(
 def test_a_source_that_crashes_is_raised(model: LoadedModel, files: list[Source]) -> None:
     """A queue that breaks is the order's fault, not an image's."""
 
-    def items() -> Iterator[Item]:
+    def items() -> Iterator[StoreItem]:
         yield files[0]
         raise SourceError("the queue is gone")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import pictures
-from tests.platform.proxy import DataProxy, data_proxy
+from tests.platform_double.proxy import DataProxy, data_proxy
 from tests.service.run import Service
 
 

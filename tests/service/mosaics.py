@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import job
-from quadrat.artifacts.folder import FolderStore
 from quadrat.media import images, scratch
 from quadrat.parameters import parse
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.protocols import Engine
 from quadrat.render import pictures
 from quadrat.report import objects
+from quadrat.stores.folder import FolderStore
 from quadrat.types import Product
 from tests.service.run import rows
 

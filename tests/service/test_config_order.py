@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.platform.proxy import DataProxy
+from tests.platform_double.proxy import DataProxy
 from tests.service.run import ORDER, TINY, Service
 
 WORDS = ("--outputs", "pseudo,labels", "--max-img-size", "5000", "--min-confidence", "0.5")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.media.feeds import feed, transport
-from tests.platform.proxy import DataProxy
+from tests.platform_double.proxy import DataProxy
 from tests.service.run import ORDER, ROOT, Service, rows
 
 DETECTOR = ROOT / "examples" / "models" / "rectangles.tgz"

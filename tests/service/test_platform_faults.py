@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.platform.proxy import DataProxy
-from tests.platform.state import Artifact, Queue
+from tests.platform_double.proxy import DataProxy
+from tests.platform_double.state import Artifact, Queue
 from tests.service.run import ORDER, TINY, Ran, Service, rows, statuses
 
 

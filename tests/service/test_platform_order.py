@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.platform.proxy import DataProxy
-from tests.platform.state import Artifact, Queue, QueueItem
+from tests.platform_double.proxy import DataProxy
+from tests.platform_double.state import Artifact, Queue, QueueItem
 from tests.service.run import FOLDERS, ORDER, ROOT, TINY, Service, rows, statuses
 
 NAMED_AFTER_PLACES = {"image", "image-name", "model", "order", "$entity"}

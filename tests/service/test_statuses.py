@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform.proxy import DataProxy
+from tests.platform_double.proxy import DataProxy
 from tests.service.run import ORDER, TINY, Ran, Service
 
 PHOTO = "quadrat.jpg"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
-from tests.platform.proxy import DataProxy
-from tests.platform.state import Artifact, Queue
+from tests.platform_double.proxy import DataProxy
+from tests.platform_double.state import Artifact, Queue
 from tests.service.run import ORDER, Ran, Service, rows
 
 FAST = {"preset": "ultrafast", "crf": "8"}

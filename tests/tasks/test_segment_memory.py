@@ -20,7 +20,7 @@ from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
 from quadrat.tasks.segment import Segment
 from quadrat.transforms.tiles import plan_masks
-from quadrat.types import FrameKey, ModelPackage, OutputSpec, Part
+from quadrat.types import Blob, FrameKey, ModelPackage, OutputSpec, Part
 from tests.values import settings_of
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
@@ -42,7 +42,7 @@ package = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 3, ())
 task = Segment(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
 base = anonymous()
 peaks = [base]
-frame = images.decode_file(Path(sys.argv[1]), FrameKey("u"), -1, mosaic=True)
+frame = images.decode(Blob(Path(sys.argv[1])), FrameKey("u"), -1, mosaic=True)
 peaks.append(anonymous())
 mask = task.predict(frame, parts(frame, settings, peaks))
 covers = measure(package, mask, 0.0)

@@ -1,1 +1,0 @@
-"""Pull and deliver: where artifacts come from and products go."""

@@ -1,0 +1,45 @@
+"""The file formats that quadrat reads: names, suffixes, and the words that hints use for them."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+"""Image formats, by Pillow's names. An MPO file is a JPEG with more images behind the first."""
+IMAGE_WORDS = "JPEG, PNG, TIFF, WebP or BMP"
+"""The same formats in a sentence."""
+_READABLE = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
+_UNREADABLE = (".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl")
+IMAGE_SUFFIXES = frozenset((*_READABLE, *_UNREADABLE))
+"""Suffixes of files that are tried as images. Those of unreadable formats are among them, so that the table
+reports such a file as failed and says why, instead of skipping it."""
+RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf", ".raf", ".rw2"))
+"""Suffixes of raw files of cameras."""
+VIDEO_CONTAINERS = (
+    "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "mxf", "ogg", "asf", "ivf", "h264",
+)  # fmt: skip
+"""Video containers, by FFmpeg's names. None of them names other files that FFmpeg would open."""
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".asf", ".avi", ".flv", ".h264", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+))  # fmt: skip
+"""Suffixes of files that are tried as videos."""
+VIDEO_WORDS = "mp4, mov, avi, mkv, ..."
+"""The best known of them, for a hint."""
+
+
+def skip_reason(name: str, *, moving: bool = False) -> str | None:
+    """Return why a file of this name is not an image (not a video if `moving`), or None to try it."""
+    if name.startswith(".ivcap-") and name.endswith(".txt"):
+        return "it is a marker of the ivcap tools"
+    if name.startswith("."):
+        return "its name starts with a dot"
+    suffix = PurePath(name).suffix.lower()
+    if moving and suffix in IMAGE_SUFFIXES:
+        return "it is a picture among videos; a folder of pictures alone is a sequence"
+    if suffix in RAW_SUFFIXES:
+        return "it is a camera's raw file; its JPEG is measured where there is one"
+    if suffix in (VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES):
+        return None
+    kind = "video" if moving else "image"
+    return f"{suffix} is no {kind} suffix" if suffix else f"its name has no {kind} suffix"

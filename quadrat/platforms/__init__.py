@@ -1,0 +1,1 @@
+"""Adapters to the platforms that start quadrat."""

@@ -1,0 +1,149 @@
+"""The service's command line: what the SDK's own would take, with errors of one line and a code.
+
+The SDK opens artifacts while it parses, prints its whole usage for a mistyped word, and ends with a traceback for a
+URN given on a laptop. Here a parameter stays the text that was given until the order looks at it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+from quadrat.errors import ParameterError
+from quadrat.parameters import GROUPS, PARAMETERS, Parameter
+from quadrat.stores.addresses import Addresses
+
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+SDK = "ivcap:"
+FOLDERS = ("in-dir", "out-dir")
+"""What people mistype of the SDK's own words, which begin so; it hands us those that it does not know."""
+
+
+def add_arguments(parser: ArgumentParser) -> ArgumentParser:
+    """Declare every parameter. A switch stands alone or takes true or false, however the platform writes it."""
+    parser.allow_abbrev = False
+    for group in GROUPS:
+        section = parser.add_argument_group(group.title, group.about)
+        for parameter in group.declared():
+            default = "" if parameter.default is None else f" [{parameter.default}]"
+            choices = f" One of {', '.join(parameter.choices)}." if parameter.choices else ""
+            extra: dict[str, Any] = {"nargs": "?", "const": True} if parameter.kind == "bool" else {}
+            section.add_argument(
+                f"--{parameter.name}",
+                action=_Once,
+                type=partial(_read, parameter),
+                default=None,
+                metavar=parameter.kind.upper(),
+                help=parameter.help + choices + default,
+                **extra,
+            )
+    parser.error = _refuse  # type: ignore[method-assign]  # the SDK makes the parser
+    parser.usage = SUPPRESS
+    return parser
+
+
+class _Once(Action):
+    """Takes a parameter's one value; argparse would take the last of several without a word.
+
+    The same value again says nothing else, and how the platform writes an order is not known. Empty is not given.
+    """
+
+    def __call__(
+        self,
+        _parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        _word: str | None = None,
+    ) -> None:
+        """Keep the value; end where there is another one already."""
+        known = getattr(namespace, self.dest)
+        if known is not None and values is not None and values != known:
+            hint = "Leave one of them out"
+            if self.dest in ("images", "videos"):
+                hint += "; a folder is measured with its sub-folders"
+            if self.dest == "streams":
+                hint = "Give all addresses as one text, separated by spaces"
+            _end(ParameterError("it is given twice", where=self.dest.replace("_", "-"), hint=hint))
+        if values is not None:
+            setattr(namespace, self.dest, values)
+
+
+def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
+    """Turn a text into a number or truth; ranges and choices are the settings' to check."""
+    if parameter.kind == "bool":
+        if text.lower() not in WORDS:
+            raise ArgumentTypeError(f"{text!r} is not true or false")
+        return WORDS[text.lower()]
+    if parameter.kind == "int":
+        if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+            raise ArgumentTypeError(f"{text!r} is not an integer")
+        return int(text)
+    if parameter.kind == "float":
+        try:
+            return float(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is not a number") from None
+    if parameter.optional and not text:
+        return None
+    return Addresses(text) if parameter.name == "streams" else text
+
+
+def _refuse(message: str) -> NoReturn:
+    """End with the parser's complaint as one line with its code."""
+    unknown = re.match(r"unrecognized arguments: --([^\s=]+)", message)
+    if unknown:
+        _end(ParameterError("there is no such parameter", where=unknown[1], hint=_meant(unknown[1])))
+    where, _, what = message.removeprefix("argument --").partition(": ")
+    _end(ParameterError(what, where=where, hint="See -H for the parameters"))
+
+
+def _meant(word: str) -> str:
+    """Name the nearest word that there is, or say where they all are."""
+    of_sdk = word.startswith(SDK)
+    names = [*FOLDERS, *(() if of_sdk else [parameter.name for parameter in PARAMETERS])]
+    close = difflib.get_close_matches(word.removeprefix(SDK).replace("_", "-"), names, n=1)
+    if close:
+        return f"Did you mean --{SDK if close[0] in FOLDERS else ''}{close[0]}?"
+    return f"See -h for the words with {SDK}" if of_sdk else "See -H for the parameters"
+
+
+def _end(error: ParameterError) -> NoReturn:
+    """Log an error as the SDK's log has it, and end with its status."""
+    logging.getLogger("service").error("%s", error.line)
+    raise SystemExit(error.exit_status)
+
+
+def local_path(reference: str, folder: Path, parameter: str) -> Path:
+    """Find a file or folder given as a path, below `folder` or where we are, or as a file URL."""
+    text = reference.removeprefix("urn:")
+    if text.startswith("file:"):
+        path = Path(unquote(urlsplit(text.replace("#", "%23").replace("?", "%3F")).path))
+        if path.exists():
+            return path
+    elif reference.startswith("urn:") or "://" in reference:
+        raise ParameterError(
+            f"{reference!r} is not on this machine",
+            where=parameter,
+            hint="Give a file or folder; an address of a video is one of --streams"
+            if "://" in reference and parameter.startswith("video")
+            else "Give a file or folder; URNs and addresses are for orders on the platform",
+        )
+    else:
+        for path in (folder / reference, Path(reference)):
+            if path.exists():
+                return path
+    raise ParameterError(f"there is no file or folder {reference!r}", where=parameter)
+
+
+def remote(reference: str, parameter: str) -> str:
+    """Give back the URN or address of something on the platform; ParameterError for anything else."""
+    if re.match(r"(urn:(ivcap:|https?:)|https?:)", reference):
+        return reference
+    raise ParameterError(f"{reference!r} is no URN of the platform", where=parameter)

@@ -1,0 +1,112 @@
+"""Settings of an order in a file: JSON or YAML, or the run.json of an earlier order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quadrat.errors import ParameterError
+from quadrat.parameters import NAMES_OF_FILES, RUN, Parameter, check, find
+from quadrat.stores.strict import MAX_JSON, StrictError, is_mapping, parse_either, read_text
+
+LONGEST_NAME = 60
+LARGEST_NUMBER = 2**63
+
+
+def over_config(given: Mapping[str, Any], filed: Mapping[str, Any], *, platform: bool) -> dict[str, Any]:
+    """Give an order's values (by field, None is not given) over those of its config file.
+
+    On the `platform` a value that is the parameter's default does not count as given: it knows the defaults and may
+    give every parameter its own, so that nobody can tell whether it was said.
+    """
+    said = {name: v for name, v in given.items() if v is not None and not (platform and _is_default(name, v))}
+    return {**given, **filed, **said}
+
+
+def read_config(path: Path, name: str) -> dict[str, Any]:
+    """Give the settings in a file by field, each of them checked; `name` is what errors call the file.
+
+    Raises ParameterError for what is no mapping of plain values, for a name that is no setting's or is there twice,
+    and for a value that its parameter does not take.
+    """
+    content, where = _mapping(_read(path, name), name), name
+    if "$schema" in content:
+        if content["$schema"] != RUN:
+            raise _no("its $schema is not that of a run.json of this version", name, "Leave it out")
+        where = f"{name}, settings"
+        content = _mapping(content.get("settings"), where)
+    settings: dict[str, Any] = {}
+    for entry, value in content.items():
+        parameter = _setting(entry, where)
+        if parameter.field in settings:
+            raise _no("it is there twice", f"{where}, {parameter.name}", "Leave one of them out")
+        _check(parameter, value, f"{where}, {parameter.name}")
+        settings[parameter.field] = value
+    return {field: value for field, value in settings.items() if value is not None}
+
+
+def _setting(entry: str, file: str) -> Parameter:
+    """Give the parameter that an entry names; ParameterError where it is none, or names a file."""
+    shown = entry[:LONGEST_NAME]
+    where = f"{file}, {shown if shown.isprintable() else ascii(shown)}"
+    try:
+        parameter = find(shown)
+    except ParameterError as error:
+        raise _no(error.what, where, error.hint) from None
+    if parameter.field in NAMES_OF_FILES:
+        what = "it names a file or an artifact, and a config file has settings only"
+        raise _no(what, where, f"Give it with the order, as --{parameter.name}")
+    return parameter
+
+
+def _check(parameter: Parameter, value: Any, where: str) -> None:
+    """Check a value as it is checked everywhere; None means not given."""
+    if not _is_plain(value):
+        hint = "Write a number, true or false, or a text (in quotes, if it looks like something else)"
+        raise _no("it is not a plain value", where, hint)
+    try:
+        if value is not None:
+            check(parameter, value)
+    except ParameterError as error:
+        is_text = parameter.kind in ("int", "float", "bool") and isinstance(value, str)
+        raise _no(
+            error.what,
+            where,
+            error.hint or "Write it as a plain number or true or false, without quotes" * is_text,
+        ) from None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is what a parameter can be: a text that can be printed, a number, a truth, or some texts."""
+    if isinstance(value, list):
+        return all(isinstance(part, str) and _is_plain(part) for part in value)
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, int):
+        return abs(value) < LARGEST_NUMBER
+    return value is None or isinstance(value, float)
+
+
+def _is_default(name: str, value: Any) -> bool:
+    parameter = find(name)
+    return bool(value == (False if parameter.kind == "bool" else parameter.default))
+
+
+def _read(path: Path, name: str) -> Any:
+    """Read a file as JSON, or else as YAML; ParameterError if it is neither."""
+    try:
+        return parse_either(read_text(path, MAX_JSON))
+    except StrictError as error:
+        raise _no(error.what, name, error.hint) from error
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not is_mapping(value):
+        raise _no("it does not hold names with values", where, "Write a line for each: batch-size: 4")
+    mapping: dict[str, Any] = value
+    return mapping
+
+
+def _no(what: str, where: str, hint: str = "") -> ParameterError:
+    return ParameterError(what, where=where, hint=hint)

@@ -1,0 +1,177 @@
+"""The order as the platform's SDK gives it; the only file that imports ivcap_sdk_service.
+
+The SDK reads the environment when it is imported, wipes the root logger's handlers, and exits inside calls: so it is
+imported late, in `serve`, and asked only for what it does well: declare, describe, and start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from quadrat.errors import ParameterError
+from quadrat.parameters import (
+    CPU,
+    DESCRIPTION,
+    DISK,
+    INPUTS,
+    MEMORY,
+    NAME,
+    Parameter,
+    check_inputs,
+    parameters_of,
+)
+from quadrat.platforms.arguments import add_arguments, local_path, remote
+from quadrat.stores.addresses import public
+
+if TYPE_CHECKING:  # the stores load arrays, which no --help needs
+    from quadrat.protocols import Store
+
+TASK = "QUADRAT_DESCRIBE_TASK"
+"""Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
+
+Handler = Callable[[Mapping[str, Any], logging.Logger], int]
+
+
+def serve(handler: Handler) -> None:
+    """Give the process to the SDK, which calls `handler` with the order's parameters and exits.
+
+    `handler` gets the values by name and the SDK's logger, and returns the exit status.
+    """
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _terminate)
+    sys.unraisablehook = _terminate_again
+    if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
+        # its cache of URLs serves empty files on the second run, and litters the working folder
+        os.environ.setdefault("IVCAP_CACHE_DIR", "")
+    try:
+        import ivcap_sdk_service as sdk
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"{error.name} is not installed. Run make setup, then .venv/bin/python infer_service.py\n"
+        )
+        raise SystemExit(1) from None
+
+    service = sdk.Service(
+        name=NAME,
+        description=DESCRIPTION,
+        parameters=[_declare(sdk, parameter) for parameter in parameters_of(os.environ.get(TASK, ""))],
+        workflow=sdk.PythonWorkflow(min_memory=MEMORY, min_cpu=CPU, min_ephemeral_storage=DISK),
+    )
+
+    service.append_arguments = add_arguments
+
+    def start(args: Any, log: logging.Logger) -> int:
+        ours = logging.getLogger("quadrat")
+        ours.handlers, ours.propagate = list(log.handlers), False
+        ours.setLevel(logging.INFO)
+        return handler(args._asdict(), log)
+
+    sdk.register_service(service, start)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Leave by way of every `finally`; as a container's first process we would else not even be ended."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _ignore)
+    raise SystemExit(128 + number)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Let a second signal change nothing while the first is obeyed; SIG_IGN would print a race of Python's."""
+
+
+def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
+    """Signal once more where the exit was raised inside a finaliser, which Python does not leave by exceptions."""
+    if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
+        number = lost.exc_value.code - 128
+        signal.signal(number, _terminate)
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _declare(sdk: Any, parameter: Parameter) -> Any:
+    """Turn a parameter into the SDK's. A bool gets no default: the SDK would make a true text of False.
+
+    The SDK's own class does not know the platform's `label`, so it is added to the description.
+    """
+    declared = sdk.Parameter(
+        name=parameter.name,
+        type=sdk.Type(parameter.kind),
+        description=parameter.help,
+        options=[sdk.Option(value=choice) for choice in parameter.choices] or None,
+        default=parameter.default,
+        unit=parameter.unit or None,
+        optional=parameter.optional,
+    )
+    plain = declared.to_dict
+    declared.to_dict = lambda: {**plain(), "label": f"{parameter.group}: {parameter.name}"}
+    return declared
+
+
+def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an order's values over those of its config file, if it has one: a local file, or an artifact.
+
+    Raises ParameterError for a file that is not there or says what no parameter takes, SourceError for an artifact
+    that cannot be fetched; nothing is fetched for an order that lacks its model or sources. A local file is read
+    first: it may say why they are lacking.
+    """
+    if not values.get("config"):
+        return values
+    import ivcap_sdk_service as sdk
+
+    from quadrat.platforms.config import over_config, read_config
+    from quadrat.stores.platform import copied
+    from quadrat.stores.proxy import Proxy
+    from quadrat.stores.strict import MAX_JSON
+
+    reference, config = str(values["config"]), sdk.get_config()
+    if config.STORAGE_URL:
+        _check_needed(values)
+        proxy, name = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL), public(reference)
+        with copied(proxy, proxy.url(remote(reference, "config")), name, MAX_JSON) as copy:
+            return over_config(values, read_config(copy, name), platform=True)
+    path = local_path(reference, Path(config.IO_ADAPTER.in_dir), "config")
+    return over_config(values, read_config(path, path.name), platform=False)
+
+
+def _check_needed(values: Mapping[str, Any]) -> str:
+    """Give which one of INPUTS is given; ParameterError unless there is one, and a model."""
+    name = check_inputs(values)
+    if not values.get("model"):
+        raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+    return name
+
+
+def open_store(values: Mapping[str, Any]) -> Store:
+    """Give the store of the order that the SDK has started: the platform's, or local folders.
+
+    Raises ParameterError unless a model and exactly one kind of sources are given and can be meant.
+    """
+    import ivcap_sdk_service as sdk
+
+    from quadrat.stores.folder import FolderStore
+    from quadrat.stores.platform import PlatformStore
+    from quadrat.stores.proxy import Proxy
+    from quadrat.stores.streams import list_streams
+
+    name = _check_needed(values)
+    model, given = str(values["model"]), str(values[name])
+    moving = INPUTS[name] != "image"
+    streams = list_streams(given) if name == "streams" else None
+    config = sdk.get_config()
+    if config.STORAGE_URL:
+        proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
+        images = streams or remote(given, name)
+        return PlatformStore(proxy, config.ORDER_ID, remote(model, "model"), images, moving=moving)
+    below = Path(config.IO_ADAPTER.in_dir)
+    archive = local_path(model, below, "model")
+    place = streams or local_path(given, below, name)
+    return FolderStore(archive, place, Path(config.OUT_DIR), config.ORDER_ID, moving=moving)

@@ -1,0 +1,1 @@
+"""Read sources and write products: folders, the platform and memory."""

@@ -1,0 +1,184 @@
+"""A store on the local disk: images from a folder, products into another."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from quadrat.errors import DeliveryError, NotAnImageError, ParameterError, SourceError
+from quadrat.stores.listing import file_urn, list_images, list_videos
+from quadrat.types import Blob, Failure, Product, Source, StoreItem
+
+LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
+
+
+class FolderStore:
+    """Takes a model archive and a folder of images (or one image) and delivers into `out`.
+
+    With `moving`, `images` is a folder of videos, or one video; sources in its place (streams) are taken as
+    they are.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        images: Path | Sequence[Source],
+        out: Path,
+        order: str = LOCAL_ORDER,
+        *,
+        moving: bool = False,
+    ) -> None:
+        must_exist(model, "model")
+        if isinstance(images, Path):
+            must_exist(images, "videos" if moving else "images")
+        self.moving = moving
+        self.order = order
+        self.model_urn = file_urn(model)
+        self._model = model
+        self._images = images
+        self._out = out
+
+    def check(self) -> None:
+        """Raise DeliveryError where the folder of results takes no file."""
+        try_to_write(self._out)
+
+    @contextmanager
+    def model(self) -> Iterator[Path]:
+        """Give the model archive itself."""
+        yield self._model
+
+    def sources(self) -> Iterator[StoreItem]:
+        """Yield the images or videos in order of name, and a Failure for what is none."""
+        if not isinstance(self._images, Path):
+            yield from self._images
+        elif self.moving:
+            yield from list_videos(self._images, self._out)
+        else:
+            yield from list_images(self._images, self._out)
+
+    def pull(self, source: Source) -> AbstractContextManager[Blob]:
+        """Give the file itself; SourceError where it cannot be read."""
+        return pull_file(source)
+
+    def deliver(self, product: Product) -> str:
+        """Write the product and its metadata, both or neither; DeliveryError if it cannot."""
+        return file_urn(write_product(self._out, product))
+
+    def acknowledge(self, source: Source) -> None:
+        """Do nothing: nobody waits for it."""
+
+    def relist(self) -> Iterator[Source]:
+        """List them once more, those that cannot be read too, but not what is skipped."""
+        for item in self.sources():
+            if isinstance(item, Source):
+                yield item
+            elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
+                yield item.source
+
+    def taken(self) -> Sequence[str]:
+        """Names in the folder of results."""
+        return names_in(self._out)
+
+
+@contextmanager
+def pull_file(source: Source) -> Iterator[Blob]:
+    """Give a local file or folder; SourceError if it cannot be opened."""
+    path = Path(source.token)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SourceError(
+            "it is a pipe or a device, not a file",
+            where=source.name,
+            hint="Video that arrives is a --streams address",
+        )
+    try:
+        if not path.is_dir():
+            path.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
+    yield Blob(path)
+
+
+def names_in(folder: Path) -> Sequence[str]:
+    """Names that lie in a folder; none where it is not there yet."""
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def try_to_write(folder: Path) -> None:
+    """Write a file into the folder, or where it will be made, and remove it; DeliveryError if it cannot."""
+    there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
+    file = there / f".quadrat-{secrets.token_hex(8)}"
+    try:
+        write_whole(file, bytes(4096))  # one byte may find room where no block does
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:  # a signal, too
+        with suppress(OSError):
+            file.unlink()
+
+
+def write_product(folder: Path, product: Product) -> Path:
+    """Write `<name>` and `<name>-meta.json` whole or not at all; DeliveryError if it cannot."""
+    target = folder / product.name
+    if product.name in ("", "..") or target.name != product.name:
+        raise DeliveryError(f"{product.name!r} is no file name")
+    aspect = folder / f"{product.name}-meta.json"
+    body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise DeliveryError("a file of that name is there already", where=str(target))
+        write_whole(aspect, body)
+        try:
+            write_whole(target, product.body)
+        except BaseException:  # a signal, too
+            aspect.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return target
+
+
+def write_whole(path: Path, body: bytes | Path) -> None:
+    """Write, or copy a file, beside the place and move it there, so that nobody ever sees half a file."""
+    draft = path.parent / f".quadrat-{secrets.token_hex(8)}"
+    try:
+        with draft.open("xb") as file:
+            if isinstance(body, bytes):
+                file.write(body)
+            else:
+                with body.open("rb") as made:
+                    shutil.copyfileobj(made, file, 1 << 20)
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
+    """Turn what the disk said into one line that says what to do."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    what = "the disk is full" if full else "the file cannot be written"
+    hint = "Make room, or deliver into another folder" if full else "Check the folder of results"
+    return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)
+
+
+def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
+    """Write metadata as strict JSON; DeliveryError for anything JSON does not know, NaN among it."""
+    try:
+        return json.dumps(metadata, indent=2, ensure_ascii=True, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise DeliveryError(f"the metadata is not strict JSON ({error})", where=name) from error
+
+
+def must_exist(path: Path, parameter: str) -> None:
+    """Raise ParameterError where the path that a parameter names is not there."""
+    if not path.exists():
+        raise ParameterError(f"there is no file or folder {str(path)!r}", where=parameter)

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from quadrat.errors import ParameterError
+from quadrat.parameters import PARAMETERS
+from quadrat.platforms import ivcap_order
+from quadrat.stores.folder import FolderStore
+from quadrat.stores.platform import PlatformStore
+
+ORDER = "urn:ivcap:order:1"
+MODEL, IMAGE, QUEUE = "urn:ivcap:artifact:1", "urn:ivcap:artifact:2", "urn:ivcap:queue:3"
+
+
+@pytest.fixture
+def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """A stand-in for the SDK, which reads the environment and wipes log handlers when it is imported."""
+    config = SimpleNamespace(
+        STORAGE_URL=None, CACHE_PROXY_URL=None, ORDER_ID=ORDER, OUT_DIR=str(tmp_path / "out"),
+        IO_ADAPTER=SimpleNamespace(in_dir=str(tmp_path)),
+    )  # fmt: skip
+    fake = SimpleNamespace(
+        config=config, get_config=lambda: config, registered=[], Type=str,
+        **dict.fromkeys(("Service", "Parameter", "Option", "PythonWorkflow"), SimpleNamespace),
+    )  # fmt: skip
+    fake.register_service = lambda *given: fake.registered.append(given)
+    monkeypatch.setitem(sys.modules, "ivcap_sdk_service", fake)
+    for name in ("model.tgz", "one.jpg"):
+        (tmp_path / name).touch()
+    return fake
+
+
+def test_a_local_order(sdk: SimpleNamespace, tmp_path: Path) -> None:
+    """Without a storage address, paths below in-dir are the store's and products go to out-dir."""
+    store = ivcap_order.open_store({"model": "model.tgz", "image": "one.jpg", "images": None})
+
+    assert isinstance(store, FolderStore)
+    assert store.order == ORDER
+    assert store.model_urn == f"urn:{(tmp_path / 'model.tgz').resolve().as_uri()}"
+    assert [item.name for item in store.sources()] == ["one.jpg"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "images", [{"images": QUEUE}, {"images": IMAGE}, {"image": IMAGE}, {"image": "urn:https://a.example/x"}]
+)
+def test_an_order_on_the_platform(sdk: SimpleNamespace, images: dict[str, str]) -> None:
+    """With a storage address everything is asked of the proxy, and nothing is asked before it is needed."""
+    sdk.config.STORAGE_URL = "http://artifact.local"
+
+    store = ivcap_order.open_store({"model": MODEL, **images})
+
+    assert isinstance(store, PlatformStore)
+    assert (store.order, store.model_urn) == (ORDER, MODEL)
+
+
+@pytest.mark.parametrize("storage", [None, "http://artifact.local"])
+def test_an_order_of_streams(sdk: SimpleNamespace, storage: str | None) -> None:
+    """Streams are addresses wherever the order runs; only the model is an artifact or a file."""
+    sdk.config.STORAGE_URL = storage
+    model = MODEL if storage else "model.tgz"
+
+    store = ivcap_order.open_store({"model": model, "streams": "rtsp://u:p@cam/1, http://cam/2"})
+
+    assert isinstance(store, PlatformStore if storage else FolderStore)
+    assert store.moving
+    assert ["rtsp://cam/1", "http://cam/2"] == [item.name for item in store.sources()]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "value"), [("video", IMAGE), ("videos", QUEUE), ("videos", IMAGE)])
+def test_an_order_of_videos(sdk: SimpleNamespace, tmp_path: Path, name: str, value: str) -> None:
+    """Videos come from where images come from."""
+    (tmp_path / "dives").mkdir()
+    (tmp_path / "dives" / "one.mp4").touch()
+    local = ivcap_order.open_store({"model": "model.tgz", name: "dives"})
+    sdk.config.STORAGE_URL = "http://artifact.local"
+    remote = ivcap_order.open_store({"model": MODEL, name: value})
+
+    assert (True, True) == (local.moving, remote.moving)
+    assert [("one.mp4", "video")] == [(s.name, s.media) for s in local.relist()]
+
+
+@pytest.mark.parametrize(
+    ("values", "storage", "named"),
+    [
+        ({"model": "model.tgz"}, None, "image, images, video, videos, streams"),
+        ({"model": "model.tgz", "video": "one.mp4", "streams": "rtsp://a/b"}, None, "video, streams"),
+        ({"model": "model.tgz", "image": "one.jpg", "images": "."}, None, "image, images"),
+        ({"image": "one.jpg"}, None, "model"),
+        ({"model": "none.tgz", "image": "one.jpg"}, None, "model"),
+        ({"model": "model.tgz", "images": QUEUE}, None, "images"),
+        ({"model": "model.tgz", "image": IMAGE}, "http://artifact.local", "model"),
+        ({"model": MODEL, "images": "/photos"}, "http://artifact.local", "images"),
+    ],
+)
+def test_what_cannot_be_meant(
+    sdk: SimpleNamespace, values: dict[str, str], storage: str | None, named: str
+) -> None:
+    """Inputs that are missing, doubled or in the wrong place are the parameter's error, which it names."""
+    sdk.config.STORAGE_URL = storage
+
+    with pytest.raises(ParameterError) as caught:
+        ivcap_order.open_store(values)
+    assert caught.value.where == named
+
+
+def test_an_order_without_a_config_file_is_as_it_is(sdk: SimpleNamespace) -> None:
+    """Nothing is looked for, and nothing is checked, that is not given."""
+    values = {"config": None, "batch_size": 2}
+    assert ivcap_order.complete(values) is values
+
+
+def test_a_config_file_is_found_as_the_model_is(sdk: SimpleNamespace, tmp_path: Path) -> None:
+    """A relative path below in-dir, and a file URL; what the order says goes before the file."""
+    (tmp_path / "dive.yaml").write_text("batch-size: 4\ntile-size: 640\n")
+    values = {"model": "model.tgz", "image": "one.jpg", "batch_size": 1, "tile_size": None}
+
+    for config in ("dive.yaml", (tmp_path / "dive.yaml").as_uri()):
+        got = ivcap_order.complete({**values, "config": config})
+        assert got == {**values, "config": config, "tile_size": 640}
+
+
+@pytest.mark.parametrize(
+    ("values", "storage", "named"),
+    [
+        ({"config": "none.yaml"}, None, "config"),
+        ({"config": IMAGE}, None, "config"),
+        ({"config": "dive.yaml"}, "http://artifact.local", "config"),
+        ({"config": "of-files.yaml", "model": None, "image": None}, None, "of-files.yaml, model"),
+        ({"config": MODEL, "model": None}, "http://artifact.local", "model"),
+        ({"config": MODEL, "image": None}, "http://artifact.local", "image, images, video, videos, streams"),
+    ],
+)
+def test_a_config_file_that_cannot_be_meant(
+    sdk: SimpleNamespace, tmp_path: Path, values: dict[str, Any], storage: str | None, named: str
+) -> None:
+    """One that is not here, not on the platform, or names files; an order that cannot run fetches none."""
+    (tmp_path / "of-files.yaml").write_text("model: m.tgz\nvideos: dives\n")
+    sdk.config.STORAGE_URL = storage
+
+    with pytest.raises(ParameterError) as caught:
+        ivcap_order.complete({"model": MODEL, "image": IMAGE, **values})
+    assert caught.value.where == named
+
+
+@pytest.mark.parametrize(("inside", "cache"), [("", ""), ("Yes", None)])
+def test_what_the_sdk_is_told(
+    sdk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, inside: str, cache: str | None
+) -> None:
+    """Every parameter is declared, switches without a default; the SDK's cache is off on a laptop only."""
+    monkeypatch.setenv("IVCAP_INSIDE_CONTAINER", inside)
+    monkeypatch.delenv("IVCAP_CACHE_DIR", raising=False)
+
+    ivcap_order.serve(lambda values, log: 0)
+
+    ((service, _),) = sdk.registered
+    assert os.environ.get("IVCAP_CACHE_DIR") == cache
+    monkeypatch.delenv("IVCAP_CACHE_DIR", raising=False)
+    assert [p.name for p in service.parameters] == [p.name for p in PARAMETERS]
+    for said, meant in zip(service.parameters, PARAMETERS, strict=True):
+        assert (said.type, said.description, said.optional) == (meant.kind, meant.help, meant.optional)
+        assert said.default == meant.default
+        assert said.default is None or meant.kind != "bool"
+        assert [o.value for o in said.options or []] == list(meant.choices)
+
+
+def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> None:
+    """The handler gets values by name, our log lines go where the SDK's go, and SIGTERM leaves in good order."""
+    got: list[Any] = []
+    ivcap_order.serve(lambda values, log: got.append((dict(values), log)) or 7)
+    ((_, start),) = sdk.registered
+    ours, before = logging.getLogger("quadrat"), signal.getsignal(signal.SIGTERM)
+    kept = list(ours.handlers), ours.propagate, ours.level
+    log = logging.getLogger("test.sdk")
+    log.addHandler(logging.NullHandler())
+    try:
+        status = start(SimpleNamespace(_asdict=lambda: {"model": "m"}), log)
+        assert (status, got) == (7, [({"model": "m"}, log)])
+        assert ours.handlers == log.handlers
+        with pytest.raises(SystemExit) as caught:
+            signal.raise_signal(signal.SIGTERM)
+        assert caught.value.code == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        ours.handlers, ours.propagate = kept[0], kept[1]
+        ours.setLevel(kept[2])
+
+
+FINALISER = """
+import os, signal, sys, time
+from quadrat.platforms import ivcap_order
+
+signal.signal(signal.SIGTERM, ivcap_order._terminate)
+sys.unraisablehook = ivcap_order._terminate_again
+
+
+class Slow:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+
+thing = Slow()
+del thing
+time.sleep(20)
+"""
+
+
+def test_a_signal_in_a_finaliser_is_not_lost() -> None:
+    """Python drops an exception raised in a finaliser; the process still ends, by the same signal."""
+    done = subprocess.run([sys.executable, "-c", FINALISER], capture_output=True, timeout=15, check=False)
+
+    assert done.returncode == 128 + signal.SIGTERM
