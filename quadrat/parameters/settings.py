@@ -61,11 +61,11 @@ class Settings:
         usual = Settings().values()
         return [each for each in SETTINGS if self.values()[each.field] != usual[each.field]]
 
-    def for_masks(self, *, whole: bool) -> FrameSettings:
-        """Give the frame settings with the size in force: `whole` is True for masks of images that are not cut."""
+    def frames_for(self, *, shrinks: bool) -> FrameSettings:
+        """Give the frame settings with the size in force: `shrinks` is True for a task that shrinks whole images by default."""
         most = self.frames.max_img_size
         if most is None:
-            most = WHOLE_MASK_PIXELS if whole and not self.tiles.tile_size else -1
+            most = WHOLE_MASK_PIXELS if shrinks and not self.tiles.tile_size else -1
         return replace(self.frames, max_img_size=most)
 
     @property

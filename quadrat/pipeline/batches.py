@@ -1,4 +1,4 @@
-"""Network inputs -> network outputs: neighbours of one shape share a batch, whatever frame or source they are of."""
+"""Network inputs -> network outputs: neighbours of one shape share a batch, whatever frame or source they are from."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError
-from quadrat.pipeline.events import Prepared, Ran, as_known
-from quadrat.pipeline.loaded import LoadedModel
+from quadrat.pipeline.events import Prepared, Ran, to_quadrat_error
+from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.workers import BusyClock, Workers
 from quadrat.types import Flush, Part
 
 BESIDE = 2
-"""Frames that are not measured wait with a batch that is not full: at most so many for each of its inputs."""
+"""Items that are not inputs wait with a batch that is not full: at most this many for each of its inputs."""
 WARM_UPS = 5
 """Extra runs of the first batch with the benchmark setting, as in the original service."""
 
 
 class Batches:
-    """The stage that runs the network, `size` inputs at once.
+    """The stage that runs the network of one model, `size` inputs at once.
 
-    Where the engine takes several runs side by side, so many batches are under way, each in a thread; what comes of
-    them leaves in the order that they came in. `warm_up_s` seconds went into runs that do not count, `busy_s` are
-    those in which a run that counts was under way.
+    If the engine does several runs side by side, as many batches are under way, each in a thread; results leave in
+    the order of the inputs. `warm_up_s` are seconds spent in runs that do not count; `busy_s` are seconds in which a
+    run that counts was under way.
     """
 
     def __init__(self, model: LoadedModel) -> None:
-        self._model = model
+        self.model = model
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
         self.size = (self._fixed or model.settings.engine.batch_size) if model.task.batched else 1
         self.warm_up_s = 0.0
@@ -41,12 +41,12 @@ class Batches:
 
     @property
     def busy_s(self) -> float:
-        """Seconds with a run under way, be it one or several."""
+        """Seconds with at least one run under way."""
         return self._clock.seconds
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a Ran for every Prepared; all else keeps its place among them, and Flush ends here."""
-        at_once = self._model.at_once
+        """Yield a Ran for every Prepared of this model; all else keeps its place. Flush ends a batch."""
+        at_once = self.model.at_once
         under_way: deque[Future[list[Any]]] = deque()
         with Workers(self._run, at_once if at_once > 1 else 0) as workers:
             for waiting in self._grouped(items):
@@ -56,25 +56,29 @@ class Batches:
                 while under_way and (waiting is None or len(under_way) > workers.count):
                     yield from under_way.popleft().result()
 
+    def _is_input(self, item: Any) -> bool:
+        return isinstance(item, Prepared) and item.model == self.model.name
+
     def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
-        """Yield batches with what stands between their inputs, and None where nothing may be waited for."""
+        """Yield batches with the items between their inputs, and None where nothing may be waited for."""
         waiting: list[Any] = []
+        inputs = 0
         try:
             for item in items:
                 if isinstance(item, Flush):
-                    yield waiting
-                    waiting = []
+                    yield [*waiting, item]
+                    waiting, inputs = [], 0
                     yield None
                     continue
-                if isinstance(item, Prepared) and not _fits(item, waiting):
+                if self._is_input(item) and not self._fits(item, waiting):
                     yield waiting
-                    waiting = []
+                    waiting, inputs = [], 0
                 waiting.append(item)
-                inputs = sum(isinstance(w, Prepared) for w in waiting)
+                inputs += self._is_input(item)
                 if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
                     yield waiting
-                    waiting = []
-        except Exception:  # what came before it is answered before it is heard of
+                    waiting, inputs = [], 0
+        except Exception:  # the items before it are answered first
             yield waiting
             yield None
             raise
@@ -82,47 +86,48 @@ class Batches:
         yield None
 
     def _run(self, waiting: Sequence[Any]) -> list[Any]:
-        inputs = [w for w in waiting if isinstance(w, Prepared)]
+        inputs = [item for item in waiting if self._is_input(item)]
         with self._clock:
             ran = iter(self._run_batch(inputs) if inputs else ())
-        return [next(ran) if isinstance(item, Prepared) else item for item in waiting]
+        return [next(ran) if self._is_input(item) else item for item in waiting]
 
     def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
-        """Run one batch; where it fails whole (out of memory, say), each input alone."""
+        """Run one batch; if it fails as a whole (out of memory, say), run each input alone."""
         try:
-            with self._model.turns:
-                arrays = self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+            with self.model.turns:
+                arrays = self.model.engine.run(self._stack(inputs), self.model.task.wanted)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
             (one,) = inputs
-            return [Ran(one.source, one.sample, as_known(error, one.source.name))]
+            reason = to_quadrat_error(error, one.frame.state.source.name)
+            return [Ran(one.frame, one.model, one.number, reason)]
         return [
-            Ran(one.source, one.sample, self._part(one, arrays, index)) for index, one in enumerate(inputs)
+            Ran(one.frame, one.model, one.number, self._part(one, arrays, index))
+            for index, one in enumerate(inputs)
         ]
 
     def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Make one batch; a network of a fixed batch gets its last input again to fill it."""
+        """Make one batch; a network of a fixed batch gets its last input again until it is full."""
         tensors = [one.sample.tensor for one in inputs]
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
 
     def _part(self, one: Prepared, arrays: Any, index: int) -> Part:
-        own = {name: a[index] for name, a in arrays.items()} if self._model.task.batched else arrays
+        own = {name: a[index] for name, a in arrays.items()} if self.model.task.batched else arrays
         return Part(own, one.sample.geometry, one.sample.window)
 
     def _warm_up(self, waiting: Sequence[Any]) -> None:
-        """Run the first batch a few times over, uncounted; a batch that fails fails again when it counts."""
-        inputs = [w for w in waiting if isinstance(w, Prepared)]
-        if not inputs or self.warm_up_s or not self._model.settings.order.benchmark:
+        """Run the first batch a few times, uncounted; a batch that fails fails again when it counts."""
+        inputs = [item for item in waiting if self._is_input(item)]
+        if not inputs or self.warm_up_s or not self.model.settings.order.benchmark:
             return
         begin = perf_counter()
-        with suppress(EngineRunError, MemoryError), self._model.turns:
+        with suppress(EngineRunError, MemoryError), self.model.turns:
             for _ in range(WARM_UPS):
-                self._model.engine.run(self._stack(inputs), self._model.task.wanted)
+                self.model.engine.run(self._stack(inputs), self.model.task.wanted)
         self.warm_up_s = perf_counter() - begin
 
-
-def _fits(one: Prepared, waiting: Sequence[Any]) -> bool:
-    shapes = {w.sample.tensor.shape for w in waiting if isinstance(w, Prepared)}
-    return shapes <= {one.sample.tensor.shape}
+    def _fits(self, one: Prepared, waiting: Sequence[Any]) -> bool:
+        shapes = {item.sample.tensor.shape for item in waiting if self._is_input(item)}
+        return shapes <= {one.sample.tensor.shape}

@@ -1,56 +1,90 @@
-"""What travels between the stages of one run, beside Begun, Result, Ended, Failure and Flush."""
+"""What travels between the stages of a run, and errors as the stages report them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quadrat.errors import EngineRunError, QuadratError, SourceError
-from quadrat.types import Frame, Part, Sample, Source
+from quadrat.pipeline.state import SourceState
+from quadrat.protocols import Fold
+from quadrat.types import Frame, Part, Result, Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A video, sequence or stream is open; its frames follow."""
+
+    state: SourceState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
     """A frame that was read; `frame.skipped` says why it is not to be measured, if so."""
 
-    source: Source
+    state: SourceState
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """One network input of a frame of `source`."""
+class Ending:
+    """A video, sequence or stream has no more frames; `error` says why it could not be read at all, if so."""
 
-    source: Source
+    state: SourceState
+    error: QuadratError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class OpenFrame:
+    """A frame under way: the fold of each model, and how many parts are still to come.
+
+    `views` are the frames of models that measure another size than was read; `errors` says, by model, why it has
+    no prediction and in which stage that arose.
+    """
+
+    state: SourceState
+    frame: Frame
+    waiting: int = 0
+    folds: dict[str, Fold] = field(default_factory=dict)
+    views: dict[str, Frame] = field(default_factory=dict)
+    errors: dict[str, tuple[QuadratError, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One network input: part `number` of a frame, for one model."""
+
+    frame: OpenFrame
+    model: str
+    number: int
     sample: Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ran:
-    """What the network gave for one input, or why it gave nothing and in which stage that was."""
+    """What the network gave for one part, or why it gave nothing and in which stage that arose."""
 
-    source: Source
-    sample: Sample
+    frame: OpenFrame
+    model: str
+    number: int
     outcome: Part | QuadratError
     stage: str = "infer"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A frame with its predictions, or one that was skipped."""
+
+    state: SourceState
+    result: Result
+
+
 def located(error: QuadratError, name: str) -> QuadratError:
-    """The same error, saying which image it is about."""
+    """Give the same error with the name of its image or video."""
     where = f"{name} ({error.where})" if error.where and error.where != name else name
     return error.at(where)
 
 
-def both(first: QuadratError | None, second: QuadratError | None) -> QuadratError | None:
-    """Join two reasons into one error of the first one's kind, which names the second one's code beside it."""
-    if first is None or second is None:
-        return first or second
-    where = f" {second.where}:" if second.where not in ("", first.where) else ""
-    hints = dict.fromkeys(hint for hint in (first.hint, second.hint) if hint)
-    what = f"{first.what}; {second.code}{where} {second.what}"
-    return type(first)(what, where=first.where, hint=". ".join(hints))
-
-
-def as_known(error: object, name: str) -> QuadratError:
+def to_quadrat_error(error: object, name: str) -> QuadratError:
     """Turn whatever one image or video raised into an error that a person can read."""
     if isinstance(error, QuadratError):
         return located(error, name)
@@ -58,5 +92,5 @@ def as_known(error: object, name: str) -> QuadratError:
         return EngineRunError("there is not enough memory", where=name)
     if isinstance(error, OSError) and error.strerror:
         return SourceError(f"the file cannot be read ({error.strerror})", where=name, hint="Check its disk")
-    said = f": {error}" if str(error) else ""
-    return QuadratError(f"unexpected {type(error).__name__}{said}", where=name, hint="Please report this")
+    text = f": {error}" if str(error) else ""
+    return QuadratError(f"unexpected {type(error).__name__}{text}", where=name, hint="Please report this")

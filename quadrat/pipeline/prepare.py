@@ -1,4 +1,4 @@
-"""Frames -> network inputs: the whole picture or its tiles; and which frames are not worth one."""
+"""Frames -> network inputs: every part of a frame, for every model."""
 
 from __future__ import annotations
 
@@ -6,114 +6,79 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from quadrat.errors import QuadratError
 from quadrat.geometry import Geometry, Window
-from quadrat.media.black import is_black
-from quadrat.media.sampling import due
-from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
-from quadrat.pipeline.loaded import LoadedModel
-from quadrat.transforms.tiles import plan, plan_masks
-from quadrat.types import Detections, Flush, Frame, Prediction, Result, Sample
-
-NOTHING = np.zeros((0, 0, 0), np.float32)
+from quadrat.media.scale import scaled
+from quadrat.pipeline.events import Measured, OpenFrame, Prepared, Ran, Taken, to_quadrat_error
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.types import Flush, Frame, Result, Sample
 
 
-class Gate:
-    """Says which frames are measured: not black ones, and not those soon after one without objects.
+def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> Iterator[Any]:
+    """Yield an item for every part of every frame, a Measured for a skipped frame, and all else unchanged.
 
-    Time is the media's own, and a frame is judged only when the frames of its source before it are
-    measured, so that the same video gives the same answer on any machine.
+    A part is Prepared, or Ran with the reason for which it has no input.
     """
-
-    def __init__(self, *, skip_black: bool, idle_s: float, min_score: float = 0.0) -> None:
-        self._skip_black = skip_black
-        self._min_score = min_score
-        self._idle_s = idle_s
-        self._until: dict[str, float] = {}
-        self._under_way: dict[str, int] = {}
-
-    def must_wait(self, frame: Frame) -> bool:
-        """Whether what is under way of this source decides on the frame."""
-        return bool(self._idle_s and frame.time_s is not None and self._under_way.get(frame.key.source))
-
-    def reason(self, frame: Frame) -> str:
-        """Say why a frame is not measured ("black", "idle"), or "" where it is."""
-        if frame.time_s is None:
-            return ""
-        if self._skip_black and is_black(frame.pixels):
-            return "black"
-        return "" if due(frame.time_s, self._until.get(frame.key.source, -1.0)) else "idle"
-
-    def sent(self, frame: Frame) -> None:
-        """Note that a frame is on its way to the network."""
-        if self._idle_s and frame.time_s is not None:
-            self._under_way[frame.key.source] = self._under_way.get(frame.key.source, 0) + 1
-
-    def saw(self, frame: Frame, prediction: Prediction | None) -> None:
-        """Note what was found in a frame; None where it could not be measured."""
-        if not self._idle_s or frame.time_s is None:
-            return
-        self._under_way[frame.key.source] -= 1
-        if isinstance(prediction, Detections) and not (prediction.scores >= self._min_score).any():
-            self._until[frame.key.source] = frame.time_s + self._idle_s
-
-    def forget(self, source: str) -> None:
-        """Drop what is known of a source that has ended."""
-        self._until.pop(source, None)
-        self._under_way.pop(source, None)
-
-
-def prepare(model: LoadedModel, gate: Gate, items: Iterator[Any]) -> Iterator[Any]:
-    """Yield a Prepared for every part of every frame, a Result for a skipped frame, and all else unchanged."""
     for item in items:
         if not isinstance(item, Taken):
             yield item
             continue
-        if gate.must_wait(item.frame):
+        state, frame = item.state, item.frame
+        if frame_filter.must_wait(state, frame):
             yield Flush()
-        reason = item.frame.skipped or gate.reason(item.frame)
+        reason = frame.skipped or frame_filter.reason(state, frame)
         if reason:
-            yield Result(item.source, replace(item.frame, skipped=reason), {})
+            yield Measured(state, Result(state.source, replace(frame, skipped=reason), {}))
             continue
-        gate.sent(item.frame)
-        yield from _samples(model, item)
+        frame_filter.sent(state, frame)
+        yield from _parts(models, OpenFrame(state, frame))
 
 
-def _samples(model: LoadedModel, taken: Taken) -> Iterator[Prepared | Ran]:
-    """Yield one item for each part of a frame, be it only why there is no input."""
-    frame = taken.frame
-    working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
-    start = Geometry.identity(frame.source_hw).resized(working)
-    try:
-        windows = tiling(model, frame)
-    except QuadratError as error:  # too many tiles
-        yield Ran(taken.source, Sample(frame, NOTHING, start), as_known(error, taken.source.name), "read")
-        return
-    for part, window in enumerate(windows):
+def _parts(models: Pass, opened: OpenFrame) -> Iterator[Prepared | Ran]:
+    """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one Ran."""
+    failed: list[Ran] = []
+    for name, model in models.items():
         try:
-            tensor, geometry = _input(model, frame, start, window)
-        except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
-            sample = Sample(frame, NOTHING, start, part, len(windows), window)
-            yield Ran(taken.source, sample, as_known(error, taken.source.name), "read")
+            opened.folds[name] = model.task.start(_view(opened, name, model))
+        except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+            failed.append(
+                Ran(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
+            )
+    opened.waiting = len(failed) + sum(len(fold.windows) for fold in opened.folds.values())
+    yield from failed
+    for name, fold in list(opened.folds.items()):  # the stage that adds parts removes folds
+        frame = opened.views.get(name, opened.frame)
+        start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
+        for number, window in enumerate(fold.windows):
+            yield _part(models[name], opened, name, number, frame, start, window)
+
+
+def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
+    """Give the frame at the size at which a model measures it, and keep it if that is another one."""
+    frame = opened.frame
+    wanted = model.working_hw(frame.source_hw)
+    if wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]:
+        return frame
+    same = next((view for view in opened.views.values() if view.pixels.shape[:2] == wanted), None)
+    opened.views[name] = same or replace(frame, pixels=scaled(frame.pixels, wanted))
+    return opened.views[name]
+
+
+def _part(
+    model: LoadedModel,
+    opened: OpenFrame,
+    name: str,
+    number: int,
+    frame: Frame,
+    start: Geometry,
+    window: Window | None,
+) -> Prepared | Ran:
+    try:
+        if window is None:
+            tensor, geometry = model.transform(frame.pixels, start)
         else:
-            yield Prepared(taken.source, Sample(frame, tensor, geometry, part, len(windows), window))
-
-
-def tiling(model: LoadedModel, frame: Frame) -> tuple[Window | None, ...]:
-    """Give the tiles of a frame in pixels at working size, and last None for the whole of it, as the settings say."""
-    settings = model.settings.tiles
-    working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
-    if not settings.tile_size or max(working) <= settings.tile_size:
-        return (None,)
-    cut = plan_masks if model.package.task == "segment" else plan
-    windows: tuple[Window | None, ...] = cut(working, settings.tile_size, settings.overlap)
-    return (*windows, None) if settings.full_frame else windows
-
-
-def _input(model: LoadedModel, frame: Frame, start: Geometry, window: Window | None) -> Any:
-    if window is None:
-        return model.transform(frame.pixels, start)
-    pixels = frame.pixels[window.top : window.bottom, window.left : window.right]
-    return model.transform(pixels, start.cropped(window))
+            pixels = frame.pixels[window.top : window.bottom, window.left : window.right]
+            tensor, geometry = model.transform(pixels, start.cropped(window))
+    except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+        return Ran(opened, name, number, to_quadrat_error(error, opened.state.source.name), stage="read")
+    return Prepared(opened, name, number, Sample(tensor, geometry, window))

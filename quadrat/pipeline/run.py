@@ -1,137 +1,156 @@
-"""Sources -> results, in order, by one chain of stages; pictures need few of them and videos all.
+"""Sources -> results, in order, by one chain of stages: few for pictures, all of them for videos.
 
 pictures   read + prepare | infer | task, in the caller's thread
 videos     read | prepare | infer | task | track | draw | encode
+
+With several models there is one infer stage for each, and one track stage for each that tracks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, Work, run_chain
-from quadrat.pipeline.events import both
-from quadrat.pipeline.film import Artist, Film
-from quadrat.pipeline.intake import AHEAD, Intake, Pull
-from quadrat.pipeline.interpret import Interpreter
-from quadrat.pipeline.loaded import LoadedModel
-from quadrat.pipeline.prepare import Gate, prepare
-from quadrat.types import Begun, Ended, Failure, Result, StoreItem
+from quadrat.pipeline.events import Ending, Measured, Opened
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import Pass
+from quadrat.pipeline.prepare import prepare
+from quadrat.pipeline.read import AHEAD, Pull, SourceReader
+from quadrat.pipeline.state import SourceState
+from quadrat.pipeline.task import TaskStage
+from quadrat.types import Failure, Reading, Result, SourceClosed, SourceOpened, StoreItem
 
-FILM_S = 20.0
-"""Time to finish annotated videos in when a run ends early: an index goes in front, so all of a file is moved."""
+ENCODE_S = 20.0
+"""Time to finish annotated videos when a run ends early: the index goes in front, so all of a file is moved."""
 
 
 class Run:
     """The path of one run; iterate it once.
 
-    With `moving` the sources are videos, sequences and streams; annotated videos go into `films`, where
-    given. Picture sources give a Result or a Failure each; moving ones Begun, a Result for each frame, and
-    in the end Ended or a Failure.
+    With `moving` the sources are videos, sequences and streams; annotated videos go into the folder `videos`, if it
+    is given. Picture sources give a Result or a Failure each. Moving ones give SourceOpened, a Result for each
+    frame, and in the end SourceClosed or a Failure.
     """
 
     def __init__(
         self,
-        model: LoadedModel,
+        models: Pass,
         items: Iterable[StoreItem],
         pull: Pull,
         *,
         moving: bool = False,
-        films: Path | None = None,
+        videos: Path | None = None,
     ) -> None:
-        self._model = model
+        self._models = models
         self._items = items
-        settings = model.settings
-        self._gate = Gate(
-            skip_black=settings.frames.skip_black,
-            idle_s=settings.frames.idle_seconds,
-            min_score=settings.objects.min_score,
-        )
-        self._intake = Intake(pull, model.frames, settings.streams, tiles=settings.tiles.tile_size > 0)
-        self._batches = Batches(model)
-        self._interpret = Interpreter(model.task, self._gate)
-        self._film = Film(films, settings.pictures.codec) if films else None
-        self._open: dict[str, Begun] = {}
-        self._stages, self._last = self._moving() if moving else self._pictures()
+        self._filter = FrameFilter(models)
+        self._reader = SourceReader(pull, models)
+        self._batches = [Batches(model) for model in models.values()]
+        self._task = TaskStage(models, self._filter)
+        self._open: dict[int, SourceState] = {}
+        self._stages, self._last = self._for_videos(videos) if moving else self._for_pictures()
 
     def _prepare(self, items: Iterator[Any]) -> Iterator[Any]:
-        return prepare(self._model, self._gate, items)
+        return prepare(self._models, self._filter, items)
 
-    def _pictures(self) -> tuple[list[Stage], Stage | None]:
-        """Lay out the stages for pictures; a thread of its own for the masks would cost more than it wins."""
-        read = Stage("read", _joined(self._intake.pictures, self._prepare))
-        return [read, Stage("infer", self._batches)], Stage("task", self._interpret)
+    def _infer_name(self, batches: Batches) -> str:
+        return "infer" if len(self._batches) == 1 else f"infer {batches.model.name}"
 
-    def _moving(self) -> tuple[list[Stage], Stage | None]:
-        """Lay out the stages for videos; where a frame's answer decides on later ones, one stage does all three."""
-        ahead = self._batches.size
-        read = Stage("read", self._intake.moving)
-        if self._model.settings.frames.idle_seconds:
-            measure = [Stage("measure", _joined(self._prepare, self._batches, self._interpret))]
+    def _for_pictures(self) -> tuple[list[Stage], Stage | None]:
+        """Lay out the stages for pictures; another thread for the task would cost more than it gains."""
+        read = Stage("read", _joined(self._reader.pictures, self._prepare))
+        infer = [Stage(self._infer_name(each), each) for each in self._batches]
+        return [read, *infer], Stage("task", self._task)
+
+    def _for_videos(self, videos: Path | None) -> tuple[list[Stage], Stage | None]:
+        """Lay out the stages for videos; if a frame decides on later ones, one stage measures."""
+        read = Stage("read", self._reader.moving)
+        if self._models.settings.frames.idle_seconds:
+            measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
         else:
+            ahead = max(each.size for each in self._batches)
             measure = [
                 Stage("prepare", self._prepare, ahead),
-                Stage("infer", self._batches, ahead),
-                Stage("task", self._interpret),
+                *(Stage(self._infer_name(each), each, each.size) for each in self._batches),
+                Stage("task", self._task),
             ]
-        return [read, *measure, *self._tail()], None
+        return [read, *measure, *self._track(), *self._draw(videos)], None
 
-    def _tail(self) -> list[Stage]:
-        package = self._model.package
-        stages = []
-        if package.task == "detect":
-            from quadrat.pipeline.follow import Follower
+    def _track(self) -> list[Stage]:
+        tracked = [model for model in self._models.values() if model.kind.tracks]
+        if not tracked:
+            return []
+        from quadrat.pipeline.track import TrackStage
 
-            stages.append(Stage("track", Follower(self._model.settings, package.num_classes)))
-        if self._film is not None:
-            stages += [Stage("draw", Artist(package.classes)), Stage("encode", self._film, patience_s=FILM_S)]
-        return stages
+        names = ["track" if len(self._models) == 1 else f"track {model.name}" for model in tracked]
+        return [Stage(name, TrackStage(model)) for name, model in zip(names, tracked, strict=True)]
+
+    def _draw(self, videos: Path | None) -> list[Stage]:
+        if videos is None:
+            return []
+        from quadrat.pipeline.annotate import Annotator
+        from quadrat.pipeline.encode import VideoEncoder
+
+        outputs = self._models.settings.pictures.outputs
+        drawn = tuple(
+            name
+            for name, model in self._models.items()
+            if not outputs or set(outputs) & set(model.kind.all_pictures)
+        )
+        encoder = VideoEncoder(videos, self._models.settings.pictures.codec)
+        return [
+            Stage("draw", Annotator(self._models, drawn)),
+            Stage("encode", encoder, patience_s=ENCODE_S),
+        ]
 
     @property
     def warm_up_s(self) -> float:
         """Seconds spent in runs that do not count."""
-        return self._batches.warm_up_s
+        return sum(each.warm_up_s for each in self._batches)
 
     @property
     def stages(self) -> Sequence[Stage]:
         """The stages in the order of the data, with the time that each has spent so far.
 
-        Videos are decoded by a thread each: decode is the sum of them, and may be more than the wall's time.
+        Each video is decoded by a thread of its own: decode is their sum, and may exceed the time of the run.
         """
         read, *others = self._stages
         if self._last is not None:
             return [read, *others, self._last]
-        decode = Stage("decode", self._intake.moving, AHEAD)
-        decode.busy_s, waited = self._intake.decode_s, self._intake.waited_s
+        decode = Stage("decode", self._reader.moving, AHEAD)
+        decode.busy_s, waited = self._reader.decode_s, self._reader.waited_s
         merge = Stage(read.name, read.work, read.ahead)
         merge.busy_s, merge.starved_s = max(0.0, read.busy_s - waited), read.starved_s + waited
         merge.blocked_s = read.blocked_s
         return [decode, merge, *(self._with_network(stage) for stage in others)]
 
     def _with_network(self, stage: Stage) -> Stage:
-        """Count as busy, and not as waiting, the time in which the network works while its stage takes or gives items."""
-        if stage.work is not self._batches or self._model.at_once == 1:
+        """Count time in which the network works as busy, also while its stage takes or gives items."""
+        batches = next((each for each in self._batches if stage.work is each), None)
+        if batches is None or batches.model.at_once == 1:
             return stage
-        told = Stage(stage.name, stage.work, stage.ahead)
-        told.busy_s = self._batches.busy_s + self.warm_up_s
-        left = max(0.0, stage.busy_s + stage.starved_s + stage.blocked_s - told.busy_s)
-        told.blocked_s = min(stage.blocked_s, left)
-        told.starved_s = left - told.blocked_s
-        return told
+        counted = Stage(stage.name, stage.work, stage.ahead)
+        counted.busy_s = batches.busy_s + batches.warm_up_s
+        left = max(0.0, stage.busy_s + stage.starved_s + stage.blocked_s - counted.busy_s)
+        counted.blocked_s = min(stage.blocked_s, left)
+        counted.starved_s = left - counted.blocked_s
+        return counted
 
     @property
     def seconds(self) -> dict[str, float]:
         """Busy seconds by stage, warm-up left out."""
         spent = {stage.name: stage.busy_s for stage in self.stages}
-        if "infer" in spent:
-            spent["infer"] -= self.warm_up_s
+        for batches in self._batches:
+            name = self._infer_name(batches)
+            if name in spent:
+                spent[name] -= batches.warm_up_s
         return spent
 
-    def __iter__(self) -> Generator[Begun | Result | Ended | Failure, None, None]:
+    def __iter__(self) -> Generator[SourceOpened | Result | SourceClosed | Failure, None, None]:
         """Yield what becomes of every source, in order.
 
         A picture's or video's own fault is a Failure; a fault of the model or the machine is raised.
@@ -139,27 +158,38 @@ class Run:
         stream = run_chain(self._items, self._stages, self._last)
         try:
             for item in stream:
-                if isinstance(item, Begun):
-                    self._open[item.source.urn] = item
-                if isinstance(item, Ended | Failure):
-                    self._open.pop(item.source.urn, None)
-                    self._intake.forget(item.source)
-                yield item
+                if isinstance(item, Measured):
+                    yield item.result
+                elif isinstance(item, Opened):
+                    self._open[id(item.state)] = item.state
+                    yield SourceOpened(item.state.source, _reading(item.state))
+                elif isinstance(item, Ending):
+                    self._open.pop(id(item.state), None)
+                    yield _ended(item)
+                else:
+                    yield item
         finally:
             stream.close()  # type: ignore[attr-defined]  # run_chain is a generator
 
-    def unfinished(self, error: QuadratError) -> Iterator[Ended]:
-        """Give the sources that the run ended in the middle of, cut short by `error`; ask when the run is over."""
-        for urn, begun in self._open.items():
-            video = self._film.unfinished.get(urn) if self._film else None
-            known = self._intake.reading(begun.source) or begun.reading
-            undrawn = self._film.undrawn(begun.source) if self._film else None
-            reading = replace(known, error=both(self._interpret.fault(begun.source, error), undrawn))
-            yield Ended(begun.source, reading, self._interpret.skipped(begun.source), video)
+    def unfinished(self, error: QuadratError) -> Iterator[SourceClosed | Failure]:
+        """Close the sources that the run ended in the middle of, cut short by `error`; call it after the run."""
+        for state in self._open.values():
+            yield state.close(error)
+        self._open.clear()
+
+
+def _reading(state: SourceState) -> Reading:
+    return state.reader.reading if state.reader is not None else Reading(hw=(0, 0))
+
+
+def _ended(ending: Ending) -> SourceClosed | Failure:
+    if ending.error is not None:
+        return Failure(ending.state.source, "read", ending.error)
+    return ending.state.close()
 
 
 def _joined(*works: Work) -> Work:
-    """Several stages' work as that of one."""
+    """Do the work of several stages in one."""
 
     def work(items: Iterator[Any]) -> Iterator[Any]:
         stream = items

@@ -1,0 +1,49 @@
+"""Predictions -> pictures of annotated videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from quadrat.pipeline.events import Measured
+from quadrat.pipeline.models import Pass
+from quadrat.types import ImageU8, Result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedFrame:
+    """A measured frame of a video, and by model name its picture (H, W, 3) uint8 RGB at the source's size."""
+
+    measured: Measured
+    pictures: Mapping[str, ImageU8]
+
+
+class Annotator:
+    """The stage that draws predictions into the frames of videos."""
+
+    def __init__(self, models: Pass, drawn: tuple[str, ...]) -> None:
+        self._classes = {name: models[name].package.classes for name in drawn}
+        self._draw: dict[str, Callable[..., ImageU8]] = {
+            name: models[name].kind.part("annotate") for name in drawn
+        }
+
+    def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield an AnnotatedFrame for every frame of a video, and all else unchanged."""
+        for item in items:
+            moving = isinstance(item, Measured) and item.result.frame.time_s is not None
+            yield AnnotatedFrame(item, self._pictures(item.result)) if moving else item
+
+    def _pictures(self, result: Result) -> dict[str, ImageU8]:
+        """Draw at the size that a model measured, then enlarge: a third of the time of drawing large."""
+        from quadrat.media.scale import scaled
+
+        return {name: scaled(self._picture(name, result), result.frame.source_hw) for name in self._draw}
+
+    def _picture(self, name: str, result: Result) -> ImageU8:
+        from quadrat.render.boxes import draw_note
+
+        frame = result.view(name)
+        if result.frame.skipped or name not in result.predictions:
+            return draw_note(frame.pixels, f"not measured: {result.frame.skipped or 'failed'}")
+        return self._draw[name](frame, result.predictions[name], self._classes[name])

@@ -1,0 +1,52 @@
+"""Which frames are measured: not black ones, and not those soon after one without objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quadrat.media.black import is_black
+from quadrat.media.sampling import due
+from quadrat.pipeline.models import Pass
+from quadrat.pipeline.state import SourceState
+from quadrat.types import Frame
+
+
+class FrameFilter:
+    """Decides which frames of videos, sequences and streams are measured.
+
+    Time is the media's own. A frame is judged only when the frames before it in its source are measured, so the
+    same video gives the same answer on any machine.
+    """
+
+    def __init__(self, models: Pass) -> None:
+        self._skip_black = models.settings.frames.skip_black
+        self._idle_s = models.settings.frames.idle_seconds
+        self._models = models
+
+    def must_wait(self, state: SourceState, frame: Frame) -> bool:
+        """Return True if frames of this source under way decide on the frame."""
+        return bool(self._idle_s and frame.time_s is not None and state.under_way)
+
+    def reason(self, state: SourceState, frame: Frame) -> str:
+        """Give the reason for which a frame is not measured ("black", "idle"), or "" if it is."""
+        if frame.time_s is None:
+            return ""
+        if self._skip_black and is_black(frame.pixels):
+            return "black"
+        return "" if due(frame.time_s, state.idle_until) else "idle"
+
+    def sent(self, state: SourceState, frame: Frame) -> None:
+        """Note that a frame is on its way to the network."""
+        if self._idle_s and frame.time_s is not None:
+            state.under_way += 1
+
+    def measured(self, state: SourceState, frame: Frame, predictions: Mapping[str, Any]) -> None:
+        """Note what was found in a frame; models that could not measure it have no prediction."""
+        if not self._idle_s or frame.time_s is None:
+            return
+        state.under_way -= 1
+        empty = [self._models[name].is_empty(found) for name, found in predictions.items()]
+        known = [each for each in empty if each is not None]
+        if known and all(known):
+            state.idle_until = frame.time_s + self._idle_s

@@ -1,0 +1,253 @@
+"""Model archives, opened and ready: one pass over the sources feeds all of them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quadrat import __version__, engines, package, transforms
+from quadrat.errors import QuadratError
+from quadrat.geometry import HW
+from quadrat.media.size import working_hw
+from quadrat.parameters import FrameSettings, Settings
+from quadrat.parameters.applies import check_tasks
+from quadrat.protocols import Engine, Task, Transform
+from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.types import ClassInfo, ModelPackage, Provenance
+
+AT_ONCE = 2
+"""Runs of the network side by side: beside an encoder, two runs of one thread lose less time than one of two
+threads. More runs would need more memory, and were not measured."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """Everything that turns a frame into a prediction; `name` tells the models of a pass apart.
+
+    `at_once` is the number of runs that the engine does side by side; `turns` is held while it runs, because a
+    caller in Python may be in the middle of two videos.
+    """
+
+    package: ModelPackage
+    transform: Transform
+    engine: Engine
+    task: Task
+    settings: Settings
+    name: str = ""
+    at_once: int = 1
+    turns: threading.Semaphore = field(default_factory=threading.Semaphore)
+
+    @property
+    def kind(self) -> TaskKind:
+        """The record of the model's task."""
+        return kind_of(self.package.task)
+
+    @property
+    def frames(self) -> FrameSettings:
+        """The frame settings with the size in force for this model."""
+        return self.settings.frames_for(shrinks=self.kind.shrinks)
+
+    def working_hw(self, source_hw: HW) -> HW:
+        """Give the (height, width) at which this model measures a picture."""
+        return working_hw(source_hw, self.frames.max_img_size)
+
+    def is_empty(self, prediction: Any) -> bool | None:
+        """Return True if a prediction shows nothing; None if the task cannot know."""
+        asked = self.kind.part("is_empty")
+        return None if asked is None else bool(asked(prediction, self.settings))
+
+    def fault(self, prediction: Any, name: str) -> QuadratError | None:
+        """Give the reason for which a prediction is not the whole truth, if it is not; `name` is the source's."""
+        asked = self.kind.part("fault")
+        error: QuadratError | None = None if asked is None else asked(prediction, name)
+        return error
+
+    def provenance(self, order: str, model_urn: str) -> Provenance:
+        """Describe what makes the products of an order."""
+        return Provenance(
+            order=order,
+            model=model_urn,
+            model_digest=self.package.digest,
+            settings_digest=self.settings.digest,
+            result_digest=self.settings.result_digest,
+            service_version=__version__,
+            engine=self.engine.name,
+            engine_version=self.engine.version,
+            precision=self.engine.precision,
+            device=self.engine.device,
+        )
+
+
+class Pass(Mapping[str, LoadedModel]):
+    """The loaded models of a run by name; every frame is decoded once for all of them."""
+
+    def __init__(self, models: Sequence[LoadedModel]) -> None:
+        self._models = {model.name: model for model in models}
+        self.settings = models[0].settings
+
+    def __getitem__(self, name: str) -> LoadedModel:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the models, in the order in which they were given."""
+        return tuple(self._models)
+
+    @property
+    def frames(self) -> FrameSettings:
+        """The frame settings for reading: at the largest size that a model measures."""
+        each = [model.frames for model in self._models.values()]
+        unlimited = [frames for frames in each if (frames.max_img_size or -1) < 0]
+        return unlimited[0] if unlimited else max(each, key=lambda frames: frames.max_img_size or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model without its network: picklable, and enough to write products and tables.
+
+    `label` goes into the names of products; it is empty if there is only one model.
+    """
+
+    name: str
+    task: str
+    label: str
+    provenance: Provenance
+    classes: tuple[ClassInfo, ...]
+    num_classes: int | None
+
+    @property
+    def kind(self) -> TaskKind:
+        """The record of the model's task."""
+        return kind_of(self.task)
+
+
+def facts_of(models: Pass, order: str, urns: Sequence[str]) -> tuple[ModelFacts, ...]:
+    """Give the facts of all models; `urns` are theirs in the same order."""
+    return tuple(
+        ModelFacts(
+            model.name,
+            model.package.task,
+            label(model.name) if len(models) > 1 else "",
+            model.provenance(order, urn),
+            model.package.classes,
+            model.package.num_classes,
+        )
+        for model, urn in zip(models.values(), urns, strict=True)
+    )
+
+
+def label(name: str) -> str:
+    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+
+
+@contextmanager
+def load_models(
+    archives: Sequence[Path], settings: Settings, log: logging.Logger, *, throughput: bool = False
+) -> Iterator[Pass]:
+    """Open model archives for as long as the context lasts.
+
+    With `throughput` the networks are set up for a stream of frames, of which AT_ONCE are measured side by side if
+    the engine can; otherwise for one input at a time, as soon as possible. Raises ModelError for a fault of an
+    archive, EngineError for one of the machine, ParameterError for settings that no model or one model cannot
+    answer.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(_unpacked(archive, settings)) for archive in archives]
+        names = _distinct([each.name for each in opened])
+        kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
+        check_tasks(
+            settings,
+            {name: kind.name for name, kind in kinds.items()},
+            {kind.name: kind.all_pictures for kind in kinds.values()},
+        )
+        loaded = [
+            stack.enter_context(_started(each, name, settings, log, AT_ONCE if throughput else 1))
+            for name, each in zip(names, opened, strict=True)
+        ]
+        yield Pass(loaded)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number names that occur again, so that every model has a name and a label of its own."""
+    given: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while label(candidate).casefold() in [label(other).casefold() for other in given]:
+            number += 1
+            candidate = f"{name}-{number}"
+        given.append(candidate)
+    return given
+
+
+@contextmanager
+def _unpacked(archive: Path, settings: Settings) -> Iterator[ModelPackage]:
+    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
+        with _importing_openvino(settings):
+            opened = package.open_archive(archive, Path(folder))
+        yield opened
+
+
+@contextmanager
+def _started(
+    opened: ModelPackage, name: str, settings: Settings, log: logging.Logger, at_once: int
+) -> Iterator[LoadedModel]:
+    """Start the network of an archive and make its task."""
+    transform = transforms.build(opened.transforms)
+    _log_fixed_batch(opened, settings, log)
+    engine = engines.start(opened, settings.engine, log, at_once)
+    try:
+        make: Callable[..., Task] = kind_of(opened.task).part("make")
+        task = make(opened, engine.outputs, settings)
+        turns = threading.Semaphore(engine.at_once)
+        yield LoadedModel(opened, transform, engine, task, settings, name, engine.at_once, turns)
+    finally:
+        engine.close()
+
+
+def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
+    fixed = opened.input_shape[0] if opened.input_shape else None
+    if fixed is not None and settings.engine.batch_size not in (1, fixed):
+        log.warning(
+            "batch-size %d is not used: this network takes %d at once. Export it with a dynamic batch to choose",
+            settings.engine.batch_size,
+            fixed,
+        )
+
+
+@contextmanager
+def _importing_openvino(settings: Settings) -> Iterator[None]:
+    """Import OpenVINO meanwhile if it will be tried: importing takes as long as unpacking an archive.
+
+    If the import fails, the engine's own start reports it. The import is always waited for: a process that ends in
+    the middle of a native import dies of SIGSEGV.
+    """
+    if settings.engine.device != "cpu" or settings.engine.engine not in ("auto", "openvino"):
+        yield
+        return
+    thread = threading.Thread(target=_import_openvino, name="quadrat-import")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _import_openvino() -> None:
+    from quadrat.engines import openvino
+
+    with suppress(Exception):
+        openvino.library()

@@ -1,0 +1,199 @@
+"""Sources -> frames: pictures one after the other; videos, sequences and streams side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from queue import Empty, Full, Queue
+from time import perf_counter
+
+from quadrat.media import images
+from quadrat.parameters import FrameSettings, StreamSettings
+from quadrat.pipeline.events import Ending, Opened, Taken, to_quadrat_error
+from quadrat.pipeline.models import Pass
+from quadrat.pipeline.state import SourceState
+from quadrat.protocols import Reader
+from quadrat.types import Blob, Failure, Flush, Frame, FrameKey, Source, StoreItem
+
+Pull = Callable[[Source], AbstractContextManager[Blob]]
+Event = Opened | Taken | Ending | Failure | Flush
+
+AHEAD = 2
+"""Frames that each video is read ahead."""
+IDLE_S = 0.05
+"""Seconds without a frame of any stream, after which batches under way are finished."""
+CLOSE_S = 2.0
+
+
+class SourceReader:
+    """The stage that reads sources as they come. Whatever is wrong with one becomes its Failure."""
+
+    def __init__(self, pull: Pull, models: Pass) -> None:
+        self._pull = pull
+        self._models = models.names
+        self._frames = models.frames
+        self._streams = models.settings.streams
+        self._tiles = models.settings.tiles.tile_size > 0
+        self._threads: list[_DecodeThread] = []
+        self._ready = threading.Event()
+        self._decoded_s = 0.0
+        self.waited_s = 0.0
+
+    @property
+    def decode_s(self) -> float:
+        """Seconds that the threads of all videos have spent decoding; `waited_s` were spent waiting for them."""
+        return self._decoded_s + sum(thread.busy_s for thread in self._threads)
+
+    def pictures(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+        """Read one picture after the other."""
+        for item in items:
+            yield self._picture(item) if isinstance(item, Source) else item
+
+    def _picture(self, source: Source) -> Taken | Failure:
+        try:
+            with self._pull(source) as blob:
+                pixels = self._frames.max_img_size
+                frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
+        except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+            return Failure(source, "read", to_quadrat_error(error, source.name))
+        return Taken(SourceState.of(source, self._models), frame)
+
+    def moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+        """Read several videos side by side, a frame of each in turn, so that a run repeats exactly.
+
+        Streams are all read at once, and whichever has a frame gives it. A store that has no more sources for now
+        (Flush) is asked again when all that it gave are read.
+        """
+        more, asked = True, True
+        try:
+            while more or self._threads:
+                while more and (asked or not self._threads) and self._has_room():
+                    item = next(items, None)
+                    more, asked = item is not None, not isinstance(item, Flush)
+                    if isinstance(item, Source):
+                        state = SourceState.of(item, self._models)
+                        self._threads.append(
+                            _DecodeThread(state, self._frames, self._streams, self._pull, self._ready)
+                        )
+                    elif item is not None:
+                        yield item
+                yield from self._turn()
+        finally:
+            for thread in self._threads:
+                thread.stop()
+
+    def _has_room(self) -> bool:
+        live = any(thread.is_live for thread in self._threads)
+        return live or len(self._threads) < self._frames.sources_at_once
+
+    def _turn(self) -> Iterator[Event]:
+        """Take one event of each video, or whatever the streams have by now."""
+        self._ready.clear()
+        came = False
+        for thread in list(self._threads):
+            begin = perf_counter()
+            event = thread.take(wait=not thread.is_live)
+            self.waited_s += perf_counter() - begin
+            if event is None:
+                continue
+            came = True
+            if isinstance(event, Ending):
+                self._threads.remove(thread)
+                self._decoded_s += thread.busy_s
+            yield event
+        if self._threads and not came:
+            begin = perf_counter()
+            ready = self._ready.wait(IDLE_S)
+            self.waited_s += perf_counter() - begin
+            if not ready:
+                yield Flush()
+
+
+class _DecodeThread:
+    """One video, sequence or stream, read by a thread of its own into a short queue."""
+
+    def __init__(
+        self,
+        state: SourceState,
+        frames: FrameSettings,
+        streams: StreamSettings,
+        pull: Pull,
+        ready: threading.Event,
+    ) -> None:
+        self.is_live = state.source.media == "stream"
+        self.busy_s = 0.0
+        self._state = state
+        self._frames = frames
+        self._streams = streams
+        self._pull = pull
+        self._ready = ready
+        self._queue: Queue[Event] = Queue(1 if self.is_live else AHEAD)
+        self._stopped = threading.Event()
+        self._reader: Reader | None = None
+        name = f"quadrat-decode-{state.source.name}"
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def take(self, *, wait: bool) -> Event | None:
+        """Give the next event; without `wait`, None if there is none yet."""
+        with suppress(Empty):
+            return self._queue.get(block=wait)
+        return None
+
+    def stop(self) -> None:
+        """End the reading, wherever it is."""
+        self._stopped.set()
+        if self._reader is not None:
+            self._reader.close()
+        self._thread.join(CLOSE_S)
+
+    def _work(self) -> None:
+        try:
+            for event in self._events():
+                self._put(event)
+                if self._stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - also an exit by a library: the run waits for this video
+            self._put(Ending(self._state, to_quadrat_error(error, self._state.source.name)))
+
+    def _events(self) -> Iterator[Event]:
+        from quadrat.media.readers import open_reader  # loads the video library, which pictures do not need
+
+        source = self._state.source
+        pulled: AbstractContextManager[Blob | None] = nullcontext() if self.is_live else self._pull(source)
+        with pulled as blob:
+            reader = open_reader(source, blob, self._frames, self._streams)
+            self._reader = self._state.reader = reader
+            try:
+                yield Opened(self._state)
+                yield from self._frames_of(iter(reader))
+                yield Ending(self._state)
+            finally:
+                reader.close()
+
+    def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Taken]:
+        """Yield every frame; an error after the first frame is kept, and does not undo the frames before it."""
+        begun = False
+        while True:
+            begin = perf_counter()
+            try:
+                frame = next(frames, None)
+            except BaseException as error:
+                if not begun:
+                    raise
+                self._state.error = to_quadrat_error(error, self._state.source.name)
+                return
+            finally:
+                self.busy_s += perf_counter() - begin
+            if frame is None:
+                return
+            begun = True
+            yield Taken(self._state, frame)
+
+    def _put(self, event: Event) -> None:
+        while not self._stopped.is_set():
+            with suppress(Full):
+                self._queue.put(event, timeout=IDLE_S)
+                self._ready.set()
+                return

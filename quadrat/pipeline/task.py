@@ -1,0 +1,96 @@
+"""Network outputs -> predictions: the parts of a frame reach its folds, and a frame that fails is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from quadrat.errors import EngineRunError, InputError, QuadratError
+from quadrat.pipeline.events import Measured, OpenFrame, Ran, to_quadrat_error
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import Pass
+from quadrat.types import Failure, Flush, Part, Result
+
+OF_THE_PICTURE = (EngineRunError, InputError, MemoryError)
+"""What a task raises for one picture. Anything else is a fault of the model, and ends the run."""
+
+
+class TaskStage:
+    """The stage that gives outputs their meaning."""
+
+    def __init__(self, models: Pass, frame_filter: FrameFilter) -> None:
+        self._models = models
+        self._filter = frame_filter
+
+    def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield a Measured for every frame, and all else unchanged; Flush ends here.
+
+        A picture that no model can measure is a Failure; a video continues without such a frame. A fault of a model
+        is raised.
+        """
+        for item in items:
+            if isinstance(item, Ran):
+                self._add(item)
+                if not item.frame.waiting:
+                    yield self._finished(item.frame)
+            elif isinstance(item, Measured):
+                for each in item.state.models.values():
+                    each.skipped[item.result.frame.skipped] += 1
+                yield item
+            elif not isinstance(item, Flush):
+                yield item
+
+    def _add(self, ran: Ran) -> None:
+        """Add a part to the fold of its frame and model; after an error the model's other parts are dropped."""
+        frame = ran.frame
+        frame.waiting -= 1
+        if ran.model in frame.errors:
+            return
+        if not isinstance(ran.outcome, Part):
+            frame.errors[ran.model] = (ran.outcome, ran.stage)
+            frame.folds.pop(ran.model, None)
+            return
+        try:
+            frame.folds[ran.model].add(ran.number, ran.outcome)
+        except OF_THE_PICTURE as error:
+            self._fail(frame, ran.model, error)
+
+    def _fail(self, frame: OpenFrame, model: str, error: Exception) -> None:
+        frame.errors[model] = (to_quadrat_error(error, frame.state.source.name), "task")
+        frame.folds.pop(model, None)
+
+    def _finished(self, frame: OpenFrame) -> Measured | Failure:
+        predictions: dict[str, Any] = {}
+        for name in self._models.names:
+            if name in frame.errors:
+                continue
+            try:
+                predictions[name] = frame.folds.pop(name).finish()
+            except OF_THE_PICTURE as error:
+                self._fail(frame, name, error)
+        self._filter.measured(frame.state, frame.frame, predictions)
+        source = frame.state.source
+        if source.media == "image" and not predictions:
+            error, stage = frame.errors[self._models.names[0]]
+            return Failure(source, stage, to_quadrat_error(error, source.name))
+        faults = {name: to_quadrat_error(error, source.name) for name, (error, _) in frame.errors.items()}
+        if source.media != "image":
+            self._count(frame, predictions, faults)
+        taken = frame.frame if predictions else replace(frame.frame, skipped="failed")
+        return Measured(frame.state, Result(source, taken, predictions, frame.views, faults))
+
+    def _count(
+        self, frame: OpenFrame, predictions: dict[str, Any], faults: dict[str, QuadratError]
+    ) -> None:
+        for name, state in frame.state.models.items():
+            if name in predictions:
+                state.measured += 1
+                if state.incomplete is None:
+                    state.incomplete = self._models[name].fault(
+                        predictions[name], frame.state.source.name
+                    )
+            else:
+                state.skipped["failed"] += 1
+                if state.failed is None:
+                    state.failed, state.stage = faults[name], "infer"
