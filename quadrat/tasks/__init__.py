@@ -12,7 +12,7 @@ from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Task
 from quadrat.types import ModelPackage, OutputSpec
 
-TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
+TASKS = {"segment": "quadrat.tasks.segment.task:Segment", "detect": "quadrat.tasks.detect.task:Detect"}
 
 PICTURES = {"segment": ("pseudo", "labels", "confidence", "overlay"), "detect": ("annotated",)}
 """The pictures that each task has."""
