@@ -96,9 +96,10 @@ class Batches:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
             (one,) = inputs
-            return [Ran(one.source, one.sample, as_known(error, one.source.name))]
+            return [Ran(one.source, one.sample, as_known(error, one.source.name), fold=one.fold)]
         return [
-            Ran(one.source, one.sample, self._part(one, arrays, index)) for index, one in enumerate(inputs)
+            Ran(one.source, one.sample, self._part(one, arrays, index), fold=one.fold)
+            for index, one in enumerate(inputs)
         ]
 
     def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quadrat.errors import EngineRunError, QuadratError, SourceError
+from quadrat.protocols import Fold
 from quadrat.types import Frame, Part, Sample, Source
 
 
@@ -22,6 +23,8 @@ class Prepared:
 
     source: Source
     sample: Sample
+    fold: Fold | None = None
+    """The fold that takes what the network gives for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,8 @@ class Ran:
     sample: Sample
     outcome: Part | QuadratError
     stage: str = "infer"
+    fold: Fold | None = None
+    """The fold of the frame; None if its parts could not be planned."""
 
 
 def located(error: QuadratError, name: str) -> QuadratError:

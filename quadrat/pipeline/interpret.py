@@ -11,7 +11,7 @@ from typing import Any
 from quadrat.errors import EngineRunError, InputError, QuadratError, TooManyObjectsError
 from quadrat.pipeline.events import Ran, as_known, both
 from quadrat.pipeline.prepare import Gate
-from quadrat.protocols import Task
+from quadrat.protocols import Fold, Task
 from quadrat.types import Detections, Ended, Failure, Part, Prediction, Result, Source
 
 
@@ -64,7 +64,7 @@ class Interpreter:
         parts = _Parts(first, items)
         prediction, error = None, None
         try:
-            prediction = self._task.predict(frame, parts)
+            prediction = _fold(first.fold, parts)
         except Exception as raised:
             if parts.broken is not None:
                 raise parts.broken from None  # not the picture's fault, and not the end of them all
@@ -116,6 +116,16 @@ class Interpreter:
             return Failure(ended.source, "infer", account.error)
         reading = replace(ended.reading, error=account.fault(ended.reading.error))
         return replace(ended, reading=reading, skipped=dict(account.skipped))
+
+
+def _fold(fold: Fold | None, parts: _Parts) -> Prediction:
+    """Add the parts of one frame to its fold, in order; there is none only if the first part is an error."""
+    for number, part in enumerate(parts):
+        if fold is not None:
+            fold.add(number, part)
+    if fold is None:
+        raise EngineRunError("the frame has no fold")
+    return fold.finish()
 
 
 class _Parts:

@@ -14,7 +14,6 @@ from quadrat.media.black import is_black
 from quadrat.media.sampling import due
 from quadrat.pipeline.events import Prepared, Ran, Taken, as_known
 from quadrat.pipeline.loaded import LoadedModel
-from quadrat.transforms.tiles import plan, plan_masks
 from quadrat.types import Detections, Flush, Frame, Prediction, Result, Sample
 
 NOTHING = np.zeros((0, 0, 0), np.float32)
@@ -87,29 +86,19 @@ def _samples(model: LoadedModel, taken: Taken) -> Iterator[Prepared | Ran]:
     working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
     start = Geometry.identity(frame.source_hw).resized(working)
     try:
-        windows = tiling(model, frame)
+        fold = model.task.start(frame)
     except QuadratError as error:  # too many tiles
         yield Ran(taken.source, Sample(frame, NOTHING, start), as_known(error, taken.source.name), "read")
         return
-    for part, window in enumerate(windows):
+    for part, window in enumerate(fold.windows):
         try:
             tensor, geometry = _input(model, frame, start, window)
         except Exception as error:  # noqa: BLE001 - one image must not end an order, whatever it holds
-            sample = Sample(frame, NOTHING, start, part, len(windows), window)
-            yield Ran(taken.source, sample, as_known(error, taken.source.name), "read")
+            sample = Sample(frame, NOTHING, start, part, len(fold.windows), window)
+            yield Ran(taken.source, sample, as_known(error, taken.source.name), "read", fold)
         else:
-            yield Prepared(taken.source, Sample(frame, tensor, geometry, part, len(windows), window))
-
-
-def tiling(model: LoadedModel, frame: Frame) -> tuple[Window | None, ...]:
-    """Give the tiles of a frame in pixels at working size, and last None for the whole of it, as the settings say."""
-    settings = model.settings.tiles
-    working: tuple[int, int] = (frame.pixels.shape[0], frame.pixels.shape[1])
-    if not settings.tile_size or max(working) <= settings.tile_size:
-        return (None,)
-    cut = plan_masks if model.package.task == "segment" else plan
-    windows: tuple[Window | None, ...] = cut(working, settings.tile_size, settings.overlap)
-    return (*windows, None) if settings.full_frame else windows
+            sample = Sample(frame, tensor, geometry, part, len(fold.windows), window)
+            yield Prepared(taken.source, sample, fold)
 
 
 def _input(model: LoadedModel, frame: Frame, start: Geometry, window: Window | None) -> Any:
