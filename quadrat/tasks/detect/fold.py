@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ClassesError
 from quadrat.geometry import HW, Window
-from quadrat.settings import Settings
+from quadrat.parameters import ObjectSettings, TileSettings
 from quadrat.tasks.detect.layouts import DetectorSpec, Layout
 from quadrat.tasks.detect.layouts.named import Boxes
 from quadrat.tasks.detect.merge import Bounds, TileDetections, merge_tiles
@@ -28,10 +28,10 @@ class ObjectReader:
     `nms_threshold` and `max_detections` are used only if the layout needs NMS.
     """
 
-    def __init__(self, spec: DetectorSpec, layout: Layout, settings: Settings) -> None:
+    def __init__(self, spec: DetectorSpec, layout: Layout, objects: ObjectSettings) -> None:
         self._spec = spec
         self._layout = layout
-        self._settings = settings
+        self._objects = objects
 
     def read(self, part: Part, bounds: Bounds, floor: float) -> Detections:
         """Return the objects with a score of at least `floor`, clipped to `bounds`, the best first.
@@ -48,9 +48,9 @@ class ObjectReader:
         order = visible[best_first(given.boxes[visible], given.scores[visible], given.classes[visible])]
         order = order[:MAX_CANDIDATES]
         if self._layout.nms:  # on the network's own boxes, before they are clipped
-            limit = self._settings.max_detections + 1  # one more, so that `capped` can be told
+            limit = self._objects.max_detections + 1  # one more, so that `capped` can be told
             boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
-            order = order[nms(boxes, scores, classes, self._settings.nms_threshold, limit)]
+            order = order[nms(boxes, scores, classes, self._objects.nms_threshold, limit)]
         return Detections(clipped[order], given.scores[order], given.classes[order].astype(np.int32))
 
     def _check_classes(self, classes: NDArray[np.int64]) -> None:
@@ -81,13 +81,16 @@ class DetectFold:
         frame: Frame,
         windows: tuple[Window | None, ...],
         reader: ObjectReader,
-        settings: Settings,
+        *,
+        objects: ObjectSettings,
+        tiles: TileSettings,
         floor: float,
     ) -> None:
         self.windows = windows
         self._frame = frame
         self._reader = reader
-        self._settings = settings
+        self._objects = objects
+        self._tiles = tiles
         self._floor = floor
         self._received = ReceivedParts(frame.key, len(windows))
         self._found: dict[int, TileDetections] = {}
@@ -108,10 +111,9 @@ class DetectFold:
         self._received.check_complete()
         found = [self._found[number] for number in range(len(self.windows))]
         if len(found) == 1:
-            return keep_best(found[0].detections, self._settings)
-        settings = self._settings
-        merged = merge_tiles(found, self._frame.source_hw, settings.merge, settings.merge_threshold)
-        return keep_best(merged, settings)
+            return keep_best(found[0].detections, self._objects)
+        method, threshold = self._tiles.merge, self._tiles.merge_threshold
+        return keep_best(merge_tiles(found, self._frame.source_hw, method, threshold), self._objects)
 
 
 def source_bounds(window: Window | None, frame: Frame) -> Bounds | None:
@@ -123,14 +125,14 @@ def source_bounds(window: Window | None, frame: Frame) -> Bounds | None:
     return window.left * scale_x, window.top * scale_y, window.right * scale_x, window.bottom * scale_y
 
 
-def keep_best(detections: Detections, settings: Settings) -> Detections:
+def keep_best(detections: Detections, objects: ObjectSettings) -> Detections:
     """Return the max-detections best objects, in the order of `best_first`.
 
     They are `capped` if any object left out has at least min-score.
     """
     order = best_first(detections.boxes, detections.scores, detections.classes)
-    kept, others = order[: settings.max_detections], order[settings.max_detections :]
-    return replace(detections[kept], capped=bool((detections.scores[others] >= settings.min_score).any()))
+    kept, others = order[: objects.max_detections], order[objects.max_detections :]
+    return replace(detections[kept], capped=bool((detections.scores[others] >= objects.min_score).any()))
 
 
 def best_first(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from quadrat.geometry import HW, Geometry, Window, pull_back
 from quadrat.media.scratch import scratch
-from quadrat.settings import Settings
+from quadrat.parameters import MaskSettings
 from quadrat.tasks.parts import ReceivedParts
 from quadrat.tasks.segment.blend import Blend
 from quadrat.tasks.segment.reader import OutputReader
@@ -25,10 +25,10 @@ class WholeMask:
 
     windows: tuple[Window | None, ...] = (None,)
 
-    def __init__(self, frame: Frame, reader: OutputReader, settings: Settings) -> None:
+    def __init__(self, frame: Frame, reader: OutputReader, masks: MaskSettings) -> None:
         self._frame = frame
         self._reader = reader
-        self._settings = settings
+        self._masks = masks
         self._received = ReceivedParts(frame.key, 1)
         self._mask = Segmentation(np.zeros((0, 0), np.uint8))
 
@@ -36,13 +36,13 @@ class WholeMask:
         """Read the only part. Raises what OutputReader.read raises."""
         self._received.mark(number)
         frame = self._frame
-        at_source = self._settings.result_size == "source"
+        at_source = self._masks.result_size == "source"
         out_hw: HW = frame.source_hw if at_source else frame.pixels.shape[:2]
         labels, confidence = self._reader.read(part)
         labels = pull_back(labels, part.geometry, out_hw)
         if confidence is not None:
             confidence = pull_back(confidence, part.geometry, out_hw)
-        self._mask = Segmentation(_apply_floor(labels, confidence, self._settings.min_confidence), confidence)
+        self._mask = Segmentation(_apply_floor(labels, confidence, self._masks.min_confidence), confidence)
 
     def finish(self) -> Segmentation:
         """Return the mask, at working size, or at source size with result-size=source."""
@@ -63,12 +63,12 @@ class TiledMask:
     """
 
     def __init__(
-        self, frame: Frame, windows: tuple[Window, ...], reader: OutputReader, settings: Settings
+        self, frame: Frame, windows: tuple[Window, ...], reader: OutputReader, masks: MaskSettings
     ) -> None:
         self.windows: tuple[Window | None, ...] = windows
         self._frame = frame
         self._reader = reader
-        self._settings = settings
+        self._masks = masks
         self._hw: HW = frame.pixels.shape[:2]
         self._blend = Blend(windows, self._hw, soft=reader.gives_scores)
         self._received = ReceivedParts(frame.key, len(windows))
@@ -89,7 +89,7 @@ class TiledMask:
         """Return the mask, at working size, or at source size with result-size=source."""
         self._received.check_complete()
         labels, confidence = self._allocated()
-        if self._settings.result_size != "source":
+        if self._masks.result_size != "source":
             return Segmentation(labels, confidence)
         hw = self._frame.source_hw
         return Segmentation(
@@ -107,7 +107,7 @@ class TiledMask:
         share = self._blend.share(index)
         place = np.s_[share.top : share.bottom, share.left : share.right]
         labels, confidence = self._allocated()
-        labels[place] = _apply_floor(*found, self._settings.min_confidence)
+        labels[place] = _apply_floor(*found, self._masks.min_confidence)
         if confidence is not None:
             confidence[place] = found[1]
 

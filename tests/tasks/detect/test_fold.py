@@ -9,19 +9,20 @@ from hypothesis import strategies as st
 
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.geometry import Geometry, Window
-from quadrat.settings import Settings
-from quadrat.tasks.detect.task import Detect
+from quadrat.parameters import Settings
+from quadrat.tasks.detect.task import Detect, make
 from quadrat.types import Detections, Frame, Part
 from tests.detectors import encode, package, specs
 from tests.tasks.detect.test_task import frame
 from tests.tasks.folding import interleave, predict
+from tests.values import settings_of
 
-TILED = Settings(tile_size=64, tile_overlap=16, full_frame=True)
+TILED = settings_of(tile_size=64, tile_overlap=16, full_frame=True)
 
 
 def task(values: Settings = TILED) -> Detect:
     """Make the task for an archive that needs NMS."""
-    return Detect(package("yolov8", 2), specs("yolov8", 2), values)
+    return make(package("yolov8", 2), specs("yolov8", 2), values)
 
 
 def parts_of(task_: Detect, of: Frame, seed: int) -> list[Part]:
@@ -70,13 +71,13 @@ def test_a_frame_no_larger_than_a_tile_is_one_part(
 ) -> None:
     """Its longer side decides, and with full-frame the whole frame comes last; without tile-size it comes alone."""
     assert windows == task().start(frame(*hw)).windows
-    assert (None,) == task(Settings()).start(frame(*hw)).windows
+    assert (None,) == task(settings_of()).start(frame(*hw)).windows
 
 
 def test_too_many_tiles_are_refused_at_the_start() -> None:
     """Before anything is run."""
     with pytest.raises(ParameterError, match="too many"):
-        task(Settings(tile_size=64, tile_overlap=63)).start(frame(1200, 1200))
+        task(settings_of(tile_size=64, tile_overlap=63)).start(frame(1200, 1200))
 
 
 @pytest.mark.parametrize("hw", [(100, 150), (64, 64)])

@@ -17,13 +17,13 @@ from quadrat import engines, tasks, transforms
 from quadrat.errors import ClassesError, LayoutError, ParameterError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.package import open_archive
-from quadrat.settings import Settings
 from quadrat.tasks.detect import fold as module
-from quadrat.tasks.detect.task import Detect
+from quadrat.tasks.detect.task import Detect, make
 from quadrat.transforms.letterbox import Letterbox
-from quadrat.types import Detections, Frame, FrameKey, ModelPackage, OutputSpec, Part, TransformSpec
+from quadrat.types import Detections, Frame, FrameKey, OutputSpec, Part, TransformSpec
 from tests.detectors import LAYOUTS, detector_archive, encode, package, specs
 from tests.tasks.folding import predict
+from tests.values import settings_of
 
 ALONE = " without a batch"
 LOG = logging.getLogger("test")
@@ -38,7 +38,7 @@ def frame(
 
 def task(layout: str = "yolov8", classes: int | None = 2, **settings: Any) -> Detect:
     """Make the task for an archive of this layout."""
-    return Detect(package(layout, classes), specs(layout, classes or 2), Settings(**settings))
+    return make(package(layout, classes), specs(layout, classes or 2), settings_of(**settings))
 
 
 def found(
@@ -162,7 +162,7 @@ def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
     """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
     with pytest.raises(LayoutError, match="takes 2 inputs at once, and its outputs do not say"):
-        Detect(one, specs(layout, 2, batched=False), Settings())
+        make(one, specs(layout, 2, batched=False), settings_of())
 
 
 @pytest.mark.parametrize(
@@ -271,22 +271,6 @@ def test_a_tile_sees_nothing_beyond_its_border() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"with_argmax": True}, "with-argmax: .* finds objects"),
-        ({"min_confidence": 0.5}, "min-confidence: .*--min-score"),
-        ({"result_size": "source"}, "result-size"),
-        ({"outputs": ("pseudo",)}, r"outputs: .*\(detect\) has no picture pseudo.*annotated"),
-        ({"outputs": ("overlay", "labels")}, "outputs: .*overlay, labels"),
-    ],
-)
-def test_what_is_for_masks_is_refused(settings: dict[str, Any], says: str) -> None:
-    """Before any image, with the parameter that is in the way."""
-    with pytest.raises(ParameterError, match=says):
-        tasks.make(package("yolov8"), specs("yolov8", 2), Settings(**settings))
-
-
-@pytest.mark.parametrize(
     ("layout", "classes", "precision"), [("yolov10", 365, "bf16"), ("yolov10", 3000, "fp16")]
 )
 def test_class_numbers_that_a_precision_cannot_hold_are_refused(
@@ -297,21 +281,6 @@ def test_class_numbers_that_a_precision_cannot_hold_are_refused(
         task(layout, classes, precision=precision)
     task(layout, 80, precision=precision)
     task("yolov8", classes, precision=precision)
-
-
-@pytest.mark.parametrize("outputs", [(), ("annotated",), ("pseudo", "annotated")])
-def test_pictures_of_objects_are_let_through(outputs: tuple[str, ...]) -> None:
-    """Also beside those of masks, for a run of both kinds."""
-    assert "detect" == tasks.make(package("yolov8"), specs("yolov8", 2), Settings(outputs=outputs)).name
-
-
-def test_a_mask_has_no_annotated_picture() -> None:
-    """Segmentation refuses an order for nothing but boxes."""
-    masks = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 2, (None, 3, None, None))
-    labels = OutputSpec("labels", "uint8", (None, None, None))
-    with pytest.raises(ParameterError, match=r"no picture annotated.*pseudo, labels, confidence, overlay"):
-        tasks.make(masks, [labels], Settings(outputs=("annotated",)))
-    assert "segment" == tasks.make(masks, [labels], Settings(outputs=("annotated", "overlay"))).name
 
 
 WRONG = (
@@ -333,7 +302,7 @@ WRONG = (
 def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any, says: str) -> None:
     """Where shapes tell, before any image, with what was due and what is there."""
     with pytest.raises(LayoutError, match=says) as caught:
-        tasks.make(package(layout), outputs, Settings())
+        tasks.make(package(layout), outputs, settings_of())
     assert layout in caught.value.where
     assert caught.value.hint
 
@@ -344,7 +313,7 @@ def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) ->
     free = [OutputSpec(one.name, one.dtype, (None,) * len(one.shape)) for one in specs(layout, 2)]
     if layout in ("boxes", "rtdetr"):
         free = [OutputSpec(one.name, one.dtype, one.shape) for one in specs(layout, 2)]
-    one = Detect(package(layout), free, Settings())
+    one = make(package(layout), free, settings_of())
     arrays = {name: np.zeros((3, 3, 3), np.float32) for name in one.wanted}
     with pytest.raises(QuadratError) as caught:
         predict(one, frame(), [Part(arrays, Geometry.identity((64, 64)))])
@@ -359,14 +328,14 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     archive = detector_archive(tmp_path / "m.tgz", name, batched=layout == name)
     (tmp_path / "files").mkdir()
     opened = open_archive(archive, tmp_path / "files")
-    settings = Settings(engine=engine)
+    settings = settings_of(engine=engine)
     chain = transforms.build(opened.transforms)
     pixels = np.zeros((100, 200, 3), np.uint8)
     pixels[25:50, 50:125, 1] = 255
     pictures = [Frame(FrameKey("urn:x"), (100, 200), each) for each in (pixels, np.zeros_like(pixels))]
-    engine_ = engines.start(opened, settings, LOG)
+    engine_ = engines.start(opened, settings.engine, LOG)
     try:
-        detector = Detect(opened, engine_.outputs, settings)
+        detector = make(opened, engine_.outputs, settings)
         assert detector.batched == (layout == name != "paddledet")
         sampled = [chain(of.pixels, Geometry.identity((100, 200))) for of in pictures]
         if detector.batched:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 
 from quadrat.errors import QuadratError
 from quadrat.geometry import Window
-from quadrat.settings import Settings
-from quadrat.tasks.segment.task import Segment
+from quadrat.tasks.segment.task import Segment, make
 from quadrat.transforms.tiles import plan_masks
 from quadrat.types import Frame, Part, Segmentation
 from tests.tasks.folding import interleave, predict
 from tests.tasks.segment.test_task import SCORES, STATED, THREE, package
 from tests.tasks.segment.test_tiles import by_colour, classes_and_confidence, parts, picture
+from tests.values import settings_of
 
-TILED = Settings(tile_size=20, tile_overlap=8)
+TILED = {"tile_size": 20, "tile_overlap": 8}
 
 
-def task(values: Settings = TILED, *, scores: bool = True) -> Segment:
+def task(values: Mapping[str, Any] = TILED, *, scores: bool = True) -> Segment:
     """Make the task for an archive of scores, or of labels with their confidence."""
     if scores:
-        return Segment(package(), [SCORES], values)
+        return make(package(), [SCORES], settings_of(**values))
     outputs = {role: STATED[role] for role in ("labels", "confidence")}
-    return Segment(package(outputs=outputs), THREE[:2], values)
+    return make(package(outputs=outputs), THREE[:2], settings_of(**values))
 
 
 def parts_of(task_: Segment, frame: Frame, *, scores: bool = True) -> list[Part]:
@@ -48,7 +48,7 @@ def same_bytes(one: Segmentation, other: Segmentation) -> None:
 @settings(max_examples=25, deadline=None)
 def test_any_order_of_parts_and_frames_gives_the_same_bytes(random, scores: bool, size: str) -> None:
     """Parts of three frames, in any order and interleaved, give the masks that they give one after the other."""
-    task_ = task(replace(TILED, result_size=size, min_confidence=0.4), scores=scores)
+    task_ = task({**TILED, "result_size": size, "min_confidence": 0.4}, scores=scores)
     frames = [picture((50, 45), seed, (60, 90)) for seed in (1, 2)] + [picture((20, 15), 3)]
     made = [parts_of(task_, frame, scores=scores) for frame in frames]
     found = interleave(task_, frames, made, random)
@@ -76,12 +76,12 @@ def test_a_frame_no_larger_than_a_tile_is_one_part(
 ) -> None:
     """Its longer side decides; without tile-size every frame is one part."""
     assert windows == task().start(picture(hw)).windows
-    assert (None,) == task(Settings()).start(picture(hw)).windows
+    assert (None,) == task({}).start(picture(hw)).windows
 
 
 def test_tiles_begin_on_the_networks_grid() -> None:
     """Where tiles are large enough, all but the last of a row begin at multiples of 32."""
-    windows = task(Settings(tile_size=128, tile_overlap=16)).start(picture((128, 1000))).windows
+    windows = task({"tile_size": 128, "tile_overlap": 16}).start(picture((128, 1000))).windows
 
     assert windows == plan_masks((128, 1000), 128, 16)
     assert {w.left % 32 for w in windows[:-1] if w is not None} == {0}

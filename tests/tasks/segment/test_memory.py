@@ -18,12 +18,10 @@ from quadrat.geometry import Geometry
 from quadrat.media import images, scratch
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
-from quadrat.settings import Settings
-from quadrat.tasks.segment.task import Segment
-from quadrat.transforms.tiles import plan_masks
+from quadrat.tasks.segment.task import make
 from quadrat.types import Blob, FrameKey, ModelPackage, OutputSpec, Part
-from tests.values import settings_of
 from tests.tasks.folding import predict
+from tests.values import settings_of
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
 
@@ -32,21 +30,21 @@ def anonymous():
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["RssAnon"].split()[0]) / 1024
 
-def parts(frame, settings, peaks):
+def parts(task, frame, peaks):
     start = Geometry.identity(frame.source_hw)
-    for window in plan_masks(frame.source_hw, settings.tile_size, settings.overlap):
+    for window in task.start(frame).windows:
         grey = frame.pixels[window.top:window.bottom, window.left:window.right, 0].astype(np.float32)
         peaks.append(anonymous())
         yield Part({"s": np.stack([100 - grey, grey, 0 * grey])}, start.cropped(window), window)
 
-settings = Settings(tile_size=512, tile_overlap=128)
+settings = settings_of(tile_size=512, tile_overlap=128)
 package = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 3, ())
-task = Segment(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
+task = make(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
 base = anonymous()
 peaks = [base]
 frame = images.decode(Blob(Path(sys.argv[1])), FrameKey("u"), -1, mosaic=True)
 peaks.append(anonymous())
-mask = predict(task, frame, parts(frame, settings, peaks))
+mask = predict(task, frame, parts(task, frame, peaks))
 covers = measure(package, mask, 0.0)
 mean_confidence(mask)
 peaks.append(anonymous())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,15 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from quadrat.errors import EngineRunError, GraphError, ParameterError
+from quadrat.errors import EngineRunError, GraphError
 from quadrat.geometry import Geometry, Window
 from quadrat.media import scratch
-from quadrat.settings import Settings
-from quadrat.tasks.segment.task import Segment
+from quadrat.parameters import Settings, TileSettings
+from quadrat.tasks.segment.task import Segment, make
 from quadrat.transforms.tiles import plan
-from quadrat.types import UNKNOWN, Frame, FrameKey, OutputSpec, Part, Segmentation
+from quadrat.types import UNKNOWN, Frame, FrameKey, Part, Segmentation
 from tests.tasks.folding import predict
 from tests.tasks.segment.test_task import LABELS, SCORES, STATED, THREE, package
+from tests.values import settings_of
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 Fit = Callable[[np.ndarray, Geometry], tuple[np.ndarray, Geometry]]
@@ -84,7 +86,7 @@ def both(
     frame: Frame, task: Callable[..., Segment], tiled: Settings, network: Network, fit: Fit = keep
 ) -> tuple[Segmentation, Segmentation]:
     """Segment a frame as a whole and by tiles."""
-    whole = Settings(min_confidence=tiled.min_confidence, result_size=tiled.result_size)
+    whole = replace(tiled, tiles=TileSettings())
     windows = task(tiled).start(frame).windows
     return (
         predict(task(whole), frame, parts(frame, (None,), network)),
@@ -94,7 +96,7 @@ def both(
 
 def scored(values: Settings) -> Segment:
     """Make the task for an archive that gives scores."""
-    return Segment(package(), [SCORES], values)
+    return make(package(), [SCORES], values)
 
 
 def same(whole: Segmentation, tiled: Segmentation) -> None:
@@ -113,7 +115,7 @@ def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mas
 ) -> None:
     """A 5 x 5 convolution and an overlap of 8 and more (a halo of 2): not one pixel differs, nor its confidence."""
     overlap = data.draw(st.integers(8, tile - 1))
-    same(*both(picture((height, width)), scored, Settings(tile_size=tile, tile_overlap=overlap), conv5))
+    same(*both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), conv5))
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30), st.data())
@@ -125,12 +127,14 @@ def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_ti
     if (height // tile + 1) * (width // tile + 1) > 200:
         return
     overlap = data.draw(st.integers(0, (tile - 1) * 3 // 4))
-    same(*both(picture((height, width)), scored, Settings(tile_size=tile, tile_overlap=overlap), by_colour))
+    same(
+        *both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), by_colour)
+    )
 
 
 def test_a_halo_that_is_too_small_is_seen() -> None:
     """Without an overlap the same convolution differs at the seams: the law above tests something."""
-    whole, tiled = both(picture((60, 60)), scored, Settings(tile_size=20, tile_overlap=0), conv5)
+    whole, tiled = both(picture((60, 60)), scored, settings_of(tile_size=20, tile_overlap=0), conv5)
     assert (whole.labels != tiled.labels).any()
 
 
@@ -153,7 +157,7 @@ def doubled(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometr
 def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tuple[int, int] | None) -> None:
     """Padding and resizing of tiles leave the mask as it is, of a picture shrunk to working size too."""
     frame = picture((50, 70), source=source)
-    same(*both(frame, scored, Settings(tile_size=32, tile_overlap=9), by_colour, fit))
+    same(*both(frame, scored, settings_of(tile_size=32, tile_overlap=9), by_colour, fit))
 
 
 def classes_only(pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -172,20 +176,20 @@ def classes_and_confidence(pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
     """Classes cannot be blended: each pixel is of the tile that it lies most inside of."""
-    tiled = Settings(tile_size=20, tile_overlap=6)
-    same(*both(picture((50, 45)), lambda s: Segment(package(), [LABELS], s), tiled, classes_only))
+    tiled = settings_of(tile_size=20, tile_overlap=6)
+    same(*both(picture((50, 45)), lambda s: make(package(), [LABELS], s), tiled, classes_only))
     stated = {"labels": "labels", "confidence": "confidence"}
     same(
         *both(
             picture((50, 45)),
-            lambda s: Segment(package(outputs=stated), THREE[:2], s),
+            lambda s: make(package(outputs=stated), THREE[:2], s),
             tiled,
             classes_and_confidence,
         )
     )
 
     frame = picture((1, 30))
-    task = Segment(package(3), [LABELS], tiled)
+    task = make(package(3), [LABELS], tiled)
     named = [np.full((1, 20), i) for i in (1, 2)]
     given_ = zip(named, parts(frame, plan((1, 30), 20, 6), by_colour), strict=True)
     got = predict(task, frame, (Part({"argmax_0": n}, p.geometry, p.window) for n, p in given_))
@@ -194,16 +198,16 @@ def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
 
 def test_scores_are_asked_for_where_tiles_are_joined() -> None:
     """Tiles take scores where the archive has them, and labels where not."""
-    tiled = Settings(tile_size=64)
-    assert Segment(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
-    assert Segment(package(), [LABELS], tiled).wanted == ("argmax_0",)
+    tiled = settings_of(tile_size=64)
+    assert make(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
+    assert make(package(), [LABELS], tiled).wanted == ("argmax_0",)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (19, 19)])
 def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int]) -> None:
     """One bad number is an error, even where the tile counts nothing."""
-    frame, tiled = picture((50, 50)), Settings(tile_size=20, tile_overlap=8)
+    frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     made = list(parts(frame, plan((50, 50), 20, 8), by_colour))
     made[4].arrays["scores"][1][place] = value
     with pytest.raises(EngineRunError, match="NaN or infinite"):
@@ -218,7 +222,7 @@ def test_a_class_that_is_ruled_out_stays_out() -> None:
         scores[1] = -np.inf
         return {"scores": scores}
 
-    same(*both(picture((40, 40)), scored, Settings(tile_size=20, tile_overlap=8), ruled_out))
+    same(*both(picture((40, 40)), scored, settings_of(tile_size=20, tile_overlap=8), ruled_out))
 
 
 def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
@@ -228,14 +232,14 @@ def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
         shares = pixels.astype(np.float32).transpose(2, 0, 1) + 1
         return {"scores": shares / shares.sum(axis=0)}
 
-    same(*both(picture((40, 40)), scored, Settings(tile_size=20, tile_overlap=8), soft))
+    same(*both(picture((40, 40)), scored, settings_of(tile_size=20, tile_overlap=8), soft))
 
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_floor_and_result_size_go_with_tiles(size: str) -> None:
     """Unknown pixels and the source's size come out as for a whole picture."""
     frame = picture((50, 60), source=(125, 150))
-    tiled = Settings(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
+    tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
     whole, found = both(frame, scored, tiled, by_colour)
     same(whole, found)
     assert found.labels.shape == ((50, 60) if size == "working" else (125, 150))
@@ -246,7 +250,7 @@ def test_floor_and_result_size_go_with_tiles(size: str) -> None:
 def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes and confidence of a large picture are mapped files, and the same numbers."""
     frame = picture((50, 60), source=(125, 150))
-    tiled = Settings(tile_size=20, tile_overlap=8, result_size=size)
+    tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size)
     whole, _ = both(frame, scored, tiled, by_colour)
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 2000)
     _, found = both(frame, scored, tiled, by_colour)
@@ -268,22 +272,16 @@ def test_tiles_are_taken_one_by_one_and_let_go() -> None:
             alive.append(weakref.ref(part.arrays["scores"]))
             yield part
 
-    predict(scored(Settings(tile_size=20, tile_overlap=8)), frame, lazily())
+    predict(scored(settings_of(tile_size=20, tile_overlap=8)), frame, lazily())
     assert len(alive) == 64
 
 
-def test_tiles_that_do_not_fit_together_are_refused() -> None:
-    """Masks of another size than their tile, and a whole image besides the tiles."""
-    frame, tiled = picture((50, 50)), Settings(tile_size=20, tile_overlap=8)
+def test_a_mask_of_another_size_than_its_tile_is_refused() -> None:
+    """It would have to be stretched, which is a wrong measure."""
+    frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     halves = (
         Part({"scores": p.arrays["scores"][:, ::2, ::2]}, p.geometry, p.window)
         for p in parts(frame, plan((50, 50), 20, 8), by_colour)
     )
     with pytest.raises(GraphError, match="10 x 10 pixels for an input of 20 x 20"):
         predict(scored(tiled), frame, halves)
-    with pytest.raises(ParameterError, match="full-frame"):
-        Segment(
-            package(),
-            [OutputSpec("argmax_0", "int64", (None, None, None))],
-            Settings(tile_size=20, full_frame=True),
-        )

@@ -8,11 +8,11 @@ import pytest
 
 from quadrat.errors import LayoutError
 from quadrat.package.detectors import LAYOUTS
-from quadrat.settings import Settings
 from quadrat.tasks.detect.layouts import guess
-from quadrat.tasks.detect.task import Detect
+from quadrat.tasks.detect.task import make
 from quadrat.types import OutputSpec
 from tests.detectors import package, specs
+from tests.values import settings_of
 
 
 def one(*shape: int | None, name: str = "output0") -> tuple[OutputSpec, ...]:
@@ -100,10 +100,10 @@ def test_what_no_layout_has_is_refused(outputs: tuple[OutputSpec, ...], classes:
 def test_the_guess_is_logged_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     """One line when the model is loaded, on the logger of the house; a stated layout says nothing."""
     with caplog.at_level(logging.INFO, logger="quadrat"):
-        Detect(package(None, 3), specs("yolov8", 3), Settings())
+        make(package(None, 3), specs("yolov8", 3), settings_of())
     (line,) = caplog.messages
     assert "tiny states no layout" in line
     assert "yolov8: the network gives output0 (?, 7, 1200): columns of box" in line
     caplog.clear()
-    Detect(package("yolov8", 3), specs("yolov8", 3), Settings())
+    make(package("yolov8", 3), specs("yolov8", 3), settings_of())
     assert not caplog.messages
