@@ -35,7 +35,9 @@ def cover(model: LoadedModel, pixels: ImageU8) -> float:
     tensor, geometry = model.transform(pixels, Geometry.identity(hw))
     arrays = model.engine.run(tensor[None], model.task.wanted)
     part = Part({name: array[0] for name, array in arrays.items()}, geometry)
-    labels = model.task.predict(Frame(FrameKey("x"), hw, pixels), [part]).labels
+    fold = model.task.start(Frame(FrameKey("x"), hw, pixels))
+    fold.add(0, part)
+    labels = fold.finish().labels
     return 100 * float((labels == labels.max()).mean())
 
 

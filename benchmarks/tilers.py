@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from benchmarks.scenes import SCENES, draw, hits
 from quadrat.engines.onnx import library
-from quadrat.tasks.merge import METHODS, Found, merge_found
-from quadrat.tasks.nms import nms
+from quadrat.tasks.detect.merge import METHODS, TileDetections, merge_tiles
+from quadrat.tasks.detect.nms import nms
 from quadrat.transforms.tiles import plan
 from quadrat.types import Detections
 
@@ -30,7 +30,7 @@ TILE, OVERLAP, LEAST_SCORE = 640, 128, 0.25
 Method = Callable[[NDArray[np.uint8]], Detections]
 
 
-class Network:
+class BenchmarkDetector:
     """The network with what is the same for all: letterbox, batch of one size, decoding, NMS of each input.
 
     `seconds` counts the CPU time spent here, so that a caller's own share can be told. With `blur` the boxes are as
@@ -90,7 +90,9 @@ class Network:
         return Detections(boxes, scores, found.classes)[stay]
 
 
-def ours(network: Network, method: str, batch: int, whole: bool, pixels: NDArray[np.uint8]) -> Detections:
+def ours(
+    network: BenchmarkDetector, method: str, batch: int, whole: bool, pixels: NDArray[np.uint8]
+) -> Detections:
     """Tiles planned and merged by us."""
     hw = (pixels.shape[0], pixels.shape[1])
     windows = plan(hw, TILE, OVERLAP)
@@ -99,18 +101,18 @@ def ours(network: Network, method: str, batch: int, whole: bool, pixels: NDArray
     for start in range(0, len(images), batch):
         given += network.find(images[start : start + batch])
     found = [
-        Found(
+        TileDetections(
             Detections(d.boxes + np.float32([w.left, w.top] * 2), d.scores, d.classes),
             (w.left, w.top, w.right, w.bottom),
         )
         for d, w in zip(given, windows, strict=True)
     ]
     if whole:
-        found.append(Found(network.find([pixels])[0], None))
-    return merge_found(found, hw, method)
+        found.append(TileDetections(network.find([pixels])[0], None))
+    return merge_tiles(found, hw, method)
 
 
-def _sahi_model(network: Network) -> Any:
+def _sahi_model(network: BenchmarkDetector) -> Any:
     """Wrap the network as a user of SAHI does."""
     from sahi.models.base import DetectionModel
     from sahi.prediction import ObjectPrediction
@@ -150,7 +152,7 @@ def _sahi_model(network: Network) -> Any:
     return Wrapped(confidence_threshold=LEAST_SCORE)
 
 
-def sahi_methods(network: Network) -> dict[str, Method]:
+def sahi_methods(network: BenchmarkDetector) -> dict[str, Method]:
     """SAHI with the network as its DetectionModel."""
     from sahi.predict import get_sliced_prediction
 
@@ -175,7 +177,7 @@ def sahi_methods(network: Network) -> dict[str, Method]:
     }
 
 
-def supervision_methods(network: Network) -> dict[str, Method]:
+def supervision_methods(network: BenchmarkDetector) -> dict[str, Method]:
     """The slicer of supervision around the network."""
     import supervision
 
@@ -202,7 +204,7 @@ def supervision_methods(network: Network) -> dict[str, Method]:
     }
 
 
-def methods(network: Network) -> dict[str, Method]:
+def methods(network: BenchmarkDetector) -> dict[str, Method]:
     """All methods that this Python can run, ours first."""
     every: dict[str, Method] = {
         f"quadrat {kind}{', whole' * whole}": partial(ours, network, kind, 8, whole)
@@ -218,7 +220,7 @@ def methods(network: Network) -> dict[str, Method]:
 
 def measure(path: Path, names: Sequence[str], seed: int, rounds: int, blur: float) -> dict[str, Any]:
     """Run every method on every scene in turn; a first round warms and gives the boxes, which never differ."""
-    network = Network(path, blur)
+    network = BenchmarkDetector(path, blur)
     every = methods(network)
     report: dict[str, Any] = {}
     for name in names:

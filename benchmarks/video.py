@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -43,10 +43,10 @@ from quadrat.pipeline.events import Taken
 from quadrat.pipeline.interpret import Interpreter
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate, prepare
-from quadrat.protocols import Task
+from quadrat.protocols import Fold, Task
 from quadrat.render.boxes import draw_boxes
 from quadrat.stores.folder import FolderStore
-from quadrat.types import Frame, FrameKey, ImageU8, Part, Prediction, Source
+from quadrat.types import Frame, FrameKey, ImageU8, Part, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples" / "models" / "rectangles.tgz"
@@ -109,7 +109,9 @@ def measure(model: LoadedModel, frame: Frame) -> Any:
     start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     tensor, geometry = model.transform(frame.pixels, start)
     arrays = model.engine.run(tensor[None], model.task.wanted)
-    return model.task.predict(frame, [Part({k: a[0] for k, a in arrays.items()}, geometry)])
+    fold = model.task.start(frame)
+    fold.add(0, Part({k: a[0] for k, a in arrays.items()}, geometry))
+    return fold.finish()
 
 
 def whole(model: LoadedModel, path: Path, folder: Path) -> None:
@@ -302,10 +304,10 @@ class Counting:
         self.name, self.wanted, self.batched = task.name, task.wanted, task.batched
         self._task, self._watched = task, watched
 
-    def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
-        """Count and pass on."""
+    def start(self, frame: Frame) -> Fold:
+        """Count the frame, and start its fold."""
         self._watched.frame()
-        return self._task.predict(frame, parts)
+        return self._task.start(frame)
 
 
 def main() -> None:

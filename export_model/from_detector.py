@@ -18,7 +18,7 @@ from quadrat.errors import GraphError, LayoutError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.classes import OBJECT_URN
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
-from quadrat.tasks import layouts
+from quadrat.tasks.detect import layouts
 from quadrat.types import OutputSpec
 
 ROLES = {
@@ -88,7 +88,7 @@ def complete(
     layout = _layout(options, detector, len(classes) or None, where, say)
     detect = {"layout": layout, **_background(options, layout)}
     roles = _roles(options, detector)
-    known = layouts.Network(
+    known = layouts.DetectorSpec(
         name,
         detector.outputs,
         roles,
@@ -216,7 +216,7 @@ def _runs(runner: heads.Runner, shape: Shape) -> bool:
     return True
 
 
-def _reader(known: layouts.Network) -> tuple[objects.Reading, layouts.Layout]:
+def _reader(known: layouts.DetectorSpec) -> tuple[objects.Reading, layouts.Layout]:
     """Make what reads the objects; its errors, now and at each call, are in words of the command line."""
     with remedies.by_options(known):
         read, layout = objects.reader(known)
@@ -244,7 +244,9 @@ def find_objects(network: Network, classes: int | None) -> Callable[[NDArray[np.
         if not made:
             specs = tuple(OutputSpec(n, a.dtype.name, (None, *a.shape[1:])) for n, a in given.items())
             words = read_detect({"detect": dict(network.detect)})
-            known = layouts.Network(network.name, specs, network.outputs, classes, words, network.shape[0])
+            known = layouts.DetectorSpec(
+                network.name, specs, network.outputs, classes, words, network.shape[0]
+            )
             made.append(_reader(known)[0])
         return made[0](given, (image.shape[2], image.shape[3]))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export_model.network import F32, Shape
 from quadrat.geometry import HW, Geometry
-from quadrat.tasks import layouts
+from quadrat.tasks.detect import layouts
 from quadrat.transforms import build
 from quadrat.types import ImageU8, TransformSpec
 
@@ -48,7 +48,7 @@ Reading = Callable[[Mapping[str, NDArray[Any]], HW], Objects]
 """Outputs of a batch by name and the tensor's (h, w) -> the objects of its first input."""
 
 
-def reader(network: layouts.Network) -> tuple[Reading, layouts.Layout]:
+def reader(network: layouts.DetectorSpec) -> tuple[Reading, layouts.Layout]:
     """Make what reads a network's objects, by the layout stated; LayoutError or ClassesError where it does not fit."""
     layout = layouts.choose(network)
 

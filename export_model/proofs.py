@@ -14,8 +14,8 @@ from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
 from quadrat.protocols import Engine
-from quadrat.tasks import layouts
-from quadrat.tasks.segment import find_roles
+from quadrat.tasks.detect import layouts
+from quadrat.tasks.segment.roles import find_roles
 from quadrat.types import ModelPackage
 
 CONFIDENCE = 1e-3
@@ -191,7 +191,7 @@ class Boxes:
         """Read the outputs by the layout that the archive states."""
         package = self._package
         read, layout = objects.reader(
-            layouts.Network(
+            layouts.DetectorSpec(
                 package.name, tuple(engine.outputs), package.outputs, package.num_classes,
                 read_detect(package.meta), package.input_shape[0],
             )

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ClassesError, LayoutError
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, DetectWords
-from quadrat.tasks import layouts
+from quadrat.tasks.detect import layouts
 
 
 @contextmanager
-def by_options(network: layouts.Network) -> Iterator[None]:
+def by_options(network: layouts.DetectorSpec) -> Iterator[None]:
     """Raise LayoutError and ClassesError anew with options where they speak of meta.json, which is not yet written.
 
     The layout of `network` is stated. Where only another one fits its outputs, that is the hint.
@@ -40,7 +40,7 @@ def check_classes(classes: NDArray[np.int64], count: int | None, words: DetectWo
     )
 
 
-def _remedy(network: layouts.Network, error: LayoutError | ClassesError) -> tuple[str, str]:
+def _remedy(network: layouts.DetectorSpec, error: LayoutError | ClassesError) -> tuple[str, str]:
     """The options at fault, and what to do with them."""
     layout = network.words.layout
     other = _other(network)
@@ -65,7 +65,7 @@ def _remedy(network: layouts.Network, error: LayoutError | ClassesError) -> tupl
     return f"--layout {layout}", hint[0].upper() + hint[1:]
 
 
-def _other(network: layouts.Network) -> str | None:
+def _other(network: layouts.DetectorSpec) -> str | None:
     """The only layout that the outputs can have, where it is not the one stated."""
     try:
         other, _ = layouts.guess(network.outputs, network.num_classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.geometry import Geometry
+from quadrat.geometry import Geometry, Window
 from quadrat.types import (
     Blob,
     Detections,
@@ -76,15 +76,36 @@ class Engine(Protocol):
 
 
 class Task(Protocol):
-    """Arrays -> meaning in source pixels."""
+    """Network outputs -> predictions in source pixels, one fold per frame."""
 
     name: str
     wanted: Sequence[str]
+    """Names of the network outputs that every part needs."""
     batched: bool
-    """Whether the network takes several inputs at once; a Part of one that does not holds its outputs whole."""
+    """Whether the network takes several inputs at once; if not, a Part holds its outputs as they are."""
 
-    def predict(self, frame: Frame, parts: Iterable[Part]) -> Prediction:
-        """Turn all parts of one frame into one prediction; they come one by one, in order, as they are ready."""
+    def start(self, frame: Frame) -> Fold:
+        """Plan the parts of a frame, and return the fold that takes them.
+
+        Raises QuadratError if the frame cannot be planned, for instance because it takes too many tiles.
+        """
+
+
+class Fold(Protocol):
+    """The parts of one frame -> its prediction. Folds of several frames may be open at the same time."""
+
+    windows: tuple[Window | None, ...]
+    """One entry per part, in pixels of the frame at working size; None is the whole frame."""
+
+    def add(self, number: int, part: Part) -> None:
+        """Add what the network gave for `windows[number]`; parts may come in any order, each exactly once.
+
+        Raises EngineRunError for outputs that cannot be used, and ModelError if the network is at fault. A fold
+        that has raised cannot be used any more.
+        """
+
+    def finish(self) -> Prediction:
+        """Return the prediction. Raises QuadratError (E_INTERNAL) if a part is missing."""
 
 
 class Reader(Protocol):

@@ -31,7 +31,7 @@ from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Engine
 from quadrat.stores.folder import FolderStore
-from quadrat.tasks.detect import Detect
+from quadrat.tasks.detect.task import Detect
 from quadrat.types import Blob, Detections, Ended, Failure, Result, Source
 from tests import videos
 

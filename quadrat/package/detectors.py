@@ -10,7 +10,7 @@ from quadrat.errors import ManifestError
 from quadrat.package.classes import is_int
 
 LAYOUTS = ("yolov5", "yolov8", "yolov10", "rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet", "boxes")
-"""Names of the layouts; quadrat.tasks.layouts reads them."""
+"""Names of the layouts; quadrat.tasks.detect.layouts reads them."""
 WITH_BACKGROUND = ("rtdetr", "rfdetr", "boxes")
 """Layouts of networks that may have a class that means no object."""
 

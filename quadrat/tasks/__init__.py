@@ -1,4 +1,4 @@
-"""Arrays -> meaning in source pixels; one module per task, found here by name."""
+"""Network outputs -> predictions in source pixels; one folder per task, found here by name."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Task
 from quadrat.types import ModelPackage, OutputSpec
 
-TASKS = {"segment": "quadrat.tasks.segment:Segment", "detect": "quadrat.tasks.detect:Detect"}
+TASKS = {"segment": "quadrat.tasks.segment.task:make", "detect": "quadrat.tasks.detect.task:make"}
 
 PICTURES = {"segment": ("pseudo", "labels", "confidence", "overlay"), "detect": ("annotated",)}
-"""The pictures that each task has."""
+"""The pictures that each task can draw."""
 
 
 def check(package: ModelPackage, settings: Settings) -> None:
-    """Raise ParameterError for settings that do not apply to the archive's task; ManifestError for an unknown task."""
-    if package.task not in TASKS:
-        raise ManifestError(
-            f"its task {package.task!r} is not one that this version has",
-            where=package.name,
-            hint="It has: " + ", ".join(TASKS),
-        )
+    """Raise ParameterError for settings that do not apply to the archive's task, ManifestError for an unknown task."""
+    _entry(package)
     check_tasks(settings, {package.name: package.task}, PICTURES)
 
 
 def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> Task:
     """Make the task that the archive names, for a network with these outputs.
 
-    Raises ManifestError for a task we do not have, ClassesError where classes and outputs do not
-    agree, ParameterError where the settings ask for what the network does not give.
+    Raises ManifestError for an unknown task, ClassesError if classes and outputs disagree, ParameterError if the
+    settings need something that the network does not give.
     """
+    module, attribute = _entry(package).split(":")
+    return cast(Task, getattr(import_module(module), attribute)(package, outputs, settings))
+
+
+def _entry(package: ModelPackage) -> str:
+    """Return where the archive's task is made."""
     if package.task not in TASKS:
         raise ManifestError(
-            f"its task {package.task!r} is none that this version has",
+            f"this version has no task {package.task!r}",
             where=package.name,
             hint="It has: " + ", ".join(TASKS),
         )
-    module, attribute = TASKS[package.task].split(":")
-    return cast(Task, getattr(import_module(module), attribute)(package, outputs, settings))
+    return TASKS[package.task]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from quadrat.parameters import PARAMETERS
 from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.tasks.merge import Found, merge_found
-from quadrat.tasks.nms import nms
+from quadrat.tasks.detect.merge import TileDetections, merge_tiles
+from quadrat.tasks.detect.nms import nms
 from quadrat.transforms.tiles import plan
 from quadrat.types import Detections, Ended, Result, Source
 from tests import pictures
@@ -198,9 +198,9 @@ def test_two_classes_in_one_place_both_stay(tmp_path: Path) -> None:
         np.array([0.9, 0.8], np.float32),
         np.array([FISH, CRAB], np.int32),
     )
-    tiles = [Found(both, (0, 0, 160, 160)), Found(both, (100, 0, 260, 160))]
+    tiles = [TileDetections(both, (0, 0, 160, 160)), TileDetections(both, (100, 0, 260, 160))]
     for method in ("ios", "iou", "wbf"):
-        assert [FISH, CRAB] == merge_found(tiles, (160, 260), method).classes.tolist()
+        assert [FISH, CRAB] == merge_tiles(tiles, (160, 260), method).classes.tolist()
 
 
 def scene(seed: int, hw: tuple[int, int], count: int) -> list[Box]:
@@ -243,8 +243,9 @@ def test_coordinates_are_not_rounded_by_merging() -> None:
     """Theirs were whole pixels beyond 1024: a quarter of a pixel is kept at 30,000."""
     box = np.array([[30_000.25, 10.5, 30_040.75, 60.125]], np.float32)
     one = Detections(box, np.array([0.9], np.float32), np.array([3], np.int32))
-    merged = merge_found(
-        [Found(one, (29_900, 0, 30_100, 100)), Found(one, (29_990, 0, 30_190, 100))], (100, 40_000)
+    merged = merge_tiles(
+        [TileDetections(one, (29_900, 0, 30_100, 100)), TileDetections(one, (29_990, 0, 30_190, 100))],
+        (100, 40_000),
     )
 
     np.testing.assert_array_equal(box, merged.boxes)

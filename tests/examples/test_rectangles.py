@@ -20,6 +20,7 @@ from quadrat.parameters import parse
 from quadrat.tasks import make
 from quadrat.types import Frame, FrameKey, Part
 from tests.examples.conftest import EXAMPLES_FOLDER
+from tests.tasks.folding import predict
 
 ARCHIVE = EXAMPLES_FOLDER / "models" / "rectangles.tgz"
 ENGINES = ("openvino", "onnx")
@@ -42,7 +43,7 @@ class Finder:
         """Give the picture's objects, after NMS."""
         hw = picture.shape[:2]
         part = Part({"output0": self.raw([picture])[0]}, Geometry.identity(hw))
-        return self.task.predict(Frame(FrameKey("test"), hw, picture), [part])
+        return predict(self.task, Frame(FrameKey("test"), hw, picture), [part])
 
 
 @pytest.fixture(scope="module")

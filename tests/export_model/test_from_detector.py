@@ -19,6 +19,7 @@ from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode
 from tests.export_model.conftest import Made, readme_example
+from tests.tasks.folding import predict
 
 CLASSES = ("--class", "fish", "--class", "crab=#d73c2d")
 SIZED = dict.fromkeys(("rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet"), "--stretch")
@@ -63,7 +64,7 @@ def find(path, folder, engine: str, picture: np.ndarray):
     given = started.run(batch, task.wanted)
     started.close()
     part = Part({name: array[0] if task.batched else array for name, array in given.items()}, geometry)
-    return task.predict(Frame(FrameKey("test"), hw, picture), [part])
+    return predict(task, Frame(FrameKey("test"), hw, picture), [part])
 
 
 def green_box() -> np.ndarray:
@@ -296,6 +297,7 @@ def test_the_readmes_example(tmp_path):
 MODULES = """
 import torch
 from torch import nn
+from tests.tasks.folding import predict
 
 torch.manual_seed(0)  # a network without a single negative logit would be refused, rightly
 

@@ -11,11 +11,12 @@ from export_model.verify import main as verify
 from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
-from quadrat.tasks import layouts
-from quadrat.tasks.detect import Detect
+from quadrat.tasks.detect import layouts
+from quadrat.tasks.detect.task import make
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode, package, specs
 from tests.export_model.conftest import Made
+from tests.tasks.folding import predict
 from tests.values import settings_of
 
 THREE = [word for name in ("Seestern", "Alge", "Blau") for word in ("--class", name)]
@@ -104,11 +105,11 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
 )
 def test_the_service_says_so_too(layout, words, hinted):
     """At run-time the error of such a class speaks of meta.json, and of the background where there may be one."""
-    task = Detect(package(layout, 3, **words), specs(layout, 3), settings_of())
+    task = make(package(layout, 3, **words), specs(layout, 3), settings_of())
     given = encode(layout, [BOXES[0]], [0.9], [4], num_classes=5)
     part = Part(given, Geometry.identity((64, 64)))
     with pytest.raises(ClassesError) as caught:
-        task.predict(Frame(FrameKey("test"), (64, 64), np.zeros((64, 64, 3), np.uint8)), [part])
+        predict(task, Frame(FrameKey("test"), (64, 64), np.zeros((64, 64, 3), np.uint8)), [part])
     assert "List every class of the network in meta.json" in caught.value.hint
     assert ('state "background": 0' in caught.value.hint) == hinted
 

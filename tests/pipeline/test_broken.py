@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from quadrat.errors import ParameterError, SourceError
-from quadrat.pipeline import prepare
 from quadrat.pipeline.events import Taken
 from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
+from quadrat.tasks.segment import task
 from quadrat.types import Ended, Failure, Result, Source
 from tests.moving import RECTANGLES, film, pull, swim
 from tests.networks import brightness_archive
@@ -111,8 +111,8 @@ def test_a_picture_of_too_many_tiles_fails_alone(tmp_path: Path, monkeypatch: py
             raise ParameterError("too many tiles")
         return real(hw, *how)
 
-    real = prepare.plan_masks
-    monkeypatch.setattr(prepare, "plan_masks", plan)
+    real = task.plan_masks
+    monkeypatch.setattr(task, "plan_masks", plan)
     sources = [picture(tmp_path / f"{number}.png", height) for number, height in enumerate((96, 200, 96))]
     with opened(tmp_path, tile_size=64) as model:
         came = list(Run(model, iter(sources), pull))

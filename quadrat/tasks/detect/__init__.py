@@ -1,0 +1,1 @@
+"""Object detection: network outputs -> boxes, scores and classes in source pixels."""

@@ -1,0 +1,186 @@
+"""Detectors with an output for each thing: boxes, scores and labels, or RF-DETR's boxes and logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ClassesError
+from quadrat.geometry import HW
+from quadrat.tasks.detect.layouts.base import (
+    Candidates,
+    DetectorSpec,
+    as_classes,
+    as_float,
+    candidates,
+    check_finite,
+    check_scores,
+    fits,
+    from_shares,
+    shape_text,
+)
+from quadrat.types import OutputSpec
+
+NAMES = {
+    "boxes": ("bboxes", "det_boxes"),
+    "scores": ("det_scores",),
+    "labels": ("classes", "class_ids", "det_classes"),
+}
+"""Role -> names that exporters give its output, besides the role's own."""
+
+
+def find_named(network: DetectorSpec) -> dict[str, OutputSpec]:
+    """Give the outputs for boxes, scores and labels: as stated, by their names, or by what only one can be.
+
+    Integers are labels, rows of four are boxes, the floats that are left are scores.
+    """
+    axes = [len(one.shape) for one in network.outputs if _is_boxes(one)]
+    flat = [one for one in network.outputs if axes and len(one.shape) == axes[0] - 1]
+    can_be: dict[str, Callable[[OutputSpec], bool]] = {
+        "boxes": _is_boxes,
+        "scores": lambda one: one in flat and one.dtype.startswith("float"),
+        "labels": lambda one: one in flat and one.dtype.startswith(("int", "uint")),
+    }
+    found = {}
+    for role, fitting in can_be.items():
+        only = [one.name for one in network.outputs if fitting(one)]
+        found[role] = network.find(role, NAMES[role] + tuple(only if len(only) == 1 else ()), "")
+    return found
+
+
+def _is_boxes(one: OutputSpec) -> bool:
+    return len(one.shape) in (2, 3) and one.shape[-1] == 4 and one.dtype.startswith("float")
+
+
+class Boxes:
+    """boxes (N, K, 4) x0, y0, x1, y1 in pixels of the input, scores (N, K), labels (N, K); or all without N.
+
+    As torchvision and others with their NMS inside give them. Without N the network takes one input at a
+    time, and K may differ from one to the next; with N it cannot.
+    """
+
+    nms = False
+    float_classes = False
+    with_batch_only = False
+
+    def __init__(self, network: DetectorSpec) -> None:
+        self._network = network
+        found = find_named(network)
+        self._boxes, self._scores, self._labels = (found[role].name for role in ("boxes", "scores", "labels"))
+        self.wanted: tuple[str, ...] = (self._boxes, self._scores, self._labels)
+        shape = found["boxes"].shape
+        self.batched = len(shape) == 3
+        lead: tuple[int | None, ...] = (None, shape[1]) if self.batched else shape[:1]
+        given = [found[role].shape for role in ("boxes", "scores", "labels")]
+        if (
+            not (self.batched or (len(shape) == 2 and not self.with_batch_only))
+            or not fits(shape, (*lead, 4))
+            or not all(fits(each, lead) for each in given[1:])
+        ):
+            listed = ", ".join(shape_text(each) for each in given)
+            raise network.fault(
+                f"boxes, scores and labels are {listed}, and must be (N, K, 4), (N, K) and (N, K)"
+            )
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Take the boxes as they are, without those of the background."""
+        boxes = as_float(self._network, arrays, self._boxes)
+        scores = as_float(self._network, arrays, self._scores)
+        labels = arrays.get(self._labels, np.zeros(0))
+        if boxes.ndim != 2 or not (
+            boxes.shape == (len(boxes), 4) and scores.shape == labels.shape == (len(boxes),)
+        ):
+            shapes = ", ".join(shape_text(each.shape) for each in (boxes, scores, labels))
+            raise self._network.fault(
+                f"boxes, scores and labels of one input are {shapes}, and must be (K, 4), (K), (K)"
+            )
+        check_scores(self._network, scores)
+        keep = scores >= np.float32(floor)
+        classes = as_classes(self._network, labels[keep])
+        background = self._network.words.background
+        boxes, scores = boxes[keep], scores[keep]
+        if background is not None:
+            object_ = classes != background
+            boxes, scores, classes = boxes[object_], scores[object_], classes[object_]
+            classes = classes - (classes > background)
+        return candidates(self._network, boxes, scores, classes, tensor_hw)
+
+
+class Rtdetr(Boxes):
+    """labels (N, K), boxes (N, K, 4) x0, y0, x1, y1 in pixels of the input, scores (N, K); RT-DETR's own export, D-FINE."""
+
+    with_batch_only = True
+
+
+class Rfdetr:
+    """dets (N, K, 4) centre x, centre y, width, height in shares of the sides; labels (N, K, C) raw logits.
+
+    The two are told by name only: with three classes and a background their shapes are the same. Which
+    logit is the background's depends on the checkpoint: the archive says so, or else it is the last
+    where there is one more than classes. Each query counts as one object of its best class.
+    """
+
+    nms = False
+    batched = True
+    float_classes = False
+
+    def __init__(self, network: DetectorSpec) -> None:
+        self._network = network
+        boxes = network.find("boxes", ("dets",), "dets (N, K, 4)")
+        logits = network.find("logits", ("labels",), "labels (N, K, classes)")
+        self._boxes, self._logits = boxes.name, logits.name
+        self.wanted: tuple[str, ...] = (boxes.name, logits.name)
+        self._check((boxes.shape, logits.shape))
+        if logits.shape[2] is not None:
+            self._background(logits.shape[2])
+
+    def _check(self, given: tuple[tuple[int | None, ...], tuple[int | None, ...]]) -> None:
+        boxes, logits = given
+        if not (fits(boxes, (None, None, 4)) and fits(logits, (None, boxes[1], None))):
+            raise self._network.fault(
+                f"{self._boxes!r} is {shape_text(boxes)} and {self._logits!r} {shape_text(logits)}, "
+                "and they must be (N, K, 4) and (N, K, classes)"
+            )
+
+    def _background(self, channels: int) -> int | None:
+        """The background's logit among `channels`; ClassesError where they do not fit the classes."""
+        words, classes = self._network.words, self._network.num_classes
+        if not words.stated:
+            last = channels - 1 if classes is not None and channels == classes + 1 else None
+            self._network.check_classes(channels - (last is not None))
+            return last
+        if words.background is not None and words.background >= channels:
+            raise ClassesError(
+                f"the background is stated as class {words.background}, and the network has {channels}",
+                where=self._network.name,
+                hint="Mend detect.background in meta.json",
+            )
+        self._network.check_classes(channels - (words.background is not None))
+        return words.background
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Score a query by the sigmoid of its best class."""
+        boxes = as_float(self._network, arrays, self._boxes)
+        logits = as_float(self._network, arrays, self._logits)
+        self._check(((None, *boxes.shape), (None, *logits.shape)))
+        check_finite(self._network, logits)
+        if logits.size and logits.min() >= 0:
+            raise self._network.fault(
+                "no logit is negative, so they are scores already",
+                "Export the network without its sigmoid, or state another layout in meta.json",
+            )
+        background = self._background(logits.shape[1])
+        if background is not None:
+            logits = np.delete(logits, background, axis=1)
+        scores = sigmoid(logits.max(axis=1))
+        keep = scores >= np.float32(floor)
+        corners = from_shares(self._network, boxes[keep], tensor_hw)
+        return candidates(self._network, corners, scores[keep], logits[keep].argmax(axis=1), tensor_hw)
+
+
+def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 / (1 + exp(-x)) in float32, without overflow."""
+    return np.float32(1) / (np.float32(1) + np.exp(-np.clip(values, -80, 80)))

@@ -1,0 +1,177 @@
+"""Detectors with one output: the YOLO families and RT-DETR as ultralytics exports it.
+
+Each anchor or query counts as one object of its best class, which is the default of the field's exports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.geometry import HW
+from quadrat.tasks.detect.layouts.base import (
+    Candidates,
+    DetectorSpec,
+    as_classes,
+    as_float,
+    candidates,
+    check_scores,
+    fits,
+    from_centres,
+    from_shares,
+    shape_text,
+)
+
+ROLE = "predictions"
+
+
+class _Single:
+    """One output with three axes, or two where it has none for a batch; `shape` says what it must be, in words."""
+
+    nms = True
+    batched = True
+    float_classes = False
+    shape = ""
+
+    def __init__(self, network: DetectorSpec) -> None:
+        self._network = network
+        axes = 3 if self.batched else 2
+        given = network.find(ROLE, _names(network, axes), self.shape)
+        self._name = given.name
+        self.wanted: tuple[str, ...] = (given.name,)
+        if len(given.shape) != axes or not given.dtype.startswith("float"):
+            raise self._wrong(given.shape, given.dtype)
+        self._check(given.shape)
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        """Check the axes known at load; overridden."""
+
+    def _wrong(self, shape: tuple[int | None, ...], dtype: str = "float32") -> Exception:
+        return self._network.fault(
+            f"the output {self._name!r} is {dtype} {shape_text(shape)}, and must be float {self.shape}"
+        )
+
+    def _array(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """The output without its batch axis, of the shape due."""
+        array = as_float(self._network, arrays, self._name)
+        shape = (None, *array.shape) if self.batched else array.shape
+        if array.ndim != 2:
+            raise self._wrong(shape)
+        self._check(shape)
+        return array
+
+
+def _names(network: DetectorSpec, axes: int) -> tuple[str, ...]:
+    """The only output with so many axes, whatever its name: others are a mask's prototypes, raw heads, or counts."""
+    flat = [one.name for one in network.outputs if len(one.shape) == axes]
+    return tuple(flat) if len(flat) == 1 else ()
+
+
+class Yolov5(_Single):
+    """(N, A, 5 + classes): centre x, centre y, width, height in pixels, objectness, class scores; YOLOv5 and v7."""
+
+    shape = "(N, anchors, 5 + classes)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if shape[2] is not None:
+            self._network.check_classes(shape[2] - 5)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Score an anchor by objectness times its best class."""
+        rows = self._array(arrays)
+        check_scores(self._network, rows[:, 4:])
+        rows = rows[rows[:, 4] >= floor - 0.02]
+        classes = rows[:, 5:].argmax(axis=1)
+        scores = rows[:, 4] * rows[np.arange(len(rows)), 5 + classes]
+        keep = scores >= np.float32(floor)
+        boxes = from_centres(rows[keep, :4])
+        return candidates(self._network, boxes, scores[keep], classes[keep], tensor_hw)
+
+
+class Yolov8(_Single):
+    """(N, 4 + classes, A): centre x, centre y, width, height in pixels, class scores; YOLOv8, v9 and v11."""
+
+    shape = "(N, 4 + classes, anchors)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if shape[1] is not None:
+            self._network.check_classes(shape[1] - 4)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Score an anchor by its best class."""
+        columns = self._array(arrays)
+        check_scores(self._network, columns[4:])
+        best = columns[4:].max(axis=0)
+        keep = best >= np.float32(floor)
+        chosen = columns[:, keep]
+        boxes = from_centres(chosen[:4].T)
+        return candidates(self._network, boxes, best[keep], chosen[4:].argmax(axis=0), tensor_hw)
+
+
+class Yolov10(_Single):
+    """(N, K, 6): x0, y0, x1, y1 in pixels, score, class; YOLOv10, YOLO26 and exports with their own NMS."""
+
+    nms = False
+    float_classes = True
+    shape = "(N, objects, 6)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if not fits(shape, (None, None, 6)):
+            raise self._wrong(shape)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Take the rows as they are; those that fill up have a score of 0."""
+        rows = self._array(arrays)
+        check_scores(self._network, rows[:, 4])
+        rows = rows[rows[:, 4] >= np.float32(floor)]
+        classes = as_classes(self._network, rows[:, 5])
+        return candidates(self._network, rows[:, :4], rows[:, 4], classes, tensor_hw)
+
+
+class RtdetrUltralytics(_Single):
+    """(N, K, 4 + classes): centre x, centre y, width, height in shares of the sides, class scores."""
+
+    nms = False
+    shape = "(N, queries, 4 + classes)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if shape[2] is not None:
+            self._network.check_classes(shape[2] - 4)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Score a query by its best class."""
+        rows = self._array(arrays)
+        check_scores(self._network, rows[:, 4:])
+        rows = rows[rows[:, 4:].max(axis=1) >= np.float32(floor)]
+        boxes = from_shares(self._network, rows[:, :4], tensor_hw)
+        return candidates(
+            self._network, boxes, rows[:, 4:].max(axis=1), rows[:, 4:].argmax(axis=1), tensor_hw
+        )
+
+
+class Paddledet(_Single):
+    """(K, 6): class, score, x0, y0, x1, y1 in pixels; what PaddleDetection exports, with its NMS inside.
+
+    The rows of a batch would follow each other without an axis between them, so one input is run at a time.
+    """
+
+    nms = False
+    batched = False
+    float_classes = True
+    shape = "(objects, 6)"
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if not fits(shape, (None, 6)):
+            raise self._wrong(shape)
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Take the rows as they are; those of class -1 stand where there is no object."""
+        rows = self._array(arrays)
+        rows = rows[rows[:, 0] != -1]
+        check_scores(self._network, rows[:, 1])
+        rows = rows[rows[:, 1] >= np.float32(floor)]
+        classes = as_classes(self._network, rows[:, 0])
+        return candidates(self._network, rows[:, 2:], rows[:, 1], classes, tensor_hw)

@@ -1,0 +1,1 @@
+"""Semantic segmentation: network outputs -> one class and one confidence per pixel."""

@@ -1,0 +1,59 @@
+"""Scores per class -> one class and its probability per pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quadrat.errors import ClassesError, EngineRunError
+
+Mask = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
+"""Labels (h, w) uint8 and their confidence (h, w) float16 in 0..1, or None."""
+
+BF16_SUM = 0.02
+"""How far the sum of probabilities rounded to bf16 (8 significant bits) may be from 1."""
+
+
+def decide(
+    scores: NDArray[Any], *, probabilities: bool | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Return the best class (h, w) uint8 and its probability (h, w) float16 from float scores (K, h, w).
+
+    If the scores are `probabilities`, they are used as they are; otherwise a softmax over K makes them so. None
+    decides by their values. Ties go to the lower class, as in argmax. Raises ClassesError for fewer than two
+    channels, EngineRunError if the best score of any pixel is NaN or infinite.
+    """
+    check_count(scores)
+    best = scores[0].astype(np.float32)
+    labels = np.zeros(best.shape, np.uint8)
+    for index in range(1, scores.shape[0]):
+        higher = scores[index] > best
+        labels[higher] = index
+        np.maximum(best, scores[index], out=best)
+    check_finite(best)
+    if are_probabilities(scores) if probabilities is None else probabilities:
+        return labels, np.minimum(best, 1).astype(np.float16)
+    total = np.zeros_like(best)
+    for plane in scores:
+        total += np.exp(plane.astype(np.float32) - best)
+    return labels, (1.0 / total).astype(np.float16)
+
+
+def are_probabilities(scores: NDArray[Any]) -> bool:
+    """Return True if scores (K, h, w) are at least 0 and sum to 1 at every pixel, within BF16_SUM."""
+    total = scores.sum(axis=0, dtype=np.float32)
+    return float(scores.min()) >= 0 and np.allclose(total, 1.0, atol=BF16_SUM)
+
+
+def check_count(scores: NDArray[Any]) -> None:
+    """Raise ClassesError for scores (K, h, w) with K < 2: one channel leaves nothing to choose from."""
+    if len(scores) < 2:
+        raise ClassesError(f"the network gives scores of {len(scores)} channel; two or more are needed")
+
+
+def check_finite(best: NDArray[Any]) -> None:
+    """Raise EngineRunError if a best score is NaN or infinite; minus infinity for other classes is fine."""
+    if not np.isfinite(best).all():
+        raise EngineRunError("the network gave NaN or infinite scores")

@@ -1,0 +1,88 @@
+"""The whole picture adds what tiles cannot see, and takes nothing away."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quadrat.tasks.detect.merge import TileDetections, merge_tiles
+from tests.tasks.detect.tiled import apart, found, look, rows, truth_rows, whole
+
+HW = (300, 500)
+TILE, OVERLAP = 128, 32
+PIXEL = 500 / TILE
+"""How many pixels of the picture one of the network's is, in the whole picture."""
+
+
+def blurred(truth, rng: np.random.Generator) -> np.ndarray:
+    """Move each side by up to one and a half of the network's pixels."""
+    boxes = np.array(truth, float).reshape(-1, 4) + rng.uniform(-1.5, 1.5, (len(truth), 4)) * PIXEL
+    boxes = np.clip(boxes, 0, np.tile(HW[::-1], 2))
+    return boxes[((boxes[:, 2:] - boxes[:, :2]) > 1).all(axis=1)]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(10, 30), (20, 90), (60, 290)]))
+def test_sharp_boxes_of_tiles_win_over_blurred_ones(seed, sides):
+    """SAHI's default replaces exact boxes by their union with blurred ones (recall 0.64 at an IoU of 0.9)."""
+    truth = apart(seed, HW, *sides, count=12)
+    every = [*look(truth, HW, TILE, OVERLAP), whole(blurred(truth, np.random.default_rng(seed)))]
+    assert rows(merge_tiles(every, HW)) == truth_rows(truth)
+
+
+def test_what_only_the_whole_picture_shows_stays():
+    """A large object that the network does not know from its parts, with small ones of its class inside."""
+    small, large = [(100, 100, 120, 120), (200, 150, 230, 170)], (40, 40, 460, 280)
+    every = [*look(small, HW, TILE, OVERLAP), whole([large])]
+    assert rows(merge_tiles(every, HW)) == truth_rows([*small, large])
+
+
+def test_a_small_object_that_tiles_missed_stays():
+    """No tile speaks against it."""
+    assert rows(merge_tiles([*look([], HW, TILE, OVERLAP), whole([(50, 50, 80, 80)])], HW)) == truth_rows(
+        [(50, 50, 80, 80)]
+    )
+
+
+def test_other_classes_explain_nothing():
+    """The same place in another class is another object."""
+    every = [*look([(50, 50, 80, 80)], HW, TILE, OVERLAP, classes=[1]), whole([(50, 50, 80, 80)])]
+    assert len(merge_tiles(every, HW)) == 2
+
+
+def test_a_blur_of_several_neighbours_goes():
+    """The whole picture shows a row of objects as one; tiles parted them."""
+    row = [(x, 50, x + 19, 70) for x in range(20, 120, 20)]
+    assert rows(merge_tiles([*look(row, HW, TILE, OVERLAP), whole([(18, 48, 121, 73)])], HW)) == truth_rows(
+        row
+    )
+    long = [(x, 50, x + 19, 70) for x in range(20, 420, 20)]
+    assert rows(merge_tiles([*look(long, HW, TILE, OVERLAP), whole([(18, 48, 421, 73)])], HW)) == truth_rows(
+        long
+    )
+
+
+def test_fragments_go_into_the_box_that_shows_the_whole():
+    """Tiles saw both ends of a long object, not its middle: the ends stay sharp, and it is one."""
+    first, *_, last = (f for f in look([(10, 20, 490, 60)], HW, TILE, OVERLAP) if len(f.detections))
+    tiles = look([], HW, TILE, OVERLAP)
+    tiles = [f for f in tiles if f.window not in (first.window, last.window)]
+    result = merge_tiles([first, last, *tiles, whole([(14, 17, 485, 63)], scores=[0.4])], HW)
+    assert rows(result) == truth_rows([(10, 20, 490, 60)])
+    assert result.scores.tolist() == [np.float32(0.9)]
+
+
+def test_a_fragment_of_another_object_stays():
+    """One that does not agree with the large box on its own sides is another object."""
+    tiles = look([], HW, TILE, OVERLAP)
+    piece = (60.0, 30.0, 128.0, 50.0)
+    tiles[0] = TileDetections(found([piece]), tiles[0].window)
+    result = merge_tiles([*tiles, whole([(10, 10, 480, 280)])], HW)
+    assert rows(result) == truth_rows([piece, (10, 10, 480, 280)])
+
+
+def test_the_whole_picture_alone_is_what_it_is():
+    """Without tiles nothing is merged."""
+    boxes = [(1, 2, 30, 40), (2, 2, 30, 41)]
+    assert rows(merge_tiles([whole(boxes)], HW)) == truth_rows(boxes)
