@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 PLANNED = {
-    "executors/", "pipeline/annotate.py", "platforms/", "stores/", "stores/platform.py", "tasks/detect/",
+    "executors/", "pipeline/annotate.py", "tasks/detect/",
     "tasks/detect/full_frame.py", "tasks/detect/layouts/", "tasks/detect/merge.py", "tasks/detect/nms.py", "tasks/segment/",
     "tasks/segment/blend.py", "tracking/amodal.py",
 }  # fmt: skip
