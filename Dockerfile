@@ -1,15 +1,15 @@
-# The order service as an image: `make docker-build` builds it, `make run-docker` tries it.
+# The order service as a container image: `make docker-build` builds it, `make run-docker` runs it on the examples.
 FROM python:3.11-slim-bookworm
 
-# Any of openvino, onnx and paddle; paddle more than doubles the image.
+# Any of openvino, onnx and paddle; paddle more than doubles the size of the image.
 ARG ENGINES=openvino,onnx
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
-# The requirements first: they change less often than the code. OpenVINO's plug-ins for devices that a container
-# does not have, and its readers of formats that no archive holds, are a tenth of the image.
-# Without paddle the packages stay under 850 MB, or the image is not built.
+# Install the requirements first, because they change less often than the code. Remove OpenVINO's plug-ins for devices
+# that a container does not have, and its readers for formats that no archive contains: a tenth of the image.
+# Without paddle, the build fails if the packages take 850 MB or more.
 COPY pyproject.toml ./
 COPY tools/extras.py tools/
 RUN set -eu; extra=; without=; \
@@ -30,14 +30,14 @@ RUN set -eu; extra=; without=; \
     size=$(du -sm "$site" | cut -f1); echo "site-packages: $size MB"; \
     [ -n "$extra" ] || [ "$size" -lt 850 ]
 
-# The platform may run the container under a user id of its own: what is written to is open to all.
+# The platform may run the container under its own user id, so folders that are written to are writable by all users.
 RUN useradd --create-home --uid 10001 quadrat; \
     mkdir -p /data/in /data/out /data/cache /data/tmp; \
     chown -R quadrat: /data; \
     chmod 1777 /data/out /data/cache /data/tmp
 ENV QUADRAT_CACHE_DIR=/data/cache TMPDIR=/data/tmp PYTHONPATH=/app
 
-# `python /app/service.py` is what the platform runs, whatever the entry point says.
+# The platform always runs `python /app/service.py` and ignores the entry point.
 COPY quadrat quadrat
 COPY predictor.py NOTICE LICENSE ./
 COPY infer_service.py service.py

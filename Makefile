@@ -1,24 +1,24 @@
 # Every command of the project. `make` alone lists them.
 #
-# Tools and names, each may be given on the command line (make run PYTHON=python3.12):
+# Tools and names. Each can be set on the command line (make run PYTHON=python3.12):
 PYTHON ?= python3
 VENV ?= .venv
 DOCKER ?= docker
 IVCAP ?= ivcap
 
-# What `run` and its kin measure.
+# What `run` and the other run targets measure.
 MODEL ?= examples/models/seagrass-tiny.tgz
 IMAGES ?= examples/images
 OUTPUTS ?= pseudo,overlay
 VIDEOS ?= examples/videos
-# Which of them are given, on the command line or by the environment.
+# Which of them are set, on the command line or in the environment.
 GIVEN := $(strip $(foreach name,MODEL IMAGES VIDEOS,$(if $(filter file,$(origin $(name))),,$(name))))
-# Objects have no masks to draw: run-detect and run-video leave the choice to the service unless it is given.
+# Detectors have no masks to draw: unless OUTPUTS is set, run-detect and run-video leave the choice to the service.
 CHOSEN := $(if $(filter file,$(origin OUTPUTS)),,--outputs $(OUTPUTS))
 # More parameters of the service, e.g. ARGS="--max-img-size -1 --batch-size 4"
 ARGS ?=
 
-# The image and where it goes: PUBLISH=registry pushes to DOCKER_REGISTRY, PUBLISH=ivcap through the platform's CLI.
+# The image and its destination: PUBLISH=registry pushes to DOCKER_REGISTRY, PUBLISH=ivcap uses the platform's CLI.
 DOCKER_NAME ?= infer-with-paddle-paddle
 DOCKER_REGISTRY ?=
 DOCKER_PLATFORM ?= linux/amd64
@@ -29,7 +29,7 @@ ENGINES ?= openvino,onnx
 # TASK=segment or TASK=detect: describe a service with only the parameters of that task.
 TASK ?=
 
-# The service on the platform. SERVICE_ID empty: made of the account that the CLI is logged in to.
+# The service on the platform. An empty SERVICE_ID is derived from the account that the CLI is logged in to.
 SERVICE_ID ?=
 MODEL_ARTIFACT ?=
 IMAGES_ARTIFACT ?=
@@ -48,7 +48,7 @@ VENV_PADDLE_GPU = .venv-paddle-gpu
 VENV_PEERS = .venv-peers
 MARKED = needs_paddle or needs_export or needs_paddle2 or needs_peers
 comma = ,
-# Local runs: no ./cache folder beside the project (the SDK makes one at every start, and its cache is broken).
+# Local runs: no ./cache folder in the project (the SDK creates one at every start, and its cache is broken).
 SERVICE = env IVCAP_CACHE_DIR= $(PY) infer_service.py
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
@@ -61,42 +61,42 @@ help: ## list the commands
 
 # ---- set up -------------------------------------------------------------------------------------------------
 
-# $(call venv,FOLDER): an environment, by a Python that we support.
+# $(call venv,FOLDER): an environment with a supported Python.
 define venv
 @$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"Python 3.11, 3.12 or 3.13 \
-is needed; $(PYTHON) is {v.major}.{v.minor}. Name another one: make PYTHON=python3.12 ...")'
-@echo "== setting up $(1): this takes minutes the first time"
+is needed; $(PYTHON) is {v.major}.{v.minor}. Choose another one: make PYTHON=python3.12 ...")'
+@echo "== setting up $(1): the first time takes minutes"
 @test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 endef
 
-# $(call pip,FOLDER): install there. $(call listed,FOLDER,ARGUMENTS): what tools/extras.py lists, there.
+# $(call pip,FOLDER): install into it. $(call listed,FOLDER,ARGUMENTS): install what tools/extras.py lists into it.
 pip = $(1)/bin/python -m pip --disable-pip-version-check install --quiet
 listed = $(1)/bin/python tools/extras.py $(2) | $(call pip,$(1)) $(3) -r /dev/stdin
 
-# $(call project,FOLDER,EXTRAS): the project itself, editable. The SDK's own requirements do not import on
-# Python 3.13; there it goes in without them, and pyproject.toml lists them instead.
+# $(call project,FOLDER,EXTRAS): install the project itself, editable. The SDK's own requirements do not import on
+# Python 3.13; there the SDK is installed without them, and pyproject.toml lists them instead.
 define project
 @$(call pip,$(1)) -e '.$(2)'
 @$(1)/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' || \
 	$(call listed,$(1),--base --only ivcap-sdk-service --plain,--no-deps)
 endef
 
-# $(call around-paddleseg,FOLDER,WHERE FROM): all but torch, which goes in first; paddleseg without its
-# requirements, which would overwrite cv2.
+# $(call around-paddleseg,FOLDER,SOURCE): install everything except torch, which is installed first; paddleseg without
+# its requirements, which would overwrite cv2.
 define around-paddleseg
 @$(call listed,$(1),$(2) --without torch paddleseg)
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
 .PHONY: setup setup-test setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
-setup: $(VENV)/.run ## what the service needs, into .venv
-setup-test: $(VENV)/.test ## [test]: what check and test need, into .venv
-setup-paddle: $(VENV)/.paddle ## [paddle]: the paddle engine, for PIR archives, into .venv
-setup-export: $(VENV)/.export ## [export]: what export_model needs, into .venv
-setup-all: $(VENV_ALL)/.all ## [paddle,export,test]: what test-all needs, into .venv-all
-setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## Paddle 2.6.2, which writes .pdmodel, into .venv-paddle2
-setup-peers: $(VENV_PEERS)/.peers ## the libraries that we are measured against, into .venv-peers
-setup-paddle-gpu: $(VENV_PADDLE_GPU)/.paddle-gpu ## [paddle-gpu]: .pdmodel on a GPU, into .venv-paddle-gpu
+setup: $(VENV)/.run ## set up .venv with what the service needs
+setup-test: $(VENV)/.test ## add [test] to .venv: what check and test need
+setup-paddle: $(VENV)/.paddle ## add [paddle] to .venv: the paddle engine, for PIR archives
+setup-export: $(VENV)/.export ## add [export] to .venv: what export_model needs
+setup-all: $(VENV_ALL)/.all ## set up .venv-all with [paddle,export,test]: what test-all needs
+setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## set up .venv-paddle2 with Paddle 2.6.2, which writes .pdmodel
+setup-peers: $(VENV_PEERS)/.peers ## set up .venv-peers with the libraries that the benchmarks compare with
+setup-paddle-gpu: $(VENV_PADDLE_GPU)/.paddle-gpu ## set up .venv-paddle-gpu with [paddle-gpu]: .pdmodel on a GPU
 
 $(VENV)/.run: pyproject.toml
 	$(call venv,$(VENV))
@@ -127,7 +127,7 @@ $(VENV_PADDLE2)/.paddle2: export_model/requirements-paddle2.txt
 	$(call venv,$(VENV_PADDLE2))
 	$(call around-paddleseg,$(VENV_PADDLE2),--file $<)
 	@touch $@
-# opencv-python and its headless twin are one folder: the one that imports without X goes in last.
+# opencv-python and opencv-python-headless share one folder: the one that imports without X is installed last.
 $(VENV_PEERS)/.peers: tests/requirements-peers.txt
 	$(call venv,$(VENV_PEERS))
 	@$(call listed,$(VENV_PEERS),--file $<)
@@ -138,30 +138,30 @@ $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 	$(call venv,$(VENV_PADDLE_GPU))
 	@$(call listed,$(VENV_PADDLE_GPU),paddle-gpu)
 	@touch $@
-	@echo '== the paddle engine runs there with QUADRAT_PADDLE_PYTHON="$(CURDIR)/$(VENV_PADDLE_GPU)/bin/python"'
+	@echo '== to run the paddle engine there, set QUADRAT_PADDLE_PYTHON="$(CURDIR)/$(VENV_PADDLE_GPU)/bin/python"'
 
 # ---- run it here --------------------------------------------------------------------------------------------
 
-# $(call fresh,NAME): an empty DATA/NAME for results; earlier ones move to DATA/NAME.old.
+# $(call fresh,NAME): an empty DATA/NAME for results; earlier results move to DATA/NAME.old.
 fresh = cd "$(CURDIR)" && mkdir -p "DATA/$(1)" && \
 	if [ -n "$$(ls -A "DATA/$(1)")" ]; then rm -rf "DATA/$(1).old"; mv "DATA/$(1)" "DATA/$(1).old"; mkdir "DATA/$(1)"; fi
-# A folder forgotten, or misspelt as IMAGE=, must not measure the examples in its place.
-own = $(known)$(if $(filter IMAGES,$(GIVEN)),,$(error Name your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
-# $(call both,NAME): the example detector finds drawn rectangles and nothing else, so it goes with the examples only.
-both = $(known)$(if $(GIVEN),$(if $(filter-out $(GIVEN),MODEL $(1)),$(error $@ takes your own by MODEL and $(1), or the \
-	examples by neither. Say both: make $@ MODEL=model.tgz $(1)=FOLDER)))
-# Every name that this file sets may be given; another one is a mistake.
+# If IMAGES is forgotten, or misspelt as IMAGE=, the target must not measure the examples instead.
+own = $(known)$(if $(filter IMAGES,$(GIVEN)),,$(error Set the folder of your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
+# $(call both,NAME): the example detector finds drawn rectangles and nothing else, so it is used with the examples only.
+both = $(known)$(if $(GIVEN),$(if $(filter-out $(GIVEN),MODEL $(1)),$(error Set both MODEL and \
+	$(1), or neither to run the examples: make $@ MODEL=model.tgz $(1)=FOLDER)))
+# Every variable that this file sets can be set by the user; any other one is a mistake.
 NAMES := $(shell sed -nE 's/^([A-Za-z_]+) *[?:]?=.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 typed = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-known = $(foreach name,$(filter-out $(NAMES),$(typed)),$(error $(name) means nothing to make $@))
+known = $(foreach name,$(filter-out $(NAMES),$(typed)),$(error $(name) is not a variable of this Makefile; see the top of the file))
 where = echo "== results are in $(CURDIR)/DATA/$(1)"
-# The SDK resolves a collection and an artifact against different folders: give both as absolute paths.
+# The SDK resolves collections and artifacts against different folders, so both are absolute paths.
 model = "$$(realpath -m "$(MODEL)")"
 images = "$$(realpath -m "$(IMAGES)")"
 videos = "$$(realpath -m "$(VIDEOS)")"
 
 .PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
-run: setup ## measure the example images into DATA/run
+run: setup ## measure the example images; results are in DATA/run
 	@$(known)$(call fresh,run)
 	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run"
@@ -169,25 +169,25 @@ run: setup ## measure the example images into DATA/run
 
 run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/rectangles.tgz)
 run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
-run-detect: setup ## find the objects of the example scenes, into DATA/run-detect
+run-detect: setup ## detect objects in the example scenes; results are in DATA/run-detect
 	@$(call both,IMAGES)$(call fresh,run-detect)
 	@$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-detect"
 	@$(call where,run-detect)
 
-run-video: setup ## find and follow the objects of the example videos, into DATA/run-video
+run-video: setup ## follow objects in the example videos; results are in DATA/run-video
 	@$(call both,VIDEOS)$(call fresh,run-video)
 	@$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-video"
 	@$(call where,run-video)
 
-run-collection: setup ## measure a folder of your own: MODEL=... IMAGES=..., into DATA/run-collection
+run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in DATA/run-collection
 	@$(own)$(call fresh,run-collection)
 	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
 		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-collection"
 	@$(call where,run-collection)
 
-run-batch: setup ## one order for each image below IMAGES, each into a folder of its own in DATA/run-batch
+run-batch: setup ## place one order per image below IMAGES, each with its own folder in DATA/run-batch
 	@$(own)$(call fresh,run-batch)
 	@failed=0; cd $(images); while IFS= read -r -d '' image; do \
 		out="$(CURDIR)/DATA/run-batch/$${image#./}"; mkdir -p "$$out"; echo "== $$image"; \
@@ -197,13 +197,13 @@ run-batch: setup ## one order for each image below IMAGES, each into a folder of
 	if [ $$failed -gt 0 ]; then echo "== $$failed of the orders failed" >&2; exit 1; fi
 	@$(call where,run-batch)
 
-run-data-proxy: setup-test ## the service against a double of the platform's data proxy, into DATA/run-data-proxy
+run-data-proxy: setup-test ## run the service against a local stand-in for the platform's data proxy; results are in DATA/run-data-proxy
 	@$(call fresh,run-data-proxy)
 	@$(PY) -m tests.platform_double.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy" \
 		--outputs $(OUTPUTS) $(ARGS)
 	@$(call where,run-data-proxy)
 
-run-docker: ## the image on the example images (after docker-build), into DATA/run-docker
+run-docker: ## run the container image on the example images (after docker-build); results are in DATA/run-docker
 	@$(call fresh,run-docker)
 	$(DOCKER) run --rm --platform $(DOCKER_PLATFORM) --user "$$(id -u):$$(id -g)" -e IVCAP_INSIDE_CONTAINER= \
 		-v $(model):/data/in/model.tgz:ro -v $(images):/data/in/images:ro -v "$(CURDIR)/DATA/run-docker:/data/out" \
@@ -214,38 +214,38 @@ run-docker: ## the image on the example images (after docker-build), into DATA/r
 # ---- test ---------------------------------------------------------------------------------------------------
 
 .PHONY: test test-extras test-all check bench docs
-test: setup-test ## the run-time's tests, without paddle and torch
+test: setup-test ## run the tests that need neither paddle nor torch
 	$(PY) -m pytest -q -m 'not ($(MARKED))'
 
-test-extras: setup-all setup-paddle2 setup-peers ## only the tests that need paddle, paddleseg, torch or our peers
+test-extras: setup-all setup-paddle2 setup-peers ## run only the tests that need paddle, paddleseg, torch or .venv-peers
 	QUADRAT_PADDLE2_PYTHON="$(CURDIR)/$(VENV_PADDLE2)/bin/python" QUADRAT_PEERS_PYTHON="$(CURDIR)/$(VENV_PEERS)/bin/python" \
 		$(VENV_ALL)/bin/python -m pytest -q -m '$(MARKED)'
 
-test-all: test test-extras ## every test
+test-all: test test-extras ## run all tests
 
-check: setup-test ## ruff, ruff format, mypy
+check: setup-test ## run ruff, ruff format and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: setup-test ## the benchmarks in their short form
+bench: setup-test ## run the benchmarks in a short form
 	$(PY) -m benchmarks.segment --smoke
 	$(PY) -m benchmarks.detect --smoke
 	$(PY) -m benchmarks.track --smoke
 	$(PY) -m benchmarks.video --smoke
 
-docs: setup ## write the generated files anew: service.json, the parameter reference
+docs: setup ## regenerate service.json and the parameter reference
 	$(PY) -m quadrat.describe
 
 # ---- container and platform ---------------------------------------------------------------------------------
 
 .PHONY: destination docker-build docker-publish service-description service-register run-ivcap
-# The platform pulls the image from where it was pushed to.
+# The platform pulls the image from the registry that it was pushed to.
 destination:
 	@test -n "$(DOCKER_REGISTRY)" -o "$(PUBLISH)" = ivcap || \
-		{ echo "Say where the image goes: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
+		{ echo "Set the destination of the image: DOCKER_REGISTRY=host/path, or PUBLISH=ivcap" >&2; exit 2; }
 
-docker-build: ## build the image; ENGINES=openvino,onnx,paddle adds paddle
+docker-build: ## build the container image; ENGINES=openvino,onnx,paddle adds paddle
 	$(DOCKER) build --platform $(DOCKER_PLATFORM) --build-arg ENGINES=$(ENGINES) --build-arg GIT_TAG=$(GIT_TAG) \
 		--build-arg GIT_COMMIT=$(GIT_COMMIT) --build-arg BUILD_DATE="$$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
 		-t $(IMAGE_LOCAL) $(DOCKER_BUILD_ARGS) .
@@ -259,10 +259,10 @@ else
 endif
 
 PLATFORM = $(PY) tools/ivcap.py --cli "$(IVCAP)" --service-id "$(SERVICE_ID)" --name $(DOCKER_NAME)
-service-description: setup ## print the order service's description, as the platform reads it
+service-description: setup ## print the service description; TASK=... includes only the parameters of that task
 	@$(PLATFORM) describe --image $(IMAGE_REMOTE) --task "$(TASK)" $(if $(filter ivcap,$(PUBLISH)),--published)
 
-service-register: destination setup ## register the service: by the CLI where it still can, else by REST
+service-register: destination setup ## register the service, with the CLI if it supports that, otherwise with REST
 	@$(PLATFORM) register --image $(IMAGE_REMOTE) --task "$(TASK)" $(if $(filter ivcap,$(PUBLISH)),--published)
 
 run-ivcap: setup ## place an order: MODEL_ARTIFACT=urn... IMAGES_ARTIFACT=urn... (or IMAGE_ARTIFACT=urn...)

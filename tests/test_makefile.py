@@ -207,7 +207,7 @@ def test_no_example_stands_in_for_what_was_meant(recorded, words):
     assert done.returncode != 0
     assert not calls()
     assert not (project.root / "DATA").exists()
-    said = "means nothing" if words[-1].startswith(("VIDOES", "IMAGE=")) else f"make {words[0]} "
+    said = "is not a variable" if words[-1].startswith(("VIDOES", "IMAGE=")) else f"make {words[0]} "
     assert said in done.stderr
 
 
