@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.package.classes import MASK_URN, OBJECT_URN
+from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 
 DEFAULT_PATH = Path("model.artifact.tgz")
@@ -209,7 +209,7 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
     """Take the classes from where the command line says, each with a name of its own."""
-    urn = OBJECT_URN if given.task == "detect" else MASK_URN
+    urn = kind_of(given.task).class_urn
     if given.names:
         where, classes = "--class", [labels.parse_class(text, urn) for text in given.names]
     elif given.classes:

@@ -16,7 +16,7 @@ from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
 from quadrat.errors import GraphError, LayoutError, ParameterError
 from quadrat.geometry import HW
-from quadrat.package.classes import OBJECT_URN
+from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
 from quadrat.tasks.detect import layouts
 from quadrat.types import OutputSpec
@@ -128,7 +128,7 @@ def _classes(options: Options, detector: Detector, say: Callable[[str], None]) -
         say(f"classes: {len(detector.names)}, from the file's own metadata")
     for name in labels.repeated(detector.names):
         say(f"warning: the file names several classes {name!r}, which no table tells apart; --class can")
-    return [labels.entry(each, urn=OBJECT_URN) for each in detector.names]
+    return [labels.entry(each, urn=kind_of("detect").class_urn) for each in detector.names]
 
 
 def _roles(options: Options, detector: Detector) -> dict[str, str]:

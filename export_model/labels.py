@@ -13,7 +13,11 @@ import yaml
 
 from export_model.network import existing
 from quadrat.errors import ParameterError
-from quadrat.package.classes import MASK_URN, class_urn
+from quadrat.package.classes import class_urn
+from quadrat.task_kinds import default_task, kind_of
+
+MASK_URN = kind_of(default_task()).class_urn
+"""What the URNs of the classes of masks begin with."""
 
 
 def entry(name: str, color: Sequence[int] = (), urn: str = MASK_URN) -> dict[str, Any]:

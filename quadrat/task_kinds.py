@@ -7,7 +7,7 @@ that a record can name modules of every room without importing one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -25,40 +25,46 @@ class TaskKind:
     """One task: what it makes, what can be drawn and tabulated of it, and how it is set up.
 
     `prediction` is the class of its predictions. `pictures` names the pictures that can be drawn, by media ("image",
-    "video", "stream"); the first is drawn by default. Parts, as `module:attribute`:
+    "video", "stream"); the first is drawn by default. `groups` names the groups of settings that its parts receive,
+    written as `*groups` here. Parts, as `module:attribute`:
 
-    - `make(package, outputs, settings) -> Task`;
-    - `collector(model, settings, source, folder) -> Collector`, which gathers what a model finds in one source;
-    - `tables(model, settings) -> Tables`, which folds records into tables;
-    - `annotate(frame, prediction, classes) -> picture`, for videos;
+    - `make(package, outputs, *groups) -> Task`;
+    - `collector(model, source, folder, *groups) -> Collector`, which gathers what a model finds in one source;
+    - `tables(model, names, folder, *groups) -> Tables`, which folds records into tables;
+    - `annotate(frame, prediction, classes) -> picture`, which draws into a frame of a video;
     - `read_meta(meta)`, which checks the task's own part of an archive's meta.json; empty if it has none;
-    - `is_empty(prediction, settings) -> bool`: True if a frame shows nothing; empty if that cannot be known;
+    - `is_empty(prediction, *groups) -> bool`: True if a frame shows nothing; empty if that cannot be known;
     - `fault(prediction, name) -> QuadratError | None`: why a prediction is not the whole truth; empty if it always is.
 
-    `tracks` is True if its objects can be followed; `shrinks` if whole images are shrunk to a million pixels unless
-    max-img-size is given; `class_urn` begins the URNs of classes that have none; `first_roles` are the outputs that
-    an engine needs first.
+    `class_urn` begins the URNs of classes that have none; `max_classes` is the most classes that a prediction can
+    hold. `tracks` is True if its objects can be followed; `shrinks` if whole images are shrunk to a million pixels
+    unless max-img-size is given; `first_roles` are the outputs that an engine prepares for, empty for all of them.
     """
 
     name: str
     prediction: type
     pictures: Mapping[str, tuple[str, ...]]
+    groups: tuple[str, ...]
     make: str
     collector: str
     tables: str
     annotate: str
     class_urn: str
+    max_classes: int
     read_meta: str = ""
     is_empty: str = ""
     fault: str = ""
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
-    settings: tuple[str, ...] = field(default=())
 
     def part(self, name: str) -> Any:
         """Give one of its parts, by the field that names it; None if the task does not have it."""
         return resolve(getattr(self, name)) if getattr(self, name) else None
+
+    def groups_of(self, settings: object) -> tuple[Any, ...]:
+        """Give the groups of settings that the parts receive."""
+        return tuple(getattr(settings, name) for name in self.groups)
 
     @property
     def all_pictures(self) -> tuple[str, ...]:

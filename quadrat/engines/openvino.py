@@ -33,6 +33,7 @@ from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
+from quadrat.task_kinds import kind_of
 from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
@@ -146,7 +147,7 @@ class OpenVINOEngine:
         self._changing = Lock()
         self._closed = False
         roles = package.outputs if graph_format == "onnx" else {}
-        first = ("labels", "confidence") if package.task == "segment" else tuple(roles)
+        first = kind_of(package.task).first_roles or tuple(roles)
         wanted = tuple(roles[role] for role in first if role in roles)
         self._compiled: _Compiled | None = self._prepare(wanted, trial)
 

@@ -7,14 +7,10 @@ from typing import Any
 
 from quadrat.errors import ClassesError, ManifestError
 from quadrat.package.colors import RGB, default_color
+from quadrat.task_kinds import default_task, kind_of
 from quadrat.types import UNKNOWN, ClassInfo
 
-MASK_URN = "urn:ibenthos:segmentation:class:"
-OBJECT_URN = "urn:ibenthos:detection:class:"
-"""What the URN of a class begins with: one of a mask, one of a detected object."""
 _SLUG = str.maketrans("/ ", "--")
-MOST_CLASSES = 10_000
-"""Classes of a detector, which gives their numbers and not a mask of bytes."""
 
 
 def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | None]:
@@ -31,11 +27,11 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
         raise _wrong("meta.json: classes", "it is not a list of objects", 'Write [{"name": "sand"}, ...]')
     stated = _stated(meta)
     count = stated if stated is not None else len(listed)
-    detects = meta.get("task") == "detect"
-    if count > (MOST_CLASSES if detects else UNKNOWN):
-        why = "" if detects else f": a mask has one byte for a pixel, and {UNKNOWN} means unknown"
+    kind = kind_of(text(meta.get("task", default_task()), "meta.json: task"), "meta.json")
+    if count > kind.max_classes:
+        why = f": a mask has one byte for a pixel, and {UNKNOWN} means unknown" * (kind.max_classes == UNKNOWN)
         raise ClassesError(
-            f"{count} classes are more than {MOST_CLASSES if detects else UNKNOWN}{why}",
+            f"{count} classes are more than {kind.max_classes}{why}",
             where="meta.json: classes",
         )
     if listed and stated is not None and stated != len(listed):
@@ -44,21 +40,21 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
             where="meta.json: classes", hint="List every class of the network once, the background too",
         )  # fmt: skip
     classes = [
-        _class(entry, index, f"meta.json: classes[{place}]", OBJECT_URN if detects else MASK_URN)
+        _class(entry, index, f"meta.json: classes[{place}]", kind.class_urn)
         for place, (entry, index) in enumerate(zip(listed, _indices(listed), strict=True))
     ]
     return tuple(sorted(classes, key=lambda each: each.index)), count or None
 
 
 def class_urn(name: str, urn: str) -> str:
-    """Return the default URN of the class `name`; `urn` is MASK_URN or OBJECT_URN."""
+    """Return the default URN of the class `name`; `urn` is the `class_urn` of its task."""
     return urn + name.translate(_SLUG).lower()
 
 
 def class_of(classes: Mapping[int, ClassInfo], index: int, urn: str) -> ClassInfo:
     """Return the class with this index; where the archive lists none, one that is named by its index.
 
-    `urn` is what the URN of an unlisted class begins with: MASK_URN or OBJECT_URN.
+    `urn` is what the URN of an unlisted class begins with: the `class_urn` of its task.
     """
     known = classes.get(index)
     if known is not None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
-from quadrat.package.detectors import read_detect
 from quadrat.package.onnx_scan import check_graph
 from quadrat.stores.strict import (
     MAX_JSON,
@@ -21,6 +20,7 @@ from quadrat.stores.strict import (
     parse_yaml,
     read_text,
 )
+from quadrat.task_kinds import default_task, kind_of
 from quadrat.types import ModelPackage, TransformSpec
 
 FORMATS = {"pdmodel": ".pdmodel", "pir": ".json", "onnx": ".onnx"}
@@ -50,13 +50,14 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
         check_graph(engines["onnx"])
     classes, num_classes = read_classes(meta)
     self_test = meta.get("self-test")
-    if meta.get("task") == "detect":
-        read_detect(meta)
+    task = text(meta.get("task", default_task()), "meta.json: task")
+    if check := kind_of(task, "meta.json").part("read_meta"):
+        check(meta)
     return ModelPackage(
         root=root,
         name=text(meta.get("name") or name, "meta.json: name"),
         digest=digest,
-        task=text(meta.get("task", "segment"), "meta.json: task"),
+        task=task,
         engines=engines,
         params=_params(root, deploy, engines),
         transforms=_transforms(deploy),

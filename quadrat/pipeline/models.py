@@ -61,7 +61,7 @@ class LoadedModel:
     def is_empty(self, prediction: Any) -> bool | None:
         """Return True if a prediction shows nothing; None if the task cannot know."""
         asked = self.kind.part("is_empty")
-        return None if asked is None else bool(asked(prediction, self.settings))
+        return None if asked is None else bool(asked(prediction, *self.kind.groups_of(self.settings)))
 
     def fault(self, prediction: Any, name: str) -> QuadratError | None:
         """Give the reason for which a prediction is not the whole truth, if it is not; `name` is the source's."""
@@ -210,8 +210,9 @@ def _started(
     _log_fixed_batch(opened, settings, log)
     engine = engines.start(opened, settings.engine, log, at_once)
     try:
-        make: Callable[..., Task] = kind_of(opened.task).part("make")
-        task = make(opened, engine.outputs, settings)
+        kind = kind_of(opened.task)
+        make: Callable[..., Task] = kind.part("make")
+        task = make(opened, engine.outputs, *kind.groups_of(settings))
         turns = threading.Semaphore(engine.at_once)
         yield LoadedModel(opened, transform, engine, task, settings, name, engine.at_once, turns)
     finally:

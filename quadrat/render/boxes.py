@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.geometry import HW
-from quadrat.package.classes import OBJECT_URN, class_of
-from quadrat.types import ClassInfo, Detections, ImageU8
+from quadrat.package.classes import class_of
+from quadrat.types import ClassInfo, Detections, Frame, ImageU8
 
 RGB = tuple[int, int, int]
 NAME_LETTERS = 32
@@ -37,7 +37,7 @@ def draw_boxes(
     order = np.argsort(detections.scores, kind="stable")
     boxes = _whole(detections.boxes[order] * scale, width, height)
     named = {info.index: info for info in classes}
-    infos = [class_of(named, index, OBJECT_URN) for index in detections.classes[order].tolist()]
+    infos = [class_of(named, index, "") for index in detections.classes[order].tolist()]
     line = line_width((height, width))
     for box, info in zip(boxes, infos, strict=True):
         _outline(drawn, box, line, info.color)
@@ -48,6 +48,11 @@ def draw_boxes(
         texts = [_legible(info), f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
         _label(drawn, box, _colored(texts, size, info.color))
     return drawn
+
+
+def annotate(frame: Frame, detections: Detections, classes: Sequence[ClassInfo]) -> ImageU8:
+    """Draw the objects of a frame of a video; the result has the frame's size."""
+    return draw_boxes(frame.pixels, detections, classes, frame.source_hw)
 
 
 def draw_note(pixels: ImageU8, text: str) -> ImageU8:

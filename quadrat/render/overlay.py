@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.render.palette import lookup_table
-from quadrat.types import ClassInfo, Cover, ImageU8
+from quadrat.types import ClassInfo, Cover, Frame, ImageU8, Segmentation
 
 TINT = 0.45
 """Share of the class colour; the photograph stays readable under it."""
@@ -67,3 +67,8 @@ def _legend(width: int, covers: Sequence[Cover]) -> ImageU8:
         draw.rectangle((left, top, left + size, top + size), fill=cover.color, outline="black")
         draw.text((left + size + gap, top), text, fill="black", font=font)
     return np.array(strip)
+
+
+def annotate(frame: Frame, segmentation: Segmentation, classes: Sequence[ClassInfo]) -> ImageU8:
+    """Tint a frame of a video by its mask; the result has the frame's size."""
+    return tint(frame.pixels, segmentation.labels, classes)

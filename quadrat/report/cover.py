@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.package.classes import MASK_URN, class_of
-from quadrat.types import UNKNOWN, ClassInfo, Cover, ModelPackage, Segmentation
+from quadrat.package.classes import class_of
+from quadrat.task_kinds import kind_of
+from quadrat.types import UNKNOWN, ClassInfo, Cover, Segmentation
 
 BLOCK = 1 << 20
 """Pixels counted at a time: bincount widens each to 8 bytes, twice."""
 
-UNKNOWN_CLASS = ClassInfo(UNKNOWN, f"{MASK_URN}unknown", "unknown", (128, 128, 128))
+UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
 """Pixels under the confidence floor; listed only where a floor is set."""
 
 
-def complete_classes(package: ModelPackage, segmentation: Segmentation) -> list[ClassInfo]:
+class ClassList(Protocol):
+    """What lists the classes of a model: its package, or its facts."""
+
+    @property
+    def task(self) -> str:
+        """The name of the model's task."""
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes in index order; empty if the archive lists none."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the network has, if that is known."""
+
+
+def complete_classes(package: ClassList, segmentation: Segmentation) -> list[ClassInfo]:
     """Give the archive's classes or, where it lists none, one for every index known or seen."""
     if package.classes:
         return list(package.classes)
+    urn = kind_of(package.task).class_urn
     count = package.num_classes or _highest(segmentation.labels) + 1
-    return [class_of({}, index, MASK_URN) for index in range(count)]
+    return [class_of({}, index, urn) for index in range(count)]
 
 
-def measure(package: ModelPackage, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
+def measure(package: ClassList, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
     """Count every class of the archive, and unknown last where there is a floor."""
     classes = complete_classes(package, segmentation)
     return measure_cover(segmentation, [*classes, UNKNOWN_CLASS] if min_confidence > 0 else classes)

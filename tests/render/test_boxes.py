@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.package.classes import OBJECT_URN, class_of
+from quadrat.package.classes import class_of
+from quadrat.task_kinds import kind_of
 from quadrat.render.boxes import _contrast, draw_boxes, draw_note, line_width
 from quadrat.types import ClassInfo
 from tests.report.things import objects
@@ -122,7 +123,7 @@ def test_names_in_any_script_are_drawn() -> None:
 
     assert pictures[0] == pictures[1]
     assert pictures[2] == pictures[3]
-    assert class_of({}, 7, OBJECT_URN).name == "class 7"
+    assert class_of({}, 7, kind_of("detect").class_urn).name == "class 7"
 
 
 def test_a_note_is_in_the_corner() -> None:

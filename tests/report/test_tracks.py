@@ -14,7 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quadrat import report
-from quadrat.package.classes import OBJECT_URN, class_of
+from quadrat.package.classes import class_of
+from quadrat.task_kinds import kind_of
 from quadrat.report import tracks
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
@@ -33,7 +34,7 @@ def read(product: Product) -> list[dict[str, str]]:
 
 def name(index: int):
     """Give a class without a name."""
-    return class_of({}, index, OBJECT_URN)
+    return class_of({}, index, kind_of("detect").class_urn)
 
 
 @given(st.integers(1, 1500), st.integers(1, 7))

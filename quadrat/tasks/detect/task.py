@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW, Window
 from quadrat.package.detectors import read_detect
-from quadrat.parameters import ObjectSettings, Settings, TileSettings
+from quadrat.parameters import (
+    EngineSettings,
+    ObjectSettings,
+    PictureSettings,
+    TileSettings,
+    TrackingSettings,
+)
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.detect.fold import DetectFold, ObjectReader
 from quadrat.transforms.tiles import plan
@@ -76,15 +82,23 @@ class Detect:
         return (*windows, None) if self._tiles.full_frame else windows
 
 
-def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> Detect:
+def make(
+    package: ModelPackage,
+    outputs: Sequence[OutputSpec],
+    objects: ObjectSettings,
+    tiles: TileSettings,
+    tracking: TrackingSettings,
+    _pictures: PictureSettings,
+    engine: EngineSettings,
+) -> Detect:
     """Make the task from the settings of a run. Raises what Detect raises."""
     return Detect(
         package,
         outputs,
-        settings.objects,
-        settings.tiles,
-        follows_faint=settings.tracking.tracker == "bytetrack",
-        precision=settings.engine.precision,
+        objects,
+        tiles,
+        follows_faint=tracking.tracker == "bytetrack",
+        precision=engine.precision,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW
-from quadrat.parameters import MaskSettings, Settings, TileSettings
+from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
 from quadrat.tasks.segment.fold import TiledMask, WholeMask
 from quadrat.tasks.segment.reader import OutputReader
 from quadrat.tasks.segment.roles import check_channels, choose_outputs, find_roles
@@ -56,10 +56,15 @@ class Segment:
         return TiledMask(frame, windows, self._reader, self._masks)
 
 
-def make(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> Segment:
+def make(
+    package: ModelPackage,
+    outputs: Sequence[OutputSpec],
+    masks: MaskSettings,
+    tiles: TileSettings,
+    pictures: PictureSettings,
+) -> Segment:
     """Make the task from the settings of a run. Raises what Segment raises."""
-    wants_confidence = "confidence" in settings.pictures.outputs
-    return Segment(package, outputs, settings.masks, settings.tiles, wants_confidence=wants_confidence)
+    return Segment(package, outputs, masks, tiles, wants_confidence="confidence" in pictures.outputs)
 
 
 def _check_network(model: str, reader: OutputReader, masks: MaskSettings, *, wants_confidence: bool) -> None:

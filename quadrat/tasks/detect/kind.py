@@ -1,0 +1,21 @@
+"""What the rest of the code needs to know of detection."""
+
+from quadrat.task_kinds import TaskKind
+from quadrat.types import Detections
+
+KIND = TaskKind(
+    name="detect",
+    prediction=Detections,
+    pictures={"image": ("annotated",), "video": ("annotated",), "stream": ("annotated",)},
+    groups=("objects", "tiles", "tracking", "pictures", "engine"),
+    make="quadrat.tasks.detect.task:make",
+    collector="quadrat.report.objects:ObjectCollector",
+    tables="quadrat.report.objects:ObjectTables",
+    annotate="quadrat.render.boxes:annotate",
+    class_urn="urn:ibenthos:detection:class:",
+    max_classes=10_000,
+    read_meta="quadrat.package.detectors:read_detect",
+    is_empty="quadrat.tasks.detect.judge:is_empty",
+    fault="quadrat.tasks.detect.judge:fault",
+    tracks=True,
+)

@@ -1,0 +1,23 @@
+"""What the rest of the code needs to know of segmentation."""
+
+from quadrat.task_kinds import TaskKind
+from quadrat.types import UNKNOWN, Segmentation
+
+KIND = TaskKind(
+    name="segment",
+    prediction=Segmentation,
+    pictures={
+        "image": ("pseudo", "labels", "confidence", "overlay"),
+        "video": ("overlay",),
+        "stream": ("overlay",),
+    },
+    groups=("masks", "tiles", "pictures"),
+    make="quadrat.tasks.segment.task:make",
+    collector="quadrat.report.masks:MaskCollector",
+    tables="quadrat.report.masks:MaskTables",
+    annotate="quadrat.render.overlay:annotate",
+    class_urn="urn:ibenthos:segmentation:class:",
+    max_classes=UNKNOWN,
+    shrinks=True,
+    first_roles=("labels", "confidence"),
+)
