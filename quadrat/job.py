@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from quadrat import report
 from quadrat.errors import (
     AllFailedError,
     DeliveryError,
@@ -23,197 +19,358 @@ from quadrat.errors import (
     QuadratError,
     StoppedError,
 )
-from quadrat.formats import IMAGE_WORDS, VIDEO_WORDS, skip_reason
+from quadrat.executors import open_executor
+from quadrat.executors.work import Executor, Measuring, Work
+from quadrat.formats import skip_reason
 from quadrat.parameters import Settings
-from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.pipeline.run import Run
+from quadrat.pipeline.measure import (
+    Event,
+    FrameDone,
+    ProductMade,
+    SourceDone,
+    not_reached_record,
+)
 from quadrat.protocols import Store
-from quadrat.report.aspects import survey_aspect
+from quadrat.records import SourceRecord
 from quadrat.report.names import Names
+from quadrat.report.order import TABLE, OrderReport
 from quadrat.report.progress import Progress
-from quadrat.report.record import run_record
-from quadrat.report.survey import Survey
 from quadrat.report.timing import timing_lines
-from quadrat.types import Begun, Ended, Failure, Media, Product, Provenance, Result, Source
+from quadrat.types import Media, Product, Source, SourceOpened, StoreItem
 
-TABLE = "survey.csv"
-RECORD = "run.json"
+SKIP = "Use --on-error skip to continue after it"
 
 
-def run_order(settings: Settings, store: Store, log: logging.Logger) -> int:
-    """Run one order to its end and return the exit status: 0, or that of the error logged.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an order.
 
-    The failure policy is here and nowhere else: a source that fails is a row of the table unless
-    `on_error` is stop or more than `max_failures` have failed; an order that measured nothing fails.
+    `error` ended it, or says why it measured nothing; None if all went well. `counts` are its sources by status,
+    `products` how many products were delivered, `tables` the URNs of its tables by name, and `records` the file
+    with the records of its sources, if the caller asked to keep them.
     """
-    # with idle-seconds a frame waits for the answer to the one before
-    many = store.moving and not settings.frames.idle_seconds
+
+    error: QuadratError | None
+    counts: Mapping[str, int]
+    products: int = 0
+    tables: Mapping[str, str] | None = None
+    records: Path | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a process: 0, or that of the error."""
+        return 0 if self.error is None else self.error.exit_status
+
+
+def run_order(
+    settings: Settings, store: Store, log: logging.Logger, *, keep: Path | None = None
+) -> Outcome:
+    """Run one order to its end.
+
+    A source that fails is a row of the table, unless `on-error` is stop or more than `max-failures` have failed; an
+    order that measured nothing fails. Records and other files under way stay in the folder `keep`, if it is given.
+    """
+    order: Order | None = None
+    error: QuadratError | None = None
     try:
         store.check()
-        with store.model() as archive, load_model(archive, settings, log, many=many) as model:
-            Order(settings, store, log, model).run()
-    except QuadratError as error:
-        log.error("%s", error.line)
-        return error.exit_status
-    return 0
+        with ExitStack() as stack:
+            archives = stack.enter_context(store.models())
+            work = Work(
+                tuple(archives.values()), tuple(archives), store.order, settings, moving=store.moving
+            )
+            executor = stack.enter_context(open_executor(work, log))
+            order = Order(settings, store, log, executor)
+            folder = keep or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="quadrat-order-"))
+            )
+            order.run(folder)
+    except QuadratError as raised:
+        log.error("%s", raised.line)
+        error = raised
+    if order is None:
+        return Outcome(error, {})
+    return order.outcome(error, keep)
+
+
+class Listing:
+    """The sources of an order as its store lists them, each with the stem of its products' names."""
+
+    def __init__(self, store: Store, names: Names) -> None:
+        self._store = store
+        self._names = names
+        self.total = sum(1 for _ in store.relist()) or None
+
+    def __iter__(self) -> Iterator[StoreItem]:
+        """Yield the sources; names are allotted here, so they do not depend on what becomes of other sources."""
+        for item in self._store.sources():
+            yield replace(item, stem=self._names.of(item)) if isinstance(item, Source) else item
+
+    def left(self, seen: Iterable[str]) -> Iterator[Source]:
+        """Yield the sources whose URN is not among those `seen`, if the store can list again."""
+        known = set(seen)
+        return (source for source in self._store.relist() if source.urn not in known)
+
+
+class Delivery:
+    """Hands products to the store.
+
+    `source` is the one whose products are under way: it is in hand until its record is there. `refused` is True once
+    the store did not take a product.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.source: Source | None = None
+        self.refused = False
+        self.seconds = 0.0
+        self.count = 0
+
+    def deliver(self, product: Product, source: Source | None = None) -> str:
+        """Deliver a product, of a source or of the whole order, and give its URN."""
+        begin = perf_counter()
+        self.source = source
+        try:
+            urn = self._store.deliver(product)
+        except DeliveryError:
+            self.refused = True
+            raise
+        finally:
+            self.seconds += perf_counter() - begin
+        self.count += 1
+        return urn
+
+    def acknowledge(self, source: Source) -> None:
+        """Tell the store that all products of a source are delivered."""
+        self.source = None
+        self._store.acknowledge(source)
+
+
+class FailurePolicy:
+    """Decides after each source whether the order goes on, and in the end whether it has measured anything."""
+
+    def __init__(self, settings: Settings, table: str, *, moving: bool) -> None:
+        self._order = settings.order
+        self._table = table
+        self._moving = moving
+        self._failed: Counter[str] = Counter()
+        self._other_kind = 0
+
+    def judge(self, record: SourceRecord) -> None:
+        """Take a record; StoppedError if the order must end because of it."""
+        stop = self._order.on_error == "stop"
+        if record.status == "skipped" and record.faults:
+            name = Path(record.source.name).name
+            self._other_kind += (
+                isinstance(record.faults[0], NotAnImageError)
+                and skip_reason(name, moving=not self._moving) is None
+            )
+        elif record.status == "partial" and stop and record.reading is not None:
+            raise StoppedError(
+                f"stopped at the first source that is not whole, {record.faults[0].line}", hint=SKIP
+            )
+        elif record.status == "failed":
+            self._failed[record.source.media] += 1
+            if stop:
+                what = f"stopped at the first {record.source.media} that failed, {record.faults[0].line}"
+                raise StoppedError(what, hint=SKIP)
+            if 0 <= self._order.max_failures < self._failed.total():
+                raise StoppedError(
+                    f"{self._failures()} failed, and max-failures is {self._order.max_failures}",
+                    hint=f"See {self._table} for the reasons",
+                )
+
+    def conclude(self, counts: Mapping[str, int], *, measured: int, blank: int) -> None:
+        """Raise the error of an order that measured nothing."""
+        if measured:
+            return
+        if counts.get("failed"):
+            raise AllFailedError(
+                f"nothing could be measured: {self._failures()} failed",
+                hint=f"See {self._table} for the reasons",
+            )
+        if blank:
+            raise NoImagesError(
+                f"nothing was measured: {blank} of the sources have no frame worth measuring",
+                hint=f"See {self._table} for the reasons, and leave --skip-black out to measure them all the same",
+            )
+        where, other = ("videos", "images") if self._moving else ("images", "videos")
+        skipped = f", and {counts['skipped']} other files were skipped" if counts.get("skipped") else ""
+        if self._other_kind:
+            skipped += f", {self._other_kind} of them {other}"
+            hint = f"For {other} give --{other}"
+        elif self._moving:
+            hint = "Give a folder or collection with videos (mp4, mov, avi, mkv, ...) or folders of images"
+        else:
+            hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
+        raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
+
+    def _failures(self) -> str:
+        """Give the number of failed sources and their kind."""
+        count, kinds = self._failed.total(), list(self._failed)
+        return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
 
 
 class Order:
-    """One order with its model loaded: names used, rows written, sources seen."""
+    """One order with its models loaded."""
 
-    def __init__(self, settings: Settings, store: Store, log: logging.Logger, model: LoadedModel) -> None:
+    def __init__(self, settings: Settings, store: Store, log: logging.Logger, executor: Executor) -> None:
         self._settings = settings
         self._store = store
         self._log = log
-        self._model = model
-        self._provenance: Provenance = model.provenance(store.order, store.model_urn)
-        self._names = Names(store.taken())
-        self._table_name = self._names.whole(TABLE)
-        self._record_name = self._names.whole(RECORD)
-        self._survey = Survey()
-        self._seen: set[str] = set()
-        self._failed: Counter[str] = Counter()
-        self._shrunk: dict[str, Media] = {}
-        self._other_kind = 0
+        self._executor = executor
+        labels = [facts.label for facts in executor.facts]
+        self._names = Names(store.taken(), labels)
+        self._delivery = Delivery(store)
+        self._tables: dict[str, str] = {}
+        self._shrunk: Counter[Media] = Counter()
+        self._shrinking: set[str] = set()
         self._frames = 0
-        self._deliver_s = 0.0
-        self._delivering = False
-        self._in_hand: Source | None = None
+        self._report: OrderReport | None = None
 
-    def run(self) -> None:
+    def run(self, folder: Path) -> None:
         """Measure every source, deliver the tables, and raise what ends the order badly."""
-        if self._table_name != TABLE:
-            self._log.warning(
-                "Results of an earlier run are in the way: new ones get numbers, and the table is %s",
-                self._table_name,
-            )
-        self._log.info(
-            "Model %r on engine %s %s, %s, %s",
-            self._settings.order.model_name or self._model.package.name,
-            self._provenance.engine,
-            self._provenance.engine_version,
-            self._provenance.device,
-            self._provenance.precision,
-        )
-        with tempfile.TemporaryDirectory(prefix="quadrat-order-") as folder:
-            made = report.make(
-                self._model.package,
-                self._settings,
-                self._provenance,
-                names=self._names,
-                survey=self._survey,
-                folder=Path(folder),
-            )
-            with closing(made) as self._report:
-                self._run(Path(folder))
-        self._conclude()
-
-    def _run(self, folder: Path) -> None:
-        begin = perf_counter()
-        films = folder if self._store.moving and self._settings.pictures.outputs != ("none",) else None
-        run = Run(
-            self._model, self._store.sources(), self._store.pull, moving=self._store.moving, films=films
-        )
-        try:
-            self._measure(run)
-        except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
-            refused = isinstance(error, DeliveryError) and self._delivering
-            if not refused:  # what takes no product takes no table either
-                self._close_early(run, begin, error)
-            raise
-        self._deliver_tables(run, perf_counter() - begin)
-
-    def _measure(self, run: Run) -> None:
-        total = sum(1 for _ in self._store.relist()) or None
+        facts = self._executor.facts
         moving = self._store.moving
-        step, seconds = self._settings.frames.frame_step, self._settings.frames.frame_seconds
-        progress = Progress(self._log, total, moving=moving, step=step, seconds=seconds)
-        with progress, closing(iter(run)) as stream:
-            for item in stream:
-                begin = perf_counter()
-                if isinstance(item, Begun):
-                    self._report.begin(item.source)
-                    progress.begun(item)
-                elif isinstance(item, Result) and item.frame.time_s is not None:
-                    with undivided():
-                        self._report.frame(item)
-                    self._note_size(item)
-                    self._frames += not item.frame.skipped
-                    progress.frame(item.source, skipped=bool(item.frame.skipped))
-                else:
-                    self._take(item, progress)
-                self._deliver_s += perf_counter() - begin
+        report = self._report = OrderReport(facts, self._settings, self._names, folder, moving=moving)
+        self._log_start(report.table)
+        policy = FailurePolicy(self._settings, report.table, moving=moving)
+        listing = Listing(self._store, self._names)
+        begin = perf_counter()
+        run = self._executor.measure(listing, self._store.pull, folder)
+        try:
+            self._measure(run, listing, report, policy)
+        except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
+            if not (isinstance(error, DeliveryError) and self._delivery.refused):
+                self._close_early(run, listing, report, begin, error)
+            raise
+        self._close(run, report, perf_counter() - begin)
+        totals = report.totals
+        policy.conclude(totals.counts, measured=totals.measured, blank=totals.blank)
 
-    def _take(self, item: Result | Ended | Failure, progress: Progress) -> None:
-        """Deliver all that comes of one source, and let the store know."""
-        self._seen.add(item.source.urn)
-        if isinstance(item, Failure):
-            self._take_failure(item, progress)
-        elif isinstance(item, Ended):
-            self._take_end(item)
-            progress.measured(item.source, self._report.summed(item))
-        else:
-            self._deliver_all(self._report.image(item), item.source)
-            self._note_size(item)
-            progress.measured(item.source, self._report.said(item))
-        self._store.acknowledge(item.source)
+    def outcome(self, error: QuadratError | None, keep: Path | None) -> Outcome:
+        """Sum the order up."""
+        counts = dict(self._report.totals.counts) if self._report is not None else {}
+        records = self._report.book.path if self._report is not None and keep is not None else None
+        return Outcome(error, counts, self._delivery.count, dict(self._tables), records)
 
-    def _take_end(self, ended: Ended) -> None:
-        self._deliver_all(self._report.ended(ended), ended.source)
-        if ended.video is not None:
-            ended.video.unlink(missing_ok=True)
-        error = self._warn(ended)
-        if error is not None and self._settings.order.on_error == "stop":
-            raise StoppedError(f"stopped at the first source that is not whole, {error.line}", hint=SKIP)
+    def _log_start(self, table: str) -> None:
+        if table != TABLE:
+            self._log.warning(
+                "Results of an earlier run are in the way: new ones get numbers, and the table is %s", table
+            )
+        for facts in self._executor.facts:
+            made = facts.provenance
+            self._log.info(
+                "Model %r on engine %s %s, %s, %s",
+                self._settings.order.model_name or facts.name,
+                made.engine,
+                made.engine_version,
+                made.device,
+                made.precision,
+            )
 
-    def _warn(self, ended: Ended) -> QuadratError | None:
-        """Say, and give, why a source is measured in part, if it is."""
-        error = ended.reading.error
-        if error is not None:
-            self._log.warning("%s: measured in part, %s", ended.source.name, error.line)
-        return error
+    def _measure(
+        self, run: Measuring, listing: Listing, report: OrderReport, policy: FailurePolicy
+    ) -> None:
+        frames = self._settings.frames
+        progress = Progress(
+            self._log,
+            listing.total,
+            moving=self._store.moving,
+            step=frames.frame_step,
+            seconds=frames.frame_seconds,
+        )
+        with progress, closing(iter(run)) as events:
+            for event in events:
+                self._take(event, report, progress)
+                if isinstance(event, SourceDone):
+                    policy.judge(event.record)
 
-    def _deliver_all(self, products: Iterable[Product], source: Source | None = None) -> None:
-        """Deliver products; those of a source are all delivered when its rows are written, or it stays in hand."""
-        self._in_hand = source
-        for product in products:
-            self._delivering = True
-            self._store.deliver(product)
-            self._delivering = False
-        self._in_hand = None
+    def _take(self, event: Event, report: OrderReport, progress: Progress | None = None) -> None:
+        """Deliver, count and log what happened."""
+        if isinstance(event, ProductMade):
+            self._delivery.deliver(event.product, event.source)
+        elif isinstance(event, SourceDone):
+            self._done(event, report, progress)
+        elif isinstance(event, FrameDone):
+            self._frames += not event.skipped
+            if event.shrunk:
+                self._shrinking.add(event.source.urn)
+            if progress is not None:
+                progress.frame(event.source, skipped=event.skipped)
+        elif isinstance(event, SourceOpened) and progress is not None:
+            progress.opened(event)
 
-    def _close_early(self, run: Run, begin: float, error: BaseException) -> None:
-        """Account for every source though the order ends badly; the error that ended it is the one told."""
+    def _done(self, event: SourceDone, report: OrderReport, progress: Progress | None) -> None:
+        record = event.record
+        report.add(record)
+        if event.shrunk or record.source.urn in self._shrinking:
+            self._shrinking.discard(record.source.urn)
+            self._shrunk[record.source.media] += 1
+        if record.status == "partial" and record.reading is not None:
+            self._log.warning(
+                "%s: measured in part, %s",
+                record.source.name,
+                "; ".join(fault.line for fault in record.faults),
+            )
+        if progress is not None:
+            progress.finished(record)
+        self._delivery.acknowledge(record.source)
+
+    def _close_early(
+        self, run: Measuring, listing: Listing, report: OrderReport, begin: float, error: BaseException
+    ) -> None:
+        """Account for every source although the order ends badly; the error that ended it is the one reported."""
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
         if isinstance(error, SystemExit):
             line = "it was interrupted"
             self._log.warning("Interrupted: what is measured so far is delivered")
-        cut = StoppedError(f"the order ended before its end: {line}")
-        if self._in_hand is not None:
-            self._survey.add_not_reached([self._in_hand], f"the order ended while it was delivered: {line}")
+        if self._delivery.source is not None:
+            reason = f"the order ended while it was delivered: {line}"
+            report.add(not_reached_record(self._delivery.source, reason))
         try:
-            for ended in run.unfinished(cut):
-                self._seen.add(ended.source.urn)
-                self._deliver_all(self._report.ended(ended))
-                self._warn(ended)
-            left = [source for source in self._store.relist() if source.urn not in self._seen]
-            self._survey.add_not_reached(left, f"the order ended before it: {line}")
-            self._deliver_tables(run, perf_counter() - begin)
+            for event in run.unfinished(StoppedError(f"the order ended before its end: {line}")):
+                self._take_unfinished(event, report)
+            for source in listing.left(report.book.urns()):
+                report.add(not_reached_record(source, f"the order ended before it: {line}"))
+            self._close(run, report, perf_counter() - begin)
         except DeliveryError as late:
             self._log.error("%s", late.line)
 
-    def _note_size(self, result: Result) -> None:
-        frame = result.frame
-        if not frame.skipped and frame.pixels.shape[:2] != frame.source_hw:
-            self._shrunk[result.source.urn] = result.source.media
+    def _take_unfinished(self, event: Event, report: OrderReport) -> None:
+        """Deliver what there is of a source that the order ended in the middle of; it is not acknowledged."""
+        if isinstance(event, ProductMade):
+            self._delivery.deliver(event.product)
+        elif isinstance(event, SourceDone):
+            report.add(event.record)
+            faults = "; ".join(fault.line for fault in event.record.faults)
+            self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
+
+    def _close(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
+        """Deliver the tables, log how many sources were shrunk, and sum up."""
+        if self._settings.order.benchmark:
+            self._log_times(run, report, wall_s - run.warm_up_s)
+        urn = ""
+        for product in report.products(run.stages, wall_s):
+            urn = self._tables[product.name] = self._delivery.deliver(product)
+        self._log_shrunk()
+        counts = report.totals.counts
+        self._log.info(
+            "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
+            report.totals.measured,
+            f" ({counts['partial']} in part)" if counts["partial"] else "",
+            *(counts[status] for status in ("failed", "skipped", "not-reached")),
+            urn,
+        )
 
     def _log_shrunk(self) -> None:
-        """Say how many sources were measured smaller than they are: that changes the cover of thin things."""
-        count, kinds = len(self._shrunk), set(self._shrunk.values())
+        """Log how many sources were measured smaller than they are: that changes the cover of thin things."""
+        count, kinds = self._shrunk.total(), list(self._shrunk)
         if not count:
             return
-        kind = kinds.pop() if len(kinds) == 1 else "source"
-        most = self._model.frames.max_img_size or -1
+        kind = kinds[0] if len(kinds) == 1 else "source"
+        most = self._settings.frames_for(shrinks=True).max_img_size or -1
         self._log.info(
             "%d %s shrunk to %s pixels; --max-img-size -1 measures %s whole%s",
             count,
@@ -223,117 +380,15 @@ class Order:
             "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
         )
 
-    def _failures(self) -> str:
-        """Say how many sources of which kind have failed."""
-        count, kinds = self._failed.total(), list(self._failed)
-        return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
-
-    def _log_times(self, run: Run, wall: float) -> None:
+    def _log_times(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
+        first = self._executor.facts[0]
         for line in timing_lines(
             self._settings,
-            self._provenance,
-            self._model.package.name,
-            seconds={**run.seconds, "deliver": self._deliver_s},
-            wall=wall,
-            images=self._frames if self._store.moving else self._survey.measured,
+            first.provenance,
+            first.name,
+            seconds={**run.seconds, "deliver": self._delivery.seconds},
+            wall=wall_s,
+            images=self._frames if self._store.moving else report.totals.measured,
             unit="frame" if self._store.moving else "image",
         ):
             self._log.info(line)
-
-    def _take_failure(self, failure: Failure, progress: Progress) -> None:
-        self._survey.add_failure(failure)
-        if isinstance(failure.error, NotAnImageError):
-            self._other_kind += (
-                skip_reason(Path(failure.source.name).name, moving=not self._store.moving) is None
-            )
-            progress.skipped(failure)
-            return
-        progress.failed(failure)
-        self._failed[failure.source.media] += 1
-        failed, limit = self._failed.total(), self._settings.order.max_failures
-        if self._settings.order.on_error == "stop":
-            raise StoppedError(
-                f"stopped at the first {failure.source.media} that failed, {failure.error.line}", hint=SKIP
-            )
-        if 0 <= limit < failed:
-            raise StoppedError(
-                f"{self._failures()} failed, and max-failures is {limit}",
-                hint=f"See {self._table_name} for the reasons",
-            )
-
-    def _deliver_tables(self, run: Run, wall: float) -> None:
-        """Deliver the task's tables, the record of the run, and last the survey: where that is, all is."""
-        if self._settings.order.benchmark:
-            self._log_times(run, wall - run.warm_up_s)
-        counts = self._survey.counts
-        self._deliver_all(self._report.tables())
-        readings = self._survey.readings()
-        record = run_record(
-            self._settings,
-            self._provenance,
-            run.stages,
-            counts,
-            wall,
-            task=self._model.package.task,
-            moving=self._store.moving,
-            sources=readings,
-        )
-        self._store.deliver(record.product(self._record_name))
-        metadata = survey_aspect(self._provenance, counts, self._survey.mean_covers(), self._survey.objects())
-        urn = self._store.deliver(Product(self._table_name, "text/csv", self._survey.body(), metadata))
-        self._log_shrunk()
-        self._log.info(
-            "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
-            self._survey.measured,
-            f" ({counts['partial']} in part)" if counts["partial"] else "",
-            *(counts[status] for status in ("failed", "skipped", "not-reached")),
-            urn,
-        )
-
-    def _conclude(self) -> None:
-        counts = self._survey.counts
-        if self._survey.measured:
-            return
-        if counts["failed"]:
-            raise AllFailedError(
-                f"nothing could be measured: {self._failures()} failed",
-                hint=f"See {self._table_name} for the reasons",
-            )
-        if self._survey.blank:
-            raise NoImagesError(
-                f"nothing was measured: in {self._survey.blank} of the sources there is no frame worth it",
-                hint=f"See {self._table_name} for the reasons, and leave --skip-black out to measure them all the same",
-            )
-        where, other = ("videos", "images") if self._store.moving else ("images", "videos")
-        skipped = f", and {counts['skipped']} other files were skipped" if counts["skipped"] else ""
-        if self._other_kind:
-            skipped += f", {self._other_kind} of them {other}"
-            hint = f"For {other} give --{other}"
-        elif self._store.moving:
-            hint = f"Give a folder or collection with videos ({VIDEO_WORDS}) or folders of images"
-        else:
-            hint = f"Give a folder or collection with {IMAGE_WORDS} images"
-        raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
-
-
-@contextmanager
-def undivided() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until what is inside is done: half a frame in the tables would be a wrong count."""
-    came: list[tuple[int, Any]] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in found.items() if handler is not None}
-    for number in before:
-        signal.signal(number, lambda *said: came.append(said))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        os.kill(os.getpid(), came[0][0])  # to the one who knows what to do
-
-
-SKIP = "Use --on-error skip to go on past it"

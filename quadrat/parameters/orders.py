@@ -59,6 +59,13 @@ class OrderSettings(Group):
         high=10**9,
         since="1",
     )
+    executor: str = parameter(
+        "option",
+        "Where sources are measured: in this process (local), or in a child process (isolated).",
+        default="local",
+        choices=("local", "isolated"),
+        since="4",
+    )
     benchmark: bool = parameter(
         "bool", "Warm up with the first batch, and log machine, model, settings and the time of every stage."
     )

@@ -19,8 +19,9 @@ from quadrat.media.size import working_hw
 from quadrat.parameters import FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
+from quadrat.report.base import ModelFacts
 from quadrat.task_kinds import TaskKind, kind_of
-from quadrat.types import ClassInfo, ModelPackage, Provenance
+from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
 """Runs of the network side by side: beside an encoder, two runs of one thread lose less time than one of two
@@ -112,26 +113,6 @@ class Pass(Mapping[str, LoadedModel]):
         each = [model.frames for model in self._models.values()]
         unlimited = [frames for frames in each if (frames.max_img_size or -1) < 0]
         return unlimited[0] if unlimited else max(each, key=lambda frames: frames.max_img_size or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of a model without its network: picklable, and enough to write products and tables.
-
-    `label` goes into the names of products; it is empty if there is only one model.
-    """
-
-    name: str
-    task: str
-    label: str
-    provenance: Provenance
-    classes: tuple[ClassInfo, ...]
-    num_classes: int | None
-
-    @property
-    def kind(self) -> TaskKind:
-        """The record of the model's task."""
-        return kind_of(self.task)
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str]) -> tuple[ModelFacts, ...]:

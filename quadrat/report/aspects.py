@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from quadrat.errors import QuadratError
-from quadrat.report.survey import Found, status_of
+from quadrat.report.base import error_text, status_of
+from quadrat.report.counts import ClassCount
 from quadrat.stores.addresses import shown
-from quadrat.types import ClassInfo, Cover, Detections, Ended, Frame, Provenance, Source
+from quadrat.types import ClassInfo, Closing, Cover, Detections, Frame, Provenance, Source, SourceClosed
 
 INFERENCE = "urn:ibenthos:schema:paddle.seg.inference.1"
 PICTURE = "urn:ibenthos:schema:quadrat.picture.1"
@@ -69,10 +70,13 @@ def picture_aspect(kind: str, main: Mapping[str, Any]) -> dict[str, Any]:
 def survey_aspect(
     provenance: Provenance,
     counts: Mapping[str, int],
-    covers: Sequence[Mapping[str, Any]],
-    objects: Sequence[Mapping[str, Any]] = (),
+    totals: Mapping[str, Any],
+    models: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Describe the order's table: sources by status, mean cover of each class over them, and objects counted."""
+    """Describe the order's table: sources by status, and `totals` of all of them as the task makes them.
+
+    `models` are the totals of each model, if there are several; `provenance` is then that of the first.
+    """
     return {
         "$schema": SURVEY,
         "order": provenance.order,
@@ -83,8 +87,9 @@ def survey_aspect(
         "failed": counts.get("failed", 0),
         "skipped": counts.get("skipped", 0),
         "not-reached": counts.get("not-reached", 0),
-        "mean-cover": [dict(c) for c in covers],
-        **({"objects": [dict(o) for o in objects]} if objects else {}),
+        "mean-cover": totals.get("mean-cover", []),
+        **{key: value for key, value in totals.items() if key != "mean-cover" and value},
+        **({"models": [dict(model) for model in models]} if models else {}),
         "provenance": provenance_part(provenance),
     }
 
@@ -93,7 +98,7 @@ def detection_aspect(
     source: Source,
     frame: Frame,
     detections: Detections,
-    found: Sequence[Found],
+    found: Sequence[ClassCount],
     provenance: Provenance,
     *,
     size: tuple[int, int],
@@ -124,60 +129,61 @@ def detection_aspect(
 
 
 def tracking_aspect(
-    ended: Ended,
-    found: Sequence[Found],
+    closed: SourceClosed,
+    closing: Closing,
+    found: Sequence[ClassCount],
     listed: Sequence[Mapping[str, Any]],
     provenance: Provenance,
     *,
-    measured: int,
     tracks: int | None,
 ) -> dict[str, Any]:
-    """Describe a video's tracks, found in `measured` frames.
+    """Describe a video's tracks.
 
-    `listed` are those described one by one; `tracks` counts all, None where none are made.
+    `listed` are those described one by one; `tracks` counts all, None if objects are not followed.
     """
     return {
         "$schema": TRACKING,
-        **video_part(ended, provenance, measured),
+        **video_part(closed, closing, provenance),
         "detections": sum(one.objects for one in found),
         "track-count": tracks,
         "classes": [_followed(one) for one in found],
         "tracks": [dict(track) for track in listed],
-        "provenance": {**provenance_part(provenance), "source-digest": ended.reading.digest},
+        "provenance": {**provenance_part(provenance), "source-digest": closed.reading.digest},
     }
 
 
 def covered_aspect(
-    ended: Ended,
+    closed: SourceClosed,
+    closing: Closing,
     covers: Sequence[Cover],
     provenance: Provenance,
     *,
-    measured: int,
     confidence: float | None,
     min_confidence: float,
 ) -> dict[str, Any]:
     """Describe a video measured by a segmentation model; `covers` are means over its measured frames."""
     return {
         "$schema": COVERED,
-        **video_part(ended, provenance, measured),
+        **video_part(closed, closing, provenance),
         "cover": [_cover(c) for c in covers],
         "mean-confidence": _rounded(confidence),
         "min-confidence": min_confidence,
-        "provenance": {**provenance_part(provenance), "source-digest": ended.reading.digest},
+        "provenance": {**provenance_part(provenance), "source-digest": closed.reading.digest},
     }
 
 
-def video_part(ended: Ended, provenance: Provenance, measured: int) -> dict[str, Any]:
-    """Say which video, sequence or stream it is, what of it was read and `measured`, and what is missing."""
-    reading = ended.reading
+def video_part(closed: SourceClosed, closing: Closing, provenance: Provenance) -> dict[str, Any]:
+    """Describe a video, sequence or stream: what was read of it and measured, and what is missing."""
+    source, reading = closed.source, closed.reading
+    error = error_text(closing.faults)
     return {
-        "source": shown(ended.source.urn, ended.source),
-        "source-name": shown(ended.source.name, ended.source),
-        "media": ended.source.media,
+        "source": shown(source.urn, source),
+        "source-name": shown(source.name, source),
+        "media": source.media,
         "model": provenance.model,
         "order": provenance.order,
-        "status": status_of(ended, measured),
-        "error": shown(reading.error.line, ended.source) if reading.error else None,
+        "status": status_of(closing),
+        "error": shown(error, source) if error else None,
         "width": reading.hw[1],
         "height": reading.hw[0],
         "rotation": reading.rotation,
@@ -189,13 +195,13 @@ def video_part(ended: Ended, provenance: Provenance, measured: int) -> dict[str,
             "declared": reading.declared_frames,
             "read": reading.read,
             "taken": reading.taken,
-            "measured": measured,
+            "measured": closing.measured,
             "dropped": reading.dropped,
             "damaged": reading.damaged,
-            "skipped": dict(ended.skipped),
+            "skipped": dict(closing.skipped),
         },
         "gaps": [
-            {"start": round(g.start_s, 3), "end": round(g.end_s, 3), "reason": shown(g.reason, ended.source)}
+            {"start": round(g.start_s, 3), "end": round(g.end_s, 3), "reason": shown(g.reason, source)}
             for g in reading.gaps
         ],
     }
@@ -230,7 +236,7 @@ def _cover(cover: Cover) -> dict[str, Any]:
     }
 
 
-def _found(found: Found) -> dict[str, Any]:
+def _found(found: ClassCount) -> dict[str, Any]:
     return {
         "id": found.info.id,
         "name": found.info.name,
@@ -241,7 +247,7 @@ def _found(found: Found) -> dict[str, Any]:
     }
 
 
-def _followed(found: Found) -> dict[str, Any]:
+def _followed(found: ClassCount) -> dict[str, Any]:
     """Tell, of a class in a video, its tracks too, and which frame has the most at once."""
     return {
         **_found(found),

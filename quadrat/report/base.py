@@ -1,96 +1,103 @@
-"""What every task's report does, whatever it reports of."""
+"""What a task contributes to reports: a collector for each source, and tables that fold over records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
-from quadrat.parameters import Settings
+from quadrat.errors import QuadratError
+from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.names import Names
-from quadrat.report.survey import Survey
-from quadrat.types import Ended, ModelPackage, Product, Provenance, Result, Source
+from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, Source, SourceClosed
 
 
-class Report(Protocol):
-    """Turns results into products and into rows of the survey; its caller delivers."""
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model without its network: picklable, and enough to write products and tables.
 
-    def begin(self, source: Source) -> None:
-        """Take the names of a video's products; if called in the order of the listing, every run gives the same."""
+    `label` goes into the names of products; it is empty if there is only one model.
+    """
 
-    def image(self, result: Result) -> Iterator[Product]:
-        """Yield the products of one image; its rows are written once the last is delivered."""
+    name: str
+    task: str
+    label: str
+    provenance: Provenance
+    classes: tuple[ClassInfo, ...]
+    num_classes: int | None
+
+    @property
+    def kind(self) -> TaskKind:
+        """The record of the model's task."""
+        return kind_of(self.task)
+
+    def product_name(self, stem: str, ending: str) -> str:
+        """Name a product of this model; `stem` is the source's, `ending` the kind of product and its suffix."""
+        return f"{stem}.{self.label}{ending}" if self.label else f"{stem}{ending}"
+
+    def table_name(self, names: Names, table: str) -> str:
+        """Take the name of a table of this model."""
+        return names.whole(f"{self.label}.{table}" if self.label else table)
+
+
+class Collector(Protocol):
+    """Gathers what one model finds in one source, and makes the products that are the source's own."""
+
+    def picture(self, result: Result) -> Iterator[Product]:
+        """Take a picture and yield its products."""
 
     def frame(self, result: Result) -> None:
-        """Take one frame of a video, sequence or stream, a skipped one too."""
+        """Take one frame of a video, sequence or stream, also a skipped one."""
 
-    def ended(self, ended: Ended) -> Iterator[Product]:
-        """Yield the products of a source whose frames have all come; then write its rows."""
+    def closed(self, closed: SourceClosed) -> Iterator[Product]:
+        """Yield the products of a video, sequence or stream whose frames have all come."""
 
-    def tables(self) -> Iterator[Product]:
-        """Yield the tables of the whole order, survey.csv excepted; their files last until `close`."""
-
-    def said(self, result: Result) -> str:
-        """Say in a few words what one picture shows."""
-
-    def summed(self, ended: Ended) -> str:
-        """Say in a few words what a source showed, once its products are delivered."""
-
-    def close(self) -> None:
-        """Delete what is in the folder for files under way."""
+    def record(self) -> ModelRecord:
+        """Give what the model contributes to the record; call it when all products are delivered."""
 
 
-class MakeReport(Protocol):
-    """How a report is made."""
+class Tables(Protocol):
+    """Folds the records of an order into one model's tables; `add` takes them in their final order."""
 
-    def __call__(
-        self,
-        package: ModelPackage,
-        settings: Settings,
-        provenance: Provenance,
-        *,
-        names: Names,
-        survey: Survey,
-        folder: Path,
-    ) -> Report:
-        """Make it; files under way go into `folder`/report. ParameterError for outputs that the task lacks."""
+    def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
+        """Give the cells of survey.csv that are the task's own, one dict for each row of the source."""
+
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Take one record of the model."""
+
+    def totals(self) -> dict[str, Any]:
+        """Give what the aspect of the survey says of all records."""
+
+    def products(self) -> Iterator[Product]:
+        """Yield the tables, once all records are added."""
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
-    """Round a number that may be missing; scores are known to about three digits."""
+    """Round a number that may be missing; scores are exact to about three digits."""
     return None if value is None else round(value, digits)
 
 
 def plain(text: str) -> str:
-    """Replace what UTF-8 cannot hold, as names of files may."""
+    """Replace characters that UTF-8 cannot hold, which names of files may have."""
     return text.encode("utf-8", "replace").decode()
 
 
-Kept = TypeVar("Kept")
-
-
-class Sources(Generic[Kept]):
-    """What is kept of each video under way; made where its first word comes, with a number of its own."""
-
-    def __init__(self, make: Callable[[Source, int], Kept]) -> None:
-        self._make = make
-        self._kept: dict[str, Kept] = {}
-        self._count = 0
-
-    def of(self, source: Source) -> Kept:
-        """Give what is kept of a source."""
-        if source.urn not in self._kept:
-            self._count += 1
-            self._kept[source.urn] = self._make(source, self._count)
-        return self._kept[source.urn]
-
-    def take(self, source: Source) -> Kept:
-        """Give it for the last time."""
-        kept = self.of(source)
-        del self._kept[source.urn]
-        return kept
-
-
 def mime_of(video: Path) -> str:
-    """Give the mime type of a drawn video."""
+    """Give the mime type of an annotated video."""
     return "video/webm" if video.suffix == ".webm" else "video/mp4"
+
+
+def error_text(faults: Sequence[QuadratError]) -> str | None:
+    """Give all errors as one line, each with its code; None if there are none."""
+    return "; ".join(fault.line for fault in faults) or None
+
+
+def status_of(closing: Closing) -> str:
+    """Give the status of a video for one model: without a measured frame it says nothing."""
+    if closing.faults:
+        return "partial"
+    return "ok" if closing.measured else "skipped"
+
+

@@ -44,6 +44,13 @@ def complete_classes(package: ClassList, segmentation: Segmentation) -> list[Cla
     return [class_of({}, index, urn) for index in range(count)]
 
 
+def class_at(package: ClassList, index: int) -> ClassInfo:
+    """Give the class of an index of a label plane, UNKNOWN too."""
+    if index == UNKNOWN:
+        return UNKNOWN_CLASS
+    return class_of({info.index: info for info in package.classes}, index, kind_of(package.task).class_urn)
+
+
 def measure(package: ClassList, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
     """Count every class of the archive, and unknown last where there is a floor."""
     classes = complete_classes(package, segmentation)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from quadrat.parameters import Settings
+import numpy as np
+
+from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
+from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
-from quadrat.report.aspects import (
-    covered_aspect,
-    inference_aspect,
-    picture_aspect,
-    table_aspect,
-)
-from quadrat.report.base import Sources, mime_of
-from quadrat.report.cover import mean_confidence, measure
+from quadrat.report.aspects import covered_aspect, inference_aspect, picture_aspect, table_aspect
+from quadrat.report.base import ModelFacts, mime_of
+from quadrat.report.columns import Columns, ColumnWriter
+from quadrat.report.cover import class_at, mean_confidence, measure
 from quadrat.report.names import Names
-from quadrat.report.spool import Spool, joined
-from quadrat.report.survey import Survey, csv_cell
+from quadrat.report.spool import Spool
+from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
-from quadrat.types import Cover, Ended, ModelPackage, Product, Provenance, Result, Segmentation, Source
+from quadrat.types import Cover, Product, Result, Segmentation, Source, SourceClosed
 
 COLUMNS = (
     "source", "name", "frame", "time_s", "class_id", "class", "cover", "pixels", "mean_confidence",
@@ -29,175 +28,226 @@ COLUMNS = (
 HEAD = ",".join(COLUMNS) + "\r\n"
 
 
-@dataclass(slots=True)
-class _Video:
-    """A video under way: its rows, and per class the sums over frames (`weight` is confidence x pixels)."""
+@dataclass(frozen=True, slots=True)
+class CoverSummary:
+    """The cover of each class in one source: of a picture, or the mean over the measured frames of a video."""
 
-    source: Source
-    stem: str
-    spool: Spool
-    covers: dict[int, Cover] = field(default_factory=dict)
-    weights: dict[int, float] = field(default_factory=dict)
-    pixels: int = 0
-    rows: int = 0
-    measured: int = 0
+    covers: tuple[Cover, ...]
 
 
-class MaskReport:
-    """The report of the task "segment"."""
+class MaskCollector:
+    """Gathers the masks of one source."""
 
     def __init__(
         self,
-        package: ModelPackage,
-        settings: Settings,
-        provenance: Provenance,
-        *,
-        names: Names,
-        survey: Survey,
+        model: ModelFacts,
+        source: Source,
         folder: Path,
+        masks: MaskSettings,
+        _tiles: TileSettings,
+        pictures: PictureSettings,
     ) -> None:
-        self._package, self._provenance = package, provenance
-        self._kinds = settings.pictures.outputs or ("pseudo",)
-        self._floor = settings.masks.min_confidence
-        self._names, self._survey, self._folder = names, survey, folder / "report"
-        self._folder.mkdir()
-        self._table = ""
-        self._videos: Sources[_Video] = Sources(self._open)
-        self._parts: list[tuple[str, str, Spool]] = []
-        self._rows = 0
-        self._last: tuple[Result, list[Cover]] | None = None
-        self._sums: dict[str, str] = {}
+        self._model = model
+        self._source = source
+        self._folder = folder
+        self._floor = masks.min_confidence
+        self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
+        self._columns = ColumnWriter(folder / f"{source.stem}{model.label}.columns")
+        self._sums: dict[int, Cover] = {}
+        self._weights: dict[int, float] = {}
+        self._pixels = 0
+        self._record = ModelRecord(model.name, model.task)
 
-    def begin(self, source: Source) -> None:
-        """Take the names of a video's products."""
-        self._videos.of(source)
-
-    def image(self, result: Result) -> Iterator[Product]:
-        """Yield all pictures of one image, then write its rows."""
-        if result.frame.skipped:
-            self._survey.add_skipped(result.source, result.frame)
-            return
-        segmentation = _mask(result)
-        covers = self._covers(result)
+    def picture(self, result: Result) -> Iterator[Product]:
+        """Yield all pictures of one image."""
+        frame, segmentation = result.view(self._model.name), self._mask(result)
+        covers = measure(self._model, segmentation, self._floor)
         size = segmentation.labels.shape[0], segmentation.labels.shape[1]
         aspect = inference_aspect(
-            result.source,
-            result.frame,
+            self._source,
+            frame,
             covers,
-            self._provenance,
+            self._model.provenance,
             size=size,
             confidence=mean_confidence(segmentation),
             min_confidence=self._floor,
         )
-        stem = self._names.stem(result.source.name)
         first = ""
-        for picture in draw_pictures(result.frame, segmentation, covers, self._kinds):
+        for picture in draw_pictures(frame, segmentation, covers, self._kinds):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
-            name = f"{stem}.{picture.kind}{picture.suffix}"
+            name = self._model.product_name(self._source.stem, f".{picture.kind}{picture.suffix}")
             yield Product(name, picture.mime, picture.body, metadata)
             first = first or name
-        self._survey.add_result(result.source, result.frame, covers, size, first)
+        self._record = replace(
+            self._record,
+            measured=1,
+            size=size,
+            product=first,
+            summary=CoverSummary(tuple(covers)),
+            text=_text(covers),
+        )
 
     def frame(self, result: Result) -> None:
-        """Write the covers of one frame; a skipped one has none."""
-        video = self._videos.of(result.source)
-        if result.frame.skipped:
+        """Take the covers of one frame; a frame without a mask has none."""
+        frame = result.view(self._model.name)
+        if result.frame.skipped or self._model.name not in result.predictions:
+            self._columns.add(replace(frame, skipped=result.frame.skipped or "failed"), {}, 0)
             return
-        time_s = "" if result.frame.time_s is None else f"{result.frame.time_s:.6f}"
-        head = _head(result.source) + f"{result.frame.key.index},{time_s}"
-        for cover in self._covers(result):
-            confidence = "" if cover.confidence is None else f"{cover.confidence:.4f}"
-            named = f"{csv_cell(cover.id)},{csv_cell(cover.name)}"
-            video.spool.write(f"{head},{named},{cover.cover:.6f},{cover.pixels},{confidence}\r\n")
-            video.rows += 1
-            old = video.covers.get(cover.index, replace(cover, pixels=0))
-            video.covers[cover.index] = replace(old, pixels=old.pixels + cover.pixels)
+        segmentation = self._mask(result)
+        covers = measure(self._model, segmentation, self._floor)
+        self._columns.add(frame, _arrays(covers), len(covers))
+        for cover in covers:
+            old = self._sums.get(cover.index, replace(cover, pixels=0))
+            self._sums[cover.index] = replace(old, pixels=old.pixels + cover.pixels)
             if cover.confidence is not None:
-                weight = video.weights.get(cover.index, 0.0)
-                video.weights[cover.index] = weight + cover.confidence * cover.pixels
-        video.pixels += _mask(result).labels.size
-        video.measured += 1
+                weight = self._weights.get(cover.index, 0.0)
+                self._weights[cover.index] = weight + cover.confidence * cover.pixels
+        self._pixels += segmentation.labels.size
 
-    def ended(self, ended: Ended) -> Iterator[Product]:
-        """Yield a video's drawn form, where there is one, and its table; then write its rows."""
-        video = self._videos.take(ended.source)
-        covers = _means(video)
-        mean = sum(video.weights.values()) / video.pixels if video.weights and video.pixels else None
+    def closed(self, closed: SourceClosed) -> Iterator[Product]:
+        """Yield a video's annotated form, if there is one, and its table."""
+        closing = closed.closings[self._model.name]
+        covers, columns = self._means(), self._columns.finish()
+        mean = sum(self._weights.values()) / self._pixels if self._weights and self._pixels else None
         aspect = covered_aspect(
-            ended,
+            closed,
+            closing,
             covers,
-            self._provenance,
-            measured=video.measured,
+            self._model.provenance,
             confidence=mean,
             min_confidence=self._floor,
         )
-        table = table_aspect("cover", COLUMNS, self._provenance, video.rows)
-        name = f"{video.stem}.cover.csv"
-        if ended.video is not None:
-            name = f"{video.stem}{ended.video.suffix}"
-            yield Product(name, mime_of(ended.video), ended.video, aspect)
-        body = joined(video.spool.path.with_suffix(".csv"), HEAD, [video.spool])
-        metadata = aspect if ended.video is None else table
-        yield Product(f"{video.stem}.cover.csv", "text/csv", body, metadata)
-        body.unlink(missing_ok=True)
-        self._parts.append((ended.source.name, ended.source.urn, video.spool))
-        self._rows += video.rows
-        self._sums[ended.source.urn] = _text(covers)
-        self._survey.add_covers(ended, covers, name, video.measured)
+        table = main = self._model.product_name(self._source.stem, ".cover.csv")
+        if closing.video is not None:
+            main = self._model.product_name(self._source.stem, closing.video.suffix)
+            yield Product(main, mime_of(closing.video), closing.video, aspect)
+        rows = Spool(self._folder / f"{self._source.stem}{self._model.label}.csv")
+        rows.write(HEAD)
+        count = rows.extend(cover_lines(self._source, columns, self._model))
+        rows.flush()
+        metadata = table_aspect("cover", COLUMNS, self._model.provenance, count)
+        yield Product(table, "text/csv", rows.path, aspect if closing.video is None else metadata)
+        rows.delete()
+        self._record = replace(
+            self._record,
+            measured=closing.measured,
+            skipped=closing.skipped,
+            faults=closing.faults,
+            product=main,
+            summary=CoverSummary(tuple(covers)),
+            columns=columns,
+            text=_text(covers) or "no frame was measured",
+        )
 
-    def tables(self) -> Iterator[Product]:
-        """Yield cover.csv, the covers of all frames of all videos; nothing where there was no video."""
-        if not self._parts:
+    def record(self) -> ModelRecord:
+        """Give the covers of the source."""
+        return self._record
+
+    def _mask(self, result: Result) -> Segmentation:
+        prediction = result.predictions[self._model.name]
+        if not isinstance(prediction, Segmentation):
+            raise TypeError(f"the model {self._model.name} gave {type(prediction).__name__}, not a mask")
+        return prediction
+
+    def _means(self) -> list[Cover]:
+        """Turn the sums over frames into covers; all frames have one size, so no frame weighs more."""
+        means = []
+        for index, total in sorted(self._sums.items()):
+            weight = self._weights.get(index) if total.pixels else None
+            confidence = None if weight is None else weight / total.pixels
+            means.append(replace(total, cover=total.pixels / max(self._pixels, 1), confidence=confidence))
+        return means
+
+
+class MaskTables:
+    """Folds covers into cover.csv, the rows of survey.csv, and the mean covers of the order."""
+
+    def __init__(self, model: ModelFacts, names: Names, folder: Path, *_groups: object) -> None:
+        self._model = model
+        self._name = model.table_name(names, "cover.csv")
+        self._rows = Spool(folder / f"{self._name}.rows")
+        self._rows.write(HEAD)
+        self._count = 0
+        self._has_videos = False
+        self._means: dict[int, tuple[Cover, float]] = {}
+        self._sources = 0
+
+    def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
+        """Give one row for each class."""
+        return [
+            {
+                "class_id": cover.id,
+                "class": cover.name,
+                "cover": f"{cover.cover:.6f}",
+                "pixels": cover.pixels,
+                "mean_confidence": "" if cover.confidence is None else f"{cover.confidence:.4f}",
+            }
+            for cover in _covers(record)
+        ]
+
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Take the covers of a source, and of all frames of a video."""
+        covers = _covers(record)
+        self._sources += bool(covers)
+        for cover in covers:
+            total = self._means.get(cover.index, (cover, 0.0))[1]
+            self._means[cover.index] = (cover, total + cover.cover)
+        if isinstance(record.columns, Columns):
+            self._has_videos = True
+            self._count += self._rows.extend(cover_lines(source.source, record.columns, self._model))
+
+    def totals(self) -> dict[str, Any]:
+        """Give the mean cover of each class over the sources in which something was measured."""
+        count = max(self._sources, 1)
+        means = [
+            {"id": cover.id, "name": cover.name, "mean-cover": total / count}
+            for cover, total in self._means.values()
+        ]
+        return {"mean-cover": means}
+
+    def products(self) -> Iterator[Product]:
+        """Yield cover.csv, the covers of all frames of all videos; nothing if there was no video."""
+        if not self._has_videos:
             return
-        parts = [spool for _, _, spool in sorted(self._parts, key=lambda part: part[:2])]
-        body = joined(self._folder / "cover.csv", HEAD, parts)
-        metadata = table_aspect("cover", COLUMNS, self._provenance, self._rows)
-        yield Product(self._table, "text/csv", body, metadata)
-
-    def said(self, result: Result) -> str:
-        """Say the cover of each class."""
-        return f"skipped, {result.frame.skipped}" if result.frame.skipped else _text(self._covers(result))
-
-    def summed(self, ended: Ended) -> str:
-        """Say the mean cover of each class over a video."""
-        return self._sums.pop(ended.source.urn, "") or "no frame was measured"
-
-    def close(self) -> None:
-        """Delete the files under way."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _open(self, source: Source, number: int) -> _Video:
-        self._table = self._table or self._names.whole("cover.csv")
-        stem = self._names.video(source)
-        return _Video(source, stem, Spool(self._folder / f"{number}.rows"))
-
-    def _covers(self, result: Result) -> list[Cover]:
-        """Count a result once, though several ask."""
-        if self._last is None or self._last[0] is not result:
-            self._last = (result, measure(self._package, _mask(result), self._floor))
-        return self._last[1]
+        self._rows.flush()
+        metadata = table_aspect("cover", COLUMNS, self._model.provenance, self._count)
+        yield Product(self._name, "text/csv", self._rows.path, metadata)
 
 
-def _mask(result: Result) -> Segmentation:
-    prediction = result.predictions["segment"]
-    if not isinstance(prediction, Segmentation):
-        raise TypeError(f"the task segment gave {type(prediction).__name__}")
-    return prediction
+def cover_lines(source: Source, columns: Columns, model: ModelFacts) -> Iterator[str]:
+    """Write one line of cover.csv for each class of each measured frame."""
+    head = "".join(csv_cell(shown(text, source)) + "," for text in (source.urn, source.name))
+    named: dict[int, str] = {}
+    for chunk in columns:
+        arrays = {name: column.tolist() for name, column in chunk.columns.items()}
+        for place, frame in enumerate(chunk.frames):
+            time_s = "" if frame.time_s is None else f"{frame.time_s:.6f}"
+            for row in range(*chunk.rows(place).indices(chunk.starts[-1])):
+                index = arrays["classes"][row]
+                if index not in named:
+                    info = class_at(model, index)
+                    named[index] = f"{csv_cell(info.id)},{csv_cell(info.name)}"
+                confidence = arrays["confidence"][row]
+                mean = "" if confidence != confidence else f"{confidence:.4f}"  # noqa: PLR0124 - NaN is none
+                cover, pixels = arrays["cover"][row], arrays["pixels"][row]
+                yield f"{head}{frame.index},{time_s},{named[index]},{cover:.6f},{pixels},{mean}\r\n"
 
 
-def _means(video: _Video) -> list[Cover]:
-    """Turn the sums over a video's frames into covers; every frame is of one size, so the mean is plain."""
-    means = []
-    for index, total in sorted(video.covers.items()):
-        weight = video.weights.get(index) if total.pixels else None
-        confidence = None if weight is None else weight / total.pixels
-        means.append(replace(total, cover=total.pixels / max(video.pixels, 1), confidence=confidence))
-    return means
+def _arrays(covers: Sequence[Cover]) -> dict[str, Any]:
+    """Turn covers into columns; a class without pixels or scores has the confidence NaN."""
+    return {
+        "classes": np.array([cover.index for cover in covers], np.int32),
+        "cover": np.array([cover.cover for cover in covers], np.float64),
+        "pixels": np.array([cover.pixels for cover in covers], np.int64),
+        "confidence": np.array(
+            [np.nan if cover.confidence is None else cover.confidence for cover in covers], np.float64
+        ),
+    }
 
 
-def _head(source: Source) -> str:
-    return "".join(csv_cell(shown(text, source)) + "," for text in (source.urn, source.name))
+def _covers(record: ModelRecord) -> tuple[Cover, ...]:
+    return record.summary.covers if isinstance(record.summary, CoverSummary) else ()
 
 
-def _text(covers: list[Cover]) -> str:
+def _text(covers: Iterable[Cover]) -> str:
     return ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quadrat.report.rows import Row
+from quadrat.report.rows import DetectionRow
 
 COLUMNS = ("frame", "id", "left", "top", "width", "height", "score", "x", "y", "z")
 
 
-def mot_lines(frame: int, rows: Iterable[Row], tracked: bool) -> str:
+def mot_lines(frame: int, rows: Iterable[DetectionRow], tracked: bool) -> str:
     """Write one frame's lines; `frame` is its index from 0, `tracked` whether a track is needed."""
     head = f"{frame + 1},"
     return "".join(

@@ -21,24 +21,36 @@ _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 class Names:
     """Gives each source a stem that no other product of the run has, whatever the file system's case.
 
-    `taken` are names that exist where the products go.
+    `taken` are names that exist where the products go; `labels` those of the models, if there are several.
     """
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, taken: Iterable[str] = (), labels: Iterable[str] = ()) -> None:
         self._taken = {name.casefold() for name in taken}
+        self._stems: set[str] = set()
         self._last: dict[str, int] = {}
+        self._endings = [f".{label}{each}" if label else each for label in labels or ("",) for each in _ENDINGS]
+
+    def of(self, source: Source) -> str:
+        """Take the stem of a source of any media."""
+        return self.stem(source.name) if source.media == "image" else self.video(source)
 
     def stem(self, source_name: str) -> str:
         """Take a stem for the source: its base name without suffix, numbered if it is taken."""
         base = slug(source_name)
         number = self._last.get(base, 1)
         stem = base if number == 1 else f"{base}-{number}"
-        while any(f"{stem}{ending}".casefold() in self._taken for ending in _ENDINGS):
+        while not self._is_free(stem):
             number += 1
             stem = f"{base}-{number}"
         self._last[base] = number
-        self._taken.update(f"{stem}{ending}".casefold() for ending in _ENDINGS)
+        self._stems.add(stem.casefold())
         return stem
+
+    def _is_free(self, stem: str) -> bool:
+        stem = stem.casefold()
+        return stem not in self._stems and not any(
+            f"{stem}{ending}".casefold() in self._taken for ending in self._endings
+        )
 
     def video(self, source: Source) -> str:
         """Take a stem for a video, a sequence, whose folder may have dots in its name, or a stream: host and path."""

@@ -2,230 +2,298 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
-from quadrat.errors import TooManyObjectsError
 from quadrat.media.encode import jpeg
-from quadrat.package.classes import OBJECT_URN, class_of
-from quadrat.parameters import Settings
+from quadrat.package.classes import class_of
+from quadrat.parameters import ObjectSettings, PictureSettings, TileSettings, TrackingSettings
+from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
-from quadrat.report import mot
-from quadrat.report.aspects import (
-    detection_aspect,
-    provenance_part,
-    table_aspect,
-    tracking_aspect,
-)
-from quadrat.report.base import Sources, mime_of
-from quadrat.report.detections import COCO, CSV, JSONL, DetectionPart, write_tables
+from quadrat.report import coco, mot
+from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
+from quadrat.report.base import ModelFacts, mime_of
+from quadrat.report.columns import Chunk, Columns, ColumnWriter
+from quadrat.report.counts import ClassCount
+from quadrat.report.detections import CSV, JSONL, CsvWriter, JsonlWriter
 from quadrat.report.names import Names
-from quadrat.report.rows import rows_of
-from quadrat.report.spool import Spool, joined
-from quadrat.report.survey import Found, Survey
-from quadrat.report.tracks import COLUMNS, TrackBook
-from quadrat.types import (
-    ClassInfo,
-    Detections,
-    Ended,
-    ImageU8,
-    ModelPackage,
-    Product,
-    Provenance,
-    Result,
-    Source,
-)
+from quadrat.report.rows import DetectionRow, rows_of
+from quadrat.report.spool import Spool
+from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
+from quadrat.types import ClassInfo, Detections, ImageU8, Product, Result, Source, SourceClosed
 
 PICTURE_PIXELS = 64_000_000
-"""An annotated picture has at most so many pixels: that of a mosaic is smaller than the mosaic."""
+"""Most pixels of an annotated picture: that of a mosaic is smaller than the mosaic."""
 PICTURE_SIDE = 60_000
-"""JPEG ends at 65535."""
-
-
-@dataclass(slots=True)
-class _Video:
-    """A video under way."""
-
-    source: Source
-    stem: str
-    part: DetectionPart
-    mot: Spool
-    book: TrackBook = field(default_factory=TrackBook)
-    mot_rows: int = 0
-    measured: int = 0
+"""Longest side of an annotated picture; JPEG ends at 65535."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    """A video at its end: its rows of detections and of `count` tracks, both in files."""
+class ObjectSummary:
+    """The objects of one source by class, and the tracks of a video."""
 
-    source: Source
-    part: DetectionPart
-    tracks: Spool
-    count: int
+    found: tuple[ClassCount, ...]
+    tracks: tuple[TrackRow, ...] = ()
 
 
-class ObjectReport:
-    """The report of the task "detect"."""
+class _Classes:
+    """The classes of a model by index; one that the archive does not list is named by its index."""
+
+    def __init__(self, model: ModelFacts) -> None:
+        self._known = {info.index: info for info in model.classes}
+        self._urn = model.kind.class_urn
+
+    def of(self, index: int) -> ClassInfo:
+        """Give a class."""
+        return self._known.setdefault(index, class_of(self._known, index, self._urn))
+
+    def listed(self) -> list[ClassInfo]:
+        """List the classes of the archive, then those that were found beside them."""
+        return list(self._known.values())
+
+
+class ObjectCollector:
+    """Gathers the objects of one source."""
 
     def __init__(
         self,
-        package: ModelPackage,
-        settings: Settings,
-        provenance: Provenance,
-        *,
-        names: Names,
-        survey: Survey,
+        model: ModelFacts,
+        source: Source,
         folder: Path,
+        _objects: ObjectSettings,
+        _tiles: TileSettings,
+        tracking: TrackingSettings,
+        pictures: PictureSettings,
+        *_groups: object,
     ) -> None:
-        self._classes = {info.index: info for info in package.classes}
-        self._drawn = settings.pictures.outputs != ("none",)
-        self._tracked = settings.tracking.tracker != "none"
-        self._provenance = provenance
-        self._names, self._survey, self._folder = names, survey, folder / "report"
-        self._folder.mkdir()
-        self._tables = [names.whole(name) for name in ("detections.csv", "detections.jsonl", "coco.json")]
-        self._photos: DetectionPart | None = None
-        self._videos: Sources[_Video] = Sources(self._open)
-        self._done: list[_Done] = []
-        self._track_table = ""
-        self._sums: dict[str, str] = {}
+        self._model = model
+        self._source = source
+        self._folder = folder
+        self._classes = _Classes(model)
+        self._drawn = not pictures.outputs or "annotated" in pictures.outputs
+        self._tracked = tracking.tracker != "none"
+        self._columns = ColumnWriter(folder / f"{source.stem}{model.label}.columns")
+        self._book = TrackBook()
+        self._record = ModelRecord(model.name, model.task)
 
-    def begin(self, source: Source) -> None:
-        """Take the names of a video's products."""
-        self._videos.of(source)
-
-    def image(self, result: Result) -> Iterator[Product]:
-        """Yield the annotated picture, then write the rows."""
-        source, frame = result.source, result.frame
-        if self._photos is None:
-            self._photos = DetectionPart(self._folder / "photos", self._class_of)
-        if frame.skipped:
-            self._photos.add(source, frame, [])
-            self._survey.add_skipped(source, frame)
-            return
-        detections = _detections(result)
-        book = TrackBook()
-        book.add(frame, detections)
-        found = book.found(self._class_of)
-        error = TooManyObjectsError.capped(len(detections), source.name) if detections.capped else None
+    def picture(self, result: Result) -> Iterator[Product]:
+        """Yield the annotated picture of one image."""
+        frame, detections = result.view(self._model.name), self._detections(result)
+        self._book.add(frame, detections)
+        found = self._book.found(self._classes.of)
+        error = self._model.kind.part("fault")(detections, self._source.name)
         name = ""
         if self._drawn:
-            name = f"{self._names.stem(source.name)}.annotated.jpg"
-            picture = draw_boxes(_small(frame.pixels), detections, [f.info for f in found], frame.source_hw)
+            name = self._model.product_name(self._source.stem, ".annotated.jpg")
+            infos = [one.info for one in found]
+            picture = draw_boxes(_small(frame.pixels), detections, infos, frame.source_hw)
             size = picture.shape[0], picture.shape[1]
             metadata = detection_aspect(
-                source, frame, detections, found, self._provenance, size=size, error=error
+                self._source, frame, detections, found, self._model.provenance, size=size, error=error
             )
             yield Product(name, "image/jpeg", jpeg(picture), metadata)
-        self._photos.add(source, frame, rows_of(detections))
-        self._survey.add_objects(source, frame, found, name, error)
+        self._columns.add(frame, _arrays(detections), len(detections))
+        text = _text([(one.info.name, one.objects) for one in found])
+        self._record = replace(
+            self._record,
+            measured=1,
+            faults=() if error is None else (error,),
+            size=(frame.pixels.shape[0], frame.pixels.shape[1]),
+            product=name,
+            summary=ObjectSummary(tuple(found)),
+            columns=self._columns.finish(),
+            text=text if error is None else f"{text}, and more than max-detections",
+        )
 
     def frame(self, result: Result) -> None:
-        """Write the objects of one frame; a skipped one has none, and is written with its reason."""
-        video, frame = self._videos.of(result.source), result.frame
-        if frame.skipped:
-            video.part.add(result.source, frame, [])
+        """Take the objects of one frame; a frame that was not measured is kept with its reason."""
+        frame = result.view(self._model.name)
+        if result.frame.skipped or self._model.name not in result.predictions:
+            self._columns.add(replace(frame, skipped=result.frame.skipped or "failed"), {}, 0)
             return
-        detections = _detections(result)
-        rows = rows_of(detections)
-        video.measured += 1
-        video.book.add(frame, detections)
-        video.part.add(result.source, frame, rows)
-        text = mot.mot_lines(frame.key.index, rows, self._tracked)
-        video.mot_rows += text.count("\n")
-        video.mot.write(text)
+        detections = self._detections(result)
+        self._book.add(frame, detections)
+        self._columns.add(frame, _arrays(detections), len(detections))
 
-    def ended(self, ended: Ended) -> Iterator[Product]:
-        """Yield a video's annotated form, where there is one, and its tracks; then write its rows."""
-        video = self._videos.take(ended.source)
-        found = video.book.found(self._class_of)
+    def closed(self, closed: SourceClosed) -> Iterator[Product]:
+        """Yield a video's annotated form, if there is one, and its tracks."""
+        closing, columns = closed.closings[self._model.name], self._columns.finish()
+        found = self._book.found(self._classes.of)
+        stem = self._source.stem
         aspect = tracking_aspect(
-            ended,
+            closed,
+            closing,
             found,
-            list(video.book.described(video.stem, self._class_of)),
-            self._provenance,
-            measured=video.measured,
-            tracks=len(video.book) if self._tracked else None,
+            list(self._book.described(self._model.product_name(stem, ""), self._classes.of)),
+            self._model.provenance,
+            tracks=len(self._book) if self._tracked else None,
         )
-        name = main = f"{video.stem}.mot.txt"
+        name = main = self._model.product_name(stem, ".mot.txt")
+        lines = Spool(self._folder / f"{stem}{self._model.label}.mot")
+        for chunk, rows in _rows(columns):
+            for place, frame in enumerate(chunk.frames):
+                lines.write(mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked))
+        lines.flush()
         metadata = aspect
-        if ended.video is not None:
-            main = f"{video.stem}{ended.video.suffix}"
-            metadata = table_aspect("mot", mot.COLUMNS, self._provenance, video.mot_rows)
-            yield Product(main, mime_of(ended.video), ended.video, aspect)
-        video.mot.flush()
-        yield Product(name, "text/plain", video.mot.path, metadata)
-        video.mot.delete()
-        tracks = Spool(video.mot.path.with_suffix(".tracks"))
-        for line in video.book.lines(ended.source, video.stem, main, self._class_of):
-            tracks.write(line)
-        tracks.flush()
-        self._done.append(_Done(ended.source, video.part, tracks, len(video.book)))
-        self._sums[ended.source.urn] = _summary(found)
-        self._survey.add_tracked(ended, found, main, video.measured)
-
-    def tables(self) -> Iterator[Product]:
-        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv where objects were followed."""
-        photos = [] if self._photos is None else [(None, self._photos)]
-        done = sorted(self._done, key=lambda one: (one.source.name, one.source.urn))
-        parts = [*photos, *((one.source, one.part) for one in done)]
-        info = {"description": "Objects found by quadrat", **provenance_part(self._provenance)}
-        paths = write_tables(self._folder, parts, list(self._classes.values()), info)
-        rows, frames = sum(p.rows for _, p in parts), sum(p.frames for _, p in parts)
-        kinds = (
-            ("detections", "text/csv", CSV, rows),
-            ("frames", "application/x-ndjson", JSONL, frames),
-            ("coco", "application/json", COCO, rows),
+        if closing.video is not None:
+            main = self._model.product_name(stem, closing.video.suffix)
+            metadata = table_aspect("mot", mot.COLUMNS, self._model.provenance, lines.count)
+            yield Product(main, mime_of(closing.video), closing.video, aspect)
+        yield Product(name, "text/plain", lines.path, metadata)
+        lines.delete()
+        self._record = replace(
+            self._record,
+            measured=closing.measured,
+            skipped=closing.skipped,
+            faults=closing.faults,
+            product=main,
+            summary=ObjectSummary(tuple(found), self._book.rows()),
+            columns=columns,
+            text=_video_text(found),
         )
-        for name, path, (kind, mime, columns, count) in zip(self._tables, paths, kinds, strict=True):
-            yield Product(name, mime, path, table_aspect(kind, columns, self._provenance, count))
-        if done and self._tracked:
-            path = joined(
-                self._folder / "all.tracks", ",".join(COLUMNS) + "\r\n", [one.tracks for one in done]
-            )
-            metadata = table_aspect("tracks", COLUMNS, self._provenance, sum(one.count for one in done))
-            yield Product(self._track_table, "text/csv", path, metadata)
 
-    def said(self, result: Result) -> str:
-        """Say how many objects of each class one picture shows."""
-        if result.frame.skipped:
-            return f"skipped, {result.frame.skipped}"
-        book = TrackBook()
-        book.add(result.frame, _detections(result))
-        text = _text([(one.info.name, one.objects) for one in book.found(self._class_of)])
-        return f"{text}, and more than max-detections" if _detections(result).capped else text
+    def record(self) -> ModelRecord:
+        """Give the objects of the source."""
+        return self._record
 
-    def summed(self, ended: Ended) -> str:
-        """Say how many of each class a source showed at once, and how many tracks."""
-        return self._sums.pop(ended.source.urn, "nothing found")
-
-    def close(self) -> None:
-        """Delete the files under way."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _open(self, source: Source, number: int) -> _Video:
-        if self._tracked and not self._track_table:
-            self._track_table = self._names.whole("tracks.csv")
-        stem = self._folder / str(number)
-        part = DetectionPart(stem, self._class_of)
-        return _Video(source, self._names.video(source), part, Spool(stem.with_suffix(".mot")))
-
-    def _class_of(self, index: int) -> ClassInfo:
-        """Give a class, and know it from now on if the archive does not list it."""
-        return self._classes.setdefault(index, class_of(self._classes, index, OBJECT_URN))
+    def _detections(self, result: Result) -> Detections:
+        prediction = result.predictions[self._model.name]
+        if not isinstance(prediction, Detections):
+            raise TypeError(f"the model {self._model.name} gave {type(prediction).__name__}, not objects")
+        return prediction
 
 
-def _detections(result: Result) -> Detections:
-    prediction = result.predictions["detect"]
-    if not isinstance(prediction, Detections):
-        raise TypeError(f"the task detect gave {type(prediction).__name__}")
-    return prediction
+class ObjectTables:
+    """Folds objects into detections.csv, detections.jsonl, coco.json and tracks.csv, and counts the order's."""
+
+    def __init__(
+        self,
+        model: ModelFacts,
+        names: Names,
+        folder: Path,
+        _objects: ObjectSettings,
+        _tiles: TileSettings,
+        tracking: TrackingSettings,
+        *_groups: object,
+    ) -> None:
+        self._model = model
+        self._classes = _Classes(model)
+        self._tracked = tracking.tracker != "none"
+        self._names = {
+            table: model.table_name(names, table)
+            for table in ("detections.csv", "detections.jsonl", "coco.json", "tracks.csv")
+        }
+        files = {table: folder / f"table-{name}" for table, name in self._names.items()}
+        self._csv = CsvWriter(files["detections.csv"], self._classes.of)
+        self._jsonl = JsonlWriter(files["detections.jsonl"], self._classes.of)
+        self._coco = coco.CocoWriter(files["coco.json"])
+        self._tracks = Spool(files["tracks.csv"])
+        self._tracks.write(",".join(COLUMNS) + "\r\n")
+        self._followed = False
+        self._counts: dict[int, ClassCount] = {}
+
+    def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
+        """Give one row for each class that was seen, or one without a class."""
+        rows = [
+            {
+                "class_id": one.info.id,
+                "class": one.info.name,
+                "objects": one.objects,
+                "tracks": "" if one.tracks is None else one.tracks,
+                "mean_score": f"{one.mean_score:.4f}",
+                "max_at_once": one.most,
+                "max_at_once_s": "" if one.most_s is None else f"{one.most_s:.6f}",
+            }
+            for one in _found(record)
+        ]
+        if not rows and record.measured:  # without a measured frame, zero would be a claim
+            rows.append({"objects": 0, "max_at_once": 0})
+        return rows
+
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Take the objects of a source."""
+        for one in _found(record):
+            old = self._counts.get(one.info.index)
+            self._counts[one.info.index] = one if old is None else old.plus(one)
+        if not isinstance(record.columns, Columns):
+            return
+        for writer in (self._csv, self._jsonl, self._coco):
+            writer.begin(source.source)
+        for chunk, rows in _rows(record.columns):
+            for place, frame in enumerate(chunk.frames):
+                for writer in (self._csv, self._jsonl, self._coco):
+                    writer.frame(source.source, frame, rows[chunk.rows(place)])
+        if source.source.media != "image":
+            self._followed = True
+            tracks = record.summary.tracks if isinstance(record.summary, ObjectSummary) else ()
+            stem = self._model.product_name(source.source.stem, "")
+            self._tracks.extend(track_lines(source.source, stem, record.product, tracks, self._classes.of))
+
+    def totals(self) -> dict[str, Any]:
+        """Give the objects of each class over the whole order, and their tracks if objects were followed."""
+        objects = [
+            {
+                "id": one.info.id,
+                "name": one.info.name,
+                "objects": one.objects,
+                "tracks": one.tracks,
+                "max-at-once": one.most,
+                "mean-score": round(one.mean_score, 4),
+            }
+            for _, one in sorted(self._counts.items())
+        ]
+        return {"objects": objects}
+
+    def products(self) -> Iterator[Product]:
+        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were followed."""
+        info = {"description": "Objects found by quadrat", **provenance_part(self._model.provenance)}
+        tables: list[tuple[str, str, Path, str, Sequence[str], int]] = [
+            ("detections.csv", "text/csv", self._csv.finish(), "detections", CSV, self._csv.rows),
+            (
+                "detections.jsonl", "application/x-ndjson", self._jsonl.finish(), "frames", JSONL, self._jsonl.rows,
+            ),
+            (
+                "coco.json", "application/json", self._coco.finish(self._classes.listed(), info), "coco",
+                coco.COLUMNS, self._coco.rows,
+            ),
+        ]  # fmt: skip
+        if self._followed and self._tracked:
+            self._tracks.flush()
+            count = self._tracks.count - 1
+            tables.append(("tracks.csv", "text/csv", self._tracks.path, "tracks", COLUMNS, count))
+        for table, mime, path, kind, columns, count in tables:
+            metadata = table_aspect(kind, columns, self._model.provenance, count)
+            yield Product(self._names[table], mime, path, metadata)
+
+
+def _arrays(detections: Detections) -> dict[str, Any]:
+    """Turn detections into columns."""
+    tracks = detections.tracks
+    return {
+        "boxes": detections.boxes,
+        "scores": detections.scores,
+        "classes": detections.classes,
+        "tracks": np.full(len(detections), -1, np.int32) if tracks is None else tracks,
+    }
+
+
+def _rows(columns: Columns) -> Iterator[tuple[Chunk, list[DetectionRow]]]:
+    """Yield each chunk with its objects as text."""
+    for chunk in columns:
+        own = chunk.columns
+        rows = (
+            rows_of(Detections(own["boxes"], own["scores"], own["classes"], own["tracks"])) if own else []
+        )
+        yield chunk, rows
+
+
+def _found(record: ModelRecord) -> tuple[ClassCount, ...]:
+    return record.summary.found if isinstance(record.summary, ObjectSummary) else ()
 
 
 def _small(pixels: ImageU8) -> ImageU8:
@@ -239,10 +307,10 @@ def _small(pixels: ImageU8) -> ImageU8:
     return small  # type: ignore[no-any-return]
 
 
-def _summary(found: Sequence[Found]) -> str:
-    """Say how many of each class were seen at once, and then, where objects are followed, the tracks.
+def _video_text(found: Sequence[ClassCount]) -> str:
+    """Summarise how many of each class were seen at once and, if objects were followed, the tracks.
 
-    Tracks alone would hide what was seen: of frames far apart few objects, or none, are followed.
+    Tracks alone would hide what was seen: of frames far apart, few objects or none are followed.
     """
     if not found:
         return "nothing found"

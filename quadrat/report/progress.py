@@ -11,7 +11,9 @@ from time import monotonic
 from types import TracebackType
 
 from quadrat.stores.addresses import shown
-from quadrat.types import Begun, Failure, Reading, Source
+from quadrat.records import SourceRecord
+from quadrat.report.survey import reason_of
+from quadrat.types import Reading, Source, SourceOpened
 
 EVERY_S = 10.0
 """A video under way is a line of the log not more often than this."""
@@ -77,10 +79,10 @@ class Progress:
             self._bar.close()
         self._above.close()
 
-    def begun(self, begun: Begun) -> None:
+    def opened(self, opened: SourceOpened) -> None:
         """Take how many frames a video will give."""
-        self._under_way[begun.source.urn] = _UnderWay(_name(begun.source), self._expected(begun.reading))
-        self._show(begun.source)
+        self._under_way[opened.source.urn] = _UnderWay(_name(opened.source), self._expected(opened.reading))
+        self._show(opened.source)
 
     def _expected(self, reading: Reading) -> int | None:
         """Give how many frames are taken of what a file states; None where it does not."""
@@ -102,26 +104,22 @@ class Progress:
             of = f" of {video.expected}" if video.expected else ""
             self._log.info("%s: frame %d%s", video.name, video.frames, of)
 
-    def measured(self, source: Source, text: str) -> None:
-        """Count a source that is done and say what it shows."""
+    def finished(self, record: SourceRecord) -> None:
+        """Count a source that is done, and log what it shows or why it has no result."""
+        source = record.source
+        if record.status == "skipped" and record.image is None and record.reading is None:
+            self._log.debug("%s: skipped, %s", source.name, _reason(record))
+            return
         video, counted = self._under_way.pop(source.urn, None), ""
+        self._past += video.frames if video is not None else 0
+        if record.status == "failed":
+            self._say(source, f"{_name(source)}: failed, {shown(_reason(record), source)}", logging.WARNING)
+            return
         if video is not None:
-            self._past += video.frames
             counted = f"{video.frames} frame{'s' * (video.frames != 1)}, "
             if video.frames and video.skipped:
                 counted = f"{video.frames - video.skipped} of {counted}"
-        self._say(source, f"{_name(source)}: {counted}{text}")
-
-    def failed(self, failure: Failure) -> None:
-        """Count a source without a result and say why."""
-        video = self._under_way.pop(failure.source.urn, None)
-        self._past += video.frames if video else 0
-        error = shown(failure.error.line, failure.source)
-        self._say(failure.source, f"{_name(failure.source)}: failed, {error}", logging.WARNING)
-
-    def skipped(self, failure: Failure) -> None:
-        """Say why a file is not measured."""
-        self._log.debug("%s: skipped, %s", failure.source.name, failure.error.line)
+        self._say(source, f"{_name(source)}: {counted}{_text(record)}")
 
     def _say(self, source: Source, text: str, level: int = logging.INFO) -> None:
         """Count a source and say so; images that are measured are too many for lines above a bar."""
@@ -157,6 +155,20 @@ def _listed(names: list[str]) -> str:
     """Give names as one short text: all, or the first and how many more, or none where that is too long."""
     every, first = ", ".join(names), f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else ""
     return next((text for text in (every, first) if len(text) <= LONGEST_NAMES), "")
+
+
+def _text(record: SourceRecord) -> str:
+    """Give what the models found, each named if there are several."""
+    if record.image is not None and record.image.skipped:
+        return f"skipped, {record.image.skipped}"
+    if len(record.models) == 1:
+        return record.models[0].text
+    return "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
+
+
+def _reason(record: SourceRecord) -> str:
+    """Give all errors of a source as one line, each with its code."""
+    return "; ".join(fault.line for fault in record.faults) or record.reason
 
 
 def _name(source: Source) -> str:

@@ -12,8 +12,11 @@ from typing import Any, Protocol
 
 from quadrat.engines.common import threads
 from quadrat.parameters import RUN, Settings
+from quadrat.records import SourceRecord
 from quadrat.report.aspects import provenance_part
-from quadrat.types import Product, Provenance
+from quadrat.report.base import ModelFacts, error_text
+from quadrat.stores.addresses import shown
+from quadrat.types import Product
 
 LIBRARIES = (
     "numpy",
@@ -66,27 +69,28 @@ class Record:
 
 def run_record(
     settings: Settings,
-    provenance: Provenance,
+    models: Sequence[ModelFacts],
     stages: Sequence[Timed],
     counts: Mapping[str, int],
     wall_s: float,
     *,
-    task: str,
     moving: bool,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Record:
-    """Record a run of `wall_s` seconds of a model's `task` on images, or with `moving` on videos and streams.
+    """Record a run of `wall_s` seconds of some models on images or, with `moving`, on videos and streams.
 
-    `sources` are the readings of its videos, as the survey keeps them.
+    `sources` are the readings of its videos.
     """
+    first = models[0].provenance
     return Record(
         {
             "$schema": RUN,
-            "order": provenance.order,
-            "model": provenance.model,
+            "order": first.order,
+            "model": first.model,
+            "models": [_model(settings, model, moving=moving) for model in models],
             "settings": _settings(settings),
-            "in-force": _in_force(settings, task, moving=moving),
-            "provenance": provenance_part(provenance),
+            "in-force": _in_force(settings, models[0], moving=moving),
+            "provenance": provenance_part(first),
             "machine": {
                 "architecture": platform.machine(),
                 "system": platform.system(),
@@ -102,16 +106,51 @@ def run_record(
     )
 
 
+def reading_of(record: SourceRecord) -> dict[str, Any]:
+    """Describe what was read of a video in plain values; its gaps are counted."""
+    source, reading = record.source, record.reading
+    if reading is None:
+        return {}
+    text = {
+        "source": shown(source.urn, source),
+        "name": shown(source.name, source),
+        "error": shown(error_text(record.faults) or "", source) or None,
+    }
+    return text | {
+        "media": source.media,
+        "seconds": round(reading.seconds, 3),
+        "declared-frames": reading.declared_frames,
+        "read": reading.read,
+        "taken": reading.taken,
+        "dropped": reading.dropped,
+        "damaged": reading.damaged,
+        "skipped": dict(record.models[0].skipped) if record.models else {},
+        "gaps": len(reading.gaps),
+        "gap-seconds": round(sum(gap.end_s - gap.start_s for gap in reading.gaps), 3),
+    }
+
+
+def _model(settings: Settings, model: ModelFacts, *, moving: bool) -> dict[str, Any]:
+    """Describe one model of the run."""
+    return {
+        "name": model.name,
+        "task": model.task,
+        "label": model.label or None,
+        **provenance_part(model.provenance),
+        "in-force": _in_force(settings, model, moving=moving),
+    }
+
+
 def _settings(settings: Settings) -> dict[str, Any]:
     """Give every setting by its parameter's name, as it was given or is by default."""
     values = {name.replace("_", "-"): value for name, value in settings.values().items()}
     return values | {"outputs": list(settings.pictures.outputs) or ["auto"]}
 
 
-def _in_force(settings: Settings, task: str, *, moving: bool) -> dict[str, Any]:
-    """Give what a run made of the settings whose values do not tell it; None for what was not in force."""
-    most = settings.for_masks(whole=task == "segment").max_img_size or -1
-    tracked = moving and task == "detect" and settings.tracking.tracker != "none"
+def _in_force(settings: Settings, model: ModelFacts, *, moving: bool) -> dict[str, Any]:
+    """Give what a run made of the settings whose values leave it open; None for what was not in force."""
+    most = settings.frames_for(shrinks=model.kind.shrinks).max_img_size or -1
+    tracked = moving and model.kind.tracks and settings.tracking.tracker != "none"
     return {
         "max-img-size": most if most > 0 else None,
         "cpu-threads": threads(settings.engine.cpu_threads),

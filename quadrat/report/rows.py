@@ -13,7 +13,7 @@ _TEMPLATE = "%.2f,%.2f,%.2f,%.2f|%.2f,%.2f,%.2f,%.2f|%.2f|%.4f\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DetectionRow:
     """One detection: `corners` x0,y0,x1,y1 and `sides` left,top,width,height as text; `track` -1 for none."""
 
     index: int
@@ -24,7 +24,7 @@ class Row:
     score: str
 
 
-def rows_of(detections: Detections) -> list[Row]:
+def rows_of(detections: Detections) -> list[DetectionRow]:
     """Write numbers as text; sides and area are those of the rounded corners, so that all tables agree."""
     count = len(detections)
     if not count:
@@ -39,6 +39,6 @@ def rows_of(detections: Detections) -> list[Row]:
     tracks: Sequence[int] = [-1] * count if detections.tracks is None else detections.tracks.tolist()
     classes = detections.classes.tolist()
     return [
-        Row(index, track, *line.split("|"))
+        DetectionRow(index, track, *line.split("|"))
         for index, track, line in zip(classes, tracks, lines[:-1], strict=True)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,20 +10,30 @@ HELD = 1 << 15
 
 
 class Spool:
-    """A text file that grows; lines end as given. UTF-8, what it cannot hold replaced."""
+    """A text file that grows; `count` is the number of line ends. UTF-8; characters it cannot hold are replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held: list[str] = []
         self._size = 0
+        self.count = 0
         path.write_bytes(b"")
 
     def write(self, text: str) -> None:
         """Append a text."""
         self._held.append(text)
+        self.count += text.count("\n")
         self._size += len(text)
         if self._size >= HELD:
             self.flush()
+
+    def extend(self, texts: Iterable[str]) -> int:
+        """Append texts and return their number."""
+        count = 0
+        for text in texts:
+            self.write(text)
+            count += 1
+        return count
 
     def flush(self) -> None:
         """Bring everything to the file."""
@@ -34,26 +43,15 @@ class Spool:
             self._held.clear()
             self._size = 0
 
-    def lines(self) -> Iterator[str]:
-        """Read the lines back, without their ends."""
+    def pieces(self) -> Iterator[str]:
+        """Read the text back, in pieces of at most HELD characters."""
         self.flush()
         with self.path.open(encoding="utf-8", newline="") as file:
-            for line in file:
-                yield line.rstrip("\r\n")
+            while piece := file.read(HELD):
+                yield piece
 
     def delete(self) -> None:
         """Remove the file."""
         self._held.clear()
         self._size = 0
         self.path.unlink(missing_ok=True)
-
-
-def joined(path: Path, head: str, parts: Iterable[Spool]) -> Path:
-    """Write `head` and all parts into one file; the parts stay."""
-    with path.open("wb") as out:
-        out.write(head.encode())
-        for part in parts:
-            part.flush()
-            with part.path.open("rb") as file:
-                shutil.copyfileobj(file, out, 1 << 20)
-    return path

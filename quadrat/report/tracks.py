@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.report.survey import Found, csv_cell
+from quadrat.report.counts import ClassCount
+from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Detections, Frame, Source
 
@@ -78,6 +80,41 @@ class Track:
         self.path, self.stride = kept, 2 * self.stride
 
 
+@dataclass(frozen=True, slots=True)
+class TrackRow:
+    """One track: its `number` in the source, class `index`, first and last frame and second, and scores."""
+
+    number: int
+    index: int
+    first: int
+    last: int
+    first_s: float
+    last_s: float
+    seen: int
+    mean_score: float
+    highest: float
+
+
+def track_lines(
+    source: Source,
+    stem: str,
+    product: str,
+    rows: Sequence[TrackRow],
+    class_of: Callable[[int], ClassInfo],
+) -> Iterator[str]:
+    """Write a line of tracks.csv for every track; `stem` and `product` are plain ASCII."""
+    head = ",".join(csv_cell(shown(text, source)) for text in (source.urn, source.name))
+    cells: dict[int, str] = {}
+    for row in rows:
+        if row.index not in cells:
+            info = class_of(row.index)
+            cells[row.index] = f"{csv_cell(info.id)},{csv_cell(info.name)}"
+        yield (
+            f"{head},{row.number},{stem}/{row.number},{cells[row.index]},{row.first},{row.last},"
+            f"{row.first_s:.6f},{row.last_s:.6f},{row.seen},{row.mean_score:.4f},{row.highest:.4f},{product}\r\n"
+        )
+
+
 class TrackBook:
     """All tracks of one source, and its detections counted by class; memory grows with tracks, not with frames."""
 
@@ -118,13 +155,13 @@ class TrackBook:
             track.last, track.last_s = index, time_s
             track.add(kind, score, x, y)
 
-    def found(self, class_of: Callable[[int], ClassInfo]) -> list[Found]:
+    def found(self, class_of: Callable[[int], ClassInfo]) -> list[ClassCount]:
         """Give detections, tracks and the most at once by class, in index order; classes not seen are left out."""
         tracks = np.zeros(len(self._counts), np.int64)
         for track in self._tracks.values():
             tracks[track.index] += 1
         return [
-            Found(
+            ClassCount(
                 class_of(index),
                 int(self._counts[index]),
                 float(self._sums[index] / self._counts[index]),
@@ -156,23 +193,15 @@ class TrackBook:
                 "path": track.points(most),
             }
 
-    def lines(
-        self, source: Source, stem: str, product: str, class_of: Callable[[int], ClassInfo]
-    ) -> Iterator[str]:
-        """Write a line of tracks.csv for every track, in order of number; `stem` and `product` are plain ASCII."""
-        head = ",".join(csv_cell(shown(text, source)) for text in (source.urn, source.name))
-        cells: dict[int, str] = {}
-        for number in sorted(self._tracks):
-            track = self._tracks[number]
-            index = track.index
-            if index not in cells:
-                info = class_of(index)
-                cells[index] = f"{csv_cell(info.id)},{csv_cell(info.name)}"
-            yield (
-                f"{head},{number},{stem}/{number},{cells[index]},{track.first},{track.last},"
-                f"{track.first_s:.6f},{track.last_s:.6f},{track.seen},"
-                f"{track.total / track.seen:.4f},{track.highest:.4f},{product}\r\n"
+    def rows(self) -> tuple[TrackRow, ...]:
+        """Give all tracks in order of number, as a table holds them."""
+        return tuple(
+            TrackRow(
+                number, track.index, track.first, track.last, track.first_s, track.last_s, track.seen,
+                track.total / track.seen, track.highest,
             )
+            for number, track in sorted(self._tracks.items())
+        )  # fmt: skip
 
     def _count(self, frame: Frame, detections: Detections) -> None:
         if not len(detections):

@@ -1,0 +1,35 @@
+"""The unit of work in this process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from quadrat.executors.work import Work
+from quadrat.pipeline.measure import Measurement
+from quadrat.pipeline.models import Pass, facts_of, load_models
+from quadrat.pipeline.read import Pull
+from quadrat.report.base import ModelFacts
+from quadrat.types import StoreItem
+
+
+class LocalExecutor:
+    """Measures with models that are loaded here."""
+
+    def __init__(self, models: Pass, facts: Sequence[ModelFacts], *, moving: bool) -> None:
+        self.facts = facts
+        self._models = models
+        self._moving = moving
+
+    def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> Measurement:
+        """Measure sources as they come."""
+        return Measurement(self._models, self.facts, items, pull, folder, moving=self._moving)
+
+
+@contextmanager
+def open_local(work: Work, log: logging.Logger) -> Iterator[LocalExecutor]:
+    """Load the models here for as long as the context lasts."""
+    with load_models(work.archives, work.settings, log, throughput=work.throughput) as models:
+        yield LocalExecutor(models, facts_of(models, work.order, work.urns), moving=work.moving)

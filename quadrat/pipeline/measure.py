@@ -1,0 +1,212 @@
+"""The unit of work: sources -> products and records.
+
+An executor decides where it runs: in this process, in a child process, on other machines. Everything that it yields
+can be pickled, and no pixels are among it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from quadrat.errors import NotAnImageError, QuadratError
+from quadrat.pipeline.chain import Stage
+from quadrat.pipeline.models import Pass
+from quadrat.pipeline.read import Pull
+from quadrat.pipeline.run import Run
+from quadrat.pipeline.signals import signals_deferred
+from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status
+from quadrat.report.base import Collector, ModelFacts
+from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDone:
+    """One frame of a video is measured, or was skipped; `shrunk` if it was measured smaller than it is."""
+
+    source: Source
+    skipped: bool
+    shrunk: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProductMade:
+    """A product of a source, to be delivered before the next event is asked for."""
+
+    source: Source
+    product: Product
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceDone:
+    """All products of a source were made; `shrunk` if it was measured smaller than it is."""
+
+    record: SourceRecord
+    shrunk: bool = False
+
+
+Event = SourceOpened | FrameDone | ProductMade | SourceDone
+
+
+class Measurement:
+    """One run of the unit of work over some sources.
+
+    `folder` holds files under way: annotated videos, columns. The products of a source are made after its last
+    frame, one by one as they are asked for.
+    """
+
+    def __init__(
+        self,
+        models: Pass,
+        facts: Sequence[ModelFacts],
+        items: Iterable[StoreItem],
+        pull: Pull,
+        folder: Path,
+        *,
+        moving: bool,
+    ) -> None:
+        self._models = models
+        self._facts = facts
+        self._folder = folder
+        drawn = moving and models.settings.pictures.outputs != ("none",)
+        self._run = Run(models, items, pull, moving=moving, videos=folder if drawn else None)
+        self._open: dict[str, dict[str, Collector]] = {}
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The stages of the pipeline, with the time that each has spent so far."""
+        return self._run.stages
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Busy seconds by stage, warm-up left out."""
+        return self._run.seconds
+
+    @property
+    def warm_up_s(self) -> float:
+        """Seconds spent in runs that do not count."""
+        return self._run.warm_up_s
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        """Yield what becomes of every source: its products, then its record."""
+        with closing(iter(self._run)) as stream:
+            for item in stream:
+                if isinstance(item, SourceOpened):
+                    self._open[item.source.urn] = self._collectors(item.source)
+                    yield item
+                elif isinstance(item, Result) and item.frame.time_s is not None:
+                    yield self._frame(item)
+                elif isinstance(item, Result):
+                    yield from self._picture(item)
+                elif isinstance(item, SourceClosed):
+                    yield from self._closed(item)
+                else:
+                    self._open.pop(item.source.urn, None)
+                    yield SourceDone(failed_record(item))
+
+    def unfinished(self, error: QuadratError) -> Iterator[Event]:
+        """Yield products and records of the sources that the run ended in the middle of; call it after the run."""
+        for item in self._run.unfinished(error):
+            if isinstance(item, SourceClosed):
+                yield from self._closed(item)
+
+    def _collectors(self, source: Source) -> dict[str, Collector]:
+        made: dict[str, Collector] = {}
+        for facts in self._facts:
+            groups = facts.kind.groups_of(self._models.settings)
+            made[facts.name] = facts.kind.part("collector")(facts, source, self._folder, *groups)
+        return made
+
+    def _frame(self, result: Result) -> FrameDone:
+        collectors = self._open[result.source.urn]
+        with signals_deferred():  # half a frame in the tables would be a wrong count
+            for collector in collectors.values():
+                collector.frame(result)
+        return FrameDone(result.source, bool(result.frame.skipped), self._is_shrunk(result))
+
+    def _is_shrunk(self, result: Result) -> bool:
+        frames = [result.view(name) for name in result.predictions]
+        return any(frame.pixels.shape[:2] != frame.source_hw for frame in frames)
+
+    def _picture(self, result: Result) -> Iterator[Event]:
+        source, facts = result.source, image_facts(result.frame)
+        collectors = self._collectors(source)
+        names: list[str] = []
+        parts: list[ModelRecord] = []
+        for name, collector in collectors.items():
+            if name not in result.predictions:
+                faults = (result.faults[name],) if name in result.faults else ()
+                parts.append(ModelRecord(name, self._models[name].package.task, faults=faults))
+                continue
+            for product in collector.picture(result):
+                names.append(product.name)
+                yield ProductMade(source, product)
+            parts.append(collector.record())
+        if result.frame.skipped:
+            reason = f"the picture is {result.frame.skipped}"
+            yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts))
+            return
+        faults = _every(parts)
+        status: Status = "partial" if faults else "ok"
+        record = SourceRecord(
+            source, status, faults, image=facts, models=tuple(parts), products=tuple(names)
+        )
+        yield SourceDone(record, self._is_shrunk(result))
+
+    def _closed(self, closed: SourceClosed) -> Iterator[Event]:
+        source = closed.source
+        collectors = self._open.pop(source.urn, None) or self._collectors(source)
+        names: list[str] = []
+        for collector in collectors.values():
+            for product in collector.closed(closed):
+                names.append(product.name)
+                yield ProductMade(source, product)
+        for ended in closed.closings.values():
+            if ended.video is not None:
+                ended.video.unlink(missing_ok=True)
+        parts = tuple(collector.record() for collector in collectors.values())
+        measured = any(part.measured for part in parts)
+        status: Status = "partial" if closed.faults else "ok" if measured else "skipped"
+        reason = "" if measured or closed.faults else _unmeasured(parts)
+        yield SourceDone(
+            SourceRecord(
+                source,
+                status,
+                closed.faults,
+                reason,
+                reading=closed.reading,
+                models=parts,
+                products=tuple(names),
+            )
+        )
+
+
+def image_facts(frame: Frame) -> ImageFacts:
+    """Describe a picture beside its pixels."""
+    working = frame.pixels.shape[0], frame.pixels.shape[1]
+    return ImageFacts(frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped)
+
+
+def failed_record(failure: Failure) -> SourceRecord:
+    """Give the record of a source that could not be measured, or is not of the kind that is measured."""
+    status: Status = "skipped" if isinstance(failure.error, NotAnImageError) else "failed"
+    return SourceRecord(failure.source, status, (failure.error,))
+
+
+def not_reached_record(source: Source, reason: str) -> SourceRecord:
+    """Give the record of a source that the order ended before."""
+    return SourceRecord(source, "not-reached", reason=reason)
+
+
+def _every(parts: Sequence[ModelRecord]) -> tuple[QuadratError, ...]:
+    """List the errors of all models, each once."""
+    return tuple({fault.line: fault for part in parts for fault in part.faults}.values())
+
+
+def _unmeasured(parts: Sequence[ModelRecord]) -> str:
+    """Give the reason for which no frame was measured."""
+    skipped = parts[0].skipped if parts else {}
+    why = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
+    return "no frame was measured" + (f": {why}" if why else "")

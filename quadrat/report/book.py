@@ -1,0 +1,45 @@
+"""The records of an order, on disk, and their final order."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quadrat.records import SourceRecord
+
+
+@dataclass(slots=True)
+class RecordBook:
+    """Keeps records in a file in the order in which they come; only their places are in memory."""
+
+    path: Path
+    _places: list[tuple[str, str, int]] = field(default_factory=list)
+    _by_name: bool = False
+
+    def add(self, record: SourceRecord) -> None:
+        """Append a record."""
+        with self.path.open("ab") as file:
+            self._places.append((record.source.name, record.source.urn, file.tell()))
+            pickle.dump(record, file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._by_name = self._by_name or record.source.media != "image"
+
+    def urns(self) -> Iterator[str]:
+        """Yield the URNs of all sources that have a record."""
+        return (urn for _, urn, _ in self._places)
+
+    def __len__(self) -> int:
+        """Count the records."""
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[SourceRecord]:
+        """Yield the records in their final order: images as they came, videos, sequences and streams by name."""
+        if not self._places:
+            return
+        places = sorted(self._places) if self._by_name else self._places
+        with self.path.open("rb") as file:
+            for _, _, offset in places:
+                file.seek(offset)
+                record: SourceRecord = pickle.load(file)  # noqa: S301 - written by this order
+                yield record

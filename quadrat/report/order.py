@@ -1,0 +1,85 @@
+"""All records of an order -> its tables, run.json and survey.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from quadrat.parameters import Settings
+from quadrat.records import SourceRecord
+from quadrat.report.aspects import survey_aspect
+from quadrat.report.base import ModelFacts, Tables
+from quadrat.report.book import RecordBook
+from quadrat.report.names import Names
+from quadrat.report.record import Timed, reading_of, run_record
+from quadrat.report.survey import Survey, Totals
+from quadrat.types import Product
+
+TABLE = "survey.csv"
+RECORD = "run.json"
+
+
+class OrderReport:
+    """Keeps the records of an order, and folds them into tables at its end.
+
+    `names` allots the names of tables, so that those of an earlier run stay; `folder` holds files under way.
+    """
+
+    def __init__(
+        self, models: Sequence[ModelFacts], settings: Settings, names: Names, folder: Path, *, moving: bool
+    ) -> None:
+        self._models = models
+        self._settings = settings
+        self._names = names
+        self._folder = folder
+        self._moving = moving
+        self.table = names.whole(TABLE)
+        self._record = names.whole(RECORD)
+        self.totals = Totals()
+        self.book = RecordBook(folder / "records.pickle")
+
+    def add(self, record: SourceRecord) -> None:
+        """Take the record of a finished source."""
+        self.totals.add(record)
+        self.book.add(record)
+
+    def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
+        """Yield the tables of each model, run.json, and last survey.csv: where that is, everything is."""
+        tables = self._tables()
+        survey = Survey(self._folder / "survey.csv", tables)
+        readings: list[Mapping[str, Any]] = []
+        for record in self.book:
+            survey.add(record)
+            if record.reading is not None:
+                readings.append(reading_of(record))
+            for part in record.models:
+                tables[part.model].add(record, part)
+        for table in tables.values():
+            yield from table.products()
+        counts = self.totals.counts
+        run = run_record(
+            self._settings,
+            self._models,
+            stages,
+            counts,
+            wall_s,
+            moving=self._moving,
+            sources=readings,
+        )
+        yield run.product(self._record)
+        totals = {name: table.totals() for name, table in tables.items()}
+        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
+
+    def _tables(self) -> dict[str, Tables]:
+        made: dict[str, Tables] = {}
+        for model in self._models:
+            groups = model.kind.groups_of(self._settings)
+            made[model.name] = model.kind.part("tables")(model, self._names, self._folder, *groups)
+        return made
+
+    def _aspect(self, totals: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        first = self._models[0]
+        several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
+        own = {} if several else totals[first.name]
+        return survey_aspect(first.provenance, self.totals.counts, own, several)
