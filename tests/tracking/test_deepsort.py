@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quadrat.tracking.deepsort import MIN_COSINE, MIN_SURE_COSINE, MOMENTUM, SURE_MARGIN
+from quadrat.tracking.deepsort import MIN_COSINE, MIN_SURE_COSINE, MOMENTUM
 from quadrat.types import Detections
 from tests.tracking.scenes import LEFT, NOTHING, RIGHT, boxes, detections, embeddings, straight, tracker
 
@@ -84,9 +84,9 @@ def test_an_appearance_that_two_have_decides_nothing():
 
 @pytest.mark.parametrize(("more", "number"), [(0.01, 1), (-0.01, -1)])
 def test_without_overlap_the_appearance_must_be_distinct(more, number):
-    """The cosine must exceed the next best by SURE_MARGIN."""
+    """The cosine must exceed the next best by 0.1."""
     near = boxes((LEFT[0] + 60, LEFT[1]), (LEFT[0] - 60, LEFT[1]))
-    given = np.concatenate([between(0.9), between(0.9 - SURE_MARGIN - more)])
+    given = np.concatenate([between(0.9), between(0.8 - more)])
     assert rows(away(LEFT, kinds=(0,)), near, given) == [number, -1]
 
 
@@ -123,9 +123,9 @@ def test_the_mean_embedding_moves_by_the_score(score):
     assert made.tracks.embeddings.dtype == np.float32
 
 
-@pytest.mark.parametrize(("cosine", "numbers"), [(0.5, [-1, 1]), (0.9, [1, -1])])
+@pytest.mark.parametrize(("cosine", "numbers"), [(0.67, [-1, 1]), (0.71, [1, -1])])
 def test_a_clear_appearance_outweighs_the_best_position(cosine, numbers):
-    """A box 0.46 worse in overlap is taken if its cosine is better by 0.5, not if it is better by 0.1."""
+    """A box 0.46 worse in overlap is taken if its cosine is better by more than 0.31: the weight is 1.5."""
     made = tracker("deepsort")
     for _ in range(5):
         rows(made, boxes(LEFT), embeddings(0))
