@@ -182,3 +182,12 @@ def test_deepsort_knows_a_part_by_its_appearance():
     frame = detections([(300, 200, 310, 260)])
     assert hidden("deepsort").update(frame, embeddings(1)).detections.tracks.tolist() == [-1]
     assert hidden("deepsort").update(frame, embeddings(0)).detections.tracks.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["sort", "bytetrack", "ocsort"])
+def test_an_object_that_was_cut_off_last_is_expected_as_a_whole(name):
+    """A strip is all that was visible before the object was hidden; it reappears whole, 20 pixels further on."""
+    made = tracker(name)
+    tracks_of(made, [detections([(300, 200, 360, 260)])] * 10)
+    tracks_of(made, [detections([(300, 200, 308, 260)]), NOTHING, NOTHING])
+    assert tracks_of(made, [detections([(320, 200, 380, 260)])]) == [[1]]
