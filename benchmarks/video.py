@@ -122,7 +122,7 @@ def whole(model: LoadedModel, path: Path, folder: Path) -> None:
 
 def loop(model: LoadedModel, path: Path, folder: Path) -> None:
     """Read, detect, track, draw, write: one frame after the other, in one thread."""
-    tracker = tracking.make(model.settings)
+    tracker = tracking.make(model.settings.tracking, model.settings.objects.min_score)
     capture = cv2.VideoCapture(str(path))
     with av.open(str(folder / "loop.mp4"), "w") as container:
         stream: Any = container.add_stream("libx264", rate=round(RATE), options=ENCODING)
@@ -135,7 +135,7 @@ def loop(model: LoadedModel, path: Path, folder: Path) -> None:
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             frame = Frame(FrameKey("urn:video", number), HW, pixels, time_s=number / RATE)
             found = measure(model, frame)
-            found = tracker.update(found) if tracker is not None else found
+            found = tracker.update(found).detections if tracker is not None else found
             drawn = draw_boxes(pixels, found, model.package.classes, HW)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
         container.mux(stream.encode())
@@ -166,7 +166,7 @@ class Alone:
 
     def track(self) -> None:
         """Follow."""
-        tracker = tracking.make(self._model.settings)
+        tracker = tracking.make(self._model.settings.tracking, self._model.settings.objects.min_score)
         for _, _, found in self._turns:
             if tracker is not None:
                 tracker.update(found)

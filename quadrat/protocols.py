@@ -22,6 +22,7 @@ from quadrat.types import (
     Reading,
     Source,
     StoreItem,
+    Tracked,
 )
 
 
@@ -122,23 +123,22 @@ class Reader(Protocol):
 
 
 class Tracker(Protocol):
-    """Detections over time -> the same with track numbers; one for each source."""
+    """Link the detections of one source over time; make one tracker for each source."""
 
-    needs_features: bool
-    takers: NDArray[np.int64]
-    """(N,) for each row of the last update the track that took it, counted or not, by order of begin; -1 none."""
+    needs_embeddings: bool
+    """Whether `update` uses `embeddings`; if not, nobody needs to compute them."""
 
     def update(
-        self, detections: Detections, features: NDArray[np.float32] | None = None, steps: float = 1.0
-    ) -> Detections:
-        """Take the next frame's detections and give the same rows with their tracks, -1 where none counts.
+        self, detections: Detections, embeddings: NDArray[np.float32] | None = None, steps: float = 1.0
+    ) -> Tracked:
+        """Track the N detections of the next frame, without modifying them.
 
-        `features` (N, D) float32 of unit length say what each looks like; `steps` is the time since the last
-        frame, in usual distances of frames.
+        `embeddings` (N, D) float32 of length 1 describe what each object looks like; None if they are unknown.
+        `steps` is the time since the previous frame, in usual frame intervals.
         """
 
     def reset(self) -> None:
-        """Forget all tracks; numbers given are not given again."""
+        """Drop all tracks; numbers are never reused."""
 
 
 Transform = Callable[[NDArray[Any], Geometry], tuple[NDArray[Any], Geometry]]

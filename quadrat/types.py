@@ -164,6 +164,19 @@ class Detections:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracked:
+    """All that a tracker knows of one frame with N detections.
+
+    `detections` holds the rows that went in, with their track numbers: 1 and up once a track counts, -1 otherwise.
+    `assigned_tracks` (N,) int64 identifies the track that took each row, whether it counts yet or not: 0 and up in
+    order of the tracks' start, never reused, -1 for a row that no track took. Nothing writes to these arrays later.
+    """
+
+    detections: Detections
+    assigned_tracks: NDArray[np.int64]
+
+
 Prediction = Segmentation | Detections
 
 

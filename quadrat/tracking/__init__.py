@@ -1,4 +1,4 @@
-"""Detections over time -> tracks; one module per tracker, found here by name."""
+"""Link detections over time into tracks; one module per tracker, found by name."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ TRACKERS = {
 }
 
 
-def make(settings: TrackingSettings, min_score: float = 0.0) -> Tracker | None:
-    """Make a tracker for one source as the settings say; None where objects are not followed.
+def make(tracking: TrackingSettings, min_score: float) -> Tracker | None:
+    """Make a tracker for one source; return None if `tracking.tracker` is "none".
 
-    Raises ParameterError for a tracker that we do not have.
+    `min_score`, in 0..1, is the score that an object needs by itself: ByteTrack starts tracks only from it on.
+    Raises ParameterError for an unknown tracker.
     """
-    if settings.tracker == "none":
+    if tracking.tracker == "none":
         return None
-    if settings.tracker not in TRACKERS:
+    if tracking.tracker not in TRACKERS:
         raise ParameterError(
-            f"there is no tracker {settings.tracker!r}",
+            f"unknown tracker {tracking.tracker!r}",
             where="tracker",
-            hint="There are: none, " + ", ".join(TRACKERS),
+            hint="Choose one of: none, " + ", ".join(TRACKERS),
         )
-    module, attribute = TRACKERS[settings.tracker].split(":")
-    return cast(Tracker, getattr(import_module(module), attribute)(settings, min_score))
+    module, attribute = TRACKERS[tracking.tracker].split(":")
+    return cast(Tracker, getattr(import_module(module), attribute)(tracking, min_score))

@@ -1,4 +1,4 @@
-"""Which track goes on with which box: overlap, gates, and the best assignment."""
+"""Association of tracks with detections: overlap and the best assignment."""
 
 from __future__ import annotations
 
@@ -9,64 +9,65 @@ from scipy.optimize import linear_sum_assignment
 from quadrat.tracking.kalman import F64, Indices, sides
 
 Pairs = tuple[Indices, Indices]
-"""Indices of tracks and of boxes, of equal length: the i-th track goes with the i-th box."""
+"""Indices of tracks and of boxes, both (M,): the i-th track goes with the i-th box."""
 
 
-def overlap(tracks: F64, boxes: F64) -> F64:
-    """Give intersection over union (T, N) of boxes (T, 4) and (N, 4), whose sides are not zero.
+def iou(tracks: F64, boxes: F64) -> F64:
+    """Return the intersection over union (T, N), in 0..1, of boxes (T, 4) and (N, 4) with sides above zero.
 
-    It is computed only for pairs that are near in x: of hundreds of objects few are near any one.
+    Only pairs that overlap on the x axis are computed: among hundreds of objects, few are close to any one.
     """
-    worth = np.zeros((len(tracks), len(boxes)))
-    rows, columns = _beside(tracks, boxes)
+    result = np.zeros((len(tracks), len(boxes)))
+    rows, columns = _pairs_overlapping_in_x(tracks, boxes)
     one, two = tracks[rows], boxes[columns]
     common = np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])
-    shared = np.maximum(common, 0).prod(axis=1)
-    worth[rows, columns] = shared / (sides(one).prod(axis=1) + sides(two).prod(axis=1) - shared)
-    return worth
+    intersection = np.maximum(common, 0).prod(axis=1)
+    union = sides(one).prod(axis=1) + sides(two).prod(axis=1) - intersection
+    result[rows, columns] = intersection / union
+    return result
 
 
-def _beside(tracks: F64, boxes: F64) -> Pairs:
-    """Give all pairs that may share a column of pixels: boxes in order of their left side, a stretch for each track."""
+def _pairs_overlapping_in_x(tracks: F64, boxes: F64) -> Pairs:
+    """Return at least all pairs that overlap on the x axis: for each track, one range of the boxes sorted by x0."""
     left, widest = boxes[:, 0], sides(boxes)[:, 0].max(initial=0)
     order = np.argsort(left, kind="stable")
     first = np.searchsorted(left[order], tracks[:, 0] - widest)
     counts = np.searchsorted(left[order], tracks[:, 2], side="right") - first
-    skipped = np.cumsum(counts) - counts
-    places = np.arange(counts.sum()) - np.repeat(skipped - first, counts)
+    before = np.cumsum(counts) - counts
+    places = np.arange(counts.sum()) - np.repeat(before - first, counts)
     return np.repeat(np.arange(len(tracks)), counts), order[places]
 
 
-def assign(worth: F64, allowed: NDArray[np.bool_]) -> Pairs:
-    """Choose the pairs whose `worth` (T, N), greater than zero, has the greatest sum; none that is not allowed.
+def assign(similarity: F64, allowed: NDArray[np.bool_]) -> Pairs:
+    """Return the allowed pairs with the greatest sum of `similarity`, each track and box at most once.
 
-    A track and a box that have only each other need no search. The rest is one assignment problem
-    (scipy.optimize.linear_sum_assignment).
+    `similarity` (T, N) is above zero where `allowed` (T, N). A track and a box that are allowed only with each other
+    need no search; the rest is one linear assignment problem (scipy.optimize.linear_sum_assignment).
     """
     rows, columns = np.nonzero(allowed)
     by_row = np.bincount(rows, minlength=allowed.shape[0])
     by_column = np.bincount(columns, minlength=allowed.shape[1])
-    alone = (by_row[rows] == 1) & (by_column[columns] == 1)
-    sure, chosen = rows[alone], columns[alone]
-    if alone.all():
-        return sure, chosen
-    rest_rows, rest_columns = np.unique(rows[~alone]), np.unique(columns[~alone])
-    part = np.ix_(rest_rows, rest_columns)
-    found_rows, found_columns = linear_sum_assignment(
-        np.where(allowed[part], worth[part], 0.0), maximize=True
+    unambiguous = (by_row[rows] == 1) & (by_column[columns] == 1)
+    sure: Pairs = (rows[unambiguous], columns[unambiguous])
+    if unambiguous.all():
+        return sure
+    rest_rows, rest_columns = np.unique(rows[~unambiguous]), np.unique(columns[~unambiguous])
+    block = np.ix_(rest_rows, rest_columns)
+    best_rows, best_columns = linear_sum_assignment(
+        np.where(allowed[block], similarity[block], 0.0), maximize=True
     )
-    found_rows, found_columns = rest_rows[found_rows], rest_columns[found_columns]
-    good = allowed[found_rows, found_columns]
-    return np.concatenate([sure, found_rows[good]]), np.concatenate([chosen, found_columns[good]])
+    best_rows, best_columns = rest_rows[best_rows], rest_columns[best_columns]
+    kept = allowed[best_rows, best_columns]
+    return concatenate(sure, (best_rows[kept], best_columns[kept]))
 
 
-def join(first: Pairs, second: Pairs) -> Pairs:
-    """Put the pairs of a second stage behind those of a first."""
+def concatenate(first: Pairs, second: Pairs) -> Pairs:
+    """Return the pairs of two stages of association, those of the first stage first."""
     return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
 
-def others(count: int, taken: Indices) -> Indices:
-    """Give the indices below `count` that are not taken."""
+def unmatched(count: int, matched: Indices) -> Indices:
+    """Return the indices below `count` that are not in `matched`, in ascending order."""
     free = np.ones(count, bool)
-    free[taken] = False
+    free[matched] = False
     return np.flatnonzero(free)

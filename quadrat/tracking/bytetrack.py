@@ -1,40 +1,37 @@
-"""ByteTrack: clear objects first, then faint ones for the tracks still open (after Zhang et al., 2022)."""
+"""ByteTrack: clear objects first, then faint ones for the tracks that are left.
+
+After Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box (2022).
+"""
 
 from __future__ import annotations
 
-from quadrat.parameters import TrackingSettings
-from quadrat.tracking.association import Pairs, assign, join
-from quadrat.tracking.follower import Follower
+from quadrat.tracking.association import Pairs, assign, concatenate
+from quadrat.tracking.base import BaseTracker
 from quadrat.tracking.kalman import Indices
-from quadrat.tracking.tracks import Seen
+from quadrat.tracking.tracks import Observations
 
-LEAST_OVERLAP = 0.2
-"""For clear objects; what is half hidden keeps its place, so faint ones need more."""
-LEAST_OVERLAP_FAINT = 0.2
-FAINTEST = 0.1
-"""Score under which an object is not looked at."""
-CLEAR = 0.5
-"""Score from which an object is sure to be one."""
+MIN_IOU = 0.2
+"""Smallest intersection over union of a predicted box and an observation that may match, in both stages."""
+CLEAR_SCORE = 0.5
+"""Score from which an observation takes part in the first stage, unless min-score is higher."""
+FAINT_SCORE = 0.1
+"""Score from which an observation takes part in the second stage."""
 
 
-class ByteTrack(Follower):
-    """Two stages by score; only objects of min-score and more begin tracks."""
+class ByteTrack(BaseTracker):
+    """Match in two stages by score; only observations of `min-score` and above start tracks."""
 
-    def __init__(self, settings: TrackingSettings, min_score: float) -> None:
-        super().__init__(settings, min_score)
-        self._least = min_score
-        self._clear = max(CLEAR, min_score)
-
-    def associate(self, seen: Seen) -> Pairs:
-        """Choose among clear objects for all tracks, then among faint ones for the rest."""
-        worth, allowed = self.candidates(seen, LEAST_OVERLAP)
-        clear = seen.scores >= self._clear
-        first = assign(worth, allowed & clear)
-        first = join(first, self.stay(seen, first))  # else a faint one would take the track of a clear one
-        allowed &= (worth >= LEAST_OVERLAP_FAINT) & (seen.scores >= FAINTEST) & ~clear
+    def associate(self, observed: Observations) -> Pairs:
+        """Match clear observations with all tracks, then faint ones with the tracks that are left."""
+        similarity, allowed = self.candidates(observed, MIN_IOU)
+        clear = observed.scores >= max(CLEAR_SCORE, self._min_score)
+        first = assign(similarity, allowed & clear)
+        # Here, too, so that a faint observation does not take the track of an isolated clear one.
+        first = concatenate(first, self.match_isolated(observed, first))
+        allowed &= (observed.scores >= FAINT_SCORE) & ~clear
         allowed[first[0]] = False
-        return join(first, assign(worth, allowed))
+        return concatenate(first, assign(similarity, allowed))
 
-    def starts(self, seen: Seen, free: Indices) -> Indices:
-        """Begin at what counts by its score."""
-        return free[seen.scores[free] >= self._least]
+    def startable(self, observed: Observations, index: Indices) -> Indices:
+        """Return those of the observations at `index` that score at least `min-score`."""
+        return index[observed.scores[index] >= self._min_score]

@@ -1,4 +1,7 @@
-"""Motion and look (after Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric, 2017)."""
+"""DeepSORT: motion and appearance.
+
+After Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric (2017).
+"""
 
 from __future__ import annotations
 
@@ -6,78 +9,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.tracking.association import Pairs, assign
-from quadrat.tracking.follower import Follower
-from quadrat.tracking.tracks import F32, Seen
+from quadrat.tracking.base import BaseTracker
+from quadrat.tracking.tracks import F32, Observations
 
-LEAST_OVERLAP = 0.2
+MIN_IOU = 0.2
+"""Smallest intersection over union of a predicted box and an observation that may match."""
 FAR_GATE = 100.0
-"""Where the look is sure, the place may be further off than the motion alone would let it (see kalman.distances)."""
-ALIKE = 0.6
-"""Cosine of two looks from which they are surely of one object."""
-UNLIKE = 0.1
-"""Cosine under which they are not, whatever the overlap."""
-AHEAD = 0.1
-"""By how much a sure look must be more alike than the track's and the object's next best."""
-WEIGHT = 1.5
-"""Of the look beside the overlap: a clear look outweighs the best place."""
-KEEP = 0.9
-"""Part of a track's mean look that stays when one of full score comes in."""
+"""Greatest squared distance of a match by appearance alone (see kalman.gating_distances)."""
+MIN_SURE_COSINE = 0.6
+"""Cosine of two embeddings from which they may match by appearance alone."""
+MIN_COSINE = 0.1
+"""Cosine of two embeddings below which they never match, whatever the overlap."""
+SURE_MARGIN = 0.1
+"""By how much the cosine of a match by appearance alone must exceed the next best of its track and observation."""
+COSINE_WEIGHT = 1.5
+"""Weight of the cosine beside the overlap: a clear appearance outweighs the best position."""
+MOMENTUM = 0.9
+"""Share of a track's mean embedding that remains after an observation with a score of 1."""
 
 
-class DeepSort(Follower):
-    """Overlap and look in one assignment; a look that is sure enough needs no overlap.
+class DeepSort(BaseTracker):
+    """Match overlap and appearance in one assignment; a sure appearance needs no overlap.
 
-    Frames without features, and tracks that began in them, go by motion alone.
+    Without embeddings, and for tracks that have none yet, motion alone decides.
     """
 
-    needs_features = True
+    needs_embeddings = True
 
-    def associate(self, seen: Seen) -> Pairs:
-        """Choose by the sum of overlap and likeness."""
-        worth, allowed = self.candidates(seen, LEAST_OVERLAP)
-        if not seen.looks.shape[1]:
-            return assign(worth, allowed)
-        cosine = self._cosine(seen)
-        allowed &= self.may_be(seen)
-        sure = (cosine >= ALIKE) & self.same_class(seen) & ~allowed & _singular(cosine)
+    def associate(self, observed: Observations) -> Pairs:
+        """Match by the weighted sum of overlap and cosine."""
+        similarity, allowed = self.candidates(observed, MIN_IOU)
+        if not observed.embeddings.shape[1]:
+            return assign(similarity, allowed)
+        cosine = self._cosine(observed)
+        allowed &= self.compatible(observed)
+        sure = (cosine >= MIN_SURE_COSINE) & self.same_class(observed) & ~allowed & _distinct(cosine)
         tracks, objects = np.nonzero(sure)
-        parts = self.strays(seen, tracks, objects) <= FAR_GATE
-        allowed |= self.reachable(seen, sure, FAR_GATE)
-        allowed[tracks[parts], objects[parts]] = True
-        return assign(worth + WEIGHT * np.maximum(cosine, 0), allowed)
+        is_part = self.part_distances(observed, tracks, objects) <= FAR_GATE
+        allowed |= self.within_gate(observed, sure, FAR_GATE)
+        allowed[tracks[is_part], objects[is_part]] = True
+        return assign(similarity + COSINE_WEIGHT * np.maximum(cosine, 0), allowed)
 
-    def may_be(self, seen: Seen) -> NDArray[np.bool_]:
-        """Give (T, N) whether the looks, where there are any, let both be one."""
-        if not seen.looks.shape[1]:
-            return super().may_be(seen)
-        cosine = self._cosine(seen)
-        unknown = np.abs(self.tracks.looks).sum(axis=1, keepdims=True) == 0
-        possible: NDArray[np.bool_] = (cosine >= UNLIKE) | unknown
+    def compatible(self, observed: Observations) -> NDArray[np.bool_]:
+        """Return True (T, N) where the embeddings, if known, allow a match."""
+        if not observed.embeddings.shape[1]:
+            return super().compatible(observed)
+        cosine = self._cosine(observed)
+        unknown = np.abs(self.tracks.embeddings).sum(axis=1, keepdims=True) == 0
+        possible: NDArray[np.bool_] = (cosine >= MIN_COSINE) | unknown
         return possible
 
-    def _cosine(self, seen: Seen) -> F32:
-        self.tracks.widen(seen.looks.shape[1])
-        cosine: F32 = self.tracks.looks @ seen.looks.T
+    def _cosine(self, observed: Observations) -> F32:
+        self.tracks.widen_embeddings(observed.embeddings.shape[1])
+        cosine: F32 = self.tracks.embeddings @ observed.embeddings.T
         return cosine
 
-    def correct(self, pairs: Pairs, seen: Seen) -> None:
-        """Take what was seen, its look by its score: a faint object is half hidden by another one's look."""
-        super().correct(pairs, seen)
+    def correct(self, pairs: Pairs, observed: Observations) -> None:
+        """Correct the matched tracks, and move their mean embeddings by the score of each observation.
+
+        A faint object is usually half hidden, and its embedding then describes what hides it.
+        """
+        super().correct(pairs, observed)
         index, chosen = pairs
-        if seen.looks.shape[1]:
-            part = ((1 - KEEP) * seen.scores[chosen])[:, None]
-            mean = (1 - part) * self.tracks.looks[index] + part * seen.looks[chosen]
-            length = np.linalg.norm(mean, axis=1, keepdims=True)
-            self.tracks.looks[index] = (mean / np.maximum(length, np.finfo(np.float32).tiny)).astype(
-                np.float32
-            )
+        if observed.embeddings.shape[1]:
+            share = ((1 - MOMENTUM) * observed.scores[chosen])[:, None]
+            mean = (1 - share) * self.tracks.embeddings[index] + share * observed.embeddings[chosen]
+            length = np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            self.tracks.embeddings[index] = (mean / length).astype(np.float32)
 
 
-def _singular(cosine: F32) -> NDArray[np.bool_]:
-    """Give which pairs (T, N) are, by AHEAD, the best of their track and of their object."""
+def _distinct(cosine: F32) -> NDArray[np.bool_]:
+    """Return True (T, N) where a pair is, by SURE_MARGIN, the best of both its track and its observation."""
     result = np.ones(cosine.shape, bool)
     for axis in (0, 1):
         if cosine.shape[axis] > 1:
-            second, first = np.moveaxis(np.partition(cosine, -2, axis=axis), axis, 0)[-2:]
-            result &= cosine >= np.expand_dims(np.maximum(first, second + np.float32(AHEAD)), axis)
+            second, best = np.moveaxis(np.partition(cosine, -2, axis=axis), axis, 0)[-2:]
+            threshold = np.maximum(best, second + np.float32(SURE_MARGIN))
+            result &= cosine >= np.expand_dims(threshold, axis)
     return result

@@ -1,10 +1,13 @@
-"""A constant-velocity Kalman filter for all tracks at once.
+"""A constant-velocity Kalman filter that runs on all tracks at once.
 
-The four edges of a box (x0, y0, x1, y1) do not touch each other in the motion, in the noise or in the
-measurement, so their 8 x 8 covariance is four blocks of 2 x 2. Each block is three numbers, and prediction and
-correction are plain arithmetic on arrays (N, 4): no inverse, no loop. Edges, not centre and sides, because a
-side that is cut off, by the picture's border or by what stands before it, is one edge that stands still.
-Noise is a share of the object's size, the root of its area.
+The filter follows the four edges of a box (x0, y0, x1, y1) independently of each other: motion, noise and
+measurement do not couple them. The 8 x 8 covariance therefore splits into four 2 x 2 blocks of three numbers each,
+and prediction and correction are element-wise arithmetic on (N, 4) arrays, without a matrix inverse or a loop.
+The state holds edges instead of centre and sides because an object that is cut off, by the border of the picture or
+by another object, then changes one edge only.
+
+All standard deviations are shares of the object's size, the square root of its area. The equations are those of
+Kalman, A New Approach to Linear Filtering and Prediction Problems (1960).
 """
 
 from __future__ import annotations
@@ -17,110 +20,125 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-STIFF = 0.1
-"""Variance of a side that is due, as a part of that of an edge."""
-SMALLEST_SIDE = 1.0
-"""Pixels; a box is never thinner for the filter, so that no size is zero."""
-PLACE, SPEED, PP, PS, SS = range(5)
-"""Rows of a state (N, 5, 4): the means, then the covariances of place and place, place and speed, speed and speed."""
+SIDE_VARIANCE = 0.1
+"""Variance of the predicted length of a side, as a share of the variance of a predicted edge."""
+MIN_SIDE = 1.0
+"""Smallest side of a box in the filter, in pixels; it keeps sizes and variances above zero."""
+POSITION, VELOCITY, POSITION_VAR, CROSS_COV, VELOCITY_VAR = range(5)
+"""Rows of a state (N, 5, 4): two means, then the variances and the covariance of position and velocity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Standard deviations as shares of the object's size.
+    """Standard deviations, as shares of the object's size.
 
-    `seen` of a measured edge, `place` and `speed` of what a step adds to an edge and its speed, `start` of the
-    unknown speed of a new track.
+    `measurement` is that of a measured edge; `position` and `velocity` are those of the process noise that one step
+    adds to an edge and to its velocity; `initial_velocity` is that of the unknown velocity of a new track.
     """
 
-    seen: float = 0.067
-    place: float = 0.0124
-    speed: float = 0.0152
-    start: float = 0.15
+    measurement: float = 0.067
+    position: float = 0.0124
+    velocity: float = 0.0152
+    initial_velocity: float = 0.15
 
 
-def begin(boxes: F64, size: F64, noise: Noise) -> F64:
-    """Start at boxes (N, 4) of objects of a size (N,), at rest; a state is (N, 5, 4) in pixels and pixels per step."""
+def initiate(boxes: F64, size: F64, noise: Noise) -> F64:
+    """Return the states (N, 5, 4) of objects at rest at `boxes`, in pixels and pixels per step.
+
+    `boxes` (N, 4) are corners x0, y0, x1, y1 in pixels; `size` (N,) is the size of each object in pixels.
+    """
     state = np.zeros((len(boxes), 5, 4))
-    state[:, PLACE] = boxes
-    state[:, PP], state[:, SS] = _variance(size, noise.seen), _variance(size, noise.start)
+    state[:, POSITION] = boxes
+    state[:, POSITION_VAR] = _variance(size, noise.measurement)
+    state[:, VELOCITY_VAR] = _variance(size, noise.initial_velocity)
     return state
 
 
 def predict(state: F64, size: F64, steps: float, noise: Noise) -> F64:
-    """Move on objects of a size (N,) by `steps`, as if by so many single steps, each with its noise.
+    """Return the states (N, 5, 4) after `steps` more steps; `size` (N,) is in pixels.
 
-    The sums over single steps are closed: of the speed's noise, 1 + ... + (k - 1) = k (k - 1) / 2 goes into the
-    mixed covariance and 1 + ... + (k - 1)^2 = (k - 1) k (2 k - 1) / 6 into the place's.
+    The result equals that of as many single predictions, each with its process noise. With k steps, the noise of the
+    velocity adds 1 + ... + (k - 1) = k (k - 1) / 2 times to the covariance of position and velocity, and
+    1 + 4 + ... + (k - 1)^2 = (k - 1) k (2 k - 1) / 6 times to the variance of the position.
     """
-    place, speed = _variance(size, noise.place), _variance(size, noise.speed)
-    once = max(0.0, steps * (steps - 1) / 2)
-    twice = once * max(0.0, 2 * steps - 1) / 3
+    position, velocity = _variance(size, noise.position), _variance(size, noise.velocity)
+    linear = max(0.0, steps * (steps - 1) / 2)
+    square = linear * max(0.0, 2 * steps - 1) / 3
     new = np.empty_like(state)
-    new[:, PLACE] = state[:, PLACE] + steps * state[:, SPEED]
-    new[:, SPEED] = state[:, SPEED]
-    new[:, PP] = (
-        state[:, PP] + 2 * steps * state[:, PS] + steps**2 * state[:, SS] + steps * place + twice * speed
+    new[:, POSITION] = state[:, POSITION] + steps * state[:, VELOCITY]
+    new[:, VELOCITY] = state[:, VELOCITY]
+    new[:, POSITION_VAR] = (
+        state[:, POSITION_VAR]
+        + 2 * steps * state[:, CROSS_COV]
+        + steps**2 * state[:, VELOCITY_VAR]
+        + steps * position
+        + square * velocity
     )
-    new[:, PS] = state[:, PS] + steps * state[:, SS] + once * speed
-    new[:, SS] = state[:, SS] + steps * speed
-    return _thick(new)
+    new[:, CROSS_COV] = state[:, CROSS_COV] + steps * state[:, VELOCITY_VAR] + linear * velocity
+    new[:, VELOCITY_VAR] = state[:, VELOCITY_VAR] + steps * velocity
+    return _with_min_side(new)
 
 
 def correct(state: F64, size: F64, boxes: F64, noise: Noise) -> F64:
-    """Take measured boxes (N, 4), one for each track of a size (N,)."""
-    total = state[:, PP] + _variance(size, noise.seen)
-    gain, drive = state[:, PP] / total, state[:, PS] / total
-    off = boxes - state[:, PLACE]
+    """Return the states (N, 5, 4) corrected by measured `boxes` (N, 4), one for each track of `size` (N,)."""
+    innovation_var = innovation_variances(state, size, noise)
+    position_gain, velocity_gain = (
+        state[:, POSITION_VAR] / innovation_var,
+        state[:, CROSS_COV] / innovation_var,
+    )
+    innovation = boxes - state[:, POSITION]
     new = np.empty_like(state)
-    new[:, PLACE] = state[:, PLACE] + gain * off
-    new[:, SPEED] = state[:, SPEED] + drive * off
-    new[:, PP] = state[:, PP] * (1 - gain)
-    new[:, PS] = state[:, PS] * (1 - gain)
-    new[:, SS] = state[:, SS] - drive * state[:, PS]
-    return _thick(new)
+    new[:, POSITION] = state[:, POSITION] + position_gain * innovation
+    new[:, VELOCITY] = state[:, VELOCITY] + velocity_gain * innovation
+    new[:, POSITION_VAR] = state[:, POSITION_VAR] * (1 - position_gain)
+    new[:, CROSS_COV] = state[:, CROSS_COV] * (1 - position_gain)
+    new[:, VELOCITY_VAR] = state[:, VELOCITY_VAR] - velocity_gain * state[:, CROSS_COV]
+    return _with_min_side(new)
 
 
-def distances(state: F64, size: F64, boxes: F64, noise: Noise) -> F64:
-    """Give how far boxes (N, 4) lie from their tracks, squared, in standard deviations of what is due there.
+def gating_distances(state: F64, size: F64, boxes: F64, noise: Noise) -> F64:
+    """Return the squared Mahalanobis distances (N,) between tracks and `boxes` (N, 4), pair by pair.
 
-    The sum over middle and side on both axes (Mahalanobis), for objects that are seen whole: their edges go
-    together, so that a side is known better than its edges tell by themselves (STIFF).
+    A distance sums the squared deviations of centre and side over both axes, in units of their variances. It assumes
+    an object that is visible as a whole: its edges move together, so that the length of a side is known more exactly
+    than independent edges would allow (SIDE_VARIANCE).
     """
-    low, high = np.split(boxes - state[:, PLACE], 2, axis=1)
-    due, seen = (state[:, PP, :2] + state[:, PP, 2:]) / 2, _variance(size, noise.seen)
+    low, high = np.split(boxes - state[:, POSITION], 2, axis=1)
+    predicted = (state[:, POSITION_VAR, :2] + state[:, POSITION_VAR, 2:]) / 2
+    measured = _variance(size, noise.measurement)
     result: F64 = (
-        np.square((low + high) / 2) / (due + seen) + np.square(high - low) / (STIFF * due + seen)
+        np.square((low + high) / 2) / (predicted + measured)
+        + np.square(high - low) / (SIDE_VARIANCE * predicted + measured)
     ).sum(axis=1)
     return result
 
 
-def variances(state: F64, size: F64, noise: Noise) -> F64:
-    """Give the variance (N, 4) of each edge that is to be seen."""
-    return state[:, PP] + _variance(size, noise.seen)
+def innovation_variances(state: F64, size: F64, noise: Noise) -> F64:
+    """Return the variance (N, 4) of each edge's innovation: predicted position plus measurement noise."""
+    return state[:, POSITION_VAR] + _variance(size, noise.measurement)
 
 
 def sizes(boxes: F64) -> F64:
-    """Give the root of the area (N,) in pixels of boxes (N, 4), whose sides are not under a pixel."""
+    """Return the square root of the area (N,), in pixels, of boxes (N, 4)."""
     result: F64 = np.sqrt(sides(boxes).prod(axis=1))
     return result
 
 
 def sides(boxes: F64) -> F64:
-    """Give width and height (N, 2) of boxes (N, 4)."""
+    """Return the width and height (N, 2) of boxes (N, 4)."""
     return boxes[:, 2:] - boxes[:, :2]
 
 
-def thick(boxes: F64) -> F64:
-    """Widen boxes (N, 4), about their middle, whose sides are under a pixel."""
-    lacking = np.maximum(SMALLEST_SIDE - sides(boxes), 0) / 2
-    return np.concatenate([boxes[:, :2] - lacking, boxes[:, 2:] + lacking], axis=1)
+def with_min_side(boxes: F64) -> F64:
+    """Return boxes (N, 4) whose sides below MIN_SIDE are widened to it about their centre."""
+    missing = np.maximum(MIN_SIDE - sides(boxes), 0) / 2
+    return np.concatenate([boxes[:, :2] - missing, boxes[:, 2:] + missing], axis=1)
 
 
 def _variance(size: F64, share: float) -> F64:
     return np.square(share * size)[:, None]
 
 
-def _thick(state: F64) -> F64:
-    state[:, PLACE] = thick(state[:, PLACE])
+def _with_min_side(state: F64) -> F64:
+    state[:, POSITION] = with_min_side(state[:, POSITION])
     return state

@@ -1,82 +1,100 @@
-"""OC-SORT: what was seen counts for more than what was predicted (after Cao et al., Observation-Centric SORT, 2023)."""
+"""OC-SORT: observations count for more than predictions.
+
+After Cao et al., Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking (2023).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from quadrat.tracking import kalman
-from quadrat.tracking.association import Pairs, assign, join, others, overlap
-from quadrat.tracking.follower import Follower
+from quadrat.tracking.association import Pairs, assign, concatenate, iou, unmatched
+from quadrat.tracking.base import BaseTracker
 from quadrat.tracking.kalman import F64, Indices
-from quadrat.tracking.tracks import Seen
+from quadrat.tracking.tracks import Observations
 
-LEAST_OVERLAP = 0.2
-LEAST_OVERLAP_BACK = 0.5
-"""With the box where a track was last seen."""
-MOMENTUM = 0.1
-"""Weight of the direction beside the overlap."""
-SHORTEST = 0.05
-"""Of the object's size: a way under it has no direction."""
+MIN_IOU = 0.2
+"""Smallest intersection over union of a predicted box and an observation that may match."""
+MIN_RECOVERY_IOU = 0.5
+"""The same for the last observed box of a track."""
+DIRECTION_WEIGHT = 0.1
+"""Weight of the consistency of direction beside the overlap."""
+MIN_DISPLACEMENT = 0.05
+"""Share of the object's size; a shorter displacement has no direction."""
 
 
-class OcSort(Follower):
-    """Overlap and direction, then overlap with where a track was last seen; a gap is filled in the filter."""
+class OcSort(BaseTracker):
+    """Match by overlap and direction, then by overlap with the last observed box.
 
-    trail = 4
+    When a track is found again, the filter replays the gap along a straight line (observation-centric re-update).
+    """
 
-    def associate(self, seen: Seen) -> Pairs:
-        """Choose by overlap and direction, then go back to where the tracks left were last seen."""
-        worth, allowed = self.candidates(seen, LEAST_OVERLAP)
+    history = 4
+
+    def associate(self, observed: Observations) -> Pairs:
+        """Match by overlap and direction, then the tracks that are left by their last observed boxes."""
+        similarity, allowed = self.candidates(observed, MIN_IOU)
         tracks, objects = np.nonzero(allowed)
-        worth[tracks, objects] += MOMENTUM * self._along(seen, tracks, objects)
-        first = assign(worth, allowed)
-        tracks, objects = others(len(self.tracks), first[0]), others(len(seen.rows), first[1])
-        worth = overlap(self.tracks.trail[tracks, 0], seen.boxes[objects])
-        allowed = (worth >= LEAST_OVERLAP_BACK) & self.same_class(seen)[np.ix_(tracks, objects)]
-        back = assign(worth, allowed)
-        return join(first, (tracks[back[0]], objects[back[1]]))
+        similarity[tracks, objects] += DIRECTION_WEIGHT * self._consistency(observed, tracks, objects)
+        first = assign(similarity, allowed)
+        lost, free = unmatched(len(self.tracks), first[0]), unmatched(len(observed), first[1])
+        similarity = iou(self.tracks.history[lost, 0], observed.boxes[free])
+        allowed = (similarity >= MIN_RECOVERY_IOU) & self.same_class(observed)[np.ix_(lost, free)]
+        tracks, objects = assign(similarity, allowed)
+        return concatenate(first, (lost[tracks], free[objects]))
 
-    def correct(self, pairs: Pairs, seen: Seen) -> None:
-        """Take what was seen; where a track was lost, as if it had gone straight from where it was last seen."""
+    def correct(self, pairs: Pairs, observed: Observations) -> None:
+        """Correct the matched tracks; replay the gaps of those that were lost."""
         tracks, (index, chosen) = self.tracks, pairs
-        boxes = seen.boxes[chosen]
-        gaps = np.round(tracks.unseen[index]).astype(int)
+        boxes = observed.boxes[chosen]
+        gaps = np.round(tracks.time_since_update[index]).astype(int)
         found = gaps > 1
         if found.any():
             again = index[found]
-            start, end = tracks.trail[again, 0], boxes[found]
             tracks.state[again] = self._replay(
-                tracks.frozen[again], tracks.size[again], start, end, gaps[found]
+                tracks.observed_state[again],
+                tracks.size[again],
+                tracks.history[again, 0],
+                boxes[found],
+                gaps[found],
             )
-        super().correct(pairs, seen)
-        tracks.trail[index, 1:] = tracks.trail[index, :-1]
-        tracks.trail[index, 0] = boxes
-        tracks.frozen[index] = tracks.state[index]
+        super().correct(pairs, observed)
+        tracks.history[index, 1:] = tracks.history[index, :-1]
+        tracks.history[index, 0] = boxes
+        tracks.observed_state[index] = tracks.state[index]
 
     def _replay(self, state: F64, size: F64, start: F64, end: F64, gaps: Indices) -> F64:
-        """Go the straight way of `gaps` (N,) steps from box to box, up to the prediction for the last one."""
+        """Run the filter over `gaps` (N,) steps with boxes on a straight line from `start` to `end`, both (N, 4).
+
+        Returns the states (N, 5, 4) predicted for the last step, before the correction by `end`.
+        """
         state = state.copy()
         for step in range(1, int(gaps.max()) + 1):
-            on = gaps >= step
-            part = (step / gaps[on])[:, None]
-            now = kalman.predict(state[on], size[on], 1.0, self.noise)
-            way = start[on] + part * (end[on] - start[on])
-            between = (gaps[on] > step)[:, None, None]
-            state[on] = np.where(between, kalman.correct(now, size[on], way, self.noise), now)
+            running = gaps >= step
+            share = (step / gaps[running])[:, None]
+            predicted = kalman.predict(state[running], size[running], 1.0, self.noise)
+            boxes = start[running] + share * (end[running] - start[running])
+            corrected = kalman.correct(predicted, size[running], boxes, self.noise)
+            before_end = (gaps[running] > step)[:, None, None]
+            state[running] = np.where(before_end, corrected, predicted)
         return state
 
-    def _along(self, seen: Seen, tracks: Indices, objects: Indices) -> F64:
-        """Give for pairs (M,) in -1..1 how well the way to the object agrees with the track's, by their angle."""
-        trail = self.tracks.trail[tracks]
-        first, last, there = (_middle(b) for b in (trail[:, -1], trail[:, 0], seen.boxes[objects]))
-        way, to_object = last - first, there - first
-        straight = np.linalg.norm(way, axis=1)
-        length = np.maximum(straight * np.linalg.norm(to_object, axis=1), np.finfo(np.float64).tiny)
-        cosine = np.clip((way * to_object).sum(axis=1) / length, -1, 1)
-        known = straight >= SHORTEST * kalman.sizes(trail[:, 0])
-        return np.where(known, 1 - 2 * np.arccos(cosine) / np.pi, 0.0) * seen.scores[objects]
+    def _consistency(self, observed: Observations, tracks: Indices, objects: Indices) -> F64:
+        """Return, for M pairs, how well the direction to the observation agrees with the track's, times its score.
+
+        1 is the same direction, 0 a right angle and -1 the opposite one, linear in the angle (M,). It is 0 for a
+        track that hardly moved.
+        """
+        history = self.tracks.history[tracks]
+        oldest, newest = _centres(history[:, -1]), _centres(history[:, 0])
+        displacement, to_object = newest - oldest, _centres(observed.boxes[objects]) - oldest
+        distance = np.linalg.norm(displacement, axis=1)
+        lengths = np.maximum(distance * np.linalg.norm(to_object, axis=1), np.finfo(np.float64).tiny)
+        cosine = np.clip((displacement * to_object).sum(axis=1) / lengths, -1, 1)
+        moved = distance >= MIN_DISPLACEMENT * kalman.sizes(history[:, 0])
+        return np.where(moved, 1 - 2 * np.arccos(cosine) / np.pi, 0.0) * observed.scores[objects]
 
 
-def _middle(boxes: F64) -> F64:
-    """Give the middle (N, 2) of boxes (N, 4)."""
+def _centres(boxes: F64) -> F64:
+    """Return the centres (N, 2) of boxes (N, 4)."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -1,4 +1,4 @@
-"""The class of a tracked object by the votes of its last frames."""
+"""Smooth the class of a track by the votes of its last frames."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 from quadrat.parameters import TrackingSettings
 from quadrat.types import Detections
 
-WEIGHT = 1_000_000
-"""Of a score of 1: whole numbers add up and go away again without a rest."""
+SCORE_UNITS = 1_000_000
+"""Weight of a vote with a score of 1. Weights are integers, so that adding and subtracting them is exact."""
 
 
 class Smoother:
-    """One source's smoothing, as smooth-labels, smooth-frames and smooth-seconds say.
+    """Smooth the classes of one source's tracks.
 
-    A track's class is the most frequent of its window (mode), the median class index, or the class with the
-    greatest sum of scores (score). A tie goes to the present class if it is among the best, else to the one
-    among them seen last. The first frame already votes, so the class is never undefined. Tracks without a vote
-    in the window are forgotten. `num_classes` is None where it is not known; where it is 1 nothing can change.
+    `smooth-labels` chooses the class of a track from its votes in the window: the most frequent class ("mode"), the
+    median class index ("median"), or the class with the greatest sum of scores ("score"). The window covers
+    `smooth-seconds` seconds, or `smooth-frames` frames if that is 0. A tie goes to the class of the present frame if
+    it is among the best, otherwise to the best class seen last. The present frame votes too, so that a track has a
+    class from its first frame on. `num_classes` is None if it is unknown; with one class there is nothing to smooth.
     """
 
-    def __init__(self, settings: TrackingSettings, num_classes: int | None) -> None:
-        self._method = settings.smooth_labels
-        self._seconds = settings.smooth_seconds
-        self._frames = settings.smooth_frames
+    def __init__(self, tracking: TrackingSettings, num_classes: int | None) -> None:
+        self._method = tracking.smooth_labels
+        self._seconds = tracking.smooth_seconds
+        self._frames = tracking.smooth_frames
         self._idle = self._method == "none" or num_classes == 1
         self._votes: dict[int, _Votes] = {}
         self._frame = 0
@@ -38,9 +39,9 @@ class Smoother:
         self._frame, self._clock = 0, -np.inf
 
     def update(self, detections: Detections, time_s: float) -> Detections:
-        """Take the next frame's detections, at `time_s` seconds, and give them with their tracks' classes.
+        """Return the detections of the next frame, at `time_s` seconds, with smoothed classes (N,) int32.
 
-        Rows without a track are passed on as they are; so is all where nothing is tracked.
+        Rows without a track keep their class. The input is not modified.
         """
         self._frame += 1
         if self._idle or detections.tracks is None:
@@ -54,19 +55,20 @@ class Smoother:
             number, index = int(detections.tracks[row]), int(classes[row])
             votes = self._votes.pop(number, None) or _Votes()
             votes.add(now, index, weights[row])
-            votes.forget(oldest)
-            self._votes[number] = votes  # last in the dict: in order of when they were last seen
-            classes[row] = votes.median(index) if self._method == "median" else votes.most(index)
-        self._forget(oldest)
+            votes.drop_until(oldest)
+            self._votes[number] = votes  # moves to the end: the dict is sorted by the time of the last vote
+            classes[row] = votes.median(index) if self._method == "median" else votes.heaviest(index)
+        self._drop_tracks(oldest)
         return replace(detections, classes=classes)
 
     def _weights(self, detections: Detections) -> list[int]:
         if self._method != "score":
             return [1] * len(detections)
         scores = np.clip(np.nan_to_num(detections.scores.astype(np.float64)), 0, 1)
-        return [int(weight) for weight in np.round(scores * WEIGHT)]
+        return [int(weight) for weight in np.round(scores * SCORE_UNITS)]
 
-    def _forget(self, oldest: float) -> None:
+    def _drop_tracks(self, oldest: float) -> None:
+        """Drop the tracks without a vote after `oldest`."""
         while self._votes:
             number = next(iter(self._votes))
             if self._votes[number].last > oldest:
@@ -76,41 +78,44 @@ class Smoother:
 
 @dataclass(slots=True)
 class _Votes:
-    """One track's votes in the window: when, for which class, of what weight; their sums; and when a class was last seen."""
+    """The votes of one track in the window, oldest first, and their sums by class.
+
+    `entries` are (time, class index, weight), with time in seconds or frames.
+    """
 
     entries: deque[tuple[float, int, int]] = field(default_factory=deque)
-    sums: dict[int, int] = field(default_factory=dict)
+    weights: dict[int, int] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
-    latest: dict[int, float] = field(default_factory=dict)
+    last_seen: dict[int, float] = field(default_factory=dict)
 
     @property
     def last(self) -> float:
-        """When the track was last seen."""
+        """The time of the last vote."""
         return self.entries[-1][0]
 
     def add(self, now: float, index: int, weight: int) -> None:
-        """Take a vote."""
+        """Add a vote for the class `index`."""
         self.entries.append((now, index, weight))
-        self.sums[index] = self.sums.get(index, 0) + weight
+        self.weights[index] = self.weights.get(index, 0) + weight
         self.counts[index] = self.counts.get(index, 0) + 1
-        self.latest[index] = now
+        self.last_seen[index] = now
 
-    def forget(self, oldest: float) -> None:
-        """Take back votes up to `oldest`; the last one stays."""
+    def drop_until(self, oldest: float) -> None:
+        """Drop the votes at `oldest` and before, except the last vote."""
         while len(self.entries) > 1 and self.entries[0][0] <= oldest:
             _, index, weight = self.entries.popleft()
-            self.sums[index] -= weight
+            self.weights[index] -= weight
             self.counts[index] -= 1
             if not self.counts[index]:
-                del self.sums[index], self.counts[index], self.latest[index]
+                del self.weights[index], self.counts[index], self.last_seen[index]
 
-    def most(self, present: int) -> int:
-        """Give the class of the greatest sum."""
-        best = max(self.sums.values())
-        return self._choose([index for index, total in self.sums.items() if total == best], present)
+    def heaviest(self, present: int) -> int:
+        """Return the class with the greatest sum of weights."""
+        best = max(self.weights.values())
+        return self._choose([index for index, weight in self.weights.items() if weight == best], present)
 
     def median(self, present: int) -> int:
-        """Give the class in the middle of the votes in order of class index; of an even number there are two."""
+        """Return the median class index; an even number of votes may have two."""
         total, below, middle = len(self.entries), 0, []
         for index in sorted(self.counts):
             after = below + self.counts[index]
@@ -122,4 +127,4 @@ class _Votes:
     def _choose(self, best: list[int], present: int) -> int:
         if present in best:
             return present
-        return max(best, key=lambda index: (self.latest[index], index))
+        return max(best, key=lambda index: (self.last_seen[index], index))

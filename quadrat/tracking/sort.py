@@ -1,18 +1,18 @@
-"""SORT: motion and overlap, one stage (after Bewley et al., Simple Online and Realtime Tracking, 2016)."""
+"""SORT: motion and overlap in one stage (after Bewley et al., Simple Online and Realtime Tracking, 2016)."""
 
 from __future__ import annotations
 
 from quadrat.tracking.association import Pairs, assign
-from quadrat.tracking.follower import Follower
-from quadrat.tracking.tracks import Seen
+from quadrat.tracking.base import BaseTracker
+from quadrat.tracking.tracks import Observations
 
-LEAST_OVERLAP = 0.2
-"""Intersection over union of a predicted box and an object that may be one."""
+MIN_IOU = 0.2
+"""Smallest intersection over union of a predicted box and an observation that may match."""
 
 
-class Sort(Follower):
-    """Every object goes on the track whose predicted box it overlaps, so that the overlaps' sum is greatest."""
+class Sort(BaseTracker):
+    """Match tracks and observations so that the sum of their overlaps is greatest."""
 
-    def associate(self, seen: Seen) -> Pairs:
-        """Choose by overlap."""
-        return assign(*self.candidates(seen, LEAST_OVERLAP))
+    def associate(self, observed: Observations) -> Pairs:
+        """Match by overlap."""
+        return assign(*self.candidates(observed, MIN_IOU))

@@ -1,4 +1,4 @@
-"""The live tracks as columns, and one frame's objects that may go on with them."""
+"""The live tracks and the observations of one frame, both as columns."""
 
 from __future__ import annotations
 
@@ -15,47 +15,54 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """One frame's objects that can be followed, N of them.
+class Observations:
+    """The N detections of one frame that can be tracked.
 
-    `rows` are their rows in the detections; `boxes` (N, 4) float64; `looks` (N, D) of unit
-    length, D = 0 where there are none.
+    `rows` (N,) are their row numbers in the detections; `boxes` (N, 4) float64 are corners x0, y0, x1, y1 in pixels;
+    `scores` (N,) float32 in 0..1; `classes` (N,) int32; `embeddings` (N, D) float32 have length 1, and D is 0 if
+    there are none.
     """
 
     rows: Indices
     boxes: F64
     scores: F32
     classes: NDArray[np.int32]
-    looks: F32
+    embeddings: F32
 
     @classmethod
-    def of(cls, detections: Detections, looks: F32 | None) -> Seen:
-        """Leave out what cannot be followed: places and scores that are no numbers."""
-        good = np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
-        rows = np.flatnonzero(good)
-        given = np.zeros((len(rows), 0), np.float32) if looks is None else looks[rows]
+    def of(cls, detections: Detections, embeddings: F32 | None) -> Observations:
+        """Copy the detections whose corners and scores are finite; `embeddings` (M, D) has a row for each of M."""
+        finite = np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
+        rows = np.flatnonzero(finite)
         return cls(
             rows,
-            kalman.thick(detections.boxes[rows].astype(np.float64)),
+            kalman.with_min_side(detections.boxes[rows].astype(np.float64)),
             detections.scores[rows],
             detections.classes[rows],
-            given,
+            np.zeros((len(rows), 0), np.float32) if embeddings is None else embeddings[rows],
         )
 
-    def take(self, index: Indices) -> Seen:
-        """Select objects by indices."""
-        return Seen(*(getattr(self, f.name)[index] for f in fields(self)))
+    def __len__(self) -> int:
+        """Return the number of observations."""
+        return len(self.rows)
+
+    def select(self, index: Indices) -> Observations:
+        """Return the observations at these indices."""
+        return Observations(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
 @dataclass(slots=True, eq=False)
 class Tracks:
-    """The live tracks, N of them, in order of their begin.
+    """The N live tracks, in order of their start.
 
-    `state` (N, 5, 4) of the filter, of what can be seen; `serials` in order of begin; `numbers` 0 until a track
-    counts; `classes` of the last object; `hits` how often it was seen; `unseen` steps since then; `body` (N, 4) the whole object, as far as it is
-    known, and `drift` (N, 2) its speed. What only some trackers need has no width for the others: `looks` (N, D)
-    the mean look, `trail` (N, K, 4) the last boxes seen, newest first, and `frozen` (N, 5, 4) the state when last
-    seen.
+    `state` (N, 5, 4) is that of the Kalman filter and describes the visible box. `serials` (N,) identify tracks from
+    their start on; `numbers` (N,) are 0 until a track counts. `classes` (N,) are those of the last observations,
+    `hits` (N,) counts observations, and `time_since_update` (N,) is the number of steps since the last one. `amodal`
+    (N, 4) is the box of the whole object and `velocity` (N, 2) its velocity in pixels per step.
+
+    Columns that only some trackers use have a width of 0 in the others: `embeddings` (N, D) are running means,
+    `history` (N, K, 4) holds the last K observed boxes, newest first, and `observed_state` (N, 5, 4) is the state
+    after the last observation.
     """
 
     state: F64
@@ -63,59 +70,60 @@ class Tracks:
     numbers: NDArray[np.int32]
     classes: NDArray[np.int32]
     hits: NDArray[np.int32]
-    unseen: F64
-    body: F64
-    drift: F64
-    looks: F32
-    trail: F64
-    frozen: F64
+    time_since_update: F64
+    amodal: F64
+    velocity: F64
+    embeddings: F32
+    history: F64
+    observed_state: F64
 
     @classmethod
-    def begin(cls, seen: Seen, noise: Noise, trail: int = 0, serial: int = 0) -> Tracks:
-        """Start a track at each object, with a trail of so many boxes; the first has this serial."""
-        count = len(seen.rows)
-        state = kalman.begin(seen.boxes, kalman.sizes(seen.boxes), noise)
+    def start(cls, observed: Observations, noise: Noise, history: int = 0, serial: int = 0) -> Tracks:
+        """Start a track at each observation, with `history` boxes; serials count up from `serial`."""
+        count = len(observed)
+        state = kalman.initiate(observed.boxes, kalman.sizes(observed.boxes), noise)
         return cls(
             state,
             np.arange(serial, serial + count),
             np.zeros(count, np.int32),
-            seen.classes.copy(),
+            observed.classes.copy(),
             np.ones(count, np.int32),
             np.zeros(count),
-            seen.boxes.copy(),
+            observed.boxes.copy(),
             np.zeros((count, 2)),
-            seen.looks.copy(),
-            np.repeat(seen.boxes[:, None], trail, axis=1),
-            state.copy() if trail else np.zeros((count, 0, 4)),
+            observed.embeddings.copy(),
+            np.repeat(observed.boxes[:, None], history, axis=1),
+            state.copy() if history else np.zeros((count, 0, 4)),
         )
 
     def __len__(self) -> int:
-        """Count the tracks."""
+        """Return the number of tracks."""
         return len(self.numbers)
 
     @property
     def boxes(self) -> F64:
-        """Where they are due: (N, 4)."""
-        return self.state[:, kalman.PLACE]
+        """The predicted visible boxes (N, 4)."""
+        return self.state[:, kalman.POSITION]
 
     @property
     def size(self) -> F64:
-        """How large (N,) they are as wholes: what is cut off now does not make the motion smaller."""
-        return kalman.sizes(self.body)
+        """The sizes (N,) of the whole objects: an object that is cut off does not move less."""
+        return kalman.sizes(self.amodal)
 
-    def take(self, index: NDArray[np.bool_]) -> Tracks:
-        """Select tracks by a mask."""
-        return Tracks(*(getattr(self, f.name)[index] for f in fields(self)))
+    def select(self, mask: NDArray[np.bool_]) -> Tracks:
+        """Return the tracks where `mask` (N,) is True."""
+        return Tracks(*(getattr(self, f.name)[mask] for f in fields(self)))
 
-    def join(self, other: Tracks) -> Tracks:
-        """Put other tracks behind these."""
+    def concatenate(self, other: Tracks) -> Tracks:
+        """Return these tracks followed by `other`."""
+        width = max(self.embeddings.shape[1], other.embeddings.shape[1])
         for one in (self, other):
-            one.widen(max(self.looks.shape[1], other.looks.shape[1]))
+            one.widen_embeddings(width)
         return Tracks(
             *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
         )
 
-    def widen(self, width: int) -> None:
-        """Give tracks that began without looks the width of those that have one; zeros are a look not known yet."""
-        if self.looks.shape[1] < width:
-            self.looks = np.zeros((len(self), width), np.float32)
+    def widen_embeddings(self, width: int) -> None:
+        """Give tracks that started without embeddings `width` columns of zeros, which mean unknown."""
+        if self.embeddings.shape[1] < width:
+            self.embeddings = np.zeros((len(self), width), np.float32)

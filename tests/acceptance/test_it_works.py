@@ -205,15 +205,16 @@ def test_point_08_a_tracker_for_each_source(tmp_path: Path, reef: Path, tracker:
 
 def test_point_08_tracks_end_and_trackers_are_reset() -> None:
     """A track unseen for longer than max-age is over; a reset tracker gives no number twice."""
-    from tests.tracking.scenes import boxes, looks
+    from tests.tracking.scenes import boxes, embeddings
 
     for name in tracking.TRACKERS:
-        made = tracking.make(parse({"tracker": name, "max-age": 3, "min-hits": 1}))
+        settings = parse({"tracker": name, "max-age": 3, "min-hits": 1})
+        made = tracking.make(settings.tracking, settings.objects.min_score)
         assert made is not None
 
         def seen(corner: tuple[float, float] | None) -> list[int]:
             shown = boxes(corner) if corner else boxes()
-            tracks = made.update(shown, looks(*shown.classes)).tracks  # noqa: B023 - called at once
+            tracks = made.update(shown, embeddings(*shown.classes)).detections.tracks  # noqa: B023 - called at once
             return [] if tracks is None else tracks.tolist()
 
         assert [[1], [1], [], [], [], [1]] == [seen(c) for c in ((9, 9), (9, 9), None, None, None, (9, 9))]

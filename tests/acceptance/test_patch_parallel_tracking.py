@@ -34,7 +34,8 @@ EVERY = pytest.mark.parametrize("tracker", sorted(TRACKERS))
 
 def tracker_of(name: str, **values: object) -> Tracker:
     """Make a tracker."""
-    made = tracking.make(parse({"tracker": name, **values}))
+    settings = parse({"tracker": name, **values})
+    made = tracking.make(settings.tracking, settings.objects.min_score)
     assert made is not None
     return made
 
@@ -119,7 +120,7 @@ def test_degenerate_boxes_divide_by_nothing(tracker: str) -> None:
     with np.errstate(all="raise"):
         for _ in range(5):
             seen = found(odd)
-            given = made.update(seen, alike(seen))
+            given = made.update(seen, alike(seen)).detections
     assert given.tracks is not None
     assert len(odd) == len(given.tracks)
     np.testing.assert_array_equal(seen.boxes, given.boxes)
@@ -174,7 +175,7 @@ def test_what_is_imported_is_required_and_no_name_is_anothers() -> None:
 
 def smoothed(classes: Sequence[int], times: Sequence[float] | None = None, **values: object) -> list[int]:
     """Smooth the classes of one track, frame by frame."""
-    smoother = Smoother(parse({"track_across_classes": True, **values}), 3)
+    smoother = Smoother(parse({"track_across_classes": True, **values}).tracking, 3)
     given = []
     for n, index in enumerate(classes):
         seen = replace(found([(0, 0, 9, 9)], classes=index), tracks=np.array([1], np.int32))

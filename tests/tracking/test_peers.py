@@ -1,4 +1,4 @@
-"""Our trackers against the libraries' (`make setup-peers`), which give the answers in an environment of their own."""
+"""Compare quadrat's trackers with those of libraries, which run in their own environment (`make setup-peers`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs_peers
 
 
 def peers(*words: str) -> str:
-    """Run a module by the peers' Python and give what it prints."""
+    """Run a module with the peers' Python and return its output."""
     done = subprocess.run(
         [os.environ["QUADRAT_PEERS_PYTHON"], "-m", *words],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
@@ -34,13 +34,13 @@ def peers(*words: str) -> str:
 
 @pytest.fixture(scope="module", params=[0, 3])
 def answers(request) -> dict[str, Any]:
-    """The tracks of every row of an easy film, by us and by the libraries."""
-    return json.loads(peers("tests.tracking.agree", str(request.param)))
+    """The tracks of every row of an easy scenario, by quadrat and by the libraries."""
+    return json.loads(peers("tests.tracking.run_peers", str(request.param)))
 
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory) -> dict[str, Any]:
-    """HOTA, IDF1 and switches by `trackers.eval` on two scenarios, one seed that is neither tuned on nor published."""
+    """HOTA, IDF1 and switches on two scenarios, for a seed that is neither used for tuning nor published."""
     path = tmp_path_factory.mktemp("track") / "figures.json"
     peers(
         "benchmarks.track",
@@ -57,18 +57,18 @@ def figures(tmp_path_factory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_an_easy_film_is_followed_alike(answers, name):
-    """Where nothing is in doubt, both see the same objects as one: their numbers go together one to one."""
+def test_an_easy_scenario_is_tracked_alike(answers, name):
+    """Where nothing is ambiguous, the numbers of both correspond one to one."""
     ours, theirs = (np.array(rows) for rows in answers[name])
     both = (ours >= 0) & (theirs >= 0)
     pairs = set(zip(ours[both].tolist(), theirs[both].tolist(), strict=True))
-    assert both.mean() > 0.85  # the OC-SORT of `trackers` leaves a track without its number after every miss
+    assert both.mean() > 0.85  # after every miss, the OC-SORT of `trackers` leaves out a track's number
     assert len(pairs) <= len({ours for ours, _ in pairs}) + 1
     assert len({ours for ours, _ in pairs}) <= len({theirs for _, theirs in pairs})
 
 
 def test_sort_is_sort(answers):
-    """On it our SORT and the library's give every row the same track."""
+    """On the easy scenario, quadrat's SORT and the library's assign every row to the same track."""
     ours, theirs = (np.array(rows) for rows in answers["sort"])
     assert np.array_equal(ours >= 0, theirs >= 0)
     seen = ours >= 0
@@ -79,8 +79,8 @@ def test_sort_is_sort(answers):
 
 @pytest.mark.parametrize(("name", "twin"), TWINS.items())
 @pytest.mark.parametrize("measure", ["HOTA", "IDF1"])
-def test_ours_is_as_good_as_its_twin(figures, name, twin, measure):
-    """On a hard film no tracker of ours is worse than the library's of its name by more than a seed's spread."""
+def test_quadrat_is_as_good_as_the_library(figures, name, twin, measure):
+    """On hard scenarios, no tracker is worse than its namesake by more than the spread between seeds."""
     for scenario, found in figures.items():
         ours, theirs = (mean(one[measure] for one in found[who]) for who in (f"quadrat {name}", twin))
         assert ours >= theirs - 1.0, scenario

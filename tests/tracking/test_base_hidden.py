@@ -1,0 +1,193 @@
+"""Objects of which only a part is visible keep their numbers: behind the border, a rock, or each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from quadrat import tracking
+from quadrat.tracking.base import MIN_CONTAINMENT
+from tests.tracking.scenes import NOTHING, detections, embeddings, tracker, tracks_of
+
+ALL = pytest.mark.parametrize("name", tracking.TRACKERS)
+SIDES = ("left", "right", "top", "bottom")
+WIDTH, HEIGHT = 640, 400
+ROCK = (260.0, 100.0, 360.0, 300.0)
+SMALLEST = 4.0
+"""Smallest side of a part that is detected, in pixels."""
+Box = tuple[float, float, float, float]
+
+
+def moving(frame: int, start: tuple[float, float], speed: float, size: tuple[float, float] = (60, 40)) -> Box:
+    """Return the box of an object that moves to the right, or to the left if `speed` is below 0."""
+    x = start[0] + speed * frame
+    return x, start[1], x + size[0], start[1] + size[1]
+
+
+def visible(box: Box, rock: Box | None = None) -> Box | None:
+    """Cut a box at the border and at a rock; return None if too little is left for a detector."""
+    x0, y0, x1, y1 = max(0.0, box[0]), max(0.0, box[1]), min(WIDTH, box[2]), min(HEIGHT, box[3])
+    if rock and y0 < rock[3] and y1 > rock[1]:
+        left, right = (x0, min(x1, rock[0])), (max(x0, rock[2]), x1)
+        x0, x1 = max(left, right, key=lambda side: side[1] - side[0])
+    return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= SMALLEST else None
+
+
+def numbers(name: str, frames: Sequence[Sequence[Box | None]], kinds: Sequence[int]) -> list[set[int]]:
+    """Track objects with embeddings by kind; return all numbers that each object had."""
+    made, had = tracker(name), [set[int]() for _ in kinds]
+    for boxes in frames:
+        there = [(i, box) for i, box in enumerate(boxes) if box is not None]
+        frame = detections([box for _, box in there])
+        found = made.update(frame, embeddings(*(kinds[i] for i, _ in there))).detections.tracks
+        for (i, _), number in zip(there, found.tolist(), strict=True):
+            had[i] |= {number} - {-1}
+    return had
+
+
+def turned(box: Box | None, side: str) -> Box | None:
+    """Rotate or mirror the scene, so that an object from the left enters from another side."""
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return {
+        "left": box,
+        "right": (WIDTH - x1, y0, WIDTH - x0, y1),
+        "top": (y0, x0, y1, x1),
+        "bottom": (y0, WIDTH - x1, y1, WIDTH - x0),
+    }[side]
+
+
+@ALL
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("pace", [3, 10, 16])
+def test_an_object_that_enters_and_leaves_at_a_border_keeps_its_number(name, side, pace):
+    """It grows from a sliver to the whole, crosses the picture, and shrinks to a sliver."""
+    frames = [[turned(visible(moving(f, (-58, 150), pace)), side)] for f in range(700 // pace)]
+    assert numbers(name, frames, [0]) == [{1}]
+
+
+@ALL
+@pytest.mark.parametrize("pace", [6, -6, 10, -10])
+def test_an_object_that_passes_behind_a_rock_keeps_its_number(name, pace):
+    """It shrinks at the rock, is hidden for a while, and reappears on the other side, first as a sliver."""
+    start = (20.0 if pace > 0 else 540.0, 150.0)
+    frames = [[visible(moving(f, start, pace), ROCK)] for f in range(520 // abs(pace))]
+    hidden = sum(frame[0] is None for frame in frames)
+    assert 3 < hidden < 30
+    assert numbers(name, frames, [0]) == [{1}]
+
+
+@ALL
+@pytest.mark.parametrize("kinds", [(0, 1), (0, 0)])
+def test_a_passing_object_does_not_take_the_number_of_a_hidden_one(name, kinds):
+    """One object passes in front of the rock, the other way, while another is behind it; they may look the same."""
+    frames = [
+        [visible(moving(f, (20, 150), 6), ROCK), visible(moving(f, (560, 170), -7, (50, 60)))]
+        for f in range(80)
+    ]
+    assert any(one is None for one, _ in frames)
+    assert numbers(name, frames, kinds) == [{1}, {2}]
+
+
+@ALL
+def test_a_new_object_elsewhere_does_not_take_the_number_of_a_hidden_one(name):
+    """An object that enters at the border while another is behind the rock is a new one."""
+    late = [None] * 42
+    frames = [
+        [
+            visible(moving(f, (20, 150), 6), ROCK),
+            (late[f : f + 1] or [visible(moving(f - 42, (-58, 150), 6))])[0],
+        ]
+        for f in range(75)
+    ]
+    assert numbers(name, frames, [0, 0]) == [{1}, {2}]
+
+
+@ALL
+def test_an_object_that_another_covers_keeps_its_number(name):
+    """An object at rest shrinks and grows while a larger one passes in front; both keep their numbers."""
+    frames = []
+    for f in range(60):
+        passing = moving(f, (40, 120), 7, (50, 120))
+        frames.append([visible((300, 150, 360, 190), passing), passing])
+    assert numbers(name, frames, [0, 1]) == [{1}, {2}]
+
+
+def hidden(name: str, **options: object):
+    """Make a tracker whose one object, 60 pixels wide and high and at rest, was hidden for three frames."""
+    made = tracker(name, **options)
+    tracks_of(made, [detections([(300, 200, 360, 260)])] * 10 + [NOTHING] * 3)
+    return made
+
+
+@pytest.mark.parametrize("name", ["sort", "bytetrack", "ocsort"])
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        ((300, 200, 310, 260), 1),
+        ((350, 200, 360, 260), 1),
+        ((300, 200, 360, 206), 1),
+        ((300, 254, 360, 260), 1),
+        ((296, 200, 306, 260), 1),
+        ((325, 200, 335, 260), -1),
+        ((300, 227, 360, 233), -1),
+        ((285, 200, 295, 260), -1),
+        ((300, 100, 310, 300), -1),
+    ],
+)
+def test_a_part_at_an_edge_of_a_hidden_object_is_the_object(name, part, number):
+    """A strip at any edge is a part; one in the middle, beside it, or longer than the object is not.
+
+    DeepSORT is left out: for it, a known appearance makes up for the position.
+    """
+    assert tracks_of(hidden(name), [detections([part])]) == [[number]]
+
+
+@ALL
+def test_a_part_of_another_class_is_another_object(name):
+    """Parts keep classes apart, unless tracks continue across classes."""
+    frame = detections([(300, 200, 310, 260)], classes=1)
+    same = embeddings(0)
+    assert hidden(name).update(frame, same).detections.tracks.tolist() == [-1]
+    across = hidden(name, track_across_classes=True)
+    assert across.update(frame, same).detections.tracks.tolist() == [1]
+
+
+def test_the_better_part_is_matched():
+    """Of two parts, the one that is nearer to the edge of the hidden object continues the track."""
+    frame = detections([(306, 200, 316, 260), (301, 200, 311, 260)])
+    assert tracks_of(hidden("sort"), [frame]) == [[-1, 1]]
+
+
+@pytest.mark.parametrize(("beyond", "number"), [(0.01, -1), (-0.01, 1)])
+def test_a_part_may_reach_a_little_beyond_the_hidden_object(beyond, number):
+    """MIN_CONTAINMENT of a part lies in the amodal box, enlarged by 8 % of the size on every side."""
+    low, width = 200 - 0.08 * 60, 8
+    height = 60  # the share 1 - MIN_CONTAINMENT of it lies above the enlarged box
+    top = low - (1 - MIN_CONTAINMENT + beyond) * height
+    made = hidden("sort")
+    assert tracks_of(made, [detections([(300, top, 300 + width, top + height)])]) == [[number]]
+
+
+def test_a_faint_part_does_not_continue_a_track_of_bytetrack():
+    """Only what would otherwise start a track may be a part."""
+    assert tracks_of(hidden("bytetrack"), [detections([(300, 200, 310, 260)], 0.2)]) == [[-1]]
+    assert tracks_of(hidden("bytetrack"), [detections([(300, 200, 310, 260)], 0.3)]) == [[1]]
+
+
+def test_deepsort_knows_a_part_by_its_appearance():
+    """A part in the right place, but of another appearance, is another object."""
+    frame = detections([(300, 200, 310, 260)])
+    assert hidden("deepsort").update(frame, embeddings(1)).detections.tracks.tolist() == [-1]
+    assert hidden("deepsort").update(frame, embeddings(0)).detections.tracks.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["sort", "bytetrack", "ocsort"])
+def test_an_object_that_was_cut_off_last_is_expected_as_a_whole(name):
+    """A strip is all that was visible before the object was hidden; it reappears whole, 20 pixels further on."""
+    made = tracker(name)
+    tracks_of(made, [detections([(300, 200, 360, 260)])] * 10)
+    tracks_of(made, [detections([(300, 200, 308, 260)]), NOTHING, NOTHING])
+    assert tracks_of(made, [detections([(320, 200, 380, 260)])]) == [[1]]
