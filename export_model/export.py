@@ -16,6 +16,7 @@ from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.package.write import write_archive
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 
@@ -134,7 +135,7 @@ def export(given: argparse.Namespace) -> None:
     sizes.check(network)
     name = given.name or network.name
     files, channels = archive.assemble(network, classes, name, print)
-    digest = archive.write(files, given.save_path)
+    digest = write_archive(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
     size = given.save_path.stat().st_size
     forms = ", ".join(network.engines.values())

@@ -1,11 +1,11 @@
-"""What every route hands to the archive writer."""
+"""The network that every route of the exporter makes, and checks that the routes share."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import ParameterError
+from quadrat.package.write import ArchiveSpec
 
 F32 = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -34,29 +35,15 @@ DYNAMIC: Shape = (None, 3, None, None)
 """(N, C, H, W) with None where any number will do."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A network in the forms that an archive carries, and how to run it where it came from.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Network(ArchiveSpec):
+    """A network in the formats that an archive carries, and a function that runs it where it came from.
 
-    `files` are archive members by name; `engines` names the member of each format ("onnx",
-    "pdmodel", "pir") and `params` Paddle's weights; `outputs` gives the ONNX tensor of each role.
-    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. Of a detector
-    it maps to all outputs by name; `outputs` gives the tensor of each role of its `detect["layout"]`.
+    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. For a detector it
+    maps to all outputs by name, and `outputs` names the tensor of each role of its `detect["layout"]`.
     """
 
-    name: str
-    model: Mapping[str, Any]
-    files: Mapping[str, bytes]
-    engines: Mapping[str, str]
-    shape: Shape
     run: Callable[[F32], Any]
-    input_name: str = "image"
-    params: str | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    task: str = "segment"
-    detect: Mapping[str, Any] = field(default_factory=dict)
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:

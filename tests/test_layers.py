@@ -15,7 +15,7 @@ ROOMS = (
     "pipeline", "executors", "platforms",
 )  # fmt: skip
 """The rooms of the design, lowest first; a room may be there before it has a module."""
-COMMON = ("errors", "types", "geometry", "protocols", "formats", "parameters", "")
+COMMON = ("errors", "types", "geometry", "protocols", "formats", "parameters", "task_kinds", "")
 """What every module may import; "" is quadrat itself, which has the version."""
 FREE = ("job", "cli")
 """Modules beside the rooms that may import anything, and that nothing else imports."""

@@ -56,7 +56,7 @@ def find(path, folder, engine: str, picture: np.ndarray):
     """Open an archive and find the objects of a picture with it."""
     package = open_archive(path, folder)
     settings = parse({"engine": engine})
-    started = start(package, settings, logging.getLogger("test"))
+    started = start(package, settings.engine, logging.getLogger("test"))
     task = make(package, started.outputs, settings)
     hw = picture.shape[:2]
     tensor, geometry = build(package.transforms)(picture, Geometry.identity(hw))

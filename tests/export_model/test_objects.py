@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_model import archive, objects
+from export_model import objects
 from export_model.objects import Objects, compare, drawing, tensor
 from export_model.verify import main
+from quadrat.package.write import write_archive
 from tests.detectors import bright_onnx, constant_onnx, encode
 
 PLAIN = ({"type": "Normalize", "mean": [0.0], "std": [1.0]},)
@@ -81,7 +82,7 @@ def rewritten(made, **changed: np.ndarray) -> str:
         buffer = io.BytesIO()
         np.save(buffer, array)
         members[f"selftest-{name}.npy"] = buffer.getvalue()
-    archive.write(members, made.path)
+    write_archive(members, made.path)
     return str(made.path)
 
 

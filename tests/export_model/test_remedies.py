@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from export_model import archive, remedies
+from export_model import remedies
 from export_model.export import main
 from export_model.verify import main as verify
 from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
+from quadrat.package.write import write_archive
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.detect.task import make
 from quadrat.types import Frame, FrameKey, Part
@@ -90,7 +91,7 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
     made = Made(tmp_path / "m.tgz")
     meta = {key: value for key, value in made.meta.items() if key != "sha256"}
     meta["classes"] = meta["classes"][:3]
-    archive.write({**made.members, "meta.json": json.dumps(meta).encode()}, made.path)
+    write_archive({**made.members, "meta.json": json.dumps(meta).encode()}, made.path)
     assert verify([str(made.path)]) == 3
     said = capsys.readouterr().err
     assert said.startswith(
