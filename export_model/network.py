@@ -22,17 +22,19 @@ OTHER_FORMS = {
         (".pt", ".pth", ".ckpt", ".pkl", ".pickle"), "a checkpoint, which can run code when it is loaded"
     ),
     **dict.fromkeys((".torchscript", ".ts", ".pt2"), "TorchScript, which is a program"),
-    **dict.fromkeys((".engine", ".plan", ".trt"), "a TensorRT plan, which fits one GPU and one version only"),
+    **dict.fromkeys(
+        (".engine", ".plan", ".trt"), "a TensorRT plan, which works on one GPU and one version only"
+    ),
     ".tflite": "TensorFlow Lite",
     ".pb": "TensorFlow",
     ".h5": "Keras",
     ".keras": "Keras",
     ".mlmodel": "Core ML",
-    ".xml": "OpenVINO's own form",
+    ".xml": "OpenVINO's own format",
 }
-"""Suffixes of other forms of networks."""
+"""Suffixes of networks that are not ONNX, and what each is."""
 DYNAMIC: Shape = (None, 3, None, None)
-"""(N, C, H, W) with None where any number will do."""
+"""(N, C, H, W) with None for a dynamic axis."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -47,20 +49,20 @@ class Network(ArchiveSpec):
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:
-    """Import what a route needs; ParameterError that names `option` and the first library that is not here."""
+    """Import the libraries of a route; ParameterError naming `option` and the first library that cannot be imported."""
     for library in libraries:
         try:
             importlib.import_module(library)
         except ImportError as error:
             absent = isinstance(error, ModuleNotFoundError) and error.name == library
             raise ParameterError(
-                f"{library} is not installed" if absent else f"{library} does not import: {error}",
+                f"{library} is not installed" if absent else f"{library} cannot be imported: {error}",
                 where=option, hint=f"{hint}, see Set up in export_model/README.md",
             ) from error  # fmt: skip
 
 
 def refuse_programs(path: Path, option: str) -> None:
-    """Refuse by name what is no ONNX file but another form of a network, and say how to get ONNX."""
+    """Raise ParameterError if the suffix is that of another kind of network, with a hint on how to get ONNX."""
     kind = OTHER_FORMS.get(path.suffix.lower())
     if kind:
         raise ParameterError(
@@ -70,13 +72,13 @@ def refuse_programs(path: Path, option: str) -> None:
 
 
 def existing(path: Path, option: str) -> Path:
-    """Return `path` if it is a file; ParameterError naming `option` if not."""
+    """Return `path` if it is a file; ParameterError naming `option` if it is not."""
     if not path.is_file():
         raise ParameterError("there is no such file", where=f"{option} {path}")
     return path
 
 
 def digest(path: Path) -> str:
-    """sha256 (hex) of a file."""
+    """Return the sha256 (hex) of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

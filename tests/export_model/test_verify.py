@@ -56,7 +56,7 @@ def test_a_good_archive_agrees_on_both_engines(made, capsys):
         assert lines[who].split()[3] == "0"
     assert "onnx on model.onnx / openvino on model.onnx" in said
     paddle = next(line for line in said.splitlines() if line.startswith("paddle"))
-    assert paddle.split(maxsplit=1)[1] == "absent: the archive holds no form for it"
+    assert paddle.split(maxsplit=1)[1] == "absent: the archive has no format that it reads"
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES.keys() - {"fake"}))
