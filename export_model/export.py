@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
+from quadrat.task_kinds import kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 

@@ -16,8 +16,8 @@ from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
 from quadrat.errors import GraphError, LayoutError, ParameterError
 from quadrat.geometry import HW
-from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
+from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect import layouts
 from quadrat.types import OutputSpec
 
