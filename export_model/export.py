@@ -14,14 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import archive, labels, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.task_kinds import kind_of
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.package.write import write_archive
+from quadrat.task_kinds import kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line; the original exporter's options keep their names."""
+    """Return the parser of the command line. The original exporter's options keep their names."""
     made = argparse.ArgumentParser(prog="export.py", description=__doc__)
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
@@ -31,12 +32,14 @@ def parser() -> argparse.ArgumentParser:
         "--cv-config",
         type=Path,
         metavar="JSON",
-        help="cv-pipeline JSON: names config, weights, classes and colours",
+        help="cv-pipeline JSON, which names config, weights, classes and colours",
     )
     source.add_argument(
-        "--torch", metavar="MODULE:FACTORY", help="function without arguments that makes a torch module"
+        "--torch", metavar="MODULE:FACTORY", help="function without arguments that returns a torch module"
     )
-    source.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX network that gives scores or labels")
+    source.add_argument(
+        "--onnx", type=Path, metavar="FILE", help="ONNX network that outputs scores or labels"
+    )
     weights = made.add_argument_group("weights and outputs")
     weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
     weights.add_argument(
@@ -46,21 +49,21 @@ def parser() -> argparse.ArgumentParser:
         "--onnx-output", metavar="NAME", help="output of the --onnx network that holds the scores"
     )
     weights.add_argument(
-        "--without-argmax", action="store_true", help="let the Paddle network give scores, not classes"
+        "--without-argmax", action="store_true", help="make the Paddle network output scores, not classes"
     )
     weights.add_argument(
-        "--with-softmax", action="store_true", help="let the Paddle network's scores be probabilities"
+        "--with-softmax", action="store_true", help="make the Paddle network output probabilities"
     )
     weights.add_argument(
         "--input-shape",
         type=int,
         nargs=4,
         metavar=("N", "C", "H", "W"),
-        help="fix the input; -1 leaves an axis open",
+        help="shape of the input; -1 leaves an axis dynamic",
     )
     weights.add_argument(
         "--onnx-python", metavar="PYTHON", default=sys.executable,
-        help="interpreter that has paddle2onnx; '' puts no ONNX beside a Paddle network",
+        help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
     )  # fmt: skip
     _add_meaning(made)
     _add_detector(made)
@@ -71,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_meaning(made: argparse.ArgumentParser) -> None:
-    meaning = made.add_argument_group("meaning")
+    meaning = made.add_argument_group("classes and transforms")
     meaning.add_argument(
         "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
     )
@@ -80,10 +83,10 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
         "--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms"
     )
     meaning.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="Normalize with this mean (of pixels 0..1)"
+        "--mean", type=float, nargs="+", metavar="M", help="mean of Normalize, for pixels in 0..1"
     )
-    meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="and this standard deviation")
-    meaning.add_argument("--name", help="name of the model; else that of the config, factory or file")
+    meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation of Normalize")
+    meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
 
 
 def _add_detector(made: argparse.ArgumentParser) -> None:
@@ -91,22 +94,23 @@ def _add_detector(made: argparse.ArgumentParser) -> None:
     finds.add_argument(
         "--task", choices=("segment", "detect"), default="segment", help="what the network does [segment]"
     )
-    finds.add_argument(
-        "--layout", choices=LAYOUTS, help="how its outputs are laid out; else guessed, if it can be"
-    )
+    finds.add_argument("--layout", choices=LAYOUTS, help="layout of the outputs; by default it is guessed")
     finds.add_argument(
         "--background",
         metavar="INDEX|none",
-        help=f"class that means no object ({', '.join(WITH_BACKGROUND)})",
+        help=f"class that means 'no object' ({', '.join(WITH_BACKGROUND)})",
     )
-    for way, what in (("--letterbox", "ratio kept, grey around"), ("--stretch", "ratio not kept")):
+    for way, what in (
+        ("--letterbox", "keep the aspect ratio, pad with grey"),
+        ("--stretch", "change the aspect ratio"),
+    ):
         finds.add_argument(
-            way, type=int, nargs=2, metavar=("W", "H"), help=f"bring pictures to this size: {what}"
+            way, type=int, nargs=2, metavar=("W", "H"), help=f"resize images to this size: {what}"
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export as told; return the exit status: 0, 2 for a wrong option, 3 for a network that cannot serve."""
+    """Export and return the exit status: 0, 2 for a wrong option, 3 for a network that cannot be used."""
     given = parser().parse_args(arguments)
     try:
         export(given)
@@ -123,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def export(given: argparse.Namespace) -> None:
-    """Read, convert and write; print what the archive holds."""
+    """Read, convert and write; print what the archive contains."""
     pipeline = _pipeline(given)
     _check(given)
     classes = _classes(given, pipeline)
@@ -134,12 +138,12 @@ def export(given: argparse.Namespace) -> None:
     sizes.check(network)
     name = given.name or network.name
     files, channels = archive.assemble(network, classes, name, print)
-    digest = archive.write(files, given.save_path)
+    digest = write_archive(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
     size = given.save_path.stat().st_size
     forms = ", ".join(network.engines.values())
-    heads = ", ".join(network.outputs) or "the Paddle network's own"
-    named = str(len(classes)) if classes else f"{channels or 'as many as it gives'}, unnamed"
+    heads = ", ".join(network.outputs) or "those of the Paddle network"
+    named = str(len(classes)) if classes else f"{channels or 'unknown number'}, unnamed"
     weight = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"{given.save_path}: {weight}, sha256 {digest}")
     print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
@@ -147,7 +151,7 @@ def export(given: argparse.Namespace) -> None:
 
 
 def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
-    """Take from --cv-config what the command line leaves open; return the JSON."""
+    """Fill in options from --cv-config that the command line does not give, and return the JSON."""
     if given.cv_config is None:
         return {}
     pipeline = labels.read_document(given.cv_config, "--cv-config")
@@ -163,7 +167,7 @@ def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(given: argparse.Namespace) -> None:
-    """Refuse options that do not go together, or would do nothing."""
+    """Raise ParameterError for options that exclude each other or have no effect."""
     routes = [r for r in ("config", "torch", "onnx") if getattr(given, r) is not None]
     if len(routes) != 1:
         raise ParameterError(
@@ -174,7 +178,7 @@ def _check(given: argparse.Namespace) -> None:
                "onnx_output": "onnx"}  # fmt: skip
     for option, route in belongs.items():
         if getattr(given, option) and route != routes[0]:
-            raise ParameterError(f"it goes with --{route}", where="--" + option.replace("_", "-"))
+            raise ParameterError(f"it only goes with --{route}", where="--" + option.replace("_", "-"))
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
@@ -186,29 +190,29 @@ def _check(given: argparse.Namespace) -> None:
     if not all(0 <= m <= 1 for m in given.mean or ()) or not all(0 < s <= 1 for s in given.std or ()):
         raise ParameterError(
             "a mean is in 0..1, a standard deviation above 0 and at most 1", where="--mean, --std",
-            hint="They are of pixels from 0 to 1; divide those of 0..255 by 255",
+            hint="They refer to pixels from 0 to 1; divide values for 0..255 by 255",
         )  # fmt: skip
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
 
 
 def _check_task(given: argparse.Namespace, route: str) -> None:
-    """Refuse a detector's options without a detector, and what it cannot come from."""
+    """Raise ParameterError for a detector's options without a detector, and for a source it cannot come from."""
     if given.task == "detect" and route == "config":
         raise ParameterError("a detector comes from --onnx or --torch", where="--task detect")
     for option in ("layout", "background", "letterbox", "stretch"):
         if getattr(given, option) is not None and given.task != "detect":
-            raise ParameterError("it goes with --task detect", where=f"--{option}")
+            raise ParameterError("it only goes with --task detect", where=f"--{option}")
     ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
     if len(ways) > 1:
-        raise ParameterError("give one of them", where=", ".join(f"--{way}" for way in ways))
+        raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
     for option in ("letterbox", "stretch"):
         if any(side < 1 for side in getattr(given, option) or ()):
             raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
-    """Take the classes from where the command line says, each with a name of its own."""
+    """Return the classes that the command line gives; their names are unique."""
     urn = kind_of(given.task).class_urn
     if given.names:
         where, classes = "--class", [labels.parse_class(text, urn) for text in given.names]
@@ -221,7 +225,7 @@ def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[s
 
 
 def _network(given: argparse.Namespace) -> Network:
-    """Take the route that the source says; its libraries are imported only then."""
+    """Load the network by the route of its source; only that route's libraries are imported."""
     shape = _shape(given.input_shape)
     if given.torch is not None:
         from export_model import from_torch
@@ -240,7 +244,7 @@ def _network(given: argparse.Namespace) -> Network:
 def _detector(
     given: argparse.Namespace, classes: list[dict[str, Any]]
 ) -> tuple[Network, list[dict[str, Any]]]:
-    """Take the route of a detector; its classes may be the file's own."""
+    """Load a detector, with its classes: the given ones, or those that the file states."""
     from export_model import from_detector
 
     options = from_detector.Options(
@@ -265,7 +269,7 @@ def _shape(sizes: list[int] | None) -> Shape | None:
 
 
 def _transformed(network: Network, given: argparse.Namespace) -> Network:
-    """Replace the transforms where the command line gives others."""
+    """Return the network with the transforms of the command line, if it gives any."""
     if given.mean is not None:
         return replace(network, transforms=({"type": "Normalize", "mean": given.mean, "std": given.std},))
     if given.transforms is None:

@@ -1,4 +1,4 @@
-"""An ONNX file -> a network with three outputs."""
+"""Export an ONNX file, with the outputs `labels`, `confidence` and `logits`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quadrat.errors import GraphError, ParameterError
 class Graph:
     """A model with its three outputs: `data` is the file, `roles` the tensor of each role.
 
-    `shares` says whether the network itself gave probabilities, whose logarithm the logits are.
+    `shares` is True if the network itself outputs probabilities; the logits are then their logarithm.
     """
 
     data: bytes
@@ -31,10 +31,10 @@ class Graph:
 
 
 def load(path: Path, output: str | None, shape: Shape | None) -> Network:
-    """Read `path` (weights beside it are taken in), and append the outputs that are missing.
+    """Read `path`, with weights from files beside it, and append the outputs that are missing.
 
-    `output` names the scores where the graph has several outputs; `shape` fixes what it leaves
-    open. Raises ParameterError for a wrong choice, GraphError for a graph that cannot serve.
+    `output` names the scores if the graph has several outputs; `shape` fixes dynamic axes. Raises ParameterError for
+    a wrong choice, GraphError for a graph that cannot be used.
     """
     data = read(path)
     import onnx
@@ -54,7 +54,7 @@ def load(path: Path, output: str | None, shape: Shape | None) -> Network:
 
 
 def read(path: Path) -> bytes:
-    """Read an ONNX file, with the weights beside it; ParameterError or GraphError for what is none."""
+    """Read an ONNX file, with weights from files beside it; ParameterError or GraphError if it is not one."""
     refuse_programs(path, "--onnx")
     existing(path, "--onnx")
     need("--onnx", "onnx")
@@ -65,12 +65,12 @@ def read(path: Path) -> bytes:
         data: bytes = onnx.load_model(str(path)).SerializeToString()
     except Exception as error:  # protobuf, checker and C++ errors share no base
         first = (str(error).splitlines() or [""])[0]
-        raise GraphError(f"this is no valid ONNX model: {first}", where=f"--onnx {path}") from error
+        raise GraphError(f"this is not a valid ONNX model: {first}", where=f"--onnx {path}") from error
     return data
 
 
 def runner(graph: Graph) -> Any:
-    """Run the graph's logits, or its labels where it has no scores."""
+    """Return a function that computes the logits of the graph, or its labels if it has no scores."""
     run = heads.Runner(graph.data)
     wanted = graph.roles.get("logits", graph.roles["labels"])
 
@@ -83,8 +83,8 @@ def runner(graph: Graph) -> Any:
 def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape | None = None) -> Graph:
     """Find the scores of an ONNX model and append `labels`, `confidence` and `logits`.
 
-    A graph that has them by name is kept; one that gives labels only keeps just those. Raises
-    GraphError, or ParameterError where `output` or `shape` do not fit.
+    A graph that has all three by name is kept, and so is one that outputs only labels. Raises GraphError, or
+    ParameterError if `output` or `shape` do not fit.
     """
     model = heads.load(data, where)
     if heads.opset(model) < heads.MIN_OPSET:
@@ -101,7 +101,7 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
     image = picture(0, merged).astype(np.float32).repeat(merged[0] or 1, 0)
     try:
         given = heads.Runner(model.SerializeToString())(image, scores)
-    except Exception as error:  # whatever the runner says, the graph does not run
+    except Exception as error:  # whatever the runner raises, the graph does not run
         first = (str(error).splitlines() or [""])[0]
         raise GraphError(f"it does not run on {image.shape}: {first}", where=where) from error
     if np.issubdtype(given.dtype, np.integer) and given.ndim == 3:
@@ -110,7 +110,7 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
         raise GraphError(
             f"output {scores} is {given.dtype} {given.shape}, not float32 (N, classes, H, W)",
             where=where,
-            hint="A detector needs --task detect" if given.ndim < 4 else "",
+            hint="For a detector, give --task detect" if given.ndim < 4 else "",
         )
     shares = _is_share(model, scores, given)
     heads.append(
@@ -123,14 +123,14 @@ def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape
 
 
 def agrees(graph: Graph, image: F32, labels: NDArray[np.uint8]) -> int:
-    """Count the pixels of `image` for which the graph's labels differ from `labels`."""
+    """Count the pixels of `image` at which the graph's labels differ from `labels`."""
     given = heads.Runner(graph.data)(image.repeat(graph.shape[0] or 1, 0), graph.roles["labels"])
-    said = labels_of(given)[:1]
-    return int((said != labels).sum()) if said.shape == labels.shape else labels.size
+    own = labels_of(given)[:1]
+    return int((own != labels).sum()) if own.shape == labels.shape else labels.size
 
 
 def _is_share(model: Any, name: str, scores: NDArray[Any]) -> bool:
-    """Tell probabilities from logits: in 0..1, and adding up to one; one channel must come from a sigmoid."""
+    """Return True for probabilities: in 0..1 and summing to one; a single channel must come from a sigmoid."""
     if scores.min() < 0 or scores.max() > 1:
         return False
     if scores.shape[1] > 1:
@@ -158,7 +158,7 @@ def _scores(model: Any, output: str | None, where: str) -> str:
 
 
 def _shape(model: Any, where: str, wanted: Shape | None) -> Shape:
-    """The input's (N, C, H, W), with what `wanted` fixes; the only input must be float32 of that form."""
+    """Return (N, C, H, W) of the only input, which must be float32, with the axes that `wanted` fixes."""
     held = {i.name for i in model.graph.initializer}
     inputs = [i for i in model.graph.input if i.name not in held]
     if len(inputs) != 1 or len(model.graph.input) != 1:

@@ -1,4 +1,4 @@
-"""A PaddleSeg config and its weights -> a Paddle network, and ONNX where the converter can."""
+"""Export a PaddleSeg config and its weights as a Paddle network, and as ONNX if the converter can."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ CONVERT_SECONDS = 1800
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says about a Paddle export.
+    """Options of a Paddle export.
 
-    `onnx_python` is the interpreter that has paddle2onnx; None leaves ONNX out.
+    `onnx_python` is the interpreter that has paddle2onnx; None exports no ONNX.
     """
 
     without_argmax: bool = False
@@ -38,8 +38,8 @@ class Options:
     onnx_python: str | None = sys.executable
 
 
-def load(config: Path, weights: Path | None, options: Options, say: Callable[[str], None]) -> Network:
-    """Build the network of a PaddleSeg config, fill it, and save it; `say` is told what to know.
+def load(config: Path, weights: Path | None, options: Options, notify: Callable[[str], None]) -> Network:
+    """Build the network of a PaddleSeg config, load its weights and save it; `notify` receives lines for the user.
 
     Raises ParameterError (config), ModelError (weights that do not fit).
     """
@@ -50,7 +50,7 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
     settings = _read(config)
     network = _build(settings, keep_pretrained=weights is None)
     if weights is None:
-        say("no --model: the archive gets the weights that the config itself starts with")
+        notify("no --model: the archive contains the initial weights of the config")
     else:
         _load_weights(network, weights)
     network.eval()
@@ -59,7 +59,7 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
 
     run = _runner(network)
     outputs: Mapping[str, str] = {}
-    graph = _onnx(network, options, shape, run, say)
+    graph = _onnx(network, options, shape, run, notify)
     if graph is not None:
         files["model.onnx"], engines["onnx"], outputs = graph.data, "model.onnx", graph.roles
     sources = [config] if weights is None else [config, weights]
@@ -81,8 +81,8 @@ def load(config: Path, weights: Path | None, options: Options, say: Callable[[st
 
 
 def _versions() -> dict[str, str]:
-    """Import the libraries of this route and give their versions; ParameterError if they are not here."""
-    os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks leave out training parts then
+    """Import the libraries of this route and return their versions; ParameterError if they are not installed."""
+    os.environ["PADDLESEG_EXPORT_STAGE"] = "True"  # some networks then omit parts for training
     need("--config", "paddle", "paddleseg", hint="Run make setup-paddle2, or make setup-export for paddle 3")
     import paddle
     import paddleseg
@@ -103,13 +103,13 @@ def _runner(network: Any) -> Callable[[F32], NDArray[Any]]:
 
 
 def _read(config: Path) -> dict[str, Any]:
-    """Parse the YAML and its `_base_` files; the training parts need not be there."""
+    """Parse the YAML and its `_base_` files; parts for training may be missing."""
     from paddleseg.cvlibs import Config
     from paddleseg.cvlibs.config_checker import ConfigChecker
 
     try:
         settings: dict[str, Any] = Config(str(config), checker=ConfigChecker([])).dic
-    except Exception as error:  # paddleseg asserts, and passes YAML's errors on
+    except Exception as error:  # paddleseg uses assertions and passes on errors of YAML
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ParameterError(f"it cannot be read: {first}", where=f"--config {config}") from error
     if not isinstance(settings.get("model"), dict) or "type" not in settings["model"]:
@@ -126,9 +126,9 @@ def _build(settings: Mapping[str, Any], *, keep_pretrained: bool) -> Any:
         known = manager.DATASETS.components_dict.get(data.get("type"))
         model["num_classes"] = data.get("num_classes") or getattr(known, "NUM_CLASSES", None)
     if not model["num_classes"]:
-        raise ParameterError("neither its model nor its data set says num_classes", where="--config")
+        raise ParameterError("neither its model nor its data set states num_classes", where="--config")
     if not keep_pretrained:
-        _drop_pretrained(model)  # would be downloaded, and overwritten at once
+        _drop_pretrained(model)  # it would be downloaded and overwritten
     parts = [manager.MODELS, manager.BACKBONES]
     try:
         return SegBuilder(None, parts).build_component(model)
@@ -147,14 +147,14 @@ def _drop_pretrained(model: dict[str, Any]) -> None:
 
 
 def _load_weights(network: Any, path: Path) -> None:
-    """Fill all parameters; paddle itself would only warn of those that do not fit."""
+    """Load all parameters; paddle itself only warns about those that do not fit."""
     import paddle
 
     try:
         state = paddle.load(str(path))
         given = {name: tuple(value.shape) for name, value in state.items()}
     except Exception as error:  # unpickling raises anything
-        raise ModelError("this is no .pdparams file", where=f"--model {path}") from error
+        raise ModelError("this is not a .pdparams file", where=f"--model {path}") from error
     own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     wrong = sorted(name for name, shape in own.items() if given.get(name) != shape)
     if wrong:
@@ -167,7 +167,7 @@ def _load_weights(network: Any, path: Path) -> None:
 
 
 def _save(network: Any, options: Options, shape: Shape) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Save with the ending the user wants: files by member name, and the format that paddle wrote."""
+    """Save with the chosen ending; return the files by member, and the member of the format that paddle wrote."""
     from export_model.paddle_ending import Ending
 
     ending = Ending(network, softmax=options.with_softmax, argmax=not options.without_argmax)
@@ -179,12 +179,12 @@ def _save(network: Any, options: Options, shape: Shape) -> tuple[dict[str, bytes
 
 
 def _jit_save(layer: Any, shape: Shape, folder: Path) -> tuple[Path, Path]:
-    """Trace and save; return the network's file (.pdmodel by paddle 2, .json by paddle 3) and its weights."""
+    """Trace and save; return the files of the network (.pdmodel with paddle 2, .json with paddle 3) and the weights."""
     import paddle
 
     spec = paddle.static.InputSpec(shape=list(shape), dtype="float32", name="image")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of paddle's own tracing
+        warnings.simplefilter("ignore")  # from paddle's own tracing
         paddle.jit.save(
             paddle.jit.to_static(layer, input_spec=[spec], full_graph=True), str(folder / "model")
         )
@@ -197,9 +197,9 @@ def _onnx(
     options: Options,
     shape: Shape,
     run: Callable[[F32], NDArray[Any]],
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Graph | None:
-    """Convert the scores to ONNX and append the three outputs; None, and why is said, where that fails."""
+    """Convert the scores to ONNX and append the three outputs; return None, and notify why, if that fails."""
     from export_model.paddle_ending import Ending
 
     if options.onnx_python is None:
@@ -219,12 +219,12 @@ def _onnx(
                 if off == 0:
                     return graph
                 reason = f"its labels differ from Paddle's in {off} of {labels.size} pixels"
-    say(f"no ONNX in the archive: {reason}")
+    notify(f"no ONNX in the archive: {reason}")
     return None
 
 
 def _convert(python: str, network_file: Path, params: Path, out: Path) -> str | None:
-    """Run the converter in its own process; return why it failed, None when it did not."""
+    """Run the converter in a separate process; return why it failed, or None."""
     script = Path(__file__).with_name("paddle_to_onnx.py")
     command = [python, str(script), str(network_file), str(params), str(out)]
     try:
@@ -237,13 +237,13 @@ def _convert(python: str, network_file: Path, params: Path, out: Path) -> str | 
         return None
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
     telling = [t for t in lines if ("rror" in t or "only support" in t) and "FatalError" not in t]
-    telling = telling or lines or ["it said nothing"]
+    telling = telling or lines or ["no message"]
     died = f"died of signal {-done.returncode}" if done.returncode < 0 else f"ended with {done.returncode}"
     return f"paddle2onnx {died}: {telling[-1][:300]}"
 
 
 def _transforms(settings: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """What the config exports; else the normalisation it was validated with; else the plain one."""
+    """Return the config's export transforms, or the Normalize of its validation, or the default Normalize."""
     exported = (settings.get("export") or {}).get("transforms")
     if exported:
         return tuple(exported)

@@ -1,4 +1,4 @@
-"""A torch module -> ONNX with three outputs."""
+"""Export a torch module as ONNX, with the outputs `labels`, `confidence` and `logits`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ OPSET = 17
 CLOSE = 1e-3
 
 
-def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[[str], None]) -> Network:
+def load(factory: str, weights: Path | None, shape: Shape | None, notify: Callable[[str], None]) -> Network:
     """Call `factory` ("package.module:name"), load `weights` into what it makes, and export that.
 
-    `say` is told what to know. The factory is the user's own code, found from the current folder as well; weights are only
-    ever read as tensors. Raises ParameterError, ModelError (weights that do not fit) or GraphError.
+    `notify` receives lines for the user. The factory is the user's own code, which may be in the current folder;
+    weights are only read as tensors. Raises ParameterError, ModelError (weights that do not fit) or GraphError.
     """
     need("--torch", "torch", "onnx")
     import torch
@@ -35,14 +35,14 @@ def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[
     network = make(factory)
     sources = {}
     if weights is None:
-        say("no --weights: the network is as the factory makes it")
+        notify("no --weights: the network keeps the weights from the factory")
     else:
         load_weights(network, existing(weights, "--weights"))
         sources[weights.name] = digest(weights)
     network.eval()
     wrapped = _scores_only(network)
     shape = shape or DYNAMIC
-    graph = complete(_export(wrapped, shape, say), factory, shape=shape)
+    graph = complete(_export(wrapped, shape, notify), factory, shape=shape)
 
     def run(image: F32) -> NDArray[Any]:
         with torch.inference_mode():
@@ -62,7 +62,7 @@ def load(factory: str, weights: Path | None, shape: Shape | None, say: Callable[
 
 
 def make(factory: str) -> Any:
-    """Call a factory, "package.module:name", and give its module; ParameterError where it makes none."""
+    """Call a factory, "package.module:name", and return its module; ParameterError if it does not return one."""
     import torch
 
     module, colon, name = factory.partition(":")
@@ -78,12 +78,14 @@ def make(factory: str) -> Any:
             hint="It must be importable and take no arguments",
         ) from error  # fmt: skip
     if not isinstance(made, torch.nn.Module):
-        raise ParameterError(f"it made a {type(made).__name__}, no torch module", where=f"--torch {factory}")
+        raise ParameterError(
+            f"it returned a {type(made).__name__}, not a torch module", where=f"--torch {factory}"
+        )
     return made
 
 
 def load_weights(network: Any, path: Path) -> None:
-    """Read safetensors or a state_dict, never code, and fill the network with it, all or nothing."""
+    """Load safetensors or a state_dict, without running code; every parameter must fit."""
     import torch
 
     if path.suffix == ".safetensors":
@@ -95,11 +97,11 @@ def load_weights(network: Any, path: Path) -> None:
             state: Any = load_file(str(path))
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch warns of a pickle, and then refuses it
+                warnings.simplefilter("ignore")  # torch warns about a pickle and then refuses it
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors errors share no base
         raise ModelError(
-            "these are no plain tensors", where=f"--weights {path}",
+            "these are not plain tensors", where=f"--weights {path}",
             hint="Save them with torch.save(network.state_dict(), path) or as safetensors",
         ) from error  # fmt: skip
     for key in ("state_dict", "model"):
@@ -108,15 +110,15 @@ def load_weights(network: Any, path: Path) -> None:
     try:
         network.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
-        said = "; ".join(line.strip() for line in str(error).splitlines()[1:3]) or str(error)
-        raise ModelError(f"they do not fit the network: {said[:300]}", where=f"--weights {path}") from error
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[1:3]) or str(error)
+        raise ModelError(f"they do not fit the network: {reason[:300]}", where=f"--weights {path}") from error
 
 
 def _scores_only(network: Any) -> Any:
-    """Wrap a network so that it returns its scores, whichever of the usual containers they come in."""
+    """Wrap a network so that it returns only its scores, from any of the usual containers."""
     import torch
 
-    class Scores(torch.nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
+    class Scores(torch.nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.network = network
@@ -128,18 +130,18 @@ def _scores_only(network: Any) -> Any:
             if isinstance(given, (list, tuple)):
                 given = given[0]
             if not isinstance(given, torch.Tensor) or given.ndim != 4:
-                raise ModelError("the network gives no scores (N, classes, H, W)", where="--torch")
+                raise ModelError("the network returns no scores (N, classes, H, W)", where="--torch")
             return given
 
     return Scores().eval()
 
 
-def _export(network: Any, shape: Shape, say: Callable[[str], None]) -> bytes:
-    """Trace to ONNX, with every axis that `shape` leaves open dynamic; `say` what the tracer warns of."""
+def _export(network: Any, shape: Shape, notify: Callable[[str], None]) -> bytes:
+    """Trace to ONNX, with a dynamic axis for every None in `shape`; pass warnings of the tracer to `notify`."""
     import torch
 
     example = torch.from_numpy(picture(0, shape).astype(np.float32))
-    return trace(network, example.repeat(shape[0] or 1, 1, 1, 1), ["scores"], shape, say)
+    return trace(network, example.repeat(shape[0] or 1, 1, 1, 1), ["scores"], shape, notify)
 
 
 def trace(
@@ -147,13 +149,13 @@ def trace(
     example: Any,
     names: Sequence[str],
     shape: Shape,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     *,
     own_sizes: bool = False,
 ) -> bytes:
-    """Trace a torch module to ONNX on `example`; outputs have the image's open axes, with `own_sizes` the batch only.
+    """Trace a torch module to ONNX on `example`. Outputs have the image's dynamic axes; with `own_sizes` only the batch.
 
-    `names` of the outputs are read after a first run, which may fill them. Raises GraphError.
+    `names` of the outputs are read after a first run, which may set them. Raises GraphError.
     """
     import torch
 
@@ -176,26 +178,26 @@ def trace(
             raise GraphError(
                 f"it cannot be traced: {type(error).__name__}: {first}", where="--torch"
             ) from error
-    pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], say)
+    pass_on([w for w in heard if issubclass(w.category, torch.jit.TracerWarning)], notify)
     return buffer.getvalue()
 
 
-def pass_on(heard: Sequence[warnings.WarningMessage], say: Callable[[str], None]) -> None:
-    """Put the tracer's warnings into one line; torch says the same thing once for each place in the code."""
+def pass_on(heard: Sequence[warnings.WarningMessage], notify: Callable[[str], None]) -> None:
+    """Report the tracer's warnings in one line; torch repeats the same warning for each place in the code."""
     places = list(dict.fromkeys(f"{Path(w.filename).name}:{w.lineno}" for w in heard))
     if places:
         first = str(heard[0].message).split(". ")[0]
-        say(f"torch's TracerWarning at {', '.join(places)}: {' '.join(first.split())}")
+        notify(f"torch's TracerWarning at {', '.join(places)}: {' '.join(first.split())}")
 
 
 def _check_sizes(graph: Graph, run: Any) -> None:
-    """Run another size and batch than the one traced; GraphError where the graph gives other scores."""
+    """Run another size and batch than the traced one; GraphError if the graph's scores differ."""
     batch, _, height, width = graph.shape
     other = (batch, 3, height or 160, width or 224)
     images = np.concatenate([picture(seed, other) for seed in range(batch or 2)]).astype(np.float32)
     try:
         given, wanted = Runner(graph.data)(images, "logits"), _like(graph, run)(images)
-    except Exception as error:  # whatever the runner says, the graph does not run
+    except Exception as error:  # whatever the runner raises, the graph does not run
         raise _tied(graph) from error
     if given.shape != wanted.shape or not np.allclose(given, wanted, atol=CLOSE * (1 + np.abs(wanted).max())):
         raise _tied(graph)
@@ -203,13 +205,13 @@ def _check_sizes(graph: Graph, run: Any) -> None:
 
 def _tied(graph: Graph) -> GraphError:
     return GraphError(
-        f"the traced network fits one size only, though its input is {graph.shape}", where="--torch",
+        f"the traced network works at one size only, although its input is {graph.shape}", where="--torch",
         hint="Fix it with --input-shape, or compute sizes from tensors in the network",
     )  # fmt: skip
 
 
 def _like(graph: Graph, run: Any) -> Any:
-    """Bring what the module itself gives to the form of `logits`, as the graph's heads do."""
+    """Return a function that converts the module's own output to `logits`, as the graph's heads do."""
     import torch
     from torch.nn import functional
 

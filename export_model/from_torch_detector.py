@@ -1,4 +1,4 @@
-"""A torch detector -> ONNX with its outputs as they are."""
+"""Export a torch detector as ONNX, with its outputs as they are."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ NAMES = {
     "rfdetr": ("dets", "labels"),
     "boxes": ("boxes", "labels", "scores"),
 }
-"""Names of a tuple's tensors, in order; those of a dictionary are its keys. The other layouts have one."""
+"""Names of the tensors of a tuple, in order; a dictionary has names itself. Other layouts have one tensor."""
 
 
 def load(
-    factory: str, weights: Path | None, options: from_detector.Options, say: Callable[[str], None]
+    factory: str, weights: Path | None, options: from_detector.Options, notify: Callable[[str], None]
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Call `factory` ("package.module:name"), load `weights` into what it makes, and export that.
 
-    It returns a tensor, a tuple in the order of NAMES, or a dictionary of tensors. Raises ParameterError, ModelError,
+    The module returns a tensor, a tuple in the order of NAMES, or a dictionary of tensors. Raises ParameterError, ModelError,
     GraphError, LayoutError, ClassesError.
     """
     need("--torch", "torch", "onnx")
     import torch
 
     if options.layout is None:
-        raise ParameterError("a torch module does not say it", where="--layout", hint="Choose one")
+        raise ParameterError("it cannot be guessed for a torch module", where="--layout", hint="Choose one")
     network = make(factory)
     sources = {}
     if weights is None:
-        say("no --weights: the network is as the factory makes it")
+        notify("no --weights: the network keeps the weights from the factory")
     else:
         load_weights(network, existing(weights, "--weights"))
         sources[weights.name] = digest(weights)
     wrapped, names = _flat(network.eval(), options.layout)
-    data = _export(wrapped, names, options, say)
+    data = _export(wrapped, names, options, notify)
     made, classes = from_detector.complete(
-        data, factory, options, say,
+        data, factory, options, notify,
         name=factory.rpartition(":")[2],
         model={"type": factory, "parameters": sum(p.numel() for p in network.parameters())},
         provenance={"sources": sources, "versions": {"torch": torch.__version__}},
     )  # fmt: skip
-    return _same(made, len(classes) or None, wrapped, names, say), classes
+    return _same(made, len(classes) or None, wrapped, names, notify), classes
 
 
 def _same(
-    traced: Network, classes: int | None, wrapped: Any, names: Sequence[str], say: Callable[[str], None]
+    traced: Network, classes: int | None, wrapped: Any, names: Sequence[str], notify: Callable[[str], None]
 ) -> Network:
-    """Let the module itself answer the self-test; GraphError where the traced network finds other objects."""
+    """Return the network with the module itself as `run`; GraphError if the traced network finds other objects."""
     import torch
 
     def run(image: F32) -> dict[str, NDArray[Any]]:
@@ -71,24 +71,22 @@ def _same(
     found = [from_detector.find_objects(network, classes)(image) for network in (own, traced)]
     difference = objects.compare(*found)
     if not difference.of:
-        say(
-            "the module and the network traced to ONNX are not compared: neither finds an object in a drawing"
-        )
+        notify("the module and the traced network are not compared: neither finds an object in the drawing")
     if difference.missing:
         raise GraphError(
-            f"traced to ONNX, it finds other objects in a picture of {hw[1]} x {hw[0]} than the module",
+            f"the traced network finds other objects than the module in a picture of {hw[1]} x {hw[0]}",
             where="--torch", hint="Fix its size with --input-shape, or compute sizes from tensors in the network",
         )  # fmt: skip
     return own
 
 
 def _flat(network: Any, layout: str) -> tuple[Any, list[str]]:
-    """Wrap a network so that it returns a tuple of tensors; their names are filled in at its first call."""
+    """Wrap a network so that it returns a tuple of tensors; return it, and their names, which its first call sets."""
     import torch
 
     names: list[str] = []
 
-    class Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
+    class Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.network = network
@@ -100,10 +98,12 @@ def _flat(network: Any, layout: str) -> tuple[Any, list[str]]:
             if isinstance(given, list | tuple):
                 known = NAMES.get(layout, ("output0",))
                 if len(given) < len(known):
-                    raise ModelError(f"it gives {len(given)} tensors, {layout} has {known}", where="--torch")
+                    raise ModelError(
+                        f"it returns {len(given)} tensors, but {layout} has {known}", where="--torch"
+                    )
                 given = dict(zip(known, given, strict=False))
             if not isinstance(given, Mapping) or not all(isinstance(t, torch.Tensor) for t in given.values()):
-                raise ModelError("the network gives no tensors", where="--torch")
+                raise ModelError("the network returns no tensors", where="--torch")
             names[:] = [str(key) for key in given]
             return tuple(given.values())
 
@@ -111,9 +111,9 @@ def _flat(network: Any, layout: str) -> tuple[Any, list[str]]:
 
 
 def _export(
-    network: Any, names: Sequence[str], options: from_detector.Options, say: Callable[[str], None]
+    network: Any, names: Sequence[str], options: from_detector.Options, notify: Callable[[str], None]
 ) -> bytes:
-    """Trace to ONNX at the size of the pictures; batch and size stay open where --input-shape leaves them."""
+    """Trace to ONNX at the size of the images; batch and size stay dynamic unless --input-shape fixes them."""
     import torch
 
     shape: Shape = options.shape or DYNAMIC
@@ -121,4 +121,4 @@ def _export(
     example = torch.zeros(
         (shape[0] or 2, 3, shape[2] or height, shape[3] or width), dtype=torch.float32
     ) + torch.from_numpy(np.linspace(0, 1, 3, dtype=np.float32)).reshape(1, 3, 1, 1)
-    return trace(network, example, names, shape, say, own_sizes=True)
+    return trace(network, example, names, shape, notify, own_sizes=True)

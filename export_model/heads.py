@@ -1,4 +1,4 @@
-"""Append `labels`, `confidence` and `logits` to an ONNX network that gives scores."""
+"""Append `labels`, `confidence` and `logits` to an ONNX network that outputs scores."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ROLES = ("labels", "confidence", "logits")
 PREFIX = "quadrat_"
 MIN_OPSET = 13
 TINY = 1e-12
-"""Least probability, so that its logarithm is a number."""
+"""Smallest probability, so that its logarithm is finite."""
 
 
 def load(data: bytes, where: str) -> Any:
-    """Parse and check an ONNX model; GraphError if it is none or breaks ONNX's own rules."""
+    """Parse and check an ONNX model; GraphError if it is not a valid one."""
     import onnx
 
     try:
@@ -28,17 +28,17 @@ def load(data: bytes, where: str) -> Any:
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf, checker and C++ errors share no base
         first = (str(error).splitlines() or [""])[0]
-        raise GraphError(f"this is no valid ONNX model: {first}", where=where) from error
+        raise GraphError(f"this is not a valid ONNX model: {first}", where=where) from error
     return model
 
 
 def opset(model: Any) -> int:
-    """Version of the standard operators that the model uses."""
+    """Return the version of the standard operators that the model uses."""
     return max((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
 class _Growth:
-    """Nodes and constants to be added behind a graph; every name is its own."""
+    """Adds nodes and constants at the end of a graph, under unique names."""
 
     def __init__(self, graph: Any) -> None:
         self.graph = graph
@@ -46,7 +46,7 @@ class _Growth:
     def node(
         self, kind: str, inputs: list[str], result: str, attributes: Mapping[str, Any] | None = None
     ) -> str:
-        """Add a node with one output and return that output's name; a role keeps its name, others get a prefix."""
+        """Add a node with one output and return the output's name: that of a role, or a prefixed one."""
         from onnx import helper
 
         name = result if result in ROLES else PREFIX + result
@@ -66,10 +66,10 @@ class _Growth:
 def append(model: Any, scores: str, *, probabilities: bool, channels: int, resize: bool) -> Any:
     """Return the model with its outputs replaced by the three roles.
 
-    `scores` names a float tensor (N, K, h, w). `probabilities`: it is past softmax, and its
-    logarithm is taken as logits. One channel is a binary network: class 1 where its score is above
-    zero (a probability above a half). `resize`: scores are smaller than the input, and are
-    interpolated to its size first. Labels are uint8, (N, H, W), like confidence, float32.
+    `scores` names a float tensor (N, K, h, w). With `probabilities` it holds the output of a softmax, and the logits
+    are its logarithm. One channel means a binary network: class 1 where the score is above zero (the probability
+    above one half). With `resize` the scores are interpolated to the size of the input. Labels are (N, H, W) uint8,
+    confidence is (N, H, W) float32.
     """
     from onnx import TensorProto, helper
 
@@ -97,7 +97,7 @@ def append(model: Any, scores: str, *, probabilities: bool, channels: int, resiz
 
 
 def _as_logits(grow: _Growth, scores: str, *, probabilities: bool, channels: int) -> str:
-    """Undo softmax and sigmoid, and give a binary network its second channel."""
+    """Invert softmax or sigmoid, and add the second channel of a binary network."""
     if probabilities:
         if channels == 1:
             rest = grow.node("Sub", [grow.constant("one", np.array(1, np.float32)), scores], "rest")
@@ -111,7 +111,7 @@ def _as_logits(grow: _Growth, scores: str, *, probabilities: bool, channels: int
 
 
 def _renamed(graph: Any) -> dict[str, str]:
-    """Give inner tensors that are called like a role another name, so that an output may have it; old to new."""
+    """Rename inner tensors that have the name of a role, so that an output can have it; return new names by old."""
     new = {name: PREFIX + "inner_" + name for node in graph.node for name in node.output if name in ROLES}
     for node in graph.node:
         for names in (node.input, node.output):
@@ -131,7 +131,7 @@ def _resized(grow: _Growth, scores: str, image: str) -> str:
 
 
 def with_shape(model: Any, shape: Shape) -> Any:
-    """Write (N, C, H, W) into the model's input, names where None; return the model."""
+    """Set the shape of the model's input to (N, C, H, W), with names for None; return the model."""
     dims = model.graph.input[0].type.tensor_type.shape.dim
     for dim, size, name in zip(dims, shape, ("batch", "channels", "height", "width"), strict=True):
         dim.Clear()
@@ -143,7 +143,7 @@ def with_shape(model: Any, shape: Shape) -> Any:
 
 
 class Runner:
-    """Run an ONNX model: onnxruntime where it is installed, else onnx's own slow reference."""
+    """Runs an ONNX model with onnxruntime if it is installed, or else with the slow reference of onnx."""
 
     def __init__(self, data: bytes) -> None:
         import onnx
@@ -164,7 +164,7 @@ class Runner:
             self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, image: F32, output: str) -> NDArray[Any]:
-        """Run (N, C, H, W) float32 and return the output of that name."""
+        """Run (N, C, H, W) float32 and return the output with this name."""
         return np.asarray(self._session.run([output], {self._input: image})[0])
 
     def every(self, image: F32) -> dict[str, NDArray[Any]]:

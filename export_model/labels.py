@@ -1,4 +1,4 @@
-"""Class names and colours as people give them -> the `classes` of meta.json."""
+"""Read class names and colours from options and files, in the form of meta.json's `classes`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MASK_URN = kind_of(default_task()).class_urn
 
 
 def entry(name: str, color: Sequence[int] = (), urn: str = MASK_URN) -> dict[str, Any]:
-    """One class: `id` (`urn` and the name), `name`, `def_color` [r, g, b] or [] for none."""
+    """Return one class: `id` (`urn` and the name), `name`, and `def_color`, which is [r, g, b] or [] for none."""
     return {"id": class_urn(name, urn), "name": name, "def_color": list(color)}
 
 
 def parse_class(text: str, urn: str = MASK_URN) -> dict[str, Any]:
-    """Read NAME or NAME=#RRGGBB; ParameterError for another colour."""
+    """Parse NAME or NAME=#RRGGBB; ParameterError if it has neither form."""
     name, equals, color = text.rpartition("=") if "=" in text else (text, "", "")
     if not name.strip() or (equals and not re.fullmatch(r"#[0-9a-fA-F]{6}", color)):
         raise ParameterError("a class is written NAME or NAME=#RRGGBB", where=f"--class {text}")
@@ -34,7 +34,7 @@ def parse_class(text: str, urn: str = MASK_URN) -> dict[str, Any]:
 
 
 def read_classes(path: Path, urn: str = MASK_URN) -> list[dict[str, Any]]:
-    """Read a JSON or YAML list of names, or of mappings with name and perhaps id and def_color."""
+    """Read a JSON or YAML list of names, or of mappings with a name and optionally id and def_color."""
     given = read_document(path, "--classes")
     if isinstance(given, dict):
         given = given.get("classes")
@@ -44,7 +44,7 @@ def read_classes(path: Path, urn: str = MASK_URN) -> list[dict[str, Any]]:
 
 
 def from_pipeline(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read the classes of a cv-pipeline JSON; a class without a colour gets none."""
+    """Return the classes of a cv-pipeline JSON. Classes without a colour keep none."""
     names = config.get("segmentationpostprocessing_classes", [])
     colors = config.get("segmentationpostprocessing_default_class_colours", [])
     if not isinstance(names, list) or not isinstance(colors, list):
@@ -57,22 +57,22 @@ def from_pipeline(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check_names(classes: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Refuse two classes of one name, or of one id: ParameterError."""
+    """Raise ParameterError if two classes have the same name or the same id."""
     for key, what in (("name", "is named"), ("id", "has the id")):
         for value in repeated(str(each[key]) for each in classes if key in each):
             raise ParameterError(
                 f"more than one class {what} {value!r}", where=where,
-                hint="Give each a name and an id of its own: tables could not tell them apart",
+                hint="Give each class a unique name and id: tables cannot distinguish them otherwise",
             )  # fmt: skip
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """Give the names that stand there more than once; spaces around them do not count."""
+    """Return the names that occur more than once, ignoring spaces around them."""
     return [name for name, count in Counter(each.strip() for each in names).items() if count > 1]
 
 
 def read_document(path: Path, option: str) -> Any:
-    """Read JSON or YAML; ParameterError naming `option` if it is neither."""
+    """Read a JSON or YAML file; ParameterError naming `option` if it is neither."""
     try:
         text = existing(path, option).read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
@@ -84,7 +84,7 @@ def _described(item: Any, where: str, urn: str = MASK_URN) -> dict[str, Any]:
     if isinstance(item, str):
         return entry(item, urn=urn)
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-        raise ParameterError(f"{item!r} is no class: a name is needed", where=where)
+        raise ParameterError(f"{item!r} is not a class: a name is needed", where=where)
     color = item.get("def_color") or []
     good = isinstance(color, list) and len(color) in (0, 3)
     if not good or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):

@@ -1,11 +1,11 @@
-"""What every route hands to the archive writer."""
+"""The network that every route of the exporter makes, and checks that the routes share."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import ParameterError
+from quadrat.package.write import ArchiveSpec
 
 F32 = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -21,59 +22,47 @@ OTHER_FORMS = {
         (".pt", ".pth", ".ckpt", ".pkl", ".pickle"), "a checkpoint, which can run code when it is loaded"
     ),
     **dict.fromkeys((".torchscript", ".ts", ".pt2"), "TorchScript, which is a program"),
-    **dict.fromkeys((".engine", ".plan", ".trt"), "a TensorRT plan, which fits one GPU and one version only"),
+    **dict.fromkeys(
+        (".engine", ".plan", ".trt"), "a TensorRT plan, which works on one GPU and one version only"
+    ),
     ".tflite": "TensorFlow Lite",
     ".pb": "TensorFlow",
     ".h5": "Keras",
     ".keras": "Keras",
     ".mlmodel": "Core ML",
-    ".xml": "OpenVINO's own form",
+    ".xml": "OpenVINO's own format",
 }
-"""Suffixes of other forms of networks."""
+"""Suffixes of networks that are not ONNX, and what each is."""
 DYNAMIC: Shape = (None, 3, None, None)
-"""(N, C, H, W) with None where any number will do."""
+"""(N, C, H, W) with None for a dynamic axis."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A network in the forms that an archive carries, and how to run it where it came from.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Network(ArchiveSpec):
+    """A network in the formats that an archive carries, and a function that runs it where it came from.
 
-    `files` are archive members by name; `engines` names the member of each format ("onnx",
-    "pdmodel", "pir") and `params` Paddle's weights; `outputs` gives the ONNX tensor of each role.
-    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. Of a detector
-    it maps to all outputs by name; `outputs` gives the tensor of each role of its `detect["layout"]`.
+    `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. For a detector it
+    maps to all outputs by name, and `outputs` names the tensor of each role of its `detect["layout"]`.
     """
 
-    name: str
-    model: Mapping[str, Any]
-    files: Mapping[str, bytes]
-    engines: Mapping[str, str]
-    shape: Shape
     run: Callable[[F32], Any]
-    input_name: str = "image"
-    params: str | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    task: str = "segment"
-    detect: Mapping[str, Any] = field(default_factory=dict)
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:
-    """Import what a route needs; ParameterError that names `option` and the first library that is not here."""
+    """Import the libraries of a route; ParameterError naming `option` and the first library that cannot be imported."""
     for library in libraries:
         try:
             importlib.import_module(library)
         except ImportError as error:
             absent = isinstance(error, ModuleNotFoundError) and error.name == library
             raise ParameterError(
-                f"{library} is not installed" if absent else f"{library} does not import: {error}",
+                f"{library} is not installed" if absent else f"{library} cannot be imported: {error}",
                 where=option, hint=f"{hint}, see Set up in export_model/README.md",
             ) from error  # fmt: skip
 
 
 def refuse_programs(path: Path, option: str) -> None:
-    """Refuse by name what is no ONNX file but another form of a network, and say how to get ONNX."""
+    """Raise ParameterError if the suffix is that of another kind of network, with a hint on how to get ONNX."""
     kind = OTHER_FORMS.get(path.suffix.lower())
     if kind:
         raise ParameterError(
@@ -83,13 +72,13 @@ def refuse_programs(path: Path, option: str) -> None:
 
 
 def existing(path: Path, option: str) -> Path:
-    """Return `path` if it is a file; ParameterError naming `option` if not."""
+    """Return `path` if it is a file; ParameterError naming `option` if it is not."""
     if not path.is_file():
         raise ParameterError("there is no such file", where=f"{option} {path}")
     return path
 
 
 def digest(path: Path) -> str:
-    """sha256 (hex) of a file."""
+    """Return the sha256 (hex) of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Objects as the proof of a detector: a picture with known objects travels in its archive."""
+"""The self-test of detectors: a picture and the objects that the network finds in it, stored in the archive."""
 
 from __future__ import annotations
 
@@ -16,59 +16,62 @@ from quadrat.transforms import build
 from quadrat.types import ImageU8, TransformSpec
 
 OPEN: HW = (96, 128)
-"""Height and width of the test picture where neither network nor transforms fix them; multiples of 32."""
+"""(height, width) of the test picture if neither network nor transforms fix it; multiples of 32."""
 TRIES = 8
 MOST = 50
-"""Objects that are compared, the best ones."""
+"""Number of objects to compare: the best ones."""
 KEPT = 2 * MOST
-"""Objects that the self-test keeps, so that a tie at the fiftieth place is none."""
+"""Number of objects that the self-test keeps, so that a tie at the fiftieth place does not matter."""
 LEAST = 1e-6
-"""Score under which an object is none."""
+"""Objects with a lower score are ignored."""
 SURE = 0.05
-"""Score from which the class counts: under it, two classes may nearly tie."""
+"""Score from which the class must match: below it, two classes may nearly tie."""
 PIXELS, SCORES = 1.0, 0.01
-"""By how much a box's sides and a score may differ in another engine."""
+"""Largest difference of a box's sides (pixels) and of a score between engines."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
-    """`boxes` (M, 4) float32 x0, y0, x1, y1 in pixels of the tensor, `scores` (M,) float32, `classes` (M,) int64."""
+class CanonicalObjects:
+    """The objects in one network input, independent of the layout of the outputs.
+
+    `boxes` (M, 4) float32 x0, y0, x1, y1 in pixels of the tensor, `scores` (M,) float32, `classes` (M,) int64.
+    """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int64]
 
-    def best(self, count: int = MOST) -> Objects:
-        """Give the best `count` in order of score."""
+    def best(self, count: int = MOST) -> CanonicalObjects:
+        """Return the best `count` objects in order of score."""
         order = np.argsort(-self.scores, kind="stable")[:count]
-        return Objects(self.boxes[order], self.scores[order], self.classes[order])
+        return CanonicalObjects(self.boxes[order], self.scores[order], self.classes[order])
 
 
-Reading = Callable[[Mapping[str, NDArray[Any]], HW], Objects]
-"""Outputs of a batch by name and the tensor's (h, w) -> the objects of its first input."""
+Reading = Callable[[Mapping[str, NDArray[Any]], HW], CanonicalObjects]
+"""Maps the outputs of a batch by name, and the tensor's (h, w), to the objects in its first input."""
 
 
 def reader(network: layouts.DetectorSpec) -> tuple[Reading, layouts.Layout]:
-    """Make what reads a network's objects, by the layout stated; LayoutError or ClassesError where it does not fit."""
+    """Return the function that reads a network's objects, and its layout; LayoutError or ClassesError if it does not fit."""
     layout = layouts.choose(network)
 
-    def read(arrays: Mapping[str, NDArray[Any]], hw: HW) -> Objects:
+    def read(arrays: Mapping[str, NDArray[Any]], hw: HW) -> CanonicalObjects:
         first = {key: array[0] if layout.batched else array for key, array in arrays.items()}
         found = layout.read({key: first[key] for key in layout.wanted}, hw, LEAST)
-        return Objects(found.boxes, found.scores, found.classes)
+        return CanonicalObjects(found.boxes, found.scores, found.classes)
 
     return read, layout
 
 
 def tensor(picture: ImageU8, transforms: tuple[Mapping[str, Any], ...]) -> F32:
-    """Send a picture (h, w, 3) through transforms as they stand in deploy.yaml: (1, 3, H, W) float32."""
+    """Apply transforms in the form of deploy.yaml to a picture (h, w, 3) and return (1, 3, H, W) float32."""
     specs = [TransformSpec(str(t["type"]), {k: v for k, v in t.items() if k != "type"}) for t in transforms]
     made, _ = build(specs)(picture, Geometry.identity((picture.shape[0], picture.shape[1])))
     return np.ascontiguousarray(made[None], np.float32)
 
 
 def sides(shape: Shape, transforms: tuple[Mapping[str, Any], ...]) -> HW:
-    """Give (height, width) at which the network gets the pictures, or OPEN where that is each one's own."""
+    """Return the (height, width) of the network's inputs, or OPEN if it depends on the picture."""
     if len(transforms) > 1:
         first, second = (
             tensor(np.zeros((*hw, 3), np.uint8), transforms).shape[2:] for hw in ((60, 80), (80, 60))
@@ -80,9 +83,9 @@ def sides(shape: Shape, transforms: tuple[Mapping[str, Any], ...]) -> HW:
 
 
 def choose(
-    run: Callable[[F32], Objects], hw: HW, transforms: tuple[Mapping[str, Any], ...]
-) -> tuple[NDArray[np.float16], Objects]:
-    """Find an input (1, 3, h, w) float16 and the best objects in it: of a few drawings, the one with the surest."""
+    run: Callable[[F32], CanonicalObjects], hw: HW, transforms: tuple[Mapping[str, Any], ...]
+) -> tuple[NDArray[np.float16], CanonicalObjects]:
+    """Choose the drawing whose objects have the best scores; return it as (1, 3, h, w) float16, and its objects."""
     tried = []
     for seed in range(TRIES):
         image = tensor(drawing(seed, hw), transforms).astype(np.float16)
@@ -93,7 +96,7 @@ def choose(
 
 
 def drawing(seed: int, hw: HW) -> ImageU8:
-    """Draw flat rectangles of strong colours on grey, (h, w, 3) uint8: something for any detector to look at."""
+    """Draw flat rectangles of strong colours on grey, (h, w, 3) uint8, which many detectors respond to."""
     rng = np.random.default_rng(seed)
     picture = np.full((*hw, 3), int(rng.integers(90, 200)), np.uint8)
     for _ in range(6):
@@ -108,7 +111,7 @@ def drawing(seed: int, hw: HW) -> ImageU8:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Objects of either side that the other lacks, and by how much those that both have differ at most."""
+    """The number of unmatched objects `of` both sides, and the largest differences between matched ones."""
 
     missing: int
     of: int
@@ -116,11 +119,11 @@ class Difference:
     scores: float
 
 
-def compare(one: Objects, other: Objects) -> Difference:
-    """Look for each of the best objects of one side on the other: near in place, in score, and of the same class.
+def compare(one: CanonicalObjects, other: CanonicalObjects) -> Difference:
+    """Look for each of the best objects of one side among all objects of the other, and the other way round.
 
-    Where only one side's last places differ, by scores that nearly tie, nothing is missing: each side's best
-    are looked for among all of the other's.
+    Two objects match if place and score are close and the class is the same. Differences only in the last ranks,
+    between scores that nearly tie, do not count as missing objects.
     """
     missing, pixels, scores = 0, 0.0, 0.0
     best, others = one.best(), other.best()

@@ -1,4 +1,4 @@
-"""An ONNX detector as people have it -> one with a single float32 image input, its outputs untouched."""
+"""Reduce the inputs of an ONNX detector to a single float32 image; the outputs stay as they are."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ MIN_OPSET = 11
 ORDERS: Mapping[str, HW | None] = {
     "orig_target_sizes": (3, 2), "target_sizes": (2, 3), "im_shape": (2, 3), "orig_size": None, "image_size": None,
 }  # fmt: skip
-"""Names of an input (N, 2) with the sides of each picture, to which boxes are scaled, and their axes in its tensor.
+"""Names of inputs (N, 2) for the size of each image, and the axes of the image tensor in their order.
 
-RT-DETR and D-FINE put the width first, Hugging Face and PaddleDetection the height; None where exporters differ.
+RT-DETR and D-FINE have the width first, Hugging Face and PaddleDetection the height; None if exporters differ.
 """
 SCALE = "scale_factor"
-"""PaddleDetection's input (N, 2) by which boxes are divided, so that they are in pixels of the photograph."""
+"""PaddleDetection's input (N, 2): boxes are divided by it to be in pixels of the photograph."""
 MAX_NAMES = 100_000
-"""Characters of the class names that are read."""
+"""Longest text of class names that is parsed, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """`data` is the ONNX file with one input, `image`, of `shape`; `notes` say what was changed of the original.
+    """An adapted detector: `data` is the ONNX file, with one input `image` of `shape`; `notes` list the changes.
 
-    `names` are the classes that the file states, `size` the (width, height) that it was exported for; either
-    may be empty.
+    `names` are the classes that the file states, `size` the (width, height) that it was exported for; both may be
+    empty.
     """
 
     data: bytes
@@ -47,10 +47,10 @@ class Detector:
 
 
 def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
-    """Fold what is no picture into the graph, and let the picture be float32.
+    """Compute inputs other than the image in the graph, and make the image float32.
 
-    `wanted` fixes what the input leaves open. Raises GraphError for a graph that cannot serve,
-    ParameterError where `wanted` does not fit.
+    `wanted` fixes dynamic axes of the input. Raises GraphError for a graph that cannot be used, ParameterError if
+    `wanted` does not fit.
     """
     model = heads.load(data, where)
     if heads.opset(model) < MIN_OPSET:
@@ -67,7 +67,7 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
     notes = [_fold(model, other, image.name, shape, where) for other in inputs if other is not image]
     name = str(image.name)
     if image.type.tensor_type.elem_type == _onnx().TensorProto.FLOAT16:
-        notes.append(f"input {name} takes float16 and gets a cast from float32")
+        notes.append(f"input {name} is float16; a cast from float32 was added")
         name = _cast(graph, image)
     elif image.type.tensor_type.elem_type != _onnx().TensorProto.FLOAT:
         raise GraphError(
@@ -75,7 +75,7 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
             hint="Export the network without its preprocessing",
         )  # fmt: skip
     for held_input in [i for i in graph.input if i is not image]:
-        graph.input.remove(held_input)  # initializers that are listed as inputs too
+        graph.input.remove(held_input)  # initializers that are also listed as inputs
     heads.with_shape(model, shape)
     done = model.SerializeToString(deterministic=True)
     heads.load(done, where)
@@ -87,7 +87,7 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
 
 
 def read_names(text: str) -> tuple[str, ...]:
-    """Read class names as YOLO exporters write them, a Python dict or list; () for what is none. Runs no code."""
+    """Parse class names as YOLO exporters write them, a Python dict or list; () if it is neither. Runs no code."""
     given = _literal(text)
     if isinstance(given, dict):
         if sorted(map(repr, given)) != sorted(map(repr, range(len(given)))):
@@ -99,7 +99,7 @@ def read_names(text: str) -> tuple[str, ...]:
 
 
 def _read_size(text: str) -> tuple[int, ...]:
-    """Read `imgsz`, height and width or one side, as (width, height)."""
+    """Parse `imgsz`, which is height and width or one side, and return (width, height)."""
     given = _literal(text)
     sides = [given, given] if isinstance(given, int) else given
     if (
@@ -127,39 +127,39 @@ def _onnx() -> Any:
 
 
 def _sides(name: str, shape: Shape, where: str) -> HW:
-    """Tell by its name which axes of the picture an input for sizes holds; GraphError where a box might be turned."""
+    """Return the axes of the image that an input for sizes holds; GraphError if its name leaves the order open."""
     order, (height, width) = ORDERS[name], shape[2:]
     if order is not None:
         return order
     if height is None or height != width:
         raise GraphError(
-            f"its input {name} is (width, height) or (height, width), which its name does not say, "
-            "and the wrong one would turn every box",
+            f"its input {name} is (width, height) or (height, width); its name does not tell which, "
+            "and the wrong order would transpose every box",
             where=where,
             hint="Rename it: orig_target_sizes is (width, height), target_sizes is (height, width). "
-            "Or export with a square input (--input-shape -1 3 640 640 where it is open), "
+            "Or export with a square input (--input-shape -1 3 640 640 if it is dynamic), "
             "or with boxes in pixels of the input",
         )
     return (3, 2)
 
 
 def _fold(model: Any, given: Any, image: str, shape: Shape, where: str) -> str:
-    """Compute an input (N, 2) from the picture's own tensor, so that boxes come out in its pixels."""
+    """Compute an input (N, 2) from the image tensor, so that boxes are in pixels of that tensor; return a note."""
     name = str(given.name)
     if name not in (*ORDERS, SCALE) or len(given.type.tensor_type.shape.dim) != 2:
         raise GraphError(
-            f"besides the image it has the input {name}, which no picture gives", where=where,
-            hint=f"An input (N, 2) of the pictures' sizes is known by one of these names: {', '.join(ORDERS)}",
+            f"besides the image it has the input {name}, which cannot be computed from an image", where=where,
+            hint=f"An input (N, 2) for the sizes of the images must have one of these names: {', '.join(ORDERS)}",
         )  # fmt: skip
     order = None if name == SCALE else _sides(name, shape, where)
     _compute(model.graph, given, image, order)
     model.graph.input.remove(given)
-    said = "1, 1" if order is None else "height, width" if order == (2, 3) else "width, height"
-    return f"input {name} is folded in as {said}: boxes are in pixels of the tensor"
+    value = "1, 1" if order is None else "height, width" if order == (2, 3) else "width, height"
+    return f"input {name} is computed as {value}: boxes are in pixels of the tensor"
 
 
 def _compute(graph: Any, given: Any, image: str, order: HW | None) -> None:
-    """Put nodes before the others that give, for each picture, these two of its tensor's axes, or else 1 and 1."""
+    """Insert nodes that compute, for each image, the lengths of these two axes of its tensor, or 1 and 1."""
     helper, numpy_helper = _onnx().helper, _onnx().numpy_helper
     name = str(given.name)
 
@@ -181,7 +181,7 @@ def _compute(graph: Any, given: Any, image: str, order: HW | None) -> None:
 
 
 def _cast(graph: Any, image: Any) -> str:
-    """Put a cast to float16 before the input, which then has another name and is float32."""
+    """Insert a cast to float16 after the input, which becomes float32; return the new name of the input."""
     helper, proto = _onnx().helper, _onnx().TensorProto
     old, new = str(image.name), f"{heads.PREFIX}image"
     _before(graph, [helper.make_node("Cast", [new], [old], to=proto.FLOAT16)])
@@ -191,7 +191,7 @@ def _cast(graph: Any, image: Any) -> str:
 
 
 def _before(graph: Any, nodes: Sequence[Any]) -> None:
-    """Put nodes before all others: a graph's nodes are in the order of their use."""
+    """Insert nodes before all others: the nodes of a graph are in topological order."""
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *rest])
@@ -208,7 +208,7 @@ def _shape(image: Any, where: str, wanted: Shape | None) -> Shape:
 
 
 def _outputs(graph: Any) -> tuple[OutputSpec, ...]:
-    """Names, dtypes and shapes of the outputs, as the file states them."""
+    """Return names, dtypes and shapes of the outputs as the file states them."""
     to_dtype = _onnx().helper.tensor_dtype_to_np_dtype
     found = []
     for output in graph.output:

@@ -1,6 +1,6 @@
-"""What stands behind a PaddleSeg network in the archive.
+"""The layer that is appended to a PaddleSeg network in the archive.
 
-At module level, because paddle rewrites `forward` when it traces: it then finds only globals and
+It is at module level because paddle rewrites `forward` when it traces: the rewritten method sees only globals and
 attributes, and its first argument must be called self.
 """
 
@@ -12,7 +12,7 @@ import paddle
 
 
 def first(given: Any) -> Any:
-    """Return the main scores: networks give a list, whose further members serve training."""
+    """Return the main scores: networks return a list whose other members are for training."""
     return given[0] if isinstance(given, (list, tuple)) else given
 
 

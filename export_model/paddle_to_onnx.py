@@ -1,7 +1,7 @@
 """Convert one Paddle network to ONNX: `python paddle_to_onnx.py MODEL PARAMS OUT`.
 
-A process of its own, because the converter aborts instead of raising, and may live in another
-virtual environment than the export. Needs nothing but paddle2onnx (2.x also needs paddle).
+It runs in a separate process because the converter aborts instead of raising, and because it may be installed in another
+virtual environment. It needs only paddle2onnx (2.x also needs paddle).
 """
 
 import sys
@@ -10,11 +10,11 @@ OPSET = 17
 
 
 def main(model: str, params: str, out: str) -> None:
-    """Write `out`; errors leave as a traceback whose last line the parent shows."""
+    """Write `out`. Errors end in a traceback, whose last line the parent process shows."""
     import paddle2onnx  # type: ignore[import-not-found,unused-ignore]  # only in the export environments
 
     if not model.endswith(".pdmodel"):
-        import paddle  # noqa: F401 - PIR needs paddle's own symbols
+        import paddle  # noqa: F401 - PIR needs paddle's symbols
     paddle2onnx.export(model, params, out, opset_version=OPSET)
 
 

@@ -1,4 +1,4 @@
-"""An input with a known answer, to travel in the archive."""
+"""The self-test of masks: an input with known labels, stored in the archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIES = 8
 
 
 def labels_of(given: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn scores (N, K, H, W), or labels of any integer type, into labels (N, H, W) uint8."""
+    """Convert scores (N, K, H, W), or labels of any integer type, to labels (N, H, W) uint8."""
     if np.issubdtype(given.dtype, np.floating):
         given = given.argmax(1)
     elif given.ndim == 4:
@@ -24,11 +24,10 @@ def labels_of(given: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def choose(run: Callable[[F32], NDArray[Any]], shape: Shape) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """Find an input (1, C, h, w) float16 and the network's labels (1, h, w) uint8 for it.
+    """Choose an input (1, C, h, w) float16 and return it with the network's labels (1, h, w) uint8.
 
-    Engines round differently in the last bits, so a pixel whose two best scores nearly tie proves
-    nothing. Of a few inputs the one is taken whose closest pixel is furthest from a tie; inputs
-    with one class only are taken last.
+    Engines round the last bits differently, so a pixel whose two best scores nearly tie is no evidence. Of a few
+    inputs, take the one whose closest pixel is furthest from a tie, and prefer inputs with more than one class.
     """
     tried = []
     for seed in range(TRIES):
@@ -36,14 +35,14 @@ def choose(run: Callable[[F32], NDArray[Any]], shape: Shape) -> tuple[NDArray[np
         given = run(image.astype(np.float32))
         labels = labels_of(given)
         tried.append(((np.unique(labels).size > 1, _margin(given)), image, labels))
-        if given.ndim == 3:  # labels only: there is no margin to compare
+        if given.ndim == 3:  # only labels: there is no margin to compare
             break
     _, image, labels = max(tried, key=lambda one: one[0])
     return image, labels
 
 
 def picture(seed: int, shape: Shape) -> NDArray[np.float16]:
-    """Draw smooth hills with steps, (1, C, h, w) float16 in -1..1, in 64ths so that it packs well."""
+    """Draw smooth hills with steps, (1, C, h, w) float16 in -1..1, in steps of 1/64 so that it compresses well."""
     channels = shape[1] or 3
     height, width = (size or default for size, default in zip(shape[2:], HW, strict=True))
     rng = np.random.default_rng(seed)
@@ -59,7 +58,7 @@ def picture(seed: int, shape: Shape) -> NDArray[np.float16]:
 
 
 def _margin(scores: NDArray[Any]) -> float:
-    """Smallest gap between the two best scores of any pixel, against the scores' own spread."""
+    """Return the smallest gap between the two best scores of any pixel, relative to the spread of the scores."""
     if not np.issubdtype(scores.dtype, np.floating) or scores.shape[1] < 2:
         return 0.0
     ordered = np.partition(scores, -2, axis=1)

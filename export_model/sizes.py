@@ -1,4 +1,4 @@
-"""A network of fixed size must get every photograph at that size."""
+"""Check that the transforms bring every photograph to the size of a network whose size is fixed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from quadrat.geometry import HW, Geometry
 from quadrat.types import TransformSpec
 
 PHOTOGRAPHS: tuple[HW, ...] = ((480, 640), (640, 480), (600, 600), (90, 160), (2000, 1504))
-"""Heights and widths to try: landscape, portrait, square, small and large."""
+"""(height, width) of the photographs to try: landscape, portrait, square, small and large."""
 
 
 def check(network: Network) -> None:
-    """Send photographs of several sizes through the transforms, if the network's height or width is fixed.
+    """Run photographs of several sizes through the transforms, if the network's height or width is fixed.
 
-    Raises TransformError where one would not reach the network at its size, or a transform cannot run.
+    Raises TransformError if one does not get the network's size, or if a transform cannot run.
     """
     wanted = network.shape[2:]
     if not any(wanted):
@@ -42,24 +42,24 @@ def _spec(transform: Mapping[str, object]) -> TransformSpec:
 
 
 def _misfit(network: Network, hw: HW, what: str) -> TransformError:
-    """Say what happens to a photograph, and what mends it."""
+    """Return an error that describes what happens to a photograph, and a hint that corrects it."""
     height, width = network.shape[2:]
     if network.task == "detect":
         size = f"{width or height} {height or width}"
-        hint = f"Give --letterbox {size}, or --stretch {size} for a network that is trained so"
+        hint = f"Give --letterbox {size}, or --stretch {size} for a network that was trained that way"
     else:
         hint = _list(network)
     return TransformError(
-        f"the network takes {width or 'any'} x {height or 'any'} pixels (width x height) only, "
-        f"and a photograph of {hw[1]} x {hw[0]}: {what}",
+        f"the network only takes {width or 'any'} x {height or 'any'} pixels (width x height), "
+        f"but a photograph of {hw[1]} x {hw[0]}: {what}",
         where="transforms", hint=hint,
     )  # fmt: skip
 
 
 def _list(network: Network) -> str:
-    """Give the whole list of transforms that brings every photograph to the network's size."""
+    """Return the complete list of transforms that brings every photograph to the network's size."""
     height, width = network.shape[2:]
-    # the network says one side only: the other one is the user's choice
+    # if the network fixes only one side, the user chooses the other
     resize = {"type": "Resize", "target_size": [width or height, height or width]}
     rest = [dict(t) for t in network.transforms if t.get("type") == "Normalize"]
-    return f"Write to a file and give it with --transforms FILE: {json.dumps([resize, *rest])}"
+    return f"Write this to a file and give it with --transforms FILE: {json.dumps([resize, *rest])}"

@@ -1,4 +1,4 @@
-"""Run a model archive's self-test on every engine that is here, and compare what they say."""
+"""Run the self-test of a model archive on every installed engine, and compare the results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import proofs
+from export_model import parity
 from export_model.network import F32
-from export_model.proofs import Row
+from export_model.parity import ParityRow
 from quadrat.engines import ENGINES, start
 from quadrat.errors import DeviceError, EngineUnavailableError, ParameterError, QuadratError
 from quadrat.package import open_archive
@@ -23,31 +23,31 @@ from quadrat.parameters import EngineSettings, parse
 from quadrat.types import ModelPackage
 
 READS = {"openvino": ("onnx", "pdmodel"), "onnx": ("onnx",), "paddle": ("pdmodel", "pir")}
-"""Forms of a network that each engine reads."""
+"""Formats of a network that each engine reads."""
 ABSENT = (EngineUnavailableError, DeviceError)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="verify.py", description=__doc__)
-    made.add_argument("archive", type=Path, help="model.tgz with a self-test in it")
+    made.add_argument("archive", type=Path, help="model.tgz that contains a self-test")
     made.add_argument(
         "--engine",
         action="append",
         choices=sorted(set(ENGINES) - {"fake"}),
-        help="only this one; it must be here",
+        help="run only this engine, and require it",
     )
     made.add_argument("--precision", default="fp32", help="number format of the engines [fp32]")
     made.add_argument(
         "--tolerance",
         type=float,
-        help="share of pixels that may differ, or of objects that may be missing; else what the archive says",
+        help="share of pixels that may differ, or of objects that may be missing; by default what the archive states",
     )
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; return 0, or 1 where an engine is off, or the exit status of an error."""
+    """Print the table; return 0, or 1 if an engine differs, or the exit status of an error."""
     given = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
@@ -70,78 +70,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def verify(
     package: ModelPackage, settings: EngineSettings, engines: Sequence[str], tolerance: float | None
 ) -> int:
-    """Run and compare; 0 if at least one engine ran, none is off, and those asked for are here.
+    """Run and compare; return 0 if at least one engine ran, none differs, and every requested one ran.
 
-    Where no answer has anything in it that is 0, too, and said: the network runs, which is all that is known.
+    If no answer contains anything, return 0 too and print it: the network runs, and no more is known.
     """
-    proof = proofs.of(package)
-    test = proof.test()
+    task_parity = parity.of(package)
+    test = task_parity.test()
     allowed = test.tolerance if tolerance is None else tolerance
-    rows: list[Row] = []
-    answers: list[proofs.Answer] = []
+    rows: list[ParityRow] = []
+    answers: list[parity.Answer] = []
     for name in engines or [e for e in ENGINES if e != "fake"]:
         chosen = replace(settings, engine=name)
-        found, wrong = run_engine(proof, package, chosen, test.image)
-        rows += [proof.compare(answer, test.expected, allowed, answer.who) for answer in found]
+        found, wrong = run_engine(task_parity, package, chosen, test.image)
+        rows += [task_parity.compare(answer, test.expected, allowed, answer.who) for answer in found]
         rows += wrong
         answers += found
     pairs = [
-        proof.compare(b, a, allowed, f"{b.who} / {a.who}") for a, b in itertools.combinations(answers, 2)
+        task_parity.compare(b, a, allowed, f"{b.who} / {a.who}")
+        for a, b in itertools.combinations(answers, 2)
     ]
-    print(f"{package.name}: {proof.summary(test, allowed)}")
-    show(proof.header, rows + pairs)
+    print(f"{package.name}: {task_parity.summary(test, allowed)}")
+    show(task_parity.header, rows + pairs)
     ran = {answer.who.split()[0] for answer in answers}
     missing = [name for name in engines if name not in ran]
     if missing or not answers:
         print(f"not verified: {', '.join(missing) or 'no engine'} did not run")
         return 1
     failed = any(row.failed for row in rows + pairs)
-    if not failed and not any(row.proves for row in rows + pairs):
+    if not failed and not any(row.agrees for row in rows + pairs):
         print(
-            f"{proofs.NOTHING}: it is proven only that the network runs, not that what it finds is right. "
-            "Compare what it finds in pictures of yours with what it found where it was trained"
+            f"{parity.NOTHING}: this only shows that the network runs, not that its results are right. "
+            "Compare its results on your own pictures with those of the original"
         )
     return int(failed)
 
 
 def run_engine(
-    proof: proofs.Proof, package: ModelPackage, settings: EngineSettings, image: F32
-) -> tuple[list[proofs.Answer], list[Row]]:
-    """Run one engine on every network of the archive that it reads: its answers, and rows of what went wrong."""
+    task_parity: parity.Parity, package: ModelPackage, settings: EngineSettings, image: F32
+) -> tuple[list[parity.Answer], list[ParityRow]]:
+    """Run one engine on every network of the archive that it reads; return its answers, and rows for errors."""
     answers, rows = [], []
     kinds = [kind for kind in READS[settings.engine] if kind in package.engines]
     if not kinds:
-        return [], [Row(settings.engine, (), "absent: the archive holds no form for it")]
+        return [], [ParityRow(settings.engine, (), "absent: the archive has no format that it reads")]
     for kind in kinds:
         only = replace(package, engines={kind: package.engines[kind]})
         who = f"{settings.engine} on {package.engines[kind].name}"
         try:
-            answers.append(ask(proof, only, settings, image, who))
+            answers.append(ask(task_parity, only, settings, image, who))
         except ABSENT:
             continue
         except QuadratError as error:
-            rows.append(Row(who, (), f"FAILS: {error.line}"))
+            rows.append(ParityRow(who, (), f"FAILS: {error.line}"))
     if not answers and not rows:
-        try:  # with all networks to choose from, the engine says what it really lacks
+        try:  # with all networks to choose from, the engine reports what is really missing
             start(package, settings, logging.getLogger("verify")).close()
         except QuadratError as error:
-            rows.append(Row(settings.engine, (), f"absent: {error}"))
+            rows.append(ParityRow(settings.engine, (), f"absent: {error}"))
     return answers, rows
 
 
 def ask(
-    proof: proofs.Proof, package: ModelPackage, settings: EngineSettings, image: F32, who: str
-) -> proofs.Answer:
-    """Start the engine, run the input once and close it; any QuadratError of the engine."""
+    task_parity: parity.Parity, package: ModelPackage, settings: EngineSettings, image: F32, who: str
+) -> parity.Answer:
+    """Start the engine, run the input once and close it. Raises any QuadratError of the engine."""
     engine = start(package, settings, logging.getLogger("verify"))
     try:
-        return proof.ask(engine, image, who)
+        return task_parity.ask(engine, image, who)
     finally:
         engine.close()
 
 
-def show(header: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print the table; the pairs follow the engines."""
+def show(header: Sequence[str], rows: Sequence[ParityRow]) -> None:
+    """Print the table."""
     middle = len(header)
     lines = [("engine", *header, "verdict")]
     lines += [(row.who, *(row.figures or ("",) * middle), row.verdict) for row in rows]

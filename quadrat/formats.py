@@ -36,10 +36,14 @@ def skip_reason(name: str, *, moving: bool = False) -> str | None:
         return "its name starts with a dot"
     suffix = PurePath(name).suffix.lower()
     if moving and suffix in IMAGE_SUFFIXES:
-        return "it is a picture among videos; a folder of pictures alone is a sequence"
+        return "it is a picture in a folder with videos; only a folder without videos is a sequence"
     if suffix in RAW_SUFFIXES:
-        return "it is a camera's raw file; its JPEG is measured where there is one"
+        return "it is a raw file of a camera; its JPEG is measured if there is one"
     if suffix in (VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES):
         return None
     kind = "video" if moving else "image"
-    return f"{suffix} is no {kind} suffix" if suffix else f"its name has no {kind} suffix"
+    return (
+        f"{suffix} is not a suffix of {'videos' if moving else 'images'}"
+        if suffix
+        else f"its name has no {kind} suffix"
+    )

@@ -15,8 +15,10 @@ ROOMS = (
     "pipeline", "executors", "platforms",
 )  # fmt: skip
 """The rooms of the design, lowest first; a room may be there before it has a module."""
-COMMON = ("errors", "types", "geometry", "protocols", "formats", "parameters", "")
+COMMON = ("errors", "types", "geometry", "protocols", "formats", "parameters", "task_kinds", "")
 """What every module may import; "" is quadrat itself, which has the version."""
+RECORDS = ("quadrat/task_kinds.py", "quadrat/tasks/*/kind.py")
+"""Files that name the parts of a task in every room, as text: each room resolves its own part when it uses it."""
 FREE = ("job", "cli")
 """Modules beside the rooms that may import anything, and that nothing else imports."""
 TOP = ("infer_service", "predictor", "tests", "tools", "export_model", "examples", "benchmarks")
@@ -70,7 +72,7 @@ def imports(root: Path, path: Path) -> list[Import]:
     relative = path.relative_to(root)
     found = []
     for node, at_start in walk(ast.parse(path.read_text("utf-8"))):
-        names = plug_ins(node)
+        names = [] if any(relative.match(record) for record in RECORDS) else plug_ins(node)
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -191,6 +193,7 @@ def test_an_upward_arrow_is_seen(house, path, text):
         ),
         ("quadrat/job.py", "from quadrat.tasks import segment\n"),
         ("quadrat/tasks/segment.py", "from quadrat import __version__\nimport numpy\n"),
+        ("quadrat/task_kinds.py", "TASKS = {'segment': 'quadrat.tasks.segment:KIND'}\n"),
     ],
 )
 def test_a_downward_arrow_is_let_through(house, path, text):

@@ -1,7 +1,7 @@
-"""The service's command line: what the SDK's own would take, with errors of one line and a code.
+"""The command line of the service: the options of the SDK's parser, with errors of one line and a code.
 
-The SDK opens artifacts while it parses, prints its whole usage for a mistyped word, and ends with a traceback for a
-URN given on a laptop. Here a parameter stays the text that was given until the order looks at it.
+The SDK's parser opens artifacts, prints its whole usage for a mistyped option, and ends with a traceback for a URN
+that is given on a laptop. Here a parameter remains text until the order uses it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from quadrat.stores.addresses import Addresses
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SDK = "ivcap:"
 FOLDERS = ("in-dir", "out-dir")
-"""What people mistype of the SDK's own words, which begin so; it hands us those that it does not know."""
+"""Options of the SDK that users mistype. They begin with SDK; the SDK passes on those that it does not know."""
 
 
 def add_arguments(parser: ArgumentParser) -> ArgumentParser:
-    """Declare every parameter. A switch stands alone or takes true or false, however the platform writes it."""
+    """Declare every parameter. A switch stands alone or takes true or false, as the platform may write it."""
     parser.allow_abbrev = False
     for group in GROUPS:
         section = parser.add_argument_group(group.title, group.about)
@@ -50,9 +50,10 @@ def add_arguments(parser: ArgumentParser) -> ArgumentParser:
 
 
 class _Once(Action):
-    """Takes a parameter's one value; argparse would take the last of several without a word.
+    """Stores the value of a parameter and refuses a second one, where argparse would silently use the last.
 
-    The same value again says nothing else, and how the platform writes an order is not known. Empty is not given.
+    The same value again is accepted, because it is not known how the platform writes an order. An empty value counts
+    as not given.
     """
 
     def __call__(
@@ -62,7 +63,7 @@ class _Once(Action):
         values: str | Sequence[Any] | None,
         _word: str | None = None,
     ) -> None:
-        """Keep the value; end where there is another one already."""
+        """Store the value; exit with an error if there is a different one already."""
         known = getattr(namespace, self.dest)
         if known is not None and values is not None and values != known:
             hint = "Leave one of them out"
@@ -76,7 +77,7 @@ class _Once(Action):
 
 
 def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
-    """Turn a text into a number or truth; ranges and choices are the settings' to check."""
+    """Convert a text to a number or a boolean; ranges and choices are checked later."""
     if parameter.kind == "bool":
         if text.lower() not in WORDS:
             raise ArgumentTypeError(f"{text!r} is not true or false")
@@ -96,7 +97,7 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
 
 
 def _refuse(message: str) -> NoReturn:
-    """End with the parser's complaint as one line with its code."""
+    """Exit with the parser's error as one line with a code."""
     unknown = re.match(r"unrecognized arguments: --([^\s=]+)", message)
     if unknown:
         _end(ParameterError("there is no such parameter", where=unknown[1], hint=_meant(unknown[1])))
@@ -105,23 +106,23 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _meant(word: str) -> str:
-    """Name the nearest word that there is, or say where they all are."""
+    """Return a hint: the most similar option, or where to find the list of options."""
     of_sdk = word.startswith(SDK)
     names = [*FOLDERS, *(() if of_sdk else [parameter.name for parameter in PARAMETERS])]
     close = difflib.get_close_matches(word.removeprefix(SDK).replace("_", "-"), names, n=1)
     if close:
         return f"Did you mean --{SDK if close[0] in FOLDERS else ''}{close[0]}?"
-    return f"See -h for the words with {SDK}" if of_sdk else "See -H for the parameters"
+    return f"See -h for the options with {SDK}" if of_sdk else "See -H for the parameters"
 
 
 def _end(error: ParameterError) -> NoReturn:
-    """Log an error as the SDK's log has it, and end with its status."""
+    """Log an error in the SDK's log, and exit with its status."""
     logging.getLogger("service").error("%s", error.line)
     raise SystemExit(error.exit_status)
 
 
 def local_path(reference: str, folder: Path, parameter: str) -> Path:
-    """Find a file or folder given as a path, below `folder` or where we are, or as a file URL."""
+    """Find a file or folder given as a path, below `folder` or the current folder, or as a file URL."""
     text = reference.removeprefix("urn:")
     if text.startswith("file:"):
         path = Path(unquote(urlsplit(text.replace("#", "%23").replace("?", "%3F")).path))
@@ -131,9 +132,9 @@ def local_path(reference: str, folder: Path, parameter: str) -> Path:
         raise ParameterError(
             f"{reference!r} is not on this machine",
             where=parameter,
-            hint="Give a file or folder; an address of a video is one of --streams"
+            hint="Give a file or folder, or use --streams for the address of a video"
             if "://" in reference and parameter.startswith("video")
-            else "Give a file or folder; URNs and addresses are for orders on the platform",
+            else "Give a file or folder; URNs and addresses only work for orders on the platform",
         )
     else:
         for path in (folder / reference, Path(reference)):
@@ -143,7 +144,7 @@ def local_path(reference: str, folder: Path, parameter: str) -> Path:
 
 
 def remote(reference: str, parameter: str) -> str:
-    """Give back the URN or address of something on the platform; ParameterError for anything else."""
+    """Return the URN or address of an artifact on the platform unchanged; ParameterError for anything else."""
     if re.match(r"(urn:(ivcap:|https?:)|https?:)", reference):
         return reference
-    raise ParameterError(f"{reference!r} is no URN of the platform", where=parameter)
+    raise ParameterError(f"{reference!r} is not a URN of the platform", where=parameter)

@@ -1,4 +1,4 @@
-"""Settings of an order in a file: JSON or YAML, or the run.json of an earlier order."""
+"""Settings from a config file: JSON, YAML, or the run.json of an earlier order."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ LARGEST_NUMBER = 2**63
 
 
 def over_config(given: Mapping[str, Any], filed: Mapping[str, Any], *, platform: bool) -> dict[str, Any]:
-    """Give an order's values (by field, None is not given) over those of its config file.
+    """Return the values of a config file, overridden by the order's own values (by field; None is not given).
 
-    On the `platform` a value that is the parameter's default does not count as given: it knows the defaults and may
-    give every parameter its own, so that nobody can tell whether it was said.
+    On the `platform` a value that equals the parameter's default does not count as given: the platform may fill in the
+    default of every parameter, so that it is unknown whether the user gave it.
     """
-    said = {name: v for name, v in given.items() if v is not None and not (platform and _is_default(name, v))}
-    return {**given, **filed, **said}
+    own = {name: v for name, v in given.items() if v is not None and not (platform and _is_default(name, v))}
+    return {**given, **filed, **own}
 
 
 def read_config(path: Path, name: str) -> dict[str, Any]:
-    """Give the settings in a file by field, each of them checked; `name` is what errors call the file.
+    """Return the settings in a file by field, each of them checked; errors call the file `name`.
 
-    Raises ParameterError for what is no mapping of plain values, for a name that is no setting's or is there twice,
-    and for a value that its parameter does not take.
+    Raises ParameterError if the file does not contain a mapping of plain values, or if a name is unknown, names a
+    file, or is given twice, or if a parameter does not accept its value.
     """
     content, where = _mapping(_read(path, name), name), name
     if "$schema" in content:
@@ -40,14 +40,14 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
     for entry, value in content.items():
         parameter = _setting(entry, where)
         if parameter.field in settings:
-            raise _no("it is there twice", f"{where}, {parameter.name}", "Leave one of them out")
+            raise _no("it is given twice", f"{where}, {parameter.name}", "Leave one of them out")
         _check(parameter, value, f"{where}, {parameter.name}")
         settings[parameter.field] = value
     return {field: value for field, value in settings.items() if value is not None}
 
 
 def _setting(entry: str, file: str) -> Parameter:
-    """Give the parameter that an entry names; ParameterError where it is none, or names a file."""
+    """Return the parameter that an entry names; ParameterError if there is none, or if it names a file."""
     shown = entry[:LONGEST_NAME]
     where = f"{file}, {shown if shown.isprintable() else ascii(shown)}"
     try:
@@ -55,15 +55,15 @@ def _setting(entry: str, file: str) -> Parameter:
     except ParameterError as error:
         raise _no(error.what, where, error.hint) from None
     if parameter.field in NAMES_OF_FILES:
-        what = "it names a file or an artifact, and a config file has settings only"
+        what = "it names a file or an artifact, but a config file only contains settings"
         raise _no(what, where, f"Give it with the order, as --{parameter.name}")
     return parameter
 
 
 def _check(parameter: Parameter, value: Any, where: str) -> None:
-    """Check a value as it is checked everywhere; None means not given."""
+    """Check a value against its parameter; None means not given."""
     if not _is_plain(value):
-        hint = "Write a number, true or false, or a text (in quotes, if it looks like something else)"
+        hint = "Write a number, true or false, or a text (in quotes if it looks like something else)"
         raise _no("it is not a plain value", where, hint)
     try:
         if value is not None:
@@ -78,7 +78,7 @@ def _check(parameter: Parameter, value: Any, where: str) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is what a parameter can be: a text that can be printed, a number, a truth, or some texts."""
+    """Return True for the kinds of value that parameters have: valid text, a number, a boolean, or a list of texts."""
     if isinstance(value, list):
         return all(isinstance(part, str) and _is_plain(part) for part in value)
     if isinstance(value, str):

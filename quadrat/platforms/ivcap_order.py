@@ -1,7 +1,7 @@
-"""The order as the platform's SDK gives it; the only file that imports ivcap_sdk_service.
+"""An order on IVCAP through its SDK; the only file that imports ivcap_sdk_service.
 
-The SDK reads the environment when it is imported, wipes the root logger's handlers, and exits inside calls: so it is
-imported late, in `serve`, and asked only for what it does well: declare, describe, and start.
+When it is imported, the SDK reads the environment and removes the handlers of the root logger, and some of its calls
+exit. It is therefore imported late, in `serve`, and used only to declare, describe and start the service.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from quadrat.parameters import (
 from quadrat.platforms.arguments import add_arguments, local_path, remote
 from quadrat.stores.addresses import public
 
-if TYPE_CHECKING:  # the stores load arrays, which no --help needs
+if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
 
 TASK = "QUADRAT_DESCRIBE_TASK"
@@ -40,15 +40,15 @@ Handler = Callable[[Mapping[str, Any], logging.Logger], int]
 
 
 def serve(handler: Handler) -> None:
-    """Give the process to the SDK, which calls `handler` with the order's parameters and exits.
+    """Hand the process to the SDK, which calls `handler` with the order's parameters and exits.
 
-    `handler` gets the values by name and the SDK's logger, and returns the exit status.
+    `handler` receives the values by name and the SDK's logger, and returns the exit status.
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _terminate)
     sys.unraisablehook = _terminate_again
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
-        # its cache of URLs serves empty files on the second run, and litters the working folder
+        # the SDK's cache of URLs serves empty files on the second run, and creates a folder in the current one
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
     try:
         import ivcap_sdk_service as sdk
@@ -77,18 +77,18 @@ def serve(handler: Handler) -> None:
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
-    """Leave by way of every `finally`; as a container's first process we would else not even be ended."""
+    """Exit through every `finally`. Without a handler, the first process of a container would ignore the signal."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _ignore)
     raise SystemExit(128 + number)
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """Let a second signal change nothing while the first is obeyed; SIG_IGN would print a race of Python's."""
+    """Ignore a second signal during the exit; with SIG_IGN, a race in Python would print an error."""
 
 
 def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
-    """Signal once more where the exit was raised inside a finaliser, which Python does not leave by exceptions."""
+    """Send the signal again if the exit was raised in a finaliser, in which Python discards exceptions."""
     if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
         number = lost.exc_value.code - 128
         signal.signal(number, _terminate)
@@ -98,9 +98,9 @@ def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _declare(sdk: Any, parameter: Parameter) -> Any:
-    """Turn a parameter into the SDK's. A bool gets no default: the SDK would make a true text of False.
+    """Convert a parameter to the SDK's class. A bool gets no default: the SDK would turn False into a true text.
 
-    The SDK's own class does not know the platform's `label`, so it is added to the description.
+    The SDK's class has no `label`, so the label is added to the description.
     """
     declared = sdk.Parameter(
         name=parameter.name,
@@ -117,11 +117,11 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
 
 
 def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give an order's values over those of its config file, if it has one: a local file, or an artifact.
+    """Return an order's values over those of its config file, if it has one: a local file, or an artifact.
 
-    Raises ParameterError for a file that is not there or says what no parameter takes, SourceError for an artifact
-    that cannot be fetched; nothing is fetched for an order that lacks its model or sources. A local file is read
-    first: it may say why they are lacking.
+    Raises ParameterError if the file does not exist or has invalid settings, SourceError if the artifact cannot be
+    fetched. Nothing is fetched for an order without a model or sources. A local file is read before they are checked,
+    because its errors may explain why they are missing.
     """
     if not values.get("config"):
         return values
@@ -143,7 +143,7 @@ def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_needed(values: Mapping[str, Any]) -> str:
-    """Give which one of INPUTS is given; ParameterError unless there is one, and a model."""
+    """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model."""
     name = check_inputs(values)
     if not values.get("model"):
         raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
@@ -151,9 +151,9 @@ def _check_needed(values: Mapping[str, Any]) -> str:
 
 
 def open_store(values: Mapping[str, Any]) -> Store:
-    """Give the store of the order that the SDK has started: the platform's, or local folders.
+    """Return the store of the order that the SDK has started: the platform, or local folders.
 
-    Raises ParameterError unless a model and exactly one kind of sources are given and can be meant.
+    Raises ParameterError unless a model and exactly one kind of sources are given, and both can be found.
     """
     import ivcap_sdk_service as sdk
 

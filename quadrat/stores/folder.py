@@ -1,4 +1,4 @@
-"""A store on the local disk: images from a folder, products into another."""
+"""A store on the local disk: reads sources from one folder and writes products into another."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 
 
 class FolderStore:
-    """Takes a model archive and a folder of images (or one image) and delivers into `out`.
+    """Reads a model archive and a folder of images (or one image), and delivers into `out`.
 
-    With `moving`, `images` is a folder of videos, or one video; sources in its place (streams) are taken as
-    they are.
+    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams).
     """
 
     def __init__(
@@ -46,16 +45,16 @@ class FolderStore:
         self._out = out
 
     def check(self) -> None:
-        """Raise DeliveryError where the folder of results takes no file."""
+        """Raise DeliveryError if no file can be written into the folder of results."""
         try_to_write(self._out)
 
     @contextmanager
     def model(self) -> Iterator[Path]:
-        """Give the model archive itself."""
+        """Give the path of the model archive."""
         yield self._model
 
     def sources(self) -> Iterator[StoreItem]:
-        """Yield the images or videos in order of name, and a Failure for what is none."""
+        """Yield the images or videos in order of name, and a Failure for every other file."""
         if not isinstance(self._images, Path):
             yield from self._images
         elif self.moving:
@@ -64,18 +63,18 @@ class FolderStore:
             yield from list_images(self._images, self._out)
 
     def pull(self, source: Source) -> AbstractContextManager[Blob]:
-        """Give the file itself; SourceError where it cannot be read."""
+        """Give the file itself; SourceError if it cannot be read."""
         return pull_file(source)
 
     def deliver(self, product: Product) -> str:
-        """Write the product and its metadata, both or neither; DeliveryError if it cannot."""
+        """Write the product and its metadata, both or neither; DeliveryError if that fails."""
         return file_urn(write_product(self._out, product))
 
     def acknowledge(self, source: Source) -> None:
-        """Do nothing: nobody waits for it."""
+        """Do nothing: a folder needs no acknowledgement."""
 
     def relist(self) -> Iterator[Source]:
-        """List them once more, those that cannot be read too, but not what is skipped."""
+        """List the sources again, including those that cannot be read, without skipped files."""
         for item in self.sources():
             if isinstance(item, Source):
                 yield item
@@ -83,7 +82,7 @@ class FolderStore:
                 yield item.source
 
     def taken(self) -> Sequence[str]:
-        """Names in the folder of results."""
+        """Return the names in the folder of results."""
         return names_in(self._out)
 
 
@@ -95,7 +94,7 @@ def pull_file(source: Source) -> Iterator[Blob]:
         raise SourceError(
             "it is a pipe or a device, not a file",
             where=source.name,
-            hint="Video that arrives is a --streams address",
+            hint="Give live video with --streams",
         )
     try:
         if not path.is_dir():
@@ -106,38 +105,38 @@ def pull_file(source: Source) -> Iterator[Blob]:
 
 
 def names_in(folder: Path) -> Sequence[str]:
-    """Names that lie in a folder; none where it is not there yet."""
+    """Return the names in a folder; none if it does not exist yet."""
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
 def try_to_write(folder: Path) -> None:
-    """Write a file into the folder, or where it will be made, and remove it; DeliveryError if it cannot."""
-    there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
-    file = there / f".quadrat-{secrets.token_hex(8)}"
+    """Write a file into the folder, or its nearest existing parent, and remove it; DeliveryError if that fails."""
+    existing = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
+    file = existing / f".quadrat-{secrets.token_hex(8)}"
     try:
-        write_whole(file, bytes(4096))  # one byte may find room where no block does
+        write_whole(file, bytes(4096))  # a single byte may fit on a disk that has no free block
     except OSError as error:
         raise cannot_write(folder, error) from error
-    finally:  # a signal, too
+    finally:  # also after a signal
         with suppress(OSError):
             file.unlink()
 
 
 def write_product(folder: Path, product: Product) -> Path:
-    """Write `<name>` and `<name>-meta.json` whole or not at all; DeliveryError if it cannot."""
+    """Write `<name>` and `<name>-meta.json`, whole or not at all; DeliveryError if that fails."""
     target = folder / product.name
     if product.name in ("", "..") or target.name != product.name:
-        raise DeliveryError(f"{product.name!r} is no file name")
+        raise DeliveryError(f"{product.name!r} is not a file name")
     aspect = folder / f"{product.name}-meta.json"
     body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            raise DeliveryError("a file of that name is there already", where=str(target))
+            raise DeliveryError("a file with this name exists already", where=str(target))
         write_whole(aspect, body)
         try:
             write_whole(target, product.body)
-        except BaseException:  # a signal, too
+        except BaseException:  # also after a signal
             aspect.unlink(missing_ok=True)
             raise
     except OSError as error:
@@ -146,15 +145,15 @@ def write_product(folder: Path, product: Product) -> Path:
 
 
 def write_whole(path: Path, body: bytes | Path) -> None:
-    """Write, or copy a file, beside the place and move it there, so that nobody ever sees half a file."""
+    """Write bytes, or copy a file, to a draft in the same folder and rename it, so that nobody sees a partial file."""
     draft = path.parent / f".quadrat-{secrets.token_hex(8)}"
     try:
         with draft.open("xb") as file:
             if isinstance(body, bytes):
                 file.write(body)
             else:
-                with body.open("rb") as made:
-                    shutil.copyfileobj(made, file, 1 << 20)
+                with body.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
         draft.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -163,15 +162,15 @@ def write_whole(path: Path, body: bytes | Path) -> None:
 
 
 def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
-    """Turn what the disk said into one line that says what to do."""
+    """Return a DeliveryError for an error of the disk, with a hint."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     what = "the disk is full" if full else "the file cannot be written"
-    hint = "Make room, or deliver into another folder" if full else "Check the folder of results"
+    hint = "Free some space, or deliver into another folder" if full else "Check the folder of results"
     return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)
 
 
 def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
-    """Write metadata as strict JSON; DeliveryError for anything JSON does not know, NaN among it."""
+    """Return metadata as strict JSON; DeliveryError for values that JSON does not have, such as NaN."""
     try:
         return json.dumps(metadata, indent=2, ensure_ascii=True, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
@@ -179,6 +178,6 @@ def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
 
 
 def must_exist(path: Path, parameter: str) -> None:
-    """Raise ParameterError where the path that a parameter names is not there."""
+    """Raise ParameterError if the path that a parameter names does not exist."""
     if not path.exists():
         raise ParameterError(f"there is no file or folder {str(path)!r}", where=parameter)

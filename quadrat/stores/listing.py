@@ -1,4 +1,4 @@
-"""Walking a folder of images or videos: which files are tried, in which order, and why the others are not."""
+"""List the images or videos in a folder: which files are tried, in which order, and why others are skipped."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from quadrat.types import Failure, Media, Source
 
 
 def file_urn(path: Path) -> str:
-    """Name a local file as the SDK does, percent-encoded so that it stays one word."""
-    return "urn:" + Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - resolves "..", keeps links
+    """Return the URN of a local file in the form of the SDK, percent-encoded so that it contains no spaces."""
+    return "urn:" + Path(os.path.abspath(path)).as_uri()  # noqa: PTH100 - it resolves ".." but keeps links
 
 
 def file_source(path: Path, name: str, media: Media = "image") -> Source:
-    """Describe a local file or folder; the token keeps its path, whatever bytes that is made of."""
+    """Return the source of a local file or folder; its token is the path, even if that is not valid text."""
     readable = os.fsencode(name).decode(errors="replace")
     return Source(urn=file_urn(path), name=readable, media=media, token=str(path.absolute()))
 
 
 def list_images(images: Path, results: Path | None = None) -> Iterator[Source | Failure]:
-    """Yield what lies in a folder and its sub-folders in order of name, or the one file given.
+    """Yield the images in a folder and its sub-folders in order of name, or the one given file.
 
-    A file given by itself is tried whatever its name. Links to files are followed; a folder that leads
-    back into itself, and anything in `results` that an earlier run delivered, are skipped.
+    A single file is tried whatever its name. Links to files are followed. A link to a parent folder, and anything in
+    `results` that an earlier run delivered, are skipped.
     """
     yield from _list(images, results, moving=False)
 
 
 def list_videos(videos: Path, results: Path | None = None) -> Iterator[Source | Failure]:
-    """Yield the videos in a folder and its sub-folders in order of name, or the one file given.
+    """Yield the videos in a folder and its sub-folders in order of name, or the one given file.
 
-    A folder that holds pictures and no video is one source: a sequence. Else as list_images.
+    A folder that contains pictures and no video is one source: a sequence. Otherwise as `list_images`.
     """
     yield from _list(videos, results, moving=True)
 
 
 def _list(place: Path, results: Path | None, *, moving: bool) -> Iterator[Source | Failure]:
     if place.is_dir():
-        name = Path(os.path.abspath(place)).name or str(place)  # noqa: PTH100 - of "." and "..", too
+        name = Path(os.path.abspath(place)).name or str(place)  # noqa: PTH100 - also for "." and ".."
         walk = _Walk(results.absolute() if results else None, name, moving=moving)
         yield from walk.folder(place, PurePath(), ())
     else:
@@ -49,7 +49,7 @@ def _list(place: Path, results: Path | None, *, moving: bool) -> Iterator[Source
 
 
 class _Walk:
-    """One listing: where results are, which must not be measured, and what is looked for."""
+    """One listing of images or videos; the folder `results` is not measured."""
 
     def __init__(self, results: Path | None, root: str, *, moving: bool) -> None:
         self._results = results
@@ -60,7 +60,7 @@ class _Walk:
     def folder(
         self, folder: Path, below: PurePath, parents: tuple[tuple[int, int], ...]
     ) -> Iterator[Source | Failure]:
-        """Yield what lies in a folder; `below` is its path from the folder given, `parents` those it lies in."""
+        """Yield the content of a folder; `below` is its path from the root, `parents` identifies the folders above it."""
         name = below if below.parts else PurePath(self._root)
         try:
             status = folder.stat()
@@ -70,7 +70,7 @@ class _Walk:
             return
         identity = (status.st_dev, status.st_ino)
         if identity in parents:
-            yield self._no(folder, name, NotAnImageError("the link leads back into its own folder"))
+            yield self._no(folder, name, NotAnImageError("the link leads to a folder that contains it"))
             return
         names = {entry.name for entry in entries} if folder.absolute() == self._results else set()
         frames = self._frames(entries, names)
@@ -91,14 +91,14 @@ class _Walk:
         path, name = folder / entry.name, below / entry.name
         try:
             is_folder = entry.is_dir()
-        except OSError as error:  # a link to itself, or into a folder that may not be searched
-            yield self._no(path, name, SourceError(f"it cannot be looked at ({error.strerror})"))
+        except OSError as error:  # a link to itself, or into a folder without permission
+            yield self._no(path, name, SourceError(f"it cannot be accessed ({error.strerror})"))
             return
         if is_folder:
             if entry.name.startswith("."):
                 yield self._no(path, name, NotAnImageError("its name starts with a dot"))
             elif self._results is not None and path.absolute() == self._results:
-                yield self._no(path, name, NotAnImageError("the folder takes this order's results"))
+                yield self._no(path, name, NotAnImageError("the folder is for the results of this order"))
             else:
                 yield from self.folder(path, name, parents)
         elif reason := _skip(entry, delivered, moving=self._moving):
@@ -111,7 +111,7 @@ class _Walk:
         return Failure(source, "list", error.at(source.name))
 
     def _frames(self, entries: list[os.DirEntry[str]], delivered: set[str]) -> set[str]:
-        """Name the pictures of a folder that is a sequence: it has some, and no video."""
+        """Return the names of the pictures if the folder is a sequence: it has pictures and no video."""
         if not self._moving or any(skip_reason(entry.name, moving=True) is None for entry in entries):
             return set()
         return {
@@ -122,11 +122,11 @@ class _Walk:
 
 
 def _skip(entry: os.DirEntry[str], delivered: set[str], *, moving: bool) -> str | None:
-    """Say why an entry is not tried; opening a pipe or a device would wait for ever."""
+    """Return why an entry is skipped, or None. Opening a pipe or a device would block."""
     if reason := skip_reason(entry.name, moving=moving):
         return reason
     if f"{entry.name}-meta.json" in delivered:
         return "it is the result of an earlier run"
     if not entry.is_file() and Path(entry.path).exists():
-        return "it is no regular file"
+        return "it is not a regular file"
     return None

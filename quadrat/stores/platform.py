@@ -1,4 +1,4 @@
-"""A store on the platform: artifacts come through the data proxy, and products go back through it."""
+"""A store on the platform: reads artifacts and delivers products through the data proxy."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from quadrat.types import Blob, Flush, Media, Product, Source, StoreItem
 LOG = logging.getLogger("quadrat")
 PATIENCE_S = 0.2
 MOST_AGAIN = 1000
-"""Images that a queue may give once more before it is taken to be out of order."""
+"""Repeated images after which a queue is considered broken."""
 FEWEST_KEYS = 6
-"""The SDK sends metadata with fewer keys as text in a header; products here never have so few."""
+"""The SDK sends metadata with fewer keys as text in a header; products of quadrat always have more."""
 
 
 class PlatformStore:
-    """Takes a model and images by URN.
+    """Reads a model and images by URN.
 
-    `images` is a queue's URN (`urn:ivcap:queue:...`), whose images are acknowledged one by one after
-    their products are out, or the URN of a single image; with `moving` they are videos. Sources in its place
-    (streams) are taken as they are.
+    `images` is the URN of a queue (`urn:ivcap:queue:...`), whose images are acknowledged one by one after their
+    products are delivered, or the URN of a single image; with `moving` they are videos. It can also be a list of
+    sources (streams).
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class PlatformStore:
         self._changed = threading.Condition()
 
     def check(self) -> None:
-        """Do nothing: what the platform takes shows at the first product."""
+        """Do nothing: whether the platform accepts products is known only at the first one."""
 
     @contextmanager
     def model(self) -> Iterator[Path]:
-        """Give a copy of the model archive; it is deleted in the end."""
+        """Give a copy of the model archive, which is deleted afterwards."""
         with ExitStack() as stack:
             try:
                 url = self._proxy.url(self.model_urn)
@@ -70,10 +70,10 @@ class PlatformStore:
             yield path
 
     def sources(self) -> Iterator[StoreItem]:
-        """Yield the images of the queue as they come.
+        """Yield the images of the queue as they arrive.
 
-        Where the queue has no more, what is under way is finished and acknowledged, and the queue is
-        asked once more: an image that another worker gave back would else be left.
+        When the queue is empty, the images in progress are finished and acknowledged, and then the queue is asked
+        again: another worker may have returned an image.
         """
         if self._given:
             yield from self._given
@@ -99,24 +99,24 @@ class PlatformStore:
                 return
 
     def _take_again(self, item: QueueItem) -> None:
-        """Keep what the queue gave before: while we measure, its time may run out, and it is given once more."""
+        """Keep an item that the queue repeats: its visibility may time out while the image is measured."""
         self._again.append(item)
         if len(self._again) > MOST_AGAIN:
-            raise SourceError("the queue gives the same images again and again", where=self._images)
+            raise SourceError("the queue keeps returning the same images", where=self._images)
 
     def _drain(self) -> Iterator[Flush]:
-        """Wait until every image is acknowledged, telling the path again and again to go on."""
+        """Wait until every image is acknowledged; yield Flush repeatedly so that the pipeline finishes its batches."""
         while True:
             yield Flush()
             with self._changed:
                 if self._changed.wait_for(lambda: not self._open, PATIENCE_S):
                     break
         while self._again:
-            self._say_done(self._again.pop())
+            self._acknowledge(self._again.pop())
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Blob]:
-        """Give a copy of an image; it is deleted in the end."""
+        """Give a copy of an image, which is deleted afterwards."""
         url = self._open[source.token].url if self._queued else source.token
         with copied(self._proxy, url, source.name) as path:
             yield Blob(path)
@@ -131,17 +131,17 @@ class PlatformStore:
         )
 
     def acknowledge(self, source: Source) -> None:
-        """Tell the queue that this image's products are out."""
+        """Acknowledge an image to the queue after its products are delivered."""
         if not self._queued:
             return
         item = self._open[source.token]
-        self._say_done(item)
+        self._acknowledge(item)
         with self._changed:
             del self._open[source.token]
             self._changed.notify_all()
 
-    def _say_done(self, item: QueueItem) -> None:
-        """Delete an item's token; one that has run out by now is no fault of the order, whose products are out."""
+    def _acknowledge(self, item: QueueItem) -> None:
+        """Acknowledge an item. An expired token is only a warning, because the products are delivered."""
         if not item.token:
             return
         try:
@@ -150,24 +150,24 @@ class PlatformStore:
             LOG.warning("%s", error.line)
 
     def relist(self) -> Iterator[Source]:
-        """Give the streams; a queue cannot be listed without taking from it."""
+        """Yield the streams; listing a queue would take items from it."""
         yield from self._given
 
     def taken(self) -> Sequence[str]:
-        """Give nothing: an order's artifacts are its own."""
+        """Return nothing: artifacts of different orders never share a name."""
         return ()
 
 
 @contextmanager
 def copied(proxy: Proxy, url: str, name: str, largest: int = LARGEST) -> Iterator[Path]:
-    """Give a copy of what the proxy has at a URL, of at most `largest` bytes; it is deleted in the end.
+    """Give a temporary copy of the content of a URL of the proxy, of at most `largest` bytes.
 
-    Raises SourceError, which says `name`, where it cannot be had whole.
+    Raises SourceError, with `name` as its place, if it cannot be fetched completely.
     """
     try:
         handle, path = tempfile.mkstemp(prefix="quadrat-artifact-")
     except OSError as error:
-        raise SourceError(f"there is no room for a copy ({error.strerror})", where=name) from error
+        raise SourceError(f"a temporary copy cannot be created ({error.strerror})", where=name) from error
     os.close(handle)
     try:
         try:

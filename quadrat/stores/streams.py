@@ -1,4 +1,4 @@
-"""Addresses of live streams, as sources whose names keep their passwords to themselves."""
+"""Sources for the addresses of live streams, with names that contain no passwords."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from quadrat.types import Source
 
 
 def list_streams(text: str) -> list[Source]:
-    """Give a source for each address of a text in which they are separated by spaces, or commas and spaces.
+    """Return a source for each address in a text, in which spaces, or commas and spaces, separate them.
 
-    Its name and URN lack user, password and query; equal names get numbers. ParameterError where there is none, or
-    where one is neither an address nor a path (a pipe, say) that is here: nothing would ever come of it.
+    Names and URNs contain no user, password or query; equal names get numbers. Raises ParameterError if there is no
+    address, or if one is neither an address nor an existing path (of a pipe, for example).
     """
     addresses = [part.strip(",") for part in text.split() if part.strip(",")]
     if not addresses:
-        raise ParameterError("no address is named", where="streams", hint="Give --streams rtsp://host/path")
+        raise ParameterError("no address is given", where="streams", hint="Give --streams rtsp://host/path")
     for address in addresses:
         if "://" not in address and not address.startswith("file:") and not Path(address).exists():
             raise ParameterError(
-                f"{public(address)!r} is neither an address nor a path that is here",
+                f"{public(address)!r} is neither an address nor an existing path",
                 where="streams",
                 hint="Give --streams rtsp://host/path",
             )

@@ -12,6 +12,7 @@ from export_model import ARTIFACT, archive, metadata_path
 from export_model.labels import entry
 from export_model.network import Network
 from quadrat.errors import ClassesError, ModelError
+from quadrat.package.write import write_archive
 
 
 def run(image):
@@ -35,7 +36,7 @@ CLASSES = [entry("a"), entry("b"), entry("c")]
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     """Two exports of one network are equal byte for byte, and carry no time, owner or name."""
     digests = {
-        archive.write(archive.assemble(NETWORK, CLASSES, "net", print)[0], tmp_path / f"{n}.tgz")
+        write_archive(archive.assemble(NETWORK, CLASSES, "net", print)[0], tmp_path / f"{n}.tgz")
         for n in ("a", "b")
     }
     assert len(digests) == 1
@@ -52,7 +53,7 @@ def test_the_original_reads_it(tmp_path):
 
     import yaml
 
-    archive.write(archive.assemble(NETWORK, CLASSES, "net", print)[0], tmp_path / "m.tgz")
+    write_archive(archive.assemble(NETWORK, CLASSES, "net", print)[0], tmp_path / "m.tgz")
     with tarfile.open(tmp_path / "m.tgz", "r|gz") as tar:
         files = {m.name.removeprefix("./"): tar.extractfile(m).read() for m in tar if m.isfile()}
     deploy = yaml.safe_load(files["deploy.yaml"])["Deploy"]
@@ -137,20 +138,3 @@ def test_the_metadata_beside_it_waits_for_the_artifact(tmp_path):
     beside = json.loads(path.read_text())
     assert beside.pop("artifact") == ARTIFACT == "@@ARTIFACT@@"
     assert beside == json.loads(files["meta.json"])
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    """Where writing fails, what was there stays and no half of a file remains."""
-    from pathlib import Path
-
-    path = tmp_path / "m.tgz"
-    path.write_bytes(b"old")
-
-    def fail(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="No space"):
-        archive.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

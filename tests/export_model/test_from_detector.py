@@ -56,7 +56,7 @@ def find(path, folder, engine: str, picture: np.ndarray):
     """Open an archive and find the objects of a picture with it."""
     package = open_archive(path, folder)
     settings = parse({"engine": engine})
-    started = start(package, settings, logging.getLogger("test"))
+    started = start(package, settings.engine, logging.getLogger("test"))
     task = make(package, started.outputs, settings)
     hw = picture.shape[:2]
     tensor, geometry = build(package.transforms)(picture, Geometry.identity(hw))
@@ -118,7 +118,7 @@ def test_a_doubtful_layout_is_asked_for(save, tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("E_MODEL_LAYOUT ")
     assert "yolov10 or rtdetr-ultralytics" in said
-    assert "Say it with --layout" in said
+    assert "Give --layout" in said
     assert said.count("\n") == 1
 
 
@@ -137,7 +137,7 @@ def test_class_names_of_the_file_are_taken(detector):
         ("fish", "urn:ibenthos:detection:class:fish"),
         ("sea urchin", "urn:ibenthos:detection:class:sea-urchin"),
     ]
-    assert "classes: 2, from the file's own metadata" in said
+    assert "classes: 2, from the metadata of the file" in said
     made, _ = detector(data, "--layout", "yolov8", *CLASSES)
     assert [c["name"] for c in made.meta["classes"]] == ["fish", "crab"]
 
@@ -156,7 +156,7 @@ def test_unnamed_classes_are_counted(detector):
     """A detector without names says how many classes its scores have, where the layout tells."""
     assert "classes: 2, unnamed" in detector(bright_onnx("yolov5"), "--layout", "yolov5")[1]
     said = detector(bright_onnx("yolov10"), "--layout", "yolov10")[1]
-    assert "classes: as many as it gives, unnamed" in said
+    assert "classes: unknown number, unnamed" in said
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_network_of_open_size_with_a_stride(detector, save, tmp_path, capsys):
     words = ["--task", "detect", "--layout", "yolov8", "--onnx", str(save(open_onnx(32))), "--class", "fish"]
     assert main([*words, "--save-path", str(tmp_path / "m.tgz")]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("E_PARAMETER --letterbox: the network does not take pictures of every size")
+    assert said.startswith("E_PARAMETER --letterbox: the network does not accept images of every size")
     made, _ = detector(open_onnx(32), "--layout", "yolov8", "--class", "fish", "--letterbox", "160", "96")
     assert made.deploy["transforms"][0] == {"type": "Letterbox", "size": [160, 96]}
     assert made.meta["shape"] == [None, 3, None, None]
@@ -245,20 +245,20 @@ def test_the_background_is_stated(detector):
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
-        ("--layout yolov8 --onnx {onnx}", 2, "--layout: it goes with --task detect"),
-        ("--letterbox 64 64 --onnx {onnx}", 2, "--letterbox: it goes with --task detect"),
+        ("--layout yolov8 --onnx {onnx}", 2, "--layout: it only goes with --task detect"),
+        ("--letterbox 64 64 --onnx {onnx}", 2, "--letterbox: it only goes with --task detect"),
         ("--task detect --config {onnx}", 2, "--task detect: a detector comes from --onnx or --torch"),
         (
             "--task detect --onnx {onnx} --letterbox 64 64 --stretch 64 64",
             2,
-            "--letterbox, --stretch: give one",
+            "--letterbox, --stretch: give only one",
         ),
         ("--task detect --onnx {onnx} --letterbox 0 64", 2, "a width and a height above 0"),
         ("--task detect --onnx {onnx} --layout yolov5", 3, "E_MODEL_CLASSES"),
         ("--task detect --onnx {onnx} --layout rfdetr", 3, "E_MODEL_LAYOUT"),
         ("--task detect --onnx {onnx} --layout yolov8 --class one", 3, "E_MODEL_CLASSES"),
-        ("--task detect --onnx {onnx} --layout yolov8 --background 1", 2, "has no class for the background"),
-        ("--task detect --onnx {onnx} --layout rfdetr --background all", 2, "a class's number is needed"),
+        ("--task detect --onnx {onnx} --layout yolov8 --background 1", 2, "has no background class"),
+        ("--task detect --onnx {onnx} --layout rfdetr --background all", 2, "neither the index of a class nor none"),
         (
             "--task detect --onnx {onnx} --layout yolov8 --letterbox 96 64",
             3,
@@ -356,8 +356,8 @@ def test_a_torch_module_that_finds_nothing(exported, tmp_path):
     (tmp_path / "finders.py").write_text(MODULES)
     words = "--task detect --layout yolov8 --letterbox 64 64 --torch finders:Blind"
     made, said = exported(*words.split(), *CLASSES, cwd=tmp_path)
-    assert "traced to ONNX are not compared: neither finds an object" in said
-    assert "the self-test holds no object" in said
+    assert "the traced network are not compared: neither finds an object" in said
+    assert "the self-test holds no objects" in said
     assert verify([str(made.path)]) == 0
 
 
@@ -369,7 +369,7 @@ def test_a_torch_module_that_cannot_be_traced(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--task", "detect", "--save-path", "m.tgz", *CLASSES, "--torch"]
     assert main([*words, "lookers:Fixed", "--layout", "yolov8", "--letterbox", "64", "64"]) == 3
-    assert "it finds other objects in a picture of 64 x 64 than the module" in capsys.readouterr().err
+    assert "finds other objects than the module in a picture of 64 x 64" in capsys.readouterr().err
     assert main([*words, "lookers:Anchors"]) == 2
     assert "--layout: a torch module does not say it" in capsys.readouterr().err
     sys.modules.pop("lookers", None)

@@ -39,7 +39,7 @@ def test_scores_must_be_named_where_several_could_be_meant():
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"rubbish", "no valid ONNX"),
+        (b"rubbish", "not a valid ONNX"),
         (network(inputs=("x", "y")), "one input"),
         (network(dims=("n", 3, "h"), outputs=("a",)), "float32"),
         (network(kind=TensorProto.INT64, outputs=("a",)), "float32"),

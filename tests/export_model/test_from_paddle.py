@@ -150,7 +150,7 @@ def test_a_network_that_cannot_be_onnx(exported, python, tmp_path):
     ("options", "status", "said"),
     [
         ("--config none.yml", 2, "no such file"),
-        ("--config tiny.yml --model tiny.yml", 3, "no .pdparams file"),
+        ("--config tiny.yml --model tiny.yml", 3, "not a .pdparams file"),
         ("--config other.yml --model w.pdparams", 3, "does not fit the config"),
         ("--config empty.yml", 2, "no model with a type"),
         ("--config unknown.yml --model w.pdparams", 2, "cannot be built"),

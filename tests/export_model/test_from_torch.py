@@ -112,7 +112,7 @@ def test_the_usual_ways_to_give_scores(exported, folder, factory, channels, tmp_
 def test_what_is_worth_knowing_is_said(exported, folder):
     """No weights, unnamed classes and the tracer's doubt are a line each, on stdout."""
     _, said = exported("--torch", "mynets:sized", cwd=folder)
-    assert "no --weights: the network is as the factory makes it\n" in said
+    assert "no --weights: the network keeps the weights from the factory\n" in said
     assert "; classes: 2, unnamed; " in said
     (doubt,) = (line for line in said.splitlines() if "TracerWarning" in line)
     assert doubt.startswith("torch's TracerWarning at mynets.py:")
@@ -129,7 +129,7 @@ def test_a_size_that_the_trace_took_for_fixed(folder):
     """The doubt is said, and then what it came to is refused."""
     done = run_script("export.py", "--torch", "mynets:tied", "--save-path", folder / "m.tgz", cwd=folder)
     assert done.returncode == 3
-    assert "fits one size only" in done.stderr
+    assert "works at one size only" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "TracerWarning" in done.stdout
 
@@ -151,11 +151,11 @@ def test_a_fixed_input_shape(exported, folder):
         ("nowhere:x", 2, "ModuleNotFoundError"),
         ("mynets:nothing", 2, "AttributeError"),
         ("mynets:needy", 2, "take no arguments"),
-        ("mynets:number", 2, "no torch module"),
+        ("mynets:number", 2, "not a torch module"),
         ("mynets:small --input-shape 1 3 64 96", 3, '"target_size": [96, 64]'),
         ("mynets:small --weights none.pt", 2, "no such file"),
-        ("mynets:small --weights mynets.py", 3, "no plain tensors"),
-        ("mynets:small --weights code.pt", 3, "no plain tensors"),
+        ("mynets:small --weights mynets.py", 3, "not plain tensors"),
+        ("mynets:small --weights code.pt", 3, "not plain tensors"),
         ("mynets:small --weights other.pt", 3, "do not fit the network"),
     ],
 )

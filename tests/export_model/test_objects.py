@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_model import archive, objects
-from export_model.objects import Objects, compare, drawing, tensor
+from export_model import objects
+from export_model.objects import CanonicalObjects, compare, drawing, tensor
 from export_model.verify import main
+from quadrat.package.write import write_archive
 from tests.detectors import bright_onnx, constant_onnx, encode
 
 PLAIN = ({"type": "Normalize", "mean": [0.0], "std": [1.0]},)
@@ -23,7 +24,7 @@ def found(draw):
     count = draw(st.integers(0, 60))
     corners = rng.uniform(0, 500, (count, 2)).astype(np.float32)
     boxes = np.concatenate([corners, corners + rng.uniform(5, 100, (count, 2)).astype(np.float32)], axis=1)
-    return Objects(boxes, rng.uniform(0.1, 1, count).astype(np.float32), rng.integers(0, 3, count))
+    return CanonicalObjects(boxes, rng.uniform(0.1, 1, count).astype(np.float32), rng.integers(0, 3, count))
 
 
 @given(found(), st.randoms(use_true_random=False))
@@ -31,7 +32,7 @@ def test_order_does_not_count(one, chance):
     """The same objects in another order are the same, and what differs a little is measured."""
     order = np.arange(len(one.scores))
     chance.shuffle(order)
-    other = Objects(one.boxes[order] + np.float32(0.25), one.scores[order], one.classes[order])
+    other = CanonicalObjects(one.boxes[order] + np.float32(0.25), one.scores[order], one.classes[order])
     seen = compare(one, other)
     assert seen.missing == 0
     assert seen.of == 2 * min(len(one.scores), objects.MOST)
@@ -50,7 +51,7 @@ def test_what_differs_is_missing_on_both_sides(one, how):
     scores[best] += 0.5 if how == "score" else 0
     classes[best] += 7 if how == "class" else 0
     keep = np.arange(len(scores)) != best if how == "gone" else slice(None)
-    other = Objects(boxes[keep], scores[keep], classes[keep])
+    other = CanonicalObjects(boxes[keep], scores[keep], classes[keep])
     assert compare(one, other).missing >= 1
     assert compare(one, other).missing == compare(other, one).missing
 
@@ -81,7 +82,7 @@ def rewritten(made, **changed: np.ndarray) -> str:
         buffer = io.BytesIO()
         np.save(buffer, array)
         members[f"selftest-{name}.npy"] = buffer.getvalue()
-    archive.write(members, made.path)
+    write_archive(members, made.path)
     return str(made.path)
 
 
@@ -113,7 +114,7 @@ def test_a_self_test_with_a_class_beyond_the_list_is_refused(made, capsys):
     assert main([path]) == 3
     said = capsys.readouterr().err
     assert said.startswith(
-        "E_MODEL_CLASSES net: in the self-test the network gives class 2, and 2 are listed"
+        "E_MODEL_CLASSES net: in the self-test the network outputs class 2, but 2 are listed"
     )
     assert "Export it with every class" in said  # yolov8 has no background
 
@@ -126,14 +127,14 @@ def test_a_self_test_without_objects_proves_nothing_and_says_so(exported, tmp_pa
     path = tmp_path / "blind.onnx"
     path.write_bytes(constant_onnx(encode("yolov8", [], [], [], num_classes=1)))
     made, said = exported("--task", "detect", "--layout", "yolov8", "--onnx", path, "--class", "a")
-    assert "the self-test holds no object" in said
+    assert "the self-test holds no objects" in said
     assert made.array("selftest-boxes.npy").shape == (0, 4)
     assert main([str(made.path)]) == 0
     said = capsys.readouterr().out
     assert "agrees" not in said
     assert said.count("0 of 0") == 3
     assert said.count("  nothing to compare\n") == 3
-    assert "\nnothing to compare: it is proven only that the network runs" in said
+    assert "\nnothing to compare: this only shows that the network runs" in said
 
 
 def test_objects_that_a_self_test_has_none_of_fail(made, capsys):

@@ -55,7 +55,7 @@ def test_the_input_for_sizes_is_folded_in(kind, batch, hw):
     made = adapt(scaled("orig_target_sizes", kind, batch, hw), "net.onnx", None)
     assert [i.name for i in onnx.load_model_from_string(made.data).graph.input] == ["images"]
     assert made.notes == (
-        "input orig_target_sizes is folded in as width, height: boxes are in pixels of the tensor",
+        "input orig_target_sizes is computed as width, height: boxes are in pixels of the tensor",
     )
     for size in [(48, 96)] if batch == "2" else [(48, 96), (100, 60)]:
         boxes = Runner(made.data).every(np.zeros((2, 3, *size), np.float32))["boxes"]
@@ -75,7 +75,7 @@ def test_sizes_are_in_the_order_of_their_name(sizes, order, hw):
 @pytest.mark.parametrize("sizes", ["orig_size", "image_size"])
 @pytest.mark.parametrize("order", ["0, 1", "1, 0"])
 def test_sizes_of_no_known_order_need_a_square(sizes, order):
-    """Where a name does not say which side is first, only a square input is taken, by which no box can be turned."""
+    """Where a name does not state one side is first, only a square input is taken, by which no box can be turned."""
     for hw in ("64, 128", "h, w", "64, w"):
         with pytest.raises(GraphError, match=f"its input {sizes} is .width, height. or") as caught:
             adapt(scaled(sizes, hw=hw, order=order), "net.onnx", None)
@@ -127,8 +127,8 @@ def test_both_inputs_of_paddledetection_are_folded_in():
     made = adapt(model(PADDLE), "net.onnx", None)
     assert [i.name for i in onnx.load_model_from_string(made.data).graph.input] == ["image"]
     assert made.notes == (
-        "input im_shape is folded in as height, width: boxes are in pixels of the tensor",
-        "input scale_factor is folded in as 1, 1: boxes are in pixels of the tensor",
+        "input im_shape is computed as height, width: boxes are in pixels of the tensor",
+        "input scale_factor is computed as 1, 1: boxes are in pixels of the tensor",
     )
     for height, width in ((48, 96), (100, 60)):
         rows = Runner(made.data).every(np.zeros((1, 3, height, width), np.float32))["rows"]

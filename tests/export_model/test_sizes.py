@@ -46,7 +46,7 @@ def test_what_does_not_fit(transforms, said):
     with pytest.raises(TransformError) as caught:
         check(replace(NETWORK, transforms=tuple(transforms)))
     assert said in caught.value.line
-    assert "128 x 96 pixels (width x height) only" in caught.value.line
+    assert "128 x 96 pixels (width x height)" in caught.value.line
     mended = json.loads(caught.value.hint.partition(": ")[2])
     assert mended == [RESIZE, PLAIN]
     check(replace(NETWORK, transforms=tuple(mended)))

@@ -86,7 +86,7 @@ def test_no_tool_and_no_file(made, tmp_path, capsys):
     """A tool that is not installed, or an archive that is not there, is said by name."""
     assert main([str(made.path), "--ivcap", str(tmp_path / "none")]) == 6
     assert f"E_DELIVERY cannot run {tmp_path / 'none'}: No such file" in (said := capsys.readouterr().err)
-    assert "Name it: IVCAP=..." in said
+    assert "Give its path with IVCAP=..." in said
     assert main([str(made.path), "--ivcap", ""]) == 2
     assert main([str(tmp_path / "none.tgz")]) == 2
     assert "none.tgz: there is no such file" in capsys.readouterr().err

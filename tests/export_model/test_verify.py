@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export_model import archive
 from export_model.verify import READS, main
 from quadrat.engines import ENGINES, start
 from quadrat.engines.common import FILES
 from quadrat.errors import EngineUnavailableError
 from quadrat.package import open_archive
+from quadrat.package.write import write_archive
 from quadrat.parameters import parse
 from tests.export_model.conftest import EXPORTER, Made
 
@@ -33,7 +33,7 @@ def rewritten(made: Made, **changed: bytes) -> str:
     meta.pop("sha256")
     members = {**made.members, "meta.json": json.dumps(meta).encode()}
     members.update({name.replace("__", "-").replace("_npy", ".npy"): body for name, body in changed.items()})
-    archive.write(members, made.path)
+    write_archive(members, made.path)
     return str(made.path)
 
 
@@ -56,7 +56,7 @@ def test_a_good_archive_agrees_on_both_engines(made, capsys):
         assert lines[who].split()[3] == "0"
     assert "onnx on model.onnx / openvino on model.onnx" in said
     paddle = next(line for line in said.splitlines() if line.startswith("paddle"))
-    assert paddle.split(maxsplit=1)[1] == "absent: the archive holds no form for it"
+    assert paddle.split(maxsplit=1)[1] == "absent: the archive has no format that it reads"
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES.keys() - {"fake"}))
@@ -66,7 +66,7 @@ def test_what_each_engine_reads_is_what_it_says_itself(made, name, tmp_path):
     form = next(form for form in FILES if form not in READS[name])
     only = replace(package, engines={form: package.engines["onnx"]})
     with pytest.raises(EngineUnavailableError) as caught:
-        start(only, parse({"engine": name}), logging.getLogger("test"))
+        start(only, parse({"engine": name}).engine, logging.getLogger("test"))
     assert caught.value.what.startswith(f"it reads {' or '.join(FILES[one] for one in READS[name])}, and")
 
 
@@ -103,7 +103,7 @@ def test_without_a_self_test(made, capsys):
     """An archive of the original form has no self-test, and the error says how to get one."""
     members = {n: b for n, b in made.members.items() if n in ("deploy.yaml", "model.onnx")}
     members["meta.json"] = json.dumps({"name": "old", "classes": []}).encode()
-    archive.write(members, made.path)
+    write_archive(members, made.path)
     assert main([str(made.path)]) == 3
     assert capsys.readouterr().err.startswith("E_MODEL_MANIFEST old: it has no self-test")
 

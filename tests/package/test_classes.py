@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.package import open_archive
-from quadrat.package.classes import MASK_URN, OBJECT_URN, class_of, read_classes
+from quadrat.package.classes import class_of, read_classes
 from quadrat.package.colors import default_color
+from quadrat.task_kinds import kind_of
 from quadrat.types import ClassInfo
 from tests import archives
 
@@ -133,9 +134,9 @@ def test_wrong_forms_are_refused(changes, tmp_path, refused):
     assert "meta.json: " + ("classes" if "classes" in changes else "model.num_classes") in error.where
 
 
-@pytest.mark.parametrize(("urn", "kind"), [(MASK_URN, "segmentation"), (OBJECT_URN, "detection")])
-def test_a_class_that_is_not_listed_is_named_by_its_index(urn, kind):
+@pytest.mark.parametrize(("task", "kind"), [("segment", "segmentation"), ("detect", "detection")])
+def test_a_class_that_is_not_listed_is_named_by_its_index(task, kind):
     """An archive without classes gives each index a name, a URN of its task, and its default colour."""
-    made = class_of({}, 7, urn)
+    made = class_of({}, 7, kind_of(task).class_urn)
     assert made == ClassInfo(7, f"urn:ibenthos:{kind}:class:class-7", "class 7", default_color(7))
     assert class_of({7: made}, 7, "urn:other:") is made

@@ -125,10 +125,10 @@ def test_whatever_one_image_raises_is_its_failure(
     """Even a fault of ours in one image does not end the night."""
 
     @contextmanager
-    def broken(source: Source) -> Iterator[Path]:
+    def broken(source: Source) -> Iterator[Blob]:
         if source.name == "1.png":
             raise error
-        yield Path(source.token)
+        yield Blob(Path(source.token))
 
     got = list(Run(model, files[:3], broken))
 

@@ -175,7 +175,7 @@ def test_what_is_not_on_this_machine(tmp_path: Path, reference: str) -> None:
 
 def test_a_video_on_the_web_is_told_its_parameter(tmp_path: Path) -> None:
     """An address is no file, but there is a parameter that takes it."""
-    with pytest.raises(ParameterError, match="one of --streams"):
+    with pytest.raises(ParameterError, match="use --streams"):
         local_path("https://example.org/dive.mp4", tmp_path, "video")
 
 
@@ -196,5 +196,5 @@ def test_what_is_on_the_platform(reference: str, taken: bool) -> None:
     if taken:
         assert reference == remote(reference, "model")
     else:
-        with pytest.raises(ParameterError, match="no URN of the platform"):
+        with pytest.raises(ParameterError, match="not a URN of the platform"):
             remote(reference, "model")

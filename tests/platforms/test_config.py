@@ -154,7 +154,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
         ("outputs: " + "x" * 30_000, "dive.yaml, outputs: 'xxx"),
         ("? " + "x" * 900 + "\n: 1", "dive.yaml, xxx"),
         ('{"\\u001b[31m": 1}', "dive.yaml, '\\x1b[31m': there is no such parameter"),
-        ("batch-size: 1\nbatch_size: 2", "dive.yaml, batch-size: it is there twice"),
+        ("batch-size: 1\nbatch_size: 2", "dive.yaml, batch-size: it is given twice"),
         ('{"$schema": "urn:x", "batch-size": 1}', "dive.yaml: its $schema is not that of a run.json"),
         ('{"$schema": "urn:ibenthos:schema:quadrat.run.1"}', "dive.yaml, settings: it does not hold names"),
         (

@@ -21,6 +21,14 @@ ORDER = "urn:ivcap:order:1"
 MODEL, IMAGE, QUEUE = "urn:ivcap:artifact:1", "urn:ivcap:artifact:2", "urn:ivcap:queue:3"
 
 
+class Declared(SimpleNamespace):
+    """A stand-in for the SDK's Parameter, which describes itself."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the description."""
+        return dict(vars(self))
+
+
 @pytest.fixture
 def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """A stand-in for the SDK, which reads the environment and wipes log handlers when it is imported."""
@@ -30,7 +38,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     )  # fmt: skip
     fake = SimpleNamespace(
         config=config, get_config=lambda: config, registered=[], Type=str,
-        **dict.fromkeys(("Service", "Parameter", "Option", "PythonWorkflow"), SimpleNamespace),
+        **dict.fromkeys(("Service", "Option", "PythonWorkflow"), SimpleNamespace), Parameter=Declared,
     )  # fmt: skip
     fake.register_service = lambda *given: fake.registered.append(given)
     monkeypatch.setitem(sys.modules, "ivcap_sdk_service", fake)

@@ -88,7 +88,7 @@ def test_a_config_file_on_the_platform(service: Service, double: DataProxy, phot
         ),
         (b"model: urn:ivcap:artifact:1", 2, "E_PARAMETER {urn}, model: it names a file or an artifact"),
         (b"x" * (5 << 20), 5, "E_SOURCE {urn}: it is larger than 4194304 bytes"),
-        (None, 5, "E_SOURCE {urn}: the data proxy answered 404"),
+        (None, 5, "E_SOURCE {urn}: the data proxy responded 404"),
     ],
     ids=["unknown", "artifact", "huge", "missing"],
 )

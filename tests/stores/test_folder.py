@@ -136,7 +136,7 @@ def test_metadata_that_is_no_json_fails_loudly(store: FolderStore, tmp_path: Pat
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/etc/x"])
 def test_a_name_cannot_lead_elsewhere(store: FolderStore, name: str) -> None:
     """A product's name is a file name, not a path."""
-    with pytest.raises(DeliveryError, match="is no file name"):
+    with pytest.raises(DeliveryError, match="is not a file name"):
         store.deliver(Product(name, "image/png", b"", {}))
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_overwritten(store: FolderStore, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.pseudo.png").write_bytes(b"mine")
 
-    with pytest.raises(DeliveryError, match="there already"):
+    with pytest.raises(DeliveryError, match="exists already"):
         store.deliver(product())
     assert (tmp_path / "out" / "a.pseudo.png").read_bytes() == b"mine"
 

@@ -56,7 +56,7 @@ def test_a_skipped_file_is_a_failure_of_its_kind(tmp_path: Path) -> None:
 
     assert isinstance(item, Failure)
     assert (item.stage, type(item.error)) == ("list", NotAnImageError)
-    assert item.error.line == "E_NOT_IMAGE notes.txt: .txt is no image suffix"
+    assert item.error.line == "E_NOT_IMAGE notes.txt: .txt is not a suffix of images"
 
 
 def test_one_file_is_tried_whatever_its_name(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Replies(Proxy):
     def acknowledge(self, queue: str, token: str) -> None:
         """Keep the token."""
         if self.refuses:
-            raise SourceError("the queue answered 400 to an acknowledgement", where=queue)
+            raise SourceError("the queue responded 400 to an acknowledgement", where=queue)
         self.done.append(token)
 
     def fetch(self, url: str, path: Path, name: str, largest: int = 0) -> None:
@@ -88,7 +88,7 @@ def test_a_queue_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that takes no token and gives the same image for ever ends the order."""
     monkeypatch.setattr(platform, "MOST_AGAIN", 3)
 
-    with pytest.raises(SourceError, match="again and again"):
+    with pytest.raises(SourceError, match="keeps returning"):
         drain(store_on(Replies(*[item(1)] * 9)))
 
 
@@ -99,7 +99,7 @@ def test_a_refused_token_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("quadrat").propagate = True
 
     assert ["urn:ivcap:artifact:1"] == drain(store_on(proxy))
-    assert "E_SOURCE urn:ivcap:queue:1: the queue answered 400" in caplog.text
+    assert "E_SOURCE urn:ivcap:queue:1: the queue responded 400" in caplog.text
 
 
 def test_waiting_ends_when_another_thread_acknowledges() -> None:

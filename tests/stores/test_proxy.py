@@ -88,7 +88,7 @@ def test_what_is_fetched_is_what_is_there(
         ({"status": 500}, ("500 Internal Server Error", 4)),
         ({"truncate": True}, ("ended early", 4)),
         ({"drop": "unheard"}, ("no connection", 4)),
-        ({"delay": 0.4}, ("no answer in time", 4)),
+        ({"delay": 0.4}, ("no response in time", 4)),
     ],
 )
 def test_what_cannot_be_fetched(
@@ -149,7 +149,7 @@ def test_a_queue_that_names_a_path(proxy: Proxy, double: DataProxy) -> None:
     ("fault", "said"),
     [
         ({"status": 404}, "404"),
-        ({"status": 200}, "200 OK in place of an image"),
+        ({"status": 200}, "200 OK instead of an image"),
         ({"status": 500}, "500"),
         ({"without": "Location"}, "307"),
         ({"drop": "unheard"}, "no connection"),
@@ -204,7 +204,7 @@ def test_a_product_without_a_urn(proxy: Proxy, double: DataProxy, body: bytes) -
     """An answer that does not say the product's URN is an error, and no metadata is posted for nothing."""
     double.fail("product", body=body)
 
-    with pytest.raises(DeliveryError, match=r"a\.png: .*did not say its URN"):
+    with pytest.raises(DeliveryError, match=r"a\.png: .*without returning its URN"):
         publish(proxy)
     assert double.seen("metadata") == []
 

@@ -27,7 +27,7 @@ def test_what_nothing_can_come_of_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     assert [str(pipe)] == [source.token for source in list_streams(str(pipe))]
     for wrong in ("camera-1", "rtsp://a/1 admin:secret@cam/live", str(tmp_path / "none.ts")):
-        with pytest.raises(ParameterError, match="neither an address nor a path") as caught:
+        with pytest.raises(ParameterError, match="neither an address nor an existing path") as caught:
             list_streams(wrong)
         assert "secret" not in caught.value.line
 

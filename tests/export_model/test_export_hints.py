@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from export_model import archive, remedies
+from export_model import export_hints
 from export_model.export import main
 from export_model.verify import main as verify
 from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
+from quadrat.package.write import write_archive
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.detect.task import make
 from quadrat.types import Frame, FrameKey, Part
@@ -48,7 +49,7 @@ def test_labels_from_one_without_the_background_are_refused(export, layout, batc
     data = constant_onnx(TORCHVISION, batched=batched)
     status, _, said = export(data, "--layout", layout, "--stretch", "64", "64", *background, *THREE)
     assert status == 3
-    assert said.startswith("E_MODEL_CLASSES --class: in the self-test the network gives class 3, and 3 are")
+    assert said.startswith("E_MODEL_CLASSES --class: in the self-test the network outputs class 3, but 3 are")
     assert "--background 0 if its labels count from 1, as torchvision's do" in said
     assert "else with every class of the network" in said
 
@@ -90,11 +91,11 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
     made = Made(tmp_path / "m.tgz")
     meta = {key: value for key, value in made.meta.items() if key != "sha256"}
     meta["classes"] = meta["classes"][:3]
-    archive.write({**made.members, "meta.json": json.dumps(meta).encode()}, made.path)
+    write_archive({**made.members, "meta.json": json.dumps(meta).encode()}, made.path)
     assert verify([str(made.path)]) == 3
     said = capsys.readouterr().err
     assert said.startswith(
-        "E_MODEL_CLASSES net: in the self-test the network gives class 3, and 3 are listed"
+        "E_MODEL_CLASSES net: in the self-test the network outputs class 3, but 3 are listed"
     )
     assert "Export it with --background 0 if its labels count from 1" in said
 
@@ -122,17 +123,17 @@ RAW = encode("yolov8", BOXES[:1], [5.0], [1], num_classes=2)
 @pytest.mark.parametrize(
     ("data", "words", "where", "hint"),
     [
-        (bright_onnx("yolov5"), "yolov8", "E_MODEL_CLASSES --layout yolov8: ", "look like yolov5: say --layout yolov5"),
-        (bright_onnx("yolov8"), "yolov5", "E_MODEL_CLASSES --layout yolov5: ", "look like yolov8: say --layout yolov8"),
-        (bright_onnx("yolov8"), "rtdetr", "E_MODEL_LAYOUT --layout rtdetr: ", "look like yolov8: say --layout yolov8"),
-        (bright_onnx("boxes", batched=False), "rtdetr", "E_MODEL_LAYOUT --layout rtdetr: ", "look like boxes: say"),
-        (bright_onnx("boxes", batched=False), "rfdetr", "E_MODEL_LAYOUT --layout rfdetr: ", "look like boxes: say"),
-        (bright_onnx("yolov8"), "yolov8 --class more", "E_MODEL_CLASSES --class, --layout: there are 3 classes and",
+        (bright_onnx("yolov5"), "yolov8", "E_MODEL_CLASSES --layout yolov8: ", "look like yolov5: give --layout yolov5"),
+        (bright_onnx("yolov8"), "yolov5", "E_MODEL_CLASSES --layout yolov5: ", "look like yolov8: give --layout yolov8"),
+        (bright_onnx("yolov8"), "rtdetr", "E_MODEL_LAYOUT --layout rtdetr: ", "look like yolov8: give --layout yolov8"),
+        (bright_onnx("boxes", batched=False), "rtdetr", "E_MODEL_LAYOUT --layout rtdetr: ", "look like boxes: give"),
+        (bright_onnx("boxes", batched=False), "rfdetr", "E_MODEL_LAYOUT --layout rfdetr: ", "look like boxes: give"),
+        (bright_onnx("yolov8"), "yolov8 --class more", "E_MODEL_CLASSES --class, --layout: there are 3 classes, but",
          "List every class of the network in its order with --class, or choose another --layout"),
         (bright_onnx("rfdetr"), "rfdetr --class more", "E_MODEL_CLASSES --class, --background: ",
-         "or say with --background which one means no object"),
+         "or give the class that means no object with --background"),
         (bright_onnx("rfdetr"), "rfdetr --background 9", "E_MODEL_CLASSES --class, --background: ",
-         "or say with --background which one means no object"),
+         "or give the class that means no object with --background"),
         (constant_onnx(HEADS), "yolov8", "E_MODEL_LAYOUT --layout yolov8: no output is its predictions",
          "Name the output with --onnx-output, or choose another --layout: yolov5, "),
         (bright_onnx("yolov10"), "boxes", "E_MODEL_LAYOUT --layout boxes: ", ". Choose another --layout: yolov5, "),
@@ -151,11 +152,11 @@ def test_what_the_layout_gets_wrong_is_said_in_options(data, words, where, hint,
 
 def test_the_first_run_speaks_of_options_too():
     """Shapes that are open at the start are compared when the network has run; boxes reads all that rtdetr does."""
-    known = layouts.Network("net", specs("yolov5", 2), {}, 2, DetectWords("yolov8"))
-    with pytest.raises(LayoutError, match="odd") as caught, remedies.by_options(known):
+    known = layouts.DetectorSpec("net", specs("yolov5", 2), {}, 2, DetectWords("yolov8"))
+    with pytest.raises(LayoutError, match="odd") as caught, export_hints.by_options(known):
         raise known.fault("it is odd")
-    assert caught.value.hint == "The outputs look like yolov5: say --layout yolov5"
-    known = layouts.Network("net", specs("rtdetr", 2), {}, 2, DetectWords("boxes"))
-    with pytest.raises(LayoutError) as caught, remedies.by_options(known):
+    assert caught.value.hint == "The outputs look like yolov5: give --layout yolov5"
+    known = layouts.DetectorSpec("net", specs("rtdetr", 2), {}, 2, DetectWords("boxes"))
+    with pytest.raises(LayoutError) as caught, export_hints.by_options(known):
         raise known.fault("it is odd")
     assert caught.value.hint.startswith("Choose another --layout: ")

@@ -1,4 +1,4 @@
-"""What a self-test of each task holds, how an engine answers it, and when two answers are the same."""
+"""Parity of engines: the self-test of each task, an engine's answer to it, and when two answers agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import objects, remedies
+from export_model import export_hints, objects
 from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
@@ -19,28 +19,28 @@ from quadrat.tasks.segment.roles import find_roles
 from quadrat.types import ModelPackage
 
 CONFIDENCE = 1e-3
-"""Largest difference of confidence between two engines that counts as the same."""
+"""Largest difference in confidence between two engines that agree."""
 AGREES = "agrees"
 NOTHING = "nothing to compare"
-"""Verdicts of two answers that are the same: with something in them, and without."""
+"""Verdicts on two answers that agree: with content, and without."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What one engine made of one network.
+    """The output of one engine for one network.
 
-    Of masks `labels` (1, h, w) integer and `confidence` (1, h, w) or None; of a detector `objects`.
+    For masks: `labels` (1, h, w) integer and `confidence` (1, h, w) or None; for a detector: `objects`.
     """
 
     who: str
     labels: NDArray[np.integer] | None = None
     confidence: NDArray[np.float32] | None = None
-    objects: objects.Objects | None = None
+    objects: objects.CanonicalObjects | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SelfTest:
-    """The input (N, C, h, w) float32, what is expected, and the share that may be otherwise."""
+    """The input (N, C, h, w) float32, the expected answer, and the share that may differ."""
 
     image: F32
     expected: Answer
@@ -48,8 +48,8 @@ class SelfTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One comparison: its figures under the proof's header, and the verdict."""
+class ParityRow:
+    """One comparison: its figures, in the order of `Parity.header`, and the verdict."""
 
     who: str
     figures: tuple[str, ...]
@@ -57,44 +57,44 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """Whether this row alone fails the archive."""
+        """True if this row alone fails the archive."""
         return self.verdict.startswith("FAILS")
 
     @property
-    def proves(self) -> bool:
-        """Whether this row shows that two answers with something in them are the same."""
+    def agrees(self) -> bool:
+        """True if two answers with content agree."""
         return self.verdict == AGREES
 
 
-class Proof(Protocol):
-    """A task's way to prove an archive; `header` names the figures of its rows."""
+class Parity(Protocol):
+    """How the engines are compared for one task; `header` names the figures of its rows."""
 
     header: tuple[str, ...]
 
     def test(self) -> SelfTest:
-        """Read the archive's self-test; ManifestError if it has none."""
+        """Read the self-test of the archive; ManifestError if it has none."""
 
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:
-        """Run the input once."""
+        """Run the input once and return the answer."""
 
-    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
-        """Hold an answer against another one, or against what is expected."""
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Compare an answer with another one, or with the expected one."""
 
     def summary(self, test: SelfTest, allowed: float) -> str:
-        """Say what is compared and how much may differ."""
+        """Describe what is compared and how much may differ."""
 
 
-def of(package: ModelPackage) -> Proof:
-    """Give the proof of the archive's task; ManifestError for a task without one."""
+def of(package: ModelPackage) -> Parity:
+    """Return the comparison for the archive's task; ManifestError if the task has none."""
     if package.task == "segment":
         return Masks(package)
     if package.task == "detect":
         return Boxes(package)
-    raise ManifestError(f"there is no self-test of the task {package.task!r}", where=package.name)
+    raise ManifestError(f"the task {package.task!r} has no self-test", where=package.name)
 
 
 def _stated(package: ModelPackage, *members: str) -> tuple[dict[str, NDArray[Any]], float]:
-    """Read the members of the self-test and its tolerance."""
+    """Read the arrays of the self-test and its tolerance."""
     stated: Mapping[str, Any] | None = package.self_test
     if not stated or not {"input", *members} <= set(stated):
         raise ManifestError("it has no self-test", where=package.name, hint="Export it again with export.py")
@@ -106,13 +106,13 @@ def _stated(package: ModelPackage, *members: str) -> tuple[dict[str, NDArray[Any
 
 
 def _batch(package: ModelPackage, image: NDArray[Any]) -> F32:
-    """Repeat the input for a network of fixed batch."""
+    """Repeat the input for a network with a fixed batch."""
     whole: F32 = image.astype(np.float32).repeat(package.input_shape[0] or 1, 0)
     return whole
 
 
 class Masks:
-    """Labels pixel by pixel, and confidence where there is one."""
+    """Compares labels pixel by pixel, and confidence if there is one."""
 
     header: tuple[str, ...] = ("differing pixels", "confidence")
 
@@ -134,25 +134,25 @@ class Masks:
         return SelfTest(_batch(self._package, image), Answer("the self-test", labels=labels), tolerance)
 
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:
-        """Take labels and confidence, or the best of the scores."""
+        """Return labels and confidence; without labels, the argmax of the scores."""
         roles = find_roles(self._package, engine.outputs)
         given = engine.run(image, list(dict.fromkeys(roles.values())))
         labels = given[roles["labels"]] if "labels" in roles else given[roles["logits"]].argmax(1)
         confidence = given[roles["confidence"]][:1] if "confidence" in roles else None
         return Answer(who, labels.reshape(len(image), *image.shape[2:])[:1], confidence)
 
-    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
-        """Count the pixels with another label."""
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Count the pixels with different labels."""
         one, two = _labels(answer), _labels(other)
         off = int((one != two).sum())
         gap: float | None = None
         if answer.confidence is not None and other.confidence is not None:
             gap = float(np.abs(answer.confidence - other.confidence).max())
         good = off <= allowed * two.size and (gap is None or gap <= CONFIDENCE)
-        return Row(who, (str(off), "-" if gap is None else f"{gap:.1e}"), AGREES if good else "FAILS")
+        return ParityRow(who, (str(off), "-" if gap is None else f"{gap:.1e}"), AGREES if good else "FAILS")
 
     def summary(self, test: SelfTest, allowed: float) -> str:
-        """Say how many pixels there are."""
+        """State the number of pixels."""
         size = _labels(test.expected).size
         return f"{size} pixels, at most {allowed:.4%} may differ, confidence by {CONFIDENCE:g}"
 
@@ -162,7 +162,7 @@ def _labels(answer: Answer) -> NDArray[np.int64]:
 
 
 class Boxes:
-    """The best objects, by place, score and class."""
+    """Compares the best objects by place, score and class."""
 
     header: tuple[str, ...] = ("missing objects", "boxes (px)", "scores")
 
@@ -170,7 +170,7 @@ class Boxes:
         self._package = package
 
     def test(self) -> SelfTest:
-        """Read the input and its best objects; ClassesError for one of a class that is not listed."""
+        """Read the input and its best objects; ClassesError if one has a class that is not listed."""
         arrays, tolerance = _stated(self._package, "boxes", "scores", "classes")
         image, boxes = arrays["input"], arrays["boxes"]
         count = len(boxes) if boxes.ndim else 0
@@ -182,13 +182,13 @@ class Boxes:
             raise ManifestError(
                 f"its self-test is {image.shape} with boxes {boxes.shape}", where=self._package.name
             )
-        expected = objects.Objects(boxes, arrays["scores"], arrays["classes"])
+        expected = objects.CanonicalObjects(boxes, arrays["scores"], arrays["classes"])
         words = read_detect(self._package.meta)
-        remedies.check_classes(expected.classes, self._package.num_classes, words, self._package.name)
+        export_hints.check_classes(expected.classes, self._package.num_classes, words, self._package.name)
         return SelfTest(_batch(self._package, image), Answer("the self-test", objects=expected), tolerance)
 
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:
-        """Read the outputs by the layout that the archive states."""
+        """Read the outputs according to the layout that the archive states."""
         package = self._package
         read, layout = objects.reader(
             layouts.DetectorSpec(
@@ -199,20 +199,22 @@ class Boxes:
         given = engine.run(image, layout.wanted)
         return Answer(who, objects=read(given, (image.shape[2], image.shape[3])))
 
-    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> Row:
-        """Look for each side's best objects on the other."""
-        none = objects.Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Look for the best objects of each side on the other."""
+        none = objects.CanonicalObjects(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+        )
         found = objects.compare(answer.objects or none, other.objects or none)
         good = found.missing <= allowed * found.of
         verdict = (AGREES if good else "FAILS") if found.of else NOTHING
         figures = (f"{found.missing} of {found.of}", f"{found.pixels:.1e}", f"{found.scores:.1e}")
-        return Row(who, figures, verdict)
+        return ParityRow(who, figures, verdict)
 
     def summary(self, test: SelfTest, allowed: float) -> str:
-        """Say how many objects there are and how near they must be."""
+        """State the number of objects and how closely they must match."""
         count = 0 if test.expected.objects is None else len(test.expected.objects.best().scores)
         if not count:
-            return "the self-test holds no object"
+            return "the self-test holds no objects"
         return (
             f"{count} objects, at most {allowed:.4%} may be missing, "
             f"boxes within {objects.PIXELS:g} px, scores within {objects.SCORES:g}"
