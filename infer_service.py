@@ -24,7 +24,7 @@ def run(values: Mapping[str, Any], log: logging.Logger) -> int:
         store = ivcap_order.open_store(values)
         from quadrat.job import run_order  # after the parameters are known to be right: it loads arrays
 
-        return run_order(settings, store, log)
+        return run_order(settings, store, log).exit_status
     except QuadratError as error:
         log.error("%s", error.line)
         return error.exit_status

@@ -33,15 +33,15 @@ from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
 from quadrat.stores.listing import file_source, list_images
 from quadrat.stores.memory import Pictures
-from quadrat.types import ClassInfo, Cover, Detections, Ended, Failure, Result, Segmentation, StoreItem
+from quadrat.types import ClassInfo, Cover, Detections, Failure, Result, Segmentation, SourceClosed, StoreItem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from quadrat.pipeline.intake import Pull
-    from quadrat.pipeline.loaded import LoadedModel
-    from quadrat.types import ImageU8
+    from quadrat.pipeline.models import Pass
+    from quadrat.pipeline.read import Pull
+    from quadrat.types import ImageU8, ModelPackage
 
     Given = str | Path | ImageU8
 
@@ -167,7 +167,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         settings: Mapping[str, object] | None = None,
         log: logging.Logger | None = None,
     ) -> None:
-        from quadrat.pipeline.loaded import load_model
+        from quadrat.pipeline.models import load_models
 
         _only_settings(settings or {})
         self._settings = parse(
@@ -185,12 +185,17 @@ class Predictor(AbstractContextManager["Predictor"]):
         )
         self._stack = ExitStack()
         logger = log or logging.getLogger("quadrat")
-        self._model: LoadedModel = self._stack.enter_context(load_model(Path(model), self._settings, logger))
+        self._models: Pass = self._stack.enter_context(load_models([Path(model)], self._settings, logger))
+
+    @property
+    def _package(self) -> ModelPackage:
+        (model,) = self._models.values()
+        return model.package
 
     @property
     def classes(self) -> Sequence[ClassInfo]:
         """The classes that the archive lists, in index order."""
-        return self._model.package.classes
+        return self._package.classes
 
     def predict(
         self, images: Given | Iterable[Given], *, on_error: str = "stop"
@@ -224,12 +229,12 @@ class Predictor(AbstractContextManager["Predictor"]):
     ) -> Iterator[Measurement | Objects | Failure]:
         from quadrat.pipeline.run import Run
 
-        for item in Run(self._model, items, pull, moving=moving):
+        for item in Run(self._models, items, pull, moving=moving):
             if isinstance(item, Result):
                 yield self._measure(item)
-            elif isinstance(item, Ended):
-                if item.reading.error is not None:
-                    raise item.reading.error
+            elif isinstance(item, SourceClosed):
+                if item.faults:
+                    raise item.faults[0]
             elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
                 if stop:
                     raise _said_here(item.error)
@@ -251,7 +256,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         frame, name = result.frame, result.source.name
         found = next(iter(result.predictions.values()), Detections.none())
         if isinstance(found, Segmentation):
-            covers = measure(self._model.package, found, self._settings.masks.min_confidence)
+            covers = measure(self._package, found, self._settings.masks.min_confidence)
             return Measurement(
                 name, found, frame.pixels, frame.source_hw, covers, frame.key.index, frame.time_s
             )

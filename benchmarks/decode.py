@@ -17,13 +17,13 @@ from time import process_time
 import cv2
 import numpy as np
 import simplejpeg
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from benchmarks.photos import make_photos
 from benchmarks.segment import B0, SHARED
 from quadrat.geometry import Geometry
 from quadrat.media.size import working_hw
 from quadrat.parameters import Settings
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.types import Frame, FrameKey, ImageU8, Part
 
 LIMIT_POINTS = 0.1

@@ -12,11 +12,12 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
+from quadrat.pipeline.loaded import load_model
+
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.images import decode
 from quadrat.parameters import Settings
-from quadrat.pipeline.loaded import load_model
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey
 

@@ -28,6 +28,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from quadrat.pipeline.interpret import Interpreter
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from benchmarks.process import spread
 from examples.rectangles_net import COLORS
@@ -40,8 +42,6 @@ from quadrat.parameters import EngineSettings, Settings
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.events import Taken
-from quadrat.pipeline.interpret import Interpreter
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate, prepare
 from quadrat.protocols import Fold, Task
 from quadrat.render.boxes import draw_boxes

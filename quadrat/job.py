@@ -62,9 +62,7 @@ class Outcome:
         return 0 if self.error is None else self.error.exit_status
 
 
-def run_order(
-    settings: Settings, store: Store, log: logging.Logger, *, keep: Path | None = None
-) -> Outcome:
+def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Path | None = None) -> Outcome:
     """Run one order to its end.
 
     A source that fails is a row of the table, unless `on-error` is stop or more than `max-failures` have failed; an
@@ -76,14 +74,10 @@ def run_order(
         store.check()
         with ExitStack() as stack:
             archives = stack.enter_context(store.models())
-            work = Work(
-                tuple(archives.values()), tuple(archives), store.order, settings, moving=store.moving
-            )
+            work = Work(tuple(archives.values()), tuple(archives), store.order, settings, moving=store.moving)
             executor = stack.enter_context(open_executor(work, log))
             order = Order(settings, store, log, executor)
-            folder = keep or Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="quadrat-order-"))
-            )
+            folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quadrat-order-")))
             order.run(folder)
     except QuadratError as raised:
         log.error("%s", raised.line)
@@ -142,7 +136,6 @@ class Delivery:
 
     def acknowledge(self, source: Source) -> None:
         """Tell the store that all products of a source are delivered."""
-        self.source = None
         self._store.acknowledge(source)
 
 
@@ -270,9 +263,7 @@ class Order:
                 made.precision,
             )
 
-    def _measure(
-        self, run: Measuring, listing: Listing, report: OrderReport, policy: FailurePolicy
-    ) -> None:
+    def _measure(self, run: Measuring, listing: Listing, report: OrderReport, policy: FailurePolicy) -> None:
         frames = self._settings.frames
         progress = Progress(
             self._log,
@@ -283,27 +274,29 @@ class Order:
         )
         with progress, closing(iter(run)) as events:
             for event in events:
-                self._take(event, report, progress)
                 if isinstance(event, SourceDone):
+                    self._done(event, report, progress)
                     policy.judge(event.record)
+                    self._delivery.acknowledge(event.record.source)
+                else:
+                    self._take(event, progress)
 
-    def _take(self, event: Event, report: OrderReport, progress: Progress | None = None) -> None:
-        """Deliver, count and log what happened."""
+    def _take(self, event: Event, progress: Progress) -> None:
+        """Deliver a product, and count what happened."""
         if isinstance(event, ProductMade):
             self._delivery.deliver(event.product, event.source)
-        elif isinstance(event, SourceDone):
-            self._done(event, report, progress)
         elif isinstance(event, FrameDone):
             self._frames += not event.skipped
             if event.shrunk:
                 self._shrinking.add(event.source.urn)
-            if progress is not None:
-                progress.frame(event.source, skipped=event.skipped)
-        elif isinstance(event, SourceOpened) and progress is not None:
+            progress.frame(event.source, skipped=event.skipped)
+        elif isinstance(event, SourceOpened):
             progress.opened(event)
 
-    def _done(self, event: SourceDone, report: OrderReport, progress: Progress | None) -> None:
+    def _done(self, event: SourceDone, report: OrderReport, progress: Progress) -> None:
+        """Keep the record of a source whose products are all delivered."""
         record = event.record
+        self._delivery.source = None
         report.add(record)
         if event.shrunk or record.source.urn in self._shrinking:
             self._shrinking.discard(record.source.urn)
@@ -314,9 +307,7 @@ class Order:
                 record.source.name,
                 "; ".join(fault.line for fault in record.faults),
             )
-        if progress is not None:
-            progress.finished(record)
-        self._delivery.acknowledge(record.source)
+        progress.finished(record)
 
     def _close_early(
         self, run: Measuring, listing: Listing, report: OrderReport, begin: float, error: BaseException

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,15 +30,14 @@ class Store(Protocol):
     """Where artifacts come from and products go."""
 
     order: str
-    model_urn: str
     moving: bool
     """Whether its sources are videos, sequences and streams, not images."""
 
     def check(self) -> None:
         """Raise DeliveryError where it is known already, hours before the first product, that none can be delivered."""
 
-    def model(self) -> AbstractContextManager[Path]:
-        """Give the model archive as a local file, for as long as the context lasts."""
+    def models(self) -> AbstractContextManager[Mapping[str, Path]]:
+        """Give the model archives as local files by their URNs, in order, for as long as the context lasts."""
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""

@@ -10,6 +10,7 @@ from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.types import Reading, Source
 
+
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What is known of a picture beside its pixels.

@@ -22,12 +22,12 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from quadrat.pipeline.loaded import LoadedModel
 
 from examples.rectangles_net import COLORS
 from quadrat import job, tasks
 from quadrat.errors import QuadratError
 from quadrat.parameters import parse
-from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Engine
 from quadrat.stores.folder import FolderStore

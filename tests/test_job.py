@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from quadrat.pipeline.loaded import load_model
 
 from quadrat import job
 from quadrat.errors import DeliveryError, EngineRunError
-from quadrat.pipeline.loaded import load_model
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Product, Source
 from tests import pictures

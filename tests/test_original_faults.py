@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from quadrat.pipeline.loaded import load_model
 
 from quadrat import job
 from quadrat.errors import DeviceError, QuadratError
 from quadrat.media.images import decode
 from quadrat.package import open_archive
 from quadrat.parameters import PARAMETERS, parse
-from quadrat.pipeline.loaded import load_model
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey, Product, Source
 from tests import archives, pictures

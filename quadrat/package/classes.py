@@ -29,7 +29,9 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
     count = stated if stated is not None else len(listed)
     kind = kind_of(text(meta.get("task", default_task()), "meta.json: task"), "meta.json")
     if count > kind.max_classes:
-        why = f": a mask has one byte for a pixel, and {UNKNOWN} means unknown" * (kind.max_classes == UNKNOWN)
+        why = f": a mask has one byte for a pixel, and {UNKNOWN} means unknown" * (
+            kind.max_classes == UNKNOWN
+        )
         raise ClassesError(
             f"{count} classes are more than {kind.max_classes}{why}",
             where="meta.json: classes",

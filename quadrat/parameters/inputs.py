@@ -13,10 +13,14 @@ class Inputs(Group):
     """What is measured, and with which model. The values belong to the store, not to the settings."""
 
     title: ClassVar[str] = "inputs"
-    about: ClassVar[str] = "The model, and exactly one of image, images, video, videos and streams."
+    about: ClassVar[str] = "The model or models, and exactly one of image, images, video, videos and streams."
 
-    model: str | None = parameter(
-        "artifact", "Model archive (model.tgz) made by export_model.", required=True
+    model: str | None = parameter("artifact", "Model archive (model.tgz) made by export_model.")
+    models: str | None = parameter(
+        "collection",
+        "Several model archives, instead of model: every image is decoded once for all of them. A collection; on a "
+        "laptop a folder of archives, or paths separated by commas.",
+        since="4",
     )
     images: str | None = parameter("collection", "Images to measure: a collection, or a folder.")
     image: str | None = parameter(

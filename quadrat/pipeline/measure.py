@@ -137,8 +137,8 @@ class Measurement:
         parts: list[ModelRecord] = []
         for name, collector in collectors.items():
             if name not in result.predictions:
-                faults = (result.faults[name],) if name in result.faults else ()
-                parts.append(ModelRecord(name, self._models[name].package.task, faults=faults))
+                own = (result.faults[name],) if name in result.faults else ()
+                parts.append(ModelRecord(name, self._models[name].package.task, faults=own))
                 continue
             for product in collector.picture(result):
                 names.append(product.name)
@@ -150,9 +150,7 @@ class Measurement:
             return
         faults = _every(parts)
         status: Status = "partial" if faults else "ok"
-        record = SourceRecord(
-            source, status, faults, image=facts, models=tuple(parts), products=tuple(names)
-        )
+        record = SourceRecord(source, status, faults, image=facts, models=tuple(parts), products=tuple(names))
         yield SourceDone(record, self._is_shrunk(result))
 
     def _closed(self, closed: SourceClosed) -> Iterator[Event]:

@@ -47,10 +47,8 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[Prepared | Ran]:
     opened.waiting = len(failed) + sum(len(fold.windows) for fold in opened.folds.values())
     yield from failed
     for name, fold in list(opened.folds.items()):  # the stage that adds parts removes folds
-        frame = opened.views.get(name, opened.frame)
-        start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
         for number, window in enumerate(fold.windows):
-            yield _part(models[name], opened, name, number, frame, start, window)
+            yield _part(models[name], opened, number, window)
 
 
 def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
@@ -64,15 +62,9 @@ def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
     return opened.views[name]
 
 
-def _part(
-    model: LoadedModel,
-    opened: OpenFrame,
-    name: str,
-    number: int,
-    frame: Frame,
-    start: Geometry,
-    window: Window | None,
-) -> Prepared | Ran:
+def _part(model: LoadedModel, opened: OpenFrame, number: int, window: Window | None) -> Prepared | Ran:
+    frame = opened.views.get(model.name, opened.frame)
+    start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     try:
         if window is None:
             tensor, geometry = model.transform(frame.pixels, start)
@@ -80,5 +72,6 @@ def _part(
             pixels = frame.pixels[window.top : window.bottom, window.left : window.right]
             tensor, geometry = model.transform(pixels, start.cropped(window))
     except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
-        return Ran(opened, name, number, to_quadrat_error(error, opened.state.source.name), stage="read")
-    return Prepared(opened, name, number, Sample(tensor, geometry, window))
+        reason = to_quadrat_error(error, opened.state.source.name)
+        return Ran(opened, model.name, number, reason, stage="read")
+    return Prepared(opened, model.name, number, Sample(tensor, geometry, window))

@@ -72,24 +72,20 @@ class TaskStage:
         self._filter.measured(frame.state, frame.frame, predictions)
         source = frame.state.source
         if source.media == "image" and not predictions:
-            error, stage = frame.errors[self._models.names[0]]
-            return Failure(source, stage, to_quadrat_error(error, source.name))
+            first, stage = frame.errors[self._models.names[0]]
+            return Failure(source, stage, to_quadrat_error(first, source.name))
         faults = {name: to_quadrat_error(error, source.name) for name, (error, _) in frame.errors.items()}
         if source.media != "image":
             self._count(frame, predictions, faults)
         taken = frame.frame if predictions else replace(frame.frame, skipped="failed")
         return Measured(frame.state, Result(source, taken, predictions, frame.views, faults))
 
-    def _count(
-        self, frame: OpenFrame, predictions: dict[str, Any], faults: dict[str, QuadratError]
-    ) -> None:
+    def _count(self, frame: OpenFrame, predictions: dict[str, Any], faults: dict[str, QuadratError]) -> None:
         for name, state in frame.state.models.items():
             if name in predictions:
                 state.measured += 1
                 if state.incomplete is None:
-                    state.incomplete = self._models[name].fault(
-                        predictions[name], frame.state.source.name
-                    )
+                    state.incomplete = self._models[name].fault(predictions[name], frame.state.source.name)
             else:
                 state.skipped["failed"] += 1
                 if state.failed is None:

@@ -145,9 +145,32 @@ def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def _check_needed(values: Mapping[str, Any]) -> str:
     """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model."""
     name = check_inputs(values)
-    if not values.get("model"):
+    if not values.get("model") and not values.get("models"):
         raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+    if values.get("model") and values.get("models"):
+        raise ParameterError("it is given beside models", where="model", hint="Leave one of them out")
     return name
+
+
+def _references(values: Mapping[str, Any]) -> list[str]:
+    """List the archives that `model` or `models` names."""
+    if values.get("model"):
+        return [str(values["model"])]
+    given = values["models"]
+    parts = given.split(",") if isinstance(given, str) else [str(part) for part in given]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _archives(references: list[str], below: Path) -> list[Path]:
+    """Find the local archives that are named; a folder stands for all archives in it, in order of name."""
+    found: list[Path] = []
+    for reference in references:
+        path = local_path(reference, below, "models")
+        inside = sorted(path.glob("*.tgz")) if path.is_dir() else [path]
+        if not inside:
+            raise ParameterError(f"there is no archive (*.tgz) in {reference!r}", where="models")
+        found += inside
+    return found
 
 
 def open_store(values: Mapping[str, Any]) -> Store:
@@ -163,15 +186,16 @@ def open_store(values: Mapping[str, Any]) -> Store:
     from quadrat.stores.streams import list_streams
 
     name = _check_needed(values)
-    model, given = str(values["model"]), str(values[name])
+    models, given = _references(values), str(values[name])
     moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
     config = sdk.get_config()
     if config.STORAGE_URL:
         proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
         images = streams or remote(given, name)
-        return PlatformStore(proxy, config.ORDER_ID, remote(model, "model"), images, moving=moving)
+        urns = [remote(each, "model") for each in models]
+        return PlatformStore(proxy, config.ORDER_ID, urns, images, moving=moving)
     below = Path(config.IO_ADAPTER.in_dir)
-    archive = local_path(model, below, "model")
+    archives = [local_path(models[0], below, "model")] if values.get("model") else _archives(models, below)
     place = streams or local_path(given, below, name)
-    return FolderStore(archive, place, Path(config.OUT_DIR), config.ORDER_ID, moving=moving)
+    return FolderStore(archives, place, Path(config.OUT_DIR), config.ORDER_ID, moving=moving)

@@ -11,7 +11,7 @@ from quadrat.errors import QuadratError
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.names import Names
 from quadrat.task_kinds import TaskKind, kind_of
-from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, Source, SourceClosed
+from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, SourceClosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +99,3 @@ def status_of(closing: Closing) -> str:
     if closing.faults:
         return "partial"
     return "ok" if closing.measured else "skipped"
-
-

@@ -94,6 +94,4 @@ class JsonlWriter:
             cells = f'"class_id": {json.dumps(info.id)}, "class": {json.dumps(info.name)}'
             self._cells[row.index] = cells
         track = row.track if row.track >= 0 else "null"
-        return (
-            f'{{"track": {track}, {self._cells[row.index]}, "score": {row.score}, "box": [{row.corners}]}}'
-        )
+        return f'{{"track": {track}, {self._cells[row.index]}, "score": {row.score}, "box": [{row.corners}]}}'

@@ -28,7 +28,9 @@ class Names:
         self._taken = {name.casefold() for name in taken}
         self._stems: set[str] = set()
         self._last: dict[str, int] = {}
-        self._endings = [f".{label}{each}" if label else each for label in labels or ("",) for each in _ENDINGS]
+        self._endings = [
+            f".{label}{each}" if label else each for label in labels or ("",) for each in _ENDINGS
+        ]
 
     def of(self, source: Source) -> str:
         """Take the stem of a source of any media."""

@@ -286,9 +286,7 @@ def _rows(columns: Columns) -> Iterator[tuple[Chunk, list[DetectionRow]]]:
     """Yield each chunk with its objects as text."""
     for chunk in columns:
         own = chunk.columns
-        rows = (
-            rows_of(Detections(own["boxes"], own["scores"], own["classes"], own["tracks"])) if own else []
-        )
+        rows = rows_of(Detections(own["boxes"], own["scores"], own["classes"], own["tracks"])) if own else []
         yield chunk, rows
 
 

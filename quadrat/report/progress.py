@@ -10,9 +10,9 @@ from math import ceil
 from time import monotonic
 from types import TracebackType
 
-from quadrat.stores.addresses import shown
 from quadrat.records import SourceRecord
 from quadrat.report.survey import reason_of
+from quadrat.stores.addresses import shown
 from quadrat.types import Reading, Source, SourceOpened
 
 EVERY_S = 10.0

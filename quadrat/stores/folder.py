@@ -27,20 +27,21 @@ class FolderStore:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | Sequence[Path],
         images: Path | Sequence[Source],
         out: Path,
         order: str = LOCAL_ORDER,
         *,
         moving: bool = False,
     ) -> None:
-        must_exist(model, "model")
+        models = [model] if isinstance(model, Path) else list(model)
+        for archive in models:
+            must_exist(archive, "model")
         if isinstance(images, Path):
             must_exist(images, "videos" if moving else "images")
         self.moving = moving
         self.order = order
-        self.model_urn = file_urn(model)
-        self._model = model
+        self._archives = models
         self._images = images
         self._out = out
 
@@ -49,9 +50,9 @@ class FolderStore:
         try_to_write(self._out)
 
     @contextmanager
-    def model(self) -> Iterator[Path]:
-        """Give the path of the model archive."""
-        yield self._model
+    def models(self) -> Iterator[Mapping[str, Path]]:
+        """Give the model archives themselves, by their URNs."""
+        yield {file_urn(archive): archive for archive in self._archives}
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images or videos in order of name, and a Failure for every other file."""

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -36,7 +36,7 @@ class PlatformStore:
         self,
         proxy: Proxy,
         order: str,
-        model_urn: str,
+        models: str | Sequence[str],
         images: str | Sequence[Source],
         *,
         moving: bool = False,
@@ -45,7 +45,7 @@ class PlatformStore:
         self._given = () if isinstance(images, str) else tuple(images)
         images = images if isinstance(images, str) else ""
         self.order = order
-        self.model_urn = model_urn
+        self._models = [models] if isinstance(models, str) else list(models)
         self._proxy = proxy
         self._images = images
         self._queued = ":queue:" in images
@@ -59,15 +59,30 @@ class PlatformStore:
         """Do nothing: whether the platform accepts products is known only at the first one."""
 
     @contextmanager
-    def model(self) -> Iterator[Path]:
-        """Give a copy of the model archive, which is deleted afterwards."""
+    def models(self) -> Iterator[Mapping[str, Path]]:
+        """Give copies of the model archives by their URNs; they are deleted afterwards.
+
+        A URN of a queue stands for all archives that it gives.
+        """
         with ExitStack() as stack:
+            archives: dict[str, Path] = {}
             try:
-                url = self._proxy.url(self.model_urn)
-                path = stack.enter_context(copied(self._proxy, url, self.model_urn))
+                for urn in self._models:
+                    for each, url in self._archives(urn):
+                        archives[each] = stack.enter_context(copied(self._proxy, url, each))
             except SourceError as error:
-                raise ModelError(error.what, where=self.model_urn, hint=error.hint) from error
-            yield path
+                raise ModelError(error.what, where=error.where, hint=error.hint) from error
+            yield archives
+
+    def _archives(self, urn: str) -> Iterator[tuple[str, str]]:
+        """Yield URN and address of each archive that a URN stands for."""
+        if ":queue:" not in urn:
+            yield urn, self._proxy.url(urn)
+            return
+        while (item := self._proxy.next_item(urn)) is not None:
+            yield item.urn, item.url
+            if item.token:
+                self._proxy.acknowledge(urn, item.token)
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images of the queue as they arrive.

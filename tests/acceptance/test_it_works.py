@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat import tracking
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
 from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, parse
-from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import read_config

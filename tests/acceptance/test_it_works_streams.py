@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from quadrat.pipeline.loaded import LoadedModel
+
 from quadrat.stores.streams import list_streams
 from tests import videos
 from tests.media.feeds import Line, feed, transport

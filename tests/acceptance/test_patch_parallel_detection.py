@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat.parameters import PARAMETERS
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.tasks.detect.merge import TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
 from quadrat.transforms.tiles import plan

@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quadrat.pipeline.follow import Follower
+from quadrat.pipeline.intake import Intake
+from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat.errors import EngineRunError
 from quadrat.media import readers
@@ -26,9 +29,6 @@ from quadrat.parameters import Settings
 from quadrat.pipeline import film as film_stage
 from quadrat.pipeline import prepare
 from quadrat.pipeline.chain import Stage, run_chain
-from quadrat.pipeline.follow import Follower
-from quadrat.pipeline.intake import Intake
-from quadrat.pipeline.loaded import LoadedModel
 from quadrat.pipeline.run import Run
 from quadrat.stores.streams import list_streams
 from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat import tracking
 from quadrat.errors import ParameterError
 from quadrat.parameters import parse
-from quadrat.pipeline.loaded import LoadedModel
 from quadrat.protocols import Tracker
 from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother

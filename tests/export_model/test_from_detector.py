@@ -258,7 +258,11 @@ def test_the_background_is_stated(detector):
         ("--task detect --onnx {onnx} --layout rfdetr", 3, "E_MODEL_LAYOUT"),
         ("--task detect --onnx {onnx} --layout yolov8 --class one", 3, "E_MODEL_CLASSES"),
         ("--task detect --onnx {onnx} --layout yolov8 --background 1", 2, "has no background class"),
-        ("--task detect --onnx {onnx} --layout rfdetr --background all", 2, "neither the index of a class nor none"),
+        (
+            "--task detect --onnx {onnx} --layout rfdetr --background all",
+            2,
+            "neither the index of a class nor none",
+        ),
         (
             "--task detect --onnx {onnx} --layout yolov8 --letterbox 96 64",
             3,

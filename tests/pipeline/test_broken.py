@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat.errors import ParameterError, SourceError
 from quadrat.pipeline.events import Taken
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.tasks.segment import task
 from quadrat.types import Ended, Failure, Result, Source

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from quadrat.pipeline.loaded import load_model
 
 from quadrat.errors import EngineRunError, StoppedError, VideoFormatError
 from quadrat.media.colors import to_rgb
 from quadrat.media.video import open_video
-from quadrat.pipeline.loaded import load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Begun, Blob, Ended, Failure, Flush, Result, Segmentation, Source
 from tests import videos

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from examples.rectangles_net import COLORS
 from quadrat import tasks
 from quadrat.errors import StoppedError, TooManyObjectsError
 from quadrat.parameters import parse
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Blob, Detections, Ended, Result, Source
 from tests import moving, pictures, videos

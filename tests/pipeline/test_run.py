@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.run import Run
 from quadrat.types import Blob, Failure, Flush, Result, Source, StoreItem
 from tests import pictures

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.package.classes import class_of
-from quadrat.task_kinds import kind_of
 from quadrat.render.boxes import _contrast, draw_boxes, draw_note, line_width
+from quadrat.task_kinds import kind_of
 from quadrat.types import ClassInfo
 from tests.report.things import objects
 

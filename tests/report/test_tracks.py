@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from quadrat import report
 from quadrat.package.classes import class_of
-from quadrat.task_kinds import kind_of
 from quadrat.report import tracks
 from quadrat.report.names import Names
 from quadrat.report.survey import Survey
 from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook
+from quadrat.task_kinds import kind_of
 from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Product, Source
 from tests.report.things import CLASSES, WHO, end, frame, make, many, objects, package, photo
 from tests.values import settings_of

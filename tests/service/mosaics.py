@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat import job
 from quadrat.media import images, scratch
 from quadrat.parameters import parse
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.protocols import Engine
 from quadrat.render import pictures
 from quadrat.report import objects

@@ -82,7 +82,7 @@ class Detect:
         return (*windows, None) if self._tiles.full_frame else windows
 
 
-def make(
+def make(  # noqa: PLR0917 - the groups of settings are those that the record of the task names
     package: ModelPackage,
     outputs: Sequence[OutputSpec],
     objects: ObjectSettings,
