@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import EngineRunError, QuadratError
 from quadrat.executors.local import open_local
@@ -27,7 +27,8 @@ from quadrat.pipeline.read import Pull
 from quadrat.report.base import ModelFacts
 from quadrat.types import Blob, Source, StoreItem
 
-Pipe = Connection[Any, Any]
+if TYPE_CHECKING:  # a generic class only for mypy
+    Pipe = Connection[Any, Any]
 JOIN_S = 10.0
 """Time for the child to end by itself before it is killed."""
 LOGGER = "quadrat"
