@@ -378,7 +378,6 @@ class Provenance:
     order: str
     model: str
     model_digest: str
-    settings_digest: str
     result_digest: str
     service_version: str
     engine: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,23 +69,15 @@ class Settings:
         return replace(self.frames, max_img_size=most)
 
     @property
-    def digest(self) -> str:
-        """sha256 (hex) of all values."""
-        return _digest(self.values().items())
-
-    @property
     def result_digest(self) -> str:
         """sha256 (hex) of the values that shape results.
 
         Two runs of one model on one image, with equal result digests and engines, give equal masks and boxes.
         """
-        shaping = {each.field for each in SETTINGS if each.shapes_result}
-        return _digest((name, value) for name, value in self.values().items() if name in shaping)
+        values = self.values()
+        shaping = {each.field: values[each.field] for each in SETTINGS if each.shapes_result}
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
 SETTINGS: tuple[Parameter, ...] = tuple(each for each in PARAMETERS if each.field in Settings().values())
 """The parameters that are settings: all but those that name files, artifacts or addresses."""
-
-
-def _digest(values: Iterable[tuple[str, Value]]) -> str:
-    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()

@@ -76,7 +76,6 @@ class LoadedModel:
             order=order,
             model=model_urn,
             model_digest=self.package.digest,
-            settings_digest=self.settings.digest,
             result_digest=self.settings.result_digest,
             service_version=__version__,
             engine=self.engine.name,

@@ -27,7 +27,7 @@ from quadrat.types import (
 )
 from tests.values import settings_of
 
-WHO = Provenance("urn:order", "urn:model", "d1", "d2", "d3", "0.1.0", "fake", "1", "fp32", "cpu")
+WHO = Provenance("urn:order", "urn:model", "d1", "d2", "0.1.0", "fake", "1", "fp32", "cpu")
 CLASSES = tuple(
     ClassInfo(i, f"urn:c:{i}", name, color)
     for i, (name, color) in enumerate(
