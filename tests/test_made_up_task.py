@@ -1,0 +1,93 @@
+"""A task that nobody has heard of runs as an order, from one file and one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quadrat import task_kinds
+from quadrat.errors import ManifestError
+from quadrat.job import run_order
+from quadrat.parameters import parse
+from quadrat.stores.folder import FolderStore
+from tests import videos
+from tests.networks import brightness_archive
+
+LOG = logging.getLogger("quadrat.test")
+TASK = "dark-pixels"
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register the task: the one line beside its file."""
+    monkeypatch.setitem(task_kinds.TASKS, TASK, "tests.dark_pixels:KIND")
+
+
+def archive(folder: Path) -> Path:
+    """Write an archive whose network labels a pixel 0 if it is dark; meta.json names the made-up task."""
+    return brightness_archive(folder / "dark.tgz", task=TASK, name="dark")
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    """Read a table."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("registered")
+def test_pictures(tmp_path):
+    """An order on pictures delivers a picture each, the task's table, and rows of the survey."""
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    for name, dark in (("a", 30), ("b", 0)):
+        pixels = np.full((20, 40, 3), 250, np.uint8)
+        pixels[:, :dark] = 3
+        Image.fromarray(pixels).save(images / f"{name}.png")
+
+    outcome = run_order(parse({}), FolderStore(archive(tmp_path), images, out), LOG)
+
+    assert outcome.exit_status == 0
+    assert [(row["name"], row["pixels"], row["product"]) for row in rows(out / "survey.csv")] == [
+        ("a.png", "600", "a.overlay.jpg"), ("b.png", "0", "b.overlay.jpg"),
+    ]  # fmt: skip
+    assert rows(out / "dark.csv") == [
+        {"name": "a.png", "frame": "0", "dark": "600"}, {"name": "b.png", "frame": "0", "dark": "0"},
+    ]  # fmt: skip
+    drawn = np.asarray(Image.open(out / "a.overlay.jpg"))
+    assert drawn[10, 10].tolist() == pytest.approx([255, 0, 0], abs=12)
+    assert json.loads((out / "survey.csv-meta.json").read_text())["dark"] == 600
+    assert json.loads((out / "run.json").read_text())["models"][0]["task"] == TASK
+
+
+@pytest.mark.usefixtures("registered")
+def test_videos(tmp_path):
+    """An order on videos delivers an annotated video and a line for each frame."""
+    folder, out = tmp_path / "videos", tmp_path / "out"
+    folder.mkdir()
+    videos.write(folder / "clip.mp4", videos.frames(6))
+
+    outcome = run_order(parse({}), FolderStore(archive(tmp_path), folder, out, moving=True), LOG)
+
+    assert outcome.exit_status == 0
+    assert [row["frame"] for row in rows(out / "dark.csv")] == list("012345")
+    assert (out / "clip.mp4").stat().st_size > 0
+    (row,) = rows(out / "survey.csv")
+    assert (row["status"], row["frames"], row["product"]) == ("ok", "6", "clip.mp4")
+
+
+def test_it_must_be_registered(tmp_path):
+    """Without its line, an archive of the task is refused with the tasks that there are."""
+    with pytest.raises(ManifestError, match="'dark-pixels' is not one that this version has") as caught:
+        task_kinds.kind_of(TASK, "dark.tgz")
+    assert caught.value.hint == "It has: segment, detect"
+    (tmp_path / "images").mkdir()
+    outcome = run_order(
+        parse({}), FolderStore(archive(tmp_path), tmp_path / "images", tmp_path / "out"), LOG
+    )
+    assert outcome.exit_status == ManifestError.exit_status
