@@ -225,7 +225,7 @@ class Order:
         """Measure every source, deliver the tables, and raise what ends the order badly."""
         facts = self._executor.facts
         moving = self._store.moving
-        report = self._report = OrderReport(facts, self._settings, self._names, folder, moving=moving)
+        report = self._report = OrderReport(facts, self._settings.values(), self._names, folder)
         self._log_start(report.table)
         policy = FailurePolicy(self._settings, report.table, moving=moving)
         listing = Listing(self._store, self._names)
@@ -374,7 +374,7 @@ class Order:
     def _log_times(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
         first = self._executor.facts[0]
         for line in timing_lines(
-            self._settings,
+            self._settings.values(),
             first.provenance,
             first.name,
             seconds={**run.seconds, "deliver": self._delivery.seconds},

@@ -87,7 +87,5 @@ def test_it_must_be_registered(tmp_path):
         task_kinds.kind_of(TASK, "dark.tgz")
     assert caught.value.hint == "It has: segment, detect"
     (tmp_path / "images").mkdir()
-    outcome = run_order(
-        parse({}), FolderStore(archive(tmp_path), tmp_path / "images", tmp_path / "out"), LOG
-    )
+    outcome = run_order(parse({}), FolderStore(archive(tmp_path), tmp_path / "images", tmp_path / "out"), LOG)
     assert outcome.exit_status == ManifestError.exit_status

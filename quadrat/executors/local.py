@@ -32,4 +32,6 @@ class LocalExecutor:
 def open_local(work: Work, log: logging.Logger) -> Iterator[LocalExecutor]:
     """Load the models here for as long as the context lasts."""
     with load_models(work.archives, work.settings, log, throughput=work.throughput) as models:
-        yield LocalExecutor(models, facts_of(models, work.order, work.urns), moving=work.moving)
+        yield LocalExecutor(
+            models, facts_of(models, work.order, work.urns, moving=work.moving), moving=work.moving
+        )

@@ -115,8 +115,8 @@ class Measurement:
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}
         for facts in self._facts:
-            groups = facts.kind.groups_of(self._models.settings)
-            made[facts.name] = facts.kind.part("collector")(facts, source, self._folder, *groups)
+            collector = facts.kind.part("collector")
+            made[facts.name] = collector(facts, source, self._folder, *facts.groups)
         return made
 
     def _frame(self, result: Result) -> FrameDone:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat import __version__, engines, package, transforms
+from quadrat.engines.common import threads
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
@@ -58,6 +59,18 @@ class LoadedModel:
     def working_hw(self, source_hw: HW) -> HW:
         """Give the (height, width) at which this model measures a picture."""
         return working_hw(source_hw, self.frames.max_img_size)
+
+    def in_force(self, *, moving: bool) -> dict[str, Any]:
+        """Give, by parameter, what a run makes of settings whose values leave it open; None for what is not used."""
+        settings = self.settings
+        most = self.frames.max_img_size or -1
+        tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
+        return {
+            "max-img-size": most if most > 0 else None,
+            "cpu-threads": threads(settings.engine.cpu_threads),
+            "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
+            "tracker": settings.tracking.tracker if tracked else None,
+        }
 
     def is_empty(self, prediction: Any) -> bool | None:
         """Return True if a prediction shows nothing; None if the task cannot know."""
@@ -114,7 +127,7 @@ class Pass(Mapping[str, LoadedModel]):
         return unlimited[0] if unlimited else max(each, key=lambda frames: frames.max_img_size or 0)
 
 
-def facts_of(models: Pass, order: str, urns: Sequence[str]) -> tuple[ModelFacts, ...]:
+def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
     """Give the facts of all models; `urns` are theirs in the same order."""
     return tuple(
         ModelFacts(
@@ -124,6 +137,8 @@ def facts_of(models: Pass, order: str, urns: Sequence[str]) -> tuple[ModelFacts,
             model.provenance(order, urn),
             model.package.classes,
             model.package.num_classes,
+            model.kind.groups_of(model.settings),
+            model.in_force(moving=moving),
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,9 @@ from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, Sourc
 class ModelFacts:
     """What is known of a model without its network: picklable, and enough to write products and tables.
 
-    `label` goes into the names of products; it is empty if there is only one model.
+    `label` goes into the names of products; it is empty if there is only one model. `groups` are the groups of
+    settings that the parts of its task receive; `in_force` gives, by parameter, what the run made of settings whose
+    values leave it open.
     """
 
     name: str
@@ -27,6 +29,8 @@ class ModelFacts:
     provenance: Provenance
     classes: tuple[ClassInfo, ...]
     num_classes: int | None
+    groups: tuple[Any, ...] = ()
+    in_force: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> TaskKind:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quadrat.parameters import Settings
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect
 from quadrat.report.base import ModelFacts, Tables
@@ -23,17 +22,17 @@ RECORD = "run.json"
 class OrderReport:
     """Keeps the records of an order, and folds them into tables at its end.
 
-    `names` allots the names of tables, so that those of an earlier run stay; `folder` holds files under way.
+    `settings` are its values by field. `names` allots the names of tables, so that those of an earlier run stay;
+    `folder` holds files under way.
     """
 
     def __init__(
-        self, models: Sequence[ModelFacts], settings: Settings, names: Names, folder: Path, *, moving: bool
+        self, models: Sequence[ModelFacts], settings: Mapping[str, Any], names: Names, folder: Path
     ) -> None:
         self._models = models
         self._settings = settings
         self._names = names
         self._folder = folder
-        self._moving = moving
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self.totals = Totals()
@@ -64,7 +63,6 @@ class OrderReport:
             stages,
             counts,
             wall_s,
-            moving=self._moving,
             sources=readings,
         )
         yield run.product(self._record)
@@ -74,8 +72,8 @@ class OrderReport:
     def _tables(self) -> dict[str, Tables]:
         made: dict[str, Tables] = {}
         for model in self._models:
-            groups = model.kind.groups_of(self._settings)
-            made[model.name] = model.kind.part("tables")(model, self._names, self._folder, *groups)
+            tables = model.kind.part("tables")
+            made[model.name] = tables(model, self._names, self._folder, *model.groups)
         return made
 
     def _aspect(self, totals: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
 
-from quadrat.engines.common import threads
-from quadrat.parameters import RUN, Settings
+from quadrat.parameters import RUN
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import provenance_part
 from quadrat.report.base import ModelFacts, error_text
@@ -68,28 +67,24 @@ class Record:
 
 
 def run_record(
-    settings: Settings,
+    settings: Mapping[str, Any],
     models: Sequence[ModelFacts],
     stages: Sequence[Timed],
     counts: Mapping[str, int],
     wall_s: float,
     *,
-    moving: bool,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Record:
-    """Record a run of `wall_s` seconds of some models on images or, with `moving`, on videos and streams.
-
-    `sources` are the readings of its videos.
-    """
+    """Record a run of `wall_s` seconds; `settings` are its values by field, `sources` the readings of its videos."""
     first = models[0].provenance
     return Record(
         {
             "$schema": RUN,
             "order": first.order,
             "model": first.model,
-            "models": [_model(settings, model, moving=moving) for model in models],
+            "models": [_model(model) for model in models],
             "settings": _settings(settings),
-            "in-force": _in_force(settings, models[0], moving=moving),
+            "in-force": dict(models[0].in_force),
             "provenance": provenance_part(first),
             "machine": {
                 "architecture": platform.machine(),
@@ -130,33 +125,21 @@ def reading_of(record: SourceRecord) -> dict[str, Any]:
     }
 
 
-def _model(settings: Settings, model: ModelFacts, *, moving: bool) -> dict[str, Any]:
+def _model(model: ModelFacts) -> dict[str, Any]:
     """Describe one model of the run."""
     return {
         "name": model.name,
         "task": model.task,
         "label": model.label or None,
         **provenance_part(model.provenance),
-        "in-force": _in_force(settings, model, moving=moving),
+        "in-force": dict(model.in_force),
     }
 
 
-def _settings(settings: Settings) -> dict[str, Any]:
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Give every setting by its parameter's name, as it was given or is by default."""
-    values = {name.replace("_", "-"): value for name, value in settings.values().items()}
-    return values | {"outputs": list(settings.pictures.outputs) or ["auto"]}
-
-
-def _in_force(settings: Settings, model: ModelFacts, *, moving: bool) -> dict[str, Any]:
-    """Give what a run made of the settings whose values leave it open; None for what was not in force."""
-    most = settings.frames_for(shrinks=model.kind.shrinks).max_img_size or -1
-    tracked = moving and model.kind.tracks and settings.tracking.tracker != "none"
-    return {
-        "max-img-size": most if most > 0 else None,
-        "cpu-threads": threads(settings.engine.cpu_threads),
-        "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
-        "tracker": settings.tracking.tracker if tracked else None,
-    }
+    named = {name.replace("_", "-"): value for name, value in values.items()}
+    return named | {"outputs": list(values["outputs"]) or ["auto"]}
 
 
 def _stage(stage: Timed, wall_s: float) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from typing import Any
 
-from quadrat.parameters import Settings
 from quadrat.types import Provenance
 
 
 def timing_lines(
-    settings: Settings,
+    settings: Mapping[str, Any],
     provenance: Provenance,
     name: str,
     *,
@@ -28,9 +28,9 @@ def timing_lines(
     shares = ", ".join(f"{stage} {100 * spent / max(wall, 1e-9):.0f} %" for stage, spent in seconds.items())
     return [
         f"benchmark machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        f"benchmark model: {settings.order.model_name or name}, {provenance.model_digest[:12]}",
+        f"benchmark model: {settings['model_name'] or name}, {provenance.model_digest[:12]}",
         f"benchmark engine: {provenance.engine} {provenance.engine_version}, {provenance.device}, {provenance.precision}",
-        "benchmark settings: " + ", ".join(f"{k}={v}" for k, v in settings.values().items()),
+        "benchmark settings: " + ", ".join(f"{k}={v}" for k, v in settings.items()),
         f"benchmark {unit}s: {images} in {wall:.2f} s, {images / max(wall, 1e-9):.2f} per second",
         f"benchmark ms per {unit}: {per_image}",
         f"benchmark occupancy: {shares}",
