@@ -9,24 +9,27 @@ measured are left out: an image without annotations would say that it shows no o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from quadrat.report.base import plain
 from quadrat.report.columns import FrameRow
+from quadrat.report.detections import ClassOf
 from quadrat.report.rows import DetectionRow
 from quadrat.report.spool import Spool
 from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Source
 
-COLUMNS = ("info", "licenses", "categories", "videos", "images", "annotations")
-
 
 class CocoWriter:
     """Writes coco.json. Its lists grow in files of their own until they are joined."""
 
-    def __init__(self, path: Path) -> None:
+    mime = "application/json"
+    kind = "coco"
+    columns = ("info", "licenses", "categories", "videos", "images", "annotations")
+
+    def __init__(self, path: Path, _class_of: ClassOf) -> None:
         self._path = path
         self._videos, self._images, self._boxes = (
             Spool(path.with_suffix(f".{name}")) for name in ("videos", "images", "boxes")
@@ -54,10 +57,10 @@ class CocoWriter:
             head = f'{_separator(self.rows)}{{"id": {self.rows}, "image_id": {self._image}, '
             self._boxes.write(head + _box(row))
 
-    def finish(self, classes: Sequence[ClassInfo], info: dict[str, Any]) -> Path:
+    def finish(self, classes: Sequence[ClassInfo], info: Mapping[str, Any]) -> Path:
         """Join the lists into one file."""
         categories = [{"id": c.index + 1, "name": c.name, "supercategory": "", "urn": c.id} for c in classes]
-        head = json.dumps({"info": info, "licenses": [], "categories": categories})
+        head = json.dumps({"info": dict(info), "licenses": [], "categories": categories})
         with self._path.open("w", encoding="utf-8", newline="\n") as out:
             out.write(head[:-1] + ', "videos": [')
             out.writelines(self._videos.pieces())

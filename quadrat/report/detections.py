@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from quadrat.report.base import plain
 from quadrat.report.columns import FrameRow
@@ -15,17 +15,41 @@ from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
 from quadrat.types import ClassInfo, Source
 
-CSV = ("source", "name", "frame", "time_s", "track", "class_id", "class", "score", "x0", "y0", "x1", "y1")
-JSONL = ("source", "name", "file", "frame", "time_s", "width", "height", "skipped", "detections")
+COLUMNS = ("source", "name", "frame", "time_s", "track", "class_id", "class", "score", "x0", "y0", "x1", "y1")
 ClassOf = Callable[[int], ClassInfo]
+
+
+class ObjectWriter(Protocol):
+    """Writes one table of all objects of an order, frame by frame, into the file that it was made with.
+
+    `mime`, `kind` and `columns` describe the table; `rows` counts its rows.
+    """
+
+    mime: str
+    kind: str
+    columns: Sequence[str]
+    rows: int
+
+    def begin(self, source: Source) -> None:
+        """Begin a source."""
+
+    def frame(self, source: Source, frame: FrameRow, rows: Sequence[DetectionRow]) -> None:
+        """Write one frame; a skipped one has its reason and no rows."""
+
+    def finish(self, classes: Sequence[ClassInfo], info: Mapping[str, Any]) -> Path:
+        """Complete the file and give its path; `info` describes what made it."""
 
 
 class CsvWriter:
     """Writes detections.csv: a line for each object."""
 
+    mime = "text/csv"
+    kind = "detections"
+    columns = COLUMNS
+
     def __init__(self, path: Path, class_of: ClassOf) -> None:
         self._lines = Spool(path)
-        self._lines.write(",".join(CSV) + "\r\n")
+        self._lines.write(",".join(COLUMNS) + "\r\n")
         self._class_of = class_of
         self._cells: dict[int, str] = {}
         self._head = ""
@@ -42,7 +66,7 @@ class CsvWriter:
         self.rows += len(rows)
         self._lines.write("".join(self._line(head, row) for row in rows))
 
-    def finish(self) -> Path:
+    def finish(self, _classes: Sequence[ClassInfo], _info: Mapping[str, Any]) -> Path:
         """Complete the file and give its path."""
         self._lines.flush()
         return self._lines.path
@@ -57,6 +81,10 @@ class CsvWriter:
 
 class JsonlWriter:
     """Writes detections.jsonl: a line for each frame, also for a skipped one."""
+
+    mime = "application/x-ndjson"
+    kind = "frames"
+    columns = ("source", "name", "file", "frame", "time_s", "width", "height", "skipped", "detections")
 
     def __init__(self, path: Path, class_of: ClassOf) -> None:
         self._lines = Spool(path)
@@ -83,7 +111,7 @@ class JsonlWriter:
         objects = ", ".join(self._object(row) for row in rows)
         self._lines.write(f'{json.dumps(where)[:-1]}, "detections": [{objects}]}}\n')
 
-    def finish(self) -> Path:
+    def finish(self, _classes: Sequence[ClassInfo], _info: Mapping[str, Any]) -> Path:
         """Complete the file and give its path."""
         self._lines.flush()
         return self._lines.path

@@ -15,18 +15,26 @@ from quadrat.package.classes import class_of
 from quadrat.parameters import ObjectSettings, PictureSettings, TileSettings, TrackingSettings
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
-from quadrat.report import coco, mot
+from quadrat.report import mot
 from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
 from quadrat.report.base import ModelFacts, mime_of
 from quadrat.report.columns import Chunk, Columns, ColumnWriter
 from quadrat.report.counts import ClassCount
-from quadrat.report.detections import CSV, JSONL, CsvWriter, JsonlWriter
+from quadrat.report.detections import ObjectWriter
 from quadrat.report.names import Names
 from quadrat.report.rows import DetectionRow, rows_of
 from quadrat.report.spool import Spool
 from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
+from quadrat.task_kinds import resolve
 from quadrat.types import ClassInfo, Detections, ImageU8, Product, Result, Source, SourceClosed
 
+WRITERS = {
+    "detections.csv": "quadrat.report.detections:CsvWriter",
+    "detections.jsonl": "quadrat.report.detections:JsonlWriter",
+    "coco.json": "quadrat.report.coco:CocoWriter",
+}
+"""The tables of all objects of an order, by the name of their file."""
+TRACKS = "tracks.csv"
 PICTURE_PIXELS = 64_000_000
 """Most pixels of an annotated picture: that of a mosaic is smaller than the mosaic."""
 PICTURE_SIDE = 60_000
@@ -184,15 +192,12 @@ class ObjectTables:
         self._model = model
         self._classes = _Classes(model)
         self._tracked = tracking.tracker != "none"
-        self._names = {
-            table: model.table_name(names, table)
-            for table in ("detections.csv", "detections.jsonl", "coco.json", "tracks.csv")
-        }
+        self._names = {table: model.table_name(names, table) for table in (*WRITERS, TRACKS)}
         files = {table: folder / f"table-{name}" for table, name in self._names.items()}
-        self._csv = CsvWriter(files["detections.csv"], self._classes.of)
-        self._jsonl = JsonlWriter(files["detections.jsonl"], self._classes.of)
-        self._coco = coco.CocoWriter(files["coco.json"])
-        self._tracks = Spool(files["tracks.csv"])
+        self._writers: dict[str, ObjectWriter] = {
+            table: resolve(writer)(files[table], self._classes.of) for table, writer in WRITERS.items()
+        }
+        self._tracks = Spool(files[TRACKS])
         self._tracks.write(",".join(COLUMNS) + "\r\n")
         self._followed = False
         self._counts: dict[int, ClassCount] = {}
@@ -222,11 +227,11 @@ class ObjectTables:
             self._counts[one.info.index] = one if old is None else old.plus(one)
         if not isinstance(record.columns, Columns):
             return
-        for writer in (self._csv, self._jsonl, self._coco):
+        for writer in self._writers.values():
             writer.begin(source.source)
         for chunk, rows in _rows(record.columns):
             for place, frame in enumerate(chunk.frames):
-                for writer in (self._csv, self._jsonl, self._coco):
+                for writer in self._writers.values():
                     writer.frame(source.source, frame, rows[chunk.rows(place)])
         if source.source.media != "image":
             self._followed = True
@@ -252,23 +257,14 @@ class ObjectTables:
     def products(self) -> Iterator[Product]:
         """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were followed."""
         info = {"description": "Objects found by quadrat", **provenance_part(self._model.provenance)}
-        tables: list[tuple[str, str, Path, str, Sequence[str], int]] = [
-            ("detections.csv", "text/csv", self._csv.finish(), "detections", CSV, self._csv.rows),
-            (
-                "detections.jsonl", "application/x-ndjson", self._jsonl.finish(), "frames", JSONL, self._jsonl.rows,
-            ),
-            (
-                "coco.json", "application/json", self._coco.finish(self._classes.listed(), info), "coco",
-                coco.COLUMNS, self._coco.rows,
-            ),
-        ]  # fmt: skip
+        for table, writer in self._writers.items():
+            path = writer.finish(self._classes.listed(), info)
+            metadata = table_aspect(writer.kind, writer.columns, self._model.provenance, writer.rows)
+            yield Product(self._names[table], writer.mime, path, metadata)
         if self._followed and self._tracked:
             self._tracks.flush()
-            count = self._tracks.count - 1
-            tables.append(("tracks.csv", "text/csv", self._tracks.path, "tracks", COLUMNS, count))
-        for table, mime, path, kind, columns, count in tables:
-            metadata = table_aspect(kind, columns, self._model.provenance, count)
-            yield Product(self._names[table], mime, path, metadata)
+            metadata = table_aspect("tracks", COLUMNS, self._model.provenance, self._tracks.count - 1)
+            yield Product(self._names[TRACKS], "text/csv", self._tracks.path, metadata)
 
 
 def _arrays(detections: Detections) -> dict[str, Any]:
