@@ -75,8 +75,8 @@ MOTION = (
     Scenario("low rate", 50, frames=150, turn=0.02, push=0.02, every=3),
 )
 APPEARANCE = (
-    Scenario("crowd, mixed embeddings", 120, speed=(0.5, 5.0), turn=0.01, mixed=1.0),
-    Scenario("crowd, similar embeddings", 120, speed=(0.5, 5.0), turn=0.01, alike=5.0),
+    Scenario("crowd, mixed appearance", 120, speed=(0.5, 5.0), turn=0.01, mixed=1.0),
+    Scenario("crowd, similar appearance", 120, speed=(0.5, 5.0), turn=0.01, alike=5.0),
 )
 PARTS = (
     Scenario("borders", 40, speed=(2.0, 12.0), turn=0.01, parts=True),

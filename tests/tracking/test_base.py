@@ -326,3 +326,18 @@ def test_odd_times_do_no_harm(name, steps):
         found = made.update(frame, embeddings(0, 1), steps).detections
         assert np.isfinite(made.tracks.state).all()
     assert (found.tracks != 0).all()
+
+
+def test_only_ocsort_keeps_a_history():
+    """The columns that a tracker does not use have no width."""
+    widths = {name: tracker(name).tracks.history.shape[1] for name in tracking.TRACKERS}
+    assert widths == {"sort": 0, "bytetrack": 0, "ocsort": 4, "deepsort": 0}
+
+
+@ALL
+def test_a_track_without_a_number_ends_at_the_first_miss(name):
+    """Before it counts, a track does not survive a frame without its object, however short the step."""
+    made = tracker(name)
+    made.update(boxes(LEFT), embeddings(0))
+    made.update(NOTHING, embeddings(), 0.05)
+    assert len(made.tracks) == 0

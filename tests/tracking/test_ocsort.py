@@ -84,7 +84,7 @@ def test_direction_counts_by_the_score(score, taken):
     assert tracks_of(made, [boxes((x, y + 5), (x + 6, y), score=(0.2, score))]) == [taken]
 
 
-@pytest.mark.parametrize(("speed", "taken"), [(1.0, [-1, 1]), (0.4, [1, -1])])
+@pytest.mark.parametrize(("speed", "taken"), [(0.75, [-1, 1]), (0.6, [1, -1])])
 def test_a_track_at_rest_has_no_direction(speed, taken):
     """A displacement in the last frames below a twentieth of the size says nothing."""
     made = tracker("ocsort")
@@ -100,3 +100,21 @@ def test_direction_is_that_of_the_last_boxes():
     tracks_of(made, [*straight(8, speed=(0, 3)), *straight(10, (corner[0] + 3, corner[1]), speed=(3, 0))])
     x, y = (made.tracks.boxes[0] + made.tracks.state[0, VELOCITY])[:2].tolist()
     assert tracks_of(made, [boxes((x, y + 6), (x + 6, y))]) == [[-1, 1]]
+
+
+@pytest.mark.parametrize(("aside", "taken"), [(5.6, [-1, 1]), (5.2, [1, -1])])
+def test_direction_is_linear_in_the_angle(aside, taken):
+    """A box at about 24 degrees loses a quarter of the bonus, which is a tenth of the score."""
+    made = tracker("ocsort")
+    tracks_of(made, straight(8, speed=(3, 0)))
+    x, y = (made.tracks.boxes[0] + made.tracks.state[0, VELOCITY])[:2].tolist()
+    assert tracks_of(made, [boxes((x, y + aside), (x + 6, y))]) == [taken]
+
+
+@pytest.mark.parametrize(("shift", "number"), [(24, 1), (30, -1)])
+def test_a_match_needs_an_overlap_of_a_fifth(shift, number):
+    """Beside another object, a box with an overlap of 0.25 continues a young track, one with 0.14 does not."""
+    made = tracker("ocsort")
+    tracks_of(made, [boxes(LEFT)] * 2)
+    after = tracks_of(made, [boxes((LEFT[0] + shift, LEFT[1]), (LEFT[0] - 39, LEFT[1]))])
+    assert after[0][0] == number
