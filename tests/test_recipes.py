@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from quadrat.report.rows import DetectionRow
 from quadrat.stores.folder import FolderStore
 from quadrat.tracking.sort import Sort
 from quadrat.transforms.params import Params
-from quadrat.types import ClassInfo, ModelPackage, Source
+from quadrat.types import ClassInfo, ModelPackage, Source, Tracked
 from tests.networks import brightness_archive
 from tests.values import settings_of
 
@@ -120,9 +121,13 @@ def test_a_transform(tmp_path, picture, monkeypatch):
 class NumberedFrom100(Sort):
     """Numbers its tracks from 100."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._next = 100
+    def update(self, *args: Any) -> Tracked:
+        """Track, then add 99 to the numbers."""
+        tracked = super().update(*args)
+        tracks = tracked.detections.tracks
+        assert tracks is not None
+        moved = np.where(tracks > 0, tracks + 99, tracks).astype(np.int32)
+        return replace(tracked, detections=replace(tracked.detections, tracks=moved))
 
 
 def test_a_tracker(tmp_path, monkeypatch):

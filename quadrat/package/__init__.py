@@ -1,4 +1,4 @@
-"""What a model.tgz says: safe unpacking, the manifest, and the original PaddleSeg form."""
+"""Model archives: unpack them safely, read their manifest, and write them."""
 
 from quadrat.package.archive import open_archive
 

@@ -1,4 +1,4 @@
-"""model.tgz -> ModelPackage: unpack by rule, then read what it says. No code from the archive runs."""
+"""Open a model.tgz: unpack it by strict rules and read its manifest. No code from the archive runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CODE = frozenset(
         ".pdparams", ".pdopt", ".py", ".pyc", ".sh", ".bat", ".exe", ".so", ".dll", ".dylib", ".jar",
     }
 )  # fmt: skip
-"""Suffixes of files that run, or can run, code when they are loaded."""
+"""Suffixes of files that run code, or can run code when they are loaded."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -38,8 +38,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 def open_archive(path: Path, into: Path) -> ModelPackage:
     """Unpack the model archive at `path` into a fresh folder (mode 0700) below `into` and read its manifest.
 
-    The folder is the caller's to remove with `into`; on an error nothing is left. Raises a kind of
-    ModelError for any fault of the archive, with the archive's file name in `where`.
+    The caller removes the folder with `into`; after an error nothing is left. Raises ModelError, or a subclass, for any
+    fault of the archive, with the file name of the archive in `where`.
     """
     root: Path | None = None
     try:
@@ -59,13 +59,13 @@ def open_archive(path: Path, into: Path) -> ModelPackage:
         if isinstance(error, OSError):
             raise ModelError(
                 f"the model archive cannot be unpacked: {error.strerror}", where=str(into),
-                hint="Free some space, or give a folder that can be written",
+                hint="Free some space, or use a folder that is writable",
             ) from None  # fmt: skip
         raise
 
 
 def _wanted(members: Sequence[Member]) -> list[Member]:
-    """Drop what a model has no need of (dot-files, pictures, logs) and refuse what can run code."""
+    """Drop files that a model does not need (dot-files, pictures, logs) and refuse files that can run code."""
     files, left_out = [], []
     for member in members:
         path = member.path
@@ -81,12 +81,12 @@ def _wanted(members: Sequence[Member]) -> list[Member]:
         elif not hidden:
             left_out.append(shown(str(path)))
     if left_out:
-        _log.info("not unpacked, a model has no need of them: %s", ", ".join(left_out[:10]))
+        _log.info("not unpacked, because a model does not need them: %s", ", ".join(left_out[:10]))
     return files
 
 
 def _copy(tar: IO[bytes], member: Member, root: Path) -> None:
-    """Write one file below `root`, which must not exist yet, with mode 0600."""
+    """Write one file below `root` with mode 0600; it must not exist yet."""
     target = root / member.path
     folder = root
     for part in member.path.parts[:-1]:
@@ -94,7 +94,7 @@ def _copy(tar: IO[bytes], member: Member, root: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
     at, end = member.offset, member.offset + member.size
     with os.fdopen(os.open(target, _CREATE, 0o600), "wb", buffering=0) as out:
-        while at < end:  # from file to file in the kernel: twice as fast as through our memory
+        while at < end:  # copying in the kernel is twice as fast as through our memory
             sent = os.sendfile(out.fileno(), tar.fileno(), at, end - at)
             if not sent:
                 raise ArchiveFormatError("the tar ends early", where=shown(str(member.path)))
@@ -102,7 +102,7 @@ def _copy(tar: IO[bytes], member: Member, root: Path) -> None:
 
 
 def _home(root: Path, files: Sequence[Member]) -> Path:
-    """Find the folder that holds the manifest: the top, or the one folder that holds everything."""
+    """Return the folder of the manifest: the root, or the only folder in it."""
     manifest = {PurePosixPath("deploy.yaml"), PurePosixPath("meta.json")}
     if manifest & {member.path for member in files}:
         return root

@@ -1,4 +1,4 @@
-"""meta.json's `classes` -> ClassInfo in index order."""
+"""Read the `classes` of meta.json."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _SLUG = str.maketrans("/ ", "--")
 
 
 def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | None]:
-    """Give the classes in index order (empty where none are listed) and how many the network has.
+    """Return the classes in index order (empty if none are listed) and the number of classes of the network.
 
-    The number is `model.num_classes`, else the length of the list, else None. A class without
-    `def_color` takes the default colour of its own index. Raises ManifestError for a wrong form,
-    ClassesError for numbers that do not agree.
+    The number is `model.num_classes`, or else the length of the list, or else None. A class without `def_color` gets
+    the default colour of its index. Raises ManifestError if an entry is malformed, ClassesError if numbers disagree.
     """
     listed = meta.get("classes")
     if listed is None:
@@ -38,8 +37,8 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
         )
     if listed and stated is not None and stated != len(listed):
         raise ClassesError(
-            f"{len(listed)} classes are listed, and model.num_classes is {stated}",
-            where="meta.json: classes", hint="List every class of the network once, the background too",
+            f"{len(listed)} classes are listed, but model.num_classes is {stated}",
+            where="meta.json: classes", hint="List every class of the network once, including the background",
         )  # fmt: skip
     classes = [
         _class(entry, index, f"meta.json: classes[{place}]", kind.class_urn)
@@ -54,9 +53,9 @@ def class_urn(name: str, urn: str) -> str:
 
 
 def class_of(classes: Mapping[int, ClassInfo], index: int, urn: str) -> ClassInfo:
-    """Return the class with this index; where the archive lists none, one that is named by its index.
+    """Return the class with this index; if it is not listed, one that is named after its index.
 
-    `urn` is what the URN of an unlisted class begins with: the `class_urn` of its task.
+    `urn` is the beginning of the URN of an unlisted class: the `class_urn` of its task.
     """
     known = classes.get(index)
     if known is not None:
@@ -66,41 +65,41 @@ def class_of(classes: Mapping[int, ClassInfo], index: int, urn: str) -> ClassInf
 
 
 def is_int(value: Any) -> bool:
-    """Whether a value of JSON or YAML is an integer; true and false are none."""
+    """Return True if a value of JSON or YAML is an integer; booleans are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def text(value: Any, where: str) -> str:
-    """Check that `value` is a text of one line, fit to be shown; raise ManifestError."""
+    """Return `value` if it is one line of printable text; ManifestError if it is not."""
     if isinstance(value, str) and value.strip() and len(value) <= 255 and value.isprintable():
         return value
-    said = "it is missing" if value is None else "it is not a text of 1 to 255 printable characters"
-    raise ManifestError(said, where=where)
+    what = "it is missing" if value is None else "it is not a text of 1 to 255 printable characters"
+    raise ManifestError(what, where=where)
 
 
 def _stated(meta: Mapping[str, Any]) -> int | None:
     model = meta.get("model")
     stated = model.get("num_classes") if isinstance(model, dict) else None
     if stated is not None and (not is_int(stated) or stated < 1):
-        raise _wrong("meta.json: model.num_classes", "it is not a number from 1", "")
+        raise _wrong("meta.json: model.num_classes", "it is not an integer of at least 1", "")
     return stated
 
 
 def _indices(listed: list[dict[str, Any]]) -> list[int]:
-    """Give the index of each class: as stated by all of them, or their order."""
+    """Return the index of each class: the stated one, or its position in the list."""
     stated = [entry.get("index") for entry in listed]
     if all(index is None for index in stated):
         return list(range(len(listed)))
     if not all(is_int(index) for index in stated):
         raise ClassesError(
-            "some classes state an index, and not all state an integer", where="meta.json: classes",
-            hint="Give every class an index, or none",
+            "only some of the classes state an index that is an integer", where="meta.json: classes",
+            hint="Give an index to every class or to none",
         )  # fmt: skip
     indices = [int(index) for index in stated if index is not None]
     if sorted(indices) != list(range(len(indices))):
         raise ClassesError(
-            f"the indices are not 0 to {len(indices) - 1}, each once", where="meta.json: classes",
-            hint="An index is the value that the network gives for the class",
+            f"the indices are not 0 to {len(indices) - 1}, each exactly once", where="meta.json: classes",
+            hint="The index is the value that the network outputs for the class",
         )  # fmt: skip
     return indices
 

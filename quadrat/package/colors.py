@@ -1,4 +1,4 @@
-"""The default colours of classes, told apart by most colour-blind people for as long as that is possible."""
+"""Default colours of classes, distinguishable by most colour-blind people as far as possible."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHADES = ((0.45, 0.95), (0.85, 0.55), (0.95, 0.85), (0.35, 0.70))
 
 
 def default_color(index: int) -> RGB:
-    """Give the (r, g, b) 0..255 of class `index` 0..254.
+    """Return the (r, g, b) 0..255 of class `index` 0..254.
 
-    The first eight are Okabe and Ito's, the next nine Tol's "muted" set; beyond 17 no set is safe
-    for every eye, and hues a golden angle apart in four shades take over.
+    The first eight are the palette of Okabe and Ito, the next nine the "muted" palette of Tol. No palette of more than 17
+    colours is safe for colour-blind people, so further classes get hues a golden angle apart in four shades.
     """
     if index < len(_FIXED):
         return _FIXED[index]

@@ -1,4 +1,4 @@
-"""meta.json's `detect` -> how a detector's outputs are laid out."""
+"""Read the `detect` entry of meta.json: the layout of a detector's outputs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from quadrat.package.classes import is_int
 LAYOUTS = ("yolov5", "yolov8", "yolov10", "rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet", "boxes")
 """Names of the layouts; quadrat.tasks.detect.layouts reads them."""
 WITH_BACKGROUND = ("rtdetr", "rfdetr", "boxes")
-"""Layouts of networks that may have a class that means no object."""
+"""Layouts of networks that can have a class that means no object."""
 
 _WHERE = "meta.json: detect"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectWords:
-    """What an archive says of its detector.
+    """What an archive states about its detector.
 
-    `layout` is None where it says nothing; `background` is the network's class that means no object,
-    None where there is none, and counts only where it is `stated`.
+    `layout` is None if it is not stated; `background` is the index of the class that means no object, None if there is
+    none, and is valid only if `stated`.
     """
 
     layout: str | None = None
@@ -31,7 +31,7 @@ class DetectWords:
 
 
 def read_detect(meta: Mapping[str, Any]) -> DetectWords:
-    """Read `detect` of meta.json, all of it optional. Raises ManifestError."""
+    """Read the `detect` entry of meta.json, all of which is optional. Raises ManifestError."""
     words = meta.get("detect", {})
     if not isinstance(words, dict):
         raise ManifestError(
@@ -40,22 +40,24 @@ def read_detect(meta: Mapping[str, Any]) -> DetectWords:
     unknown = [key for key in words if key not in ("layout", "background")]
     if unknown:
         raise ManifestError(
-            f"{str(unknown[0])[:60]!r} is no word of it", where=_WHERE, hint="Known are layout, background"
+            f"{str(unknown[0])[:60]!r} is not one of its keys",
+            where=_WHERE,
+            hint="The keys are layout and background",
         )
     layout = words.get("layout")
     if layout is not None and layout not in LAYOUTS:
         raise ManifestError(
-            f"{str(layout)[:60]!r} is no layout we know",
+            f"{str(layout)[:60]!r} is not a known layout",
             where=f"{_WHERE}.layout",
-            hint="Known are " + ", ".join(LAYOUTS),
+            hint="Known layouts are " + ", ".join(LAYOUTS),
         )
     background = words.get("background")
     if background is not None and not (is_int(background) and background >= 0):
-        raise ManifestError("it is neither null nor a number from 0", where=f"{_WHERE}.background")
+        raise ManifestError("it is neither null nor an integer of at least 0", where=f"{_WHERE}.background")
     if "background" in words and layout not in WITH_BACKGROUND:
         raise ManifestError(
-            f"the layout {layout or 'is not stated, and it'} has no class for the background",
+            f"the layout {layout or 'is not stated, so it'} has no background class",
             where=f"{_WHERE}.background",
-            hint=f"It goes with {', '.join(WITH_BACKGROUND)}",
+            hint=f"Only these layouts have one: {', '.join(WITH_BACKGROUND)}",
         )
     return DetectWords(layout, background, "background" in words)

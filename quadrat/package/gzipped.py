@@ -1,4 +1,4 @@
-"""A .tgz file -> the tar in it, whole and checked, or an error."""
+"""Decompress a .tgz file into a complete, checked tar."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ MAX_PACKED = 4 << 30
 MAX_UNPACKED = 8 << 30
 """Bytes of the largest tar that is unpacked."""
 MAX_RATIO = 100
-"""Weights shrink by a tenth; only a bomb shrinks by this much."""
+"""Largest compression ratio. Weights compress by about a tenth; only a bomb compresses this much."""
 ALWAYS_ALLOWED = 64 << 20
-"""Bytes that may come out at any ratio, for small archives of text or of zeros."""
+"""Bytes that are allowed at any ratio, for small archives of text or zeros."""
 
 _CHUNK = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 _AGAIN = "Copy or download it again, or export the model again"
-_MAKE = "A model archive is made by export_model, or by tar czf model.tgz -C FOLDER ."
+_MAKE = "Make a model archive with export_model, or with tar czf model.tgz -C FOLDER ."
 
 
 def gunzip(path: Path, out: IO[bytes]) -> str:
     """Decompress the file at `path` into `out`, and return the sha256 (hex) of the compressed bytes.
 
-    The gzip stream must be whole (its CRC is compared), single, and followed by nothing.
+    The file must contain exactly one complete gzip stream, whose CRC is checked.
     Raises ArchiveFormatError, ArchiveUnsafeError for a bomb, ModelError if it cannot be read.
     """
     try:
@@ -40,7 +40,7 @@ def gunzip(path: Path, out: IO[bytes]) -> str:
 
 
 def _open(path: Path) -> IO[bytes]:
-    """Open a regular file; anything else might block, or never end."""
+    """Open a regular file; anything else might block or never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ArchiveFormatError("the model archive is not a file", hint=_MAKE)
     return path.open("rb", buffering=0)
@@ -60,14 +60,14 @@ def _inflate(file: IO[bytes], size: int, out: IO[bytes]) -> str:
             written += len(piece)
             if written > allowed:
                 raise ArchiveUnsafeError(
-                    f"{size} bytes unpack to more than {allowed}", hint="Weights never shrink that much"
+                    f"{size} bytes unpack to more than {allowed}", hint="Weights never compress that much"
                 )
             out.write(piece)
             chunk = stream.unused_data or stream.unconsumed_tail
         if chunk:
-            raise ArchiveFormatError("other bytes follow the end of the gzip data", hint=_AGAIN)
+            raise ArchiveFormatError("there are bytes after the end of the gzip data", hint=_AGAIN)
     if not stream.eof:
-        what = "the file ends before its gzip data do" if size else "the file is empty"
+        what = "the file ends before its gzip data" if size else "the file is empty"
         raise ArchiveFormatError(what, hint=_AGAIN)
     return sha.hexdigest()
 
@@ -88,7 +88,7 @@ def _check_magic(head: bytes) -> None:
         return
     what = "the file is not gzip"
     if head[:2] == b"PK":
-        what = "the file is a zip, not a gzip'd tar"
+        what = "the file is a zip, not a gzipped tar"
     elif head[257:262] == b"ustar":
-        what = "the file is a tar that is not gzip'd"
+        what = "the file is a tar that is not gzipped"
     raise ArchiveFormatError(what, hint=_MAKE)

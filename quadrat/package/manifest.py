@@ -1,4 +1,4 @@
-"""deploy.yaml and meta.json, of the original form or the extended one -> ModelPackage."""
+"""Read the manifest of an archive, deploy.yaml and meta.json, in its original or extended form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from quadrat.task_kinds import default_task, kind_of
 from quadrat.types import ModelPackage, TransformSpec
 
 FORMATS = {"pdmodel": ".pdmodel", "pir": ".json", "onnx": ".onnx"}
-"""Formats of networks that engines read, and the suffix of each."""
+"""Formats of networks that engines read, with their suffixes."""
 
 _MANIFEST = {"deploy.yaml", "meta.json"}
 _ANY_SHAPE = (None, 3, None, None)
@@ -32,10 +32,10 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
-    """Read the manifest in `root`; `name` serves where it gives none, `digest` is the archive's sha256.
+    """Read the manifest in `root`; `name` is used if it states none, `digest` is the sha256 of the archive.
 
-    Transform types are not judged here. Raises ManifestError, ClassesError, DigestError, and
-    GraphError for an ONNX file that reaches outside itself.
+    Types of transforms are not checked here. Raises ManifestError, ClassesError, DigestError, and
+    GraphError for an ONNX file that refers to something outside.
     """
     for file, hint in _HINTS.items():
         if not _has(root, file):
@@ -72,12 +72,12 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
 
 _HINTS = {
     "deploy.yaml": "Pack the files themselves (or the one folder that holds them): tar czf model.tgz -C FOLDER .",
-    "meta.json": 'Add one; the least is {"name": "my-model", "classes": [{"name": "sand"}, {"name": "seagrass"}]}',
+    "meta.json": 'Add one; the minimum is {"name": "my-model", "classes": [{"name": "sand"}, {"name": "seagrass"}]}',
 }
 
 
 def _document(path: Path, limit: int, parse: Callable[[str], Any]) -> dict[str, Any]:
-    """Read a file of the manifest that holds a mapping; ManifestError if it does not."""
+    """Read a file of the manifest that contains a mapping; ManifestError if it does not."""
     try:
         value = parse(read_text(path, limit))
     except StrictError as error:
@@ -95,12 +95,12 @@ def _wrong(path: Path, what: str) -> ManifestError:
 def _section(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return value
-    said = "it is missing" if value is None else "it does not hold names with values"
-    raise ManifestError(said, where=where)
+    what = "it is missing" if value is None else "it does not hold names with values"
+    raise ManifestError(what, where=where)
 
 
 def _file(root: Path, value: Any, where: str, *suffixes: str) -> Path:
-    """Give the file that `value` names: a plain name, in the archive, of one of the suffixes."""
+    """Return the file that `value` names: a plain name with one of the suffixes, in the archive."""
     name = text(value, where)
     if Path(name).name != name or "\\" in name or name == "..":
         raise ManifestError(f"{name!r} is not the plain name of a file in the archive", where=where)
@@ -114,14 +114,14 @@ def _file(root: Path, value: Any, where: str, *suffixes: str) -> Path:
 
 
 def _has(root: Path, name: str) -> bool:
-    """Whether a file of exactly this name lies in `root`; no name, however odd, reaches the disk."""
+    """Return True if `root` contains a file with exactly this name; the name itself is never used as a path."""
     return any(path.name == name and path.is_file() for path in root.iterdir())
 
 
 def _engines(root: Path, meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> dict[str, Path]:
-    """Give each network file by format: those of meta.json, and the one that deploy.yaml names.
+    """Return the network files by format: those of meta.json, and the one that deploy.yaml names.
 
-    Formats that we do not know are for a later version, and are passed over.
+    Unknown formats belong to a later version and are ignored.
     """
     stated = _section(meta.get("engines", {}), "meta.json: engines")
     engines = {
@@ -135,9 +135,9 @@ def _engines(root: Path, meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
 
 
 def _renamed(root: Path, name: Any) -> Any:
-    """Give the PIR file in place of a .pdmodel that is not there.
+    """Return the name of the PIR file if a .pdmodel is named but missing.
 
-    Paddle 3 writes model.json, and exporters of Paddle 2's time go on naming model.pdmodel.
+    Paddle 3 writes model.json, while exporters made for Paddle 2 still name model.pdmodel.
     """
     if isinstance(name, str) and name.endswith(".pdmodel"):
         pir = name.removesuffix(".pdmodel") + ".json"
@@ -166,11 +166,12 @@ def _transforms(deploy: Mapping[str, Any]) -> tuple[TransformSpec, ...]:
 
 
 def _shape(meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> tuple[int | None, ...]:
-    """Give (N, C, H, W) from the first place that states it; -1 and null mean any size."""
+    """Return (N, C, H, W) from the first place that states it; -1 and null mean any length."""
     inputs = meta.get("inputs")
     if inputs is not None and not (isinstance(inputs, list) and len(inputs) == 1):
         raise ManifestError(
-            "it is not a list of one object: a network has one input, the image", where="meta.json: inputs"
+            "it is not a list of one object: a network has exactly one input, the image",
+            where="meta.json: inputs",
         )
     first = _section(inputs[0], "meta.json: inputs[0]").get("shape") if inputs else None
     places = {
@@ -197,7 +198,7 @@ def _outputs(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _self_test(root: Path, value: Any) -> dict[str, Any]:
-    """Check that every text in a self-test is an array file of the archive."""
+    """Return a self-test, after checking that every text in it names an array file of the archive."""
     test = _section(value, "meta.json: self-test")
     for key, entry in test.items():
         if isinstance(entry, str):
@@ -206,16 +207,16 @@ def _self_test(root: Path, value: Any) -> dict[str, Any]:
 
 
 def _check_digests(root: Path, meta: Mapping[str, Any]) -> None:
-    """Compare every file of meta.json's `sha256` with what was unpacked."""
+    """Compare the digests in meta.json's `sha256` with the unpacked files."""
     for name, stated in _section(meta.get("sha256", {}), "meta.json: sha256").items():
         if not isinstance(stated, str) or not _HEX.fullmatch(stated):
             raise ManifestError(f"the digest of {name!r} is not 64 hex digits", where="meta.json: sha256")
         if not _has(root, name):
-            raise DigestError(f"sha256 is stated for {name!r}, which is not there", where="meta.json: sha256")
+            raise DigestError(f"sha256 is stated for {name!r}, which is missing", where="meta.json: sha256")
         with (root / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != stated.lower():
             raise DigestError(
                 f"{name!r} is not the file that was packed: its sha256 is {found[:12]}..., not {stated[:12].lower()}...",
-                where="meta.json: sha256", hint="Get the archive from its maker again",
+                where="meta.json: sha256", hint="Get the archive again from where it was made",
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A tar -> the list of regular files in it that are safe to write, or an error."""
+"""List the regular files in a tar, after checking that all of them are safe to write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quadrat.errors import ArchiveFormatError, ArchiveUnsafeError
 MAX_MEMBERS = 1000
 MAX_DEPTH = 8
 MAX_NAME = 255
-"""Bytes of a member's whole name in UTF-8."""
+"""Longest name of a member, in bytes of UTF-8."""
 
 _HEADER = 4 << 10
 _HEADERS = 256 << 10
@@ -29,7 +29,7 @@ _SPECIAL = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A regular file in the tar: its clean relative path, and where its bytes lie in the tar."""
+    """A regular file in the tar: its clean relative path, and the place of its bytes in the tar."""
 
     path: PurePosixPath
     offset: int
@@ -37,16 +37,16 @@ class Member:
 
 
 def shown(name: str) -> str:
-    """Give a member's name as one short printable piece of an error."""
+    """Return the name of a member in a short, printable form for an error."""
     text = ascii(name)[1:-1] if not name.isprintable() else name
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def list_members(tar: IO[bytes]) -> list[Member]:
-    """Read all headers of `tar`, check every rule, and return the regular files in their order.
+    """Read all headers of `tar`, check every rule, and return the regular files in order.
 
-    Nothing is written. Raises ArchiveUnsafeError for what no model needs (links, devices, names that
-    leave the folder or meet each other), ArchiveFormatError for what is no whole tar.
+    Nothing is written. Raises ArchiveUnsafeError for what no model needs (links, devices, names that leave the folder
+    or collide), ArchiveFormatError if the tar is incomplete or damaged.
     """
     length = tar.seek(0, io.SEEK_END)
     tar.seek(0)
@@ -56,7 +56,7 @@ def list_members(tar: IO[bytes]) -> list[Member]:
             kind = _SPECIAL.get(info.type, "of an unknown kind" if info.sparse is None else "a sparse file")
             raise ArchiveUnsafeError(f"the member is {kind}", where=shown(info.name))
         if info.size < 0 or info.offset_data + info.size > length:
-            raise ArchiveFormatError(f"a size of {info.size} bytes is no true size", where=shown(info.name))
+            raise ArchiveFormatError(f"the size of {info.size} bytes is wrong", where=shown(info.name))
         path = clean_path(info.name)
         names.add(path, folder=info.isdir())
         if not info.isdir():
@@ -65,7 +65,7 @@ def list_members(tar: IO[bytes]) -> list[Member]:
 
 
 def clean_path(name: str) -> PurePosixPath:
-    """Give a member's name as a relative path without "." parts, or raise ArchiveUnsafeError."""
+    """Return the name of a member as a relative path without "." parts; ArchiveUnsafeError if it is not safe."""
     path = PurePosixPath(name)
     try:
         length = len(name.encode())
@@ -88,12 +88,12 @@ def clean_path(name: str) -> PurePosixPath:
 
 @dataclass(slots=True)
 class _Names:
-    """Names seen so far, as they would meet on a disk that knows no case."""
+    """The names so far, compared as on a file system that ignores case."""
 
     seen: dict[str, tuple[PurePosixPath, bool]] = field(default_factory=dict)
 
     def add(self, path: PurePosixPath, *, folder: bool) -> None:
-        """Take one member and the folders above it; two that would be one are an error."""
+        """Add a member and the folders above it; two that would be the same file are an error."""
         if not path.parts and not folder:
             raise ArchiveUnsafeError("a member is a file without a name")
         for place, is_folder in [(path, folder), *((parent, True) for parent in path.parents)]:
@@ -103,15 +103,16 @@ class _Names:
                 self.seen[key] = (place, is_folder)
             elif known != (place, True) or not is_folder:
                 raise ArchiveUnsafeError(
-                    "two members have one name, or names that differ by case only", where=shown(str(path))
+                    "two members have the same name, or names that differ only in case",
+                    where=shown(str(path)),
                 )
 
 
 class _HeadersOnly(io.RawIOBase):
-    """The tar as tarfile may see it: headers, never much at once.
+    """A view of the tar for tarfile that limits how much it reads.
 
-    tarfile reads an extended header whole into memory, a negative size as "all", and in Python before
-    3.11.10 searches it in quadratic time; so both one header and their sum are bounded here.
+    tarfile reads a whole extended header into memory, takes a negative size as "all", and before Python 3.11.10 searches
+    headers in quadratic time. Therefore the size of each header and their sum are limited here.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -126,16 +127,16 @@ class _HeadersOnly(io.RawIOBase):
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move as the file does."""
+        """Move to a position in the file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Say where the file is."""
+        """Return the position in the file."""
         return self._file.tell()
 
 
 def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """Yield the header of each member; a broken one is an error, not the end as tarfile takes it."""
+    """Yield the header of each member; a damaged header is an error, not the end of the tar as for tarfile."""
     try:
         with tarfile.open(fileobj=_HeadersOnly(tar), mode="r:", encoding="utf-8") as archive:
             for count, info in enumerate(archive, start=1):
@@ -144,16 +145,16 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
                 yield info
             end = archive.offset
     except RecursionError:
-        raise ArchiveUnsafeError("headers of the tar follow headers without end") from None
+        raise ArchiveUnsafeError("the headers of the tar are nested too deeply") from None
     except (tarfile.TarError, EOFError, ValueError, ArithmeticError, LookupError) as error:
         raise ArchiveFormatError(
-            f"there is no whole tar in the gzip ({error})", hint="Export the model again"
+            f"the gzip contains no complete tar ({error})", hint="Export the model again"
         ) from None
     _check_end(tar, end)
 
 
 def _check_end(tar: IO[bytes], end: int) -> None:
-    """A tar ends with zeros, at least one block of them, and nothing else."""
+    """Check that the tar ends with at least one block of zeros and nothing else."""
     tar.seek(end)
     zeros = 0
     while chunk := tar.read(1 << 18):

@@ -1,6 +1,6 @@
-"""What an ONNX file asks for, read from its protobuf without loading a weight.
+"""Check what an ONNX file refers to, by reading its protobuf without loading the weights.
 
-For 15 MB, `onnx` costs 0.13 s and twice the file in memory; walking the fields costs 0.01 s.
+For 15 MB, `onnx` takes 0.13 s and twice the size of the file in memory; walking the fields takes 0.01 s.
 Field numbers are those of onnx.proto (ONNX 1.x).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from quadrat.errors import GraphError
 
 DOMAINS = frozenset({b"", b"ai.onnx", b"ai.onnx.ml", b"com.microsoft"})
-"""Operator sets that the engines bring along; com.microsoft has the quantised operators."""
+"""Operator sets that the engines include; com.microsoft has the quantised operators."""
 _DOMAIN_AT = {"node": 7, "opset": 1}
 _PROGRAMS = {b"EPContext": "a compiled program", b"PyOp": "a Python program"}
 
@@ -32,9 +32,9 @@ _REDO = "Export the network again, with its weights inside and standard operator
 
 
 def check_graph(path: Path) -> None:
-    """Refuse an ONNX file with weights in other files, operators from outside, or functions of its own.
+    """Refuse an ONNX file with weights in other files, operators of other libraries, or functions of its own.
 
-    Raises GraphError, also for what is no protobuf; whether the graph makes sense is the engine's to say.
+    Raises GraphError, also for a file that is not a protobuf. The engine checks whether the graph is valid.
     """
     if not path.stat().st_size:
         raise GraphError("the file is empty", where=path.name, hint=_REDO)
@@ -42,13 +42,13 @@ def check_graph(path: Path) -> None:
         try:
             reason = _fault(data, "model", 0, len(data), 0)
         except (IndexError, ValueError) as error:
-            raise GraphError(f"it is no ONNX file ({error})", where=path.name, hint=_REDO) from None
+            raise GraphError(f"it is not an ONNX file ({error})", where=path.name, hint=_REDO) from None
     if reason:
         raise GraphError(reason, where=path.name, hint=_REDO)
 
 
 def _fault(data: mmap.mmap, kind: str, start: int, end: int, depth: int) -> str:
-    """Say what is wrong with the message of this kind in bytes `start` to `end`, "" if nothing is."""
+    """Return what is wrong with the message of this kind in bytes `start` to `end`, or ""."""
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
     if kind == "function":
@@ -65,7 +65,7 @@ def _fault(data: mmap.mmap, kind: str, start: int, end: int, depth: int) -> str:
 
 def _field_fault(kind: str, number: int, value: int, body: bytes) -> str:
     if kind == "tensor" and (number == 13 or (number == 14 and value)):
-        return "weights lie in another file"
+        return "its weights are in another file"
     if number == _DOMAIN_AT.get(kind) and body not in DOMAINS:
         return f"it uses operators of {body.decode(errors='replace')!r}"
     if kind == "node" and number == 4 and body in _PROGRAMS:
@@ -74,7 +74,7 @@ def _field_fault(kind: str, number: int, value: int, body: bytes) -> str:
 
 
 def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (number, value, first, last) of each field: a number's value, or where its bytes lie."""
+    """Yield (number, value, first, last) of each field: the value of a number, or the place of its bytes."""
     while at < end:
         tag, at = _varint(data, at)
         number, wire = tag >> 3, tag & 7

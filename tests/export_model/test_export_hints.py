@@ -12,8 +12,8 @@ from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
 from quadrat.package.write import write_archive
+from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect import layouts
-from quadrat.tasks.detect.task import make
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode, package, specs
 from tests.export_model.conftest import Made
@@ -106,7 +106,9 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
 )
 def test_the_service_says_so_too(layout, words, hinted):
     """At run-time the error of such a class speaks of meta.json, and of the background where there may be one."""
-    task = make(package(layout, 3, **words), specs(layout, 3), settings_of())
+    kind = kind_of("detect")
+    made = kind.part("make")
+    task = made(package(layout, 3, **words), specs(layout, 3), *kind.groups_of(settings_of()))
     given = encode(layout, [BOXES[0]], [0.9], [4], num_classes=5)
     part = Part(given, Geometry.identity((64, 64)))
     with pytest.raises(ClassesError) as caught:

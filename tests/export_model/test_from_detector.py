@@ -14,7 +14,7 @@ from quadrat.geometry import Geometry
 from quadrat.package import open_archive
 from quadrat.package.detectors import LAYOUTS
 from quadrat.parameters import parse
-from quadrat.tasks import make
+from quadrat.task_kinds import kind_of
 from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode
@@ -57,7 +57,8 @@ def find(path, folder, engine: str, picture: np.ndarray):
     package = open_archive(path, folder)
     settings = parse({"engine": engine})
     started = start(package, settings.engine, logging.getLogger("test"))
-    task = make(package, started.outputs, settings)
+    kind = kind_of(package.task)
+    task = kind.part("make")(package, started.outputs, *kind.groups_of(settings))
     hw = picture.shape[:2]
     tensor, geometry = build(package.transforms)(picture, Geometry.identity(hw))
     batch = np.ascontiguousarray(tensor[None], np.float32).repeat(package.input_shape[0] or 1, 0)

@@ -74,7 +74,7 @@ def test_trailing_bytes_are_refused(tail, chunk, tmp_path, refused, monkeypatch)
     """Nothing may follow the gzip data, not even zeros or a second member, wherever a read ends."""
     monkeypatch.setattr(gzipped, "_CHUNK", chunk)
 
-    assert "follow" in refused(archives.build(tmp_path / "m.tgz", tail=tail), "E_MODEL_FORMAT").what
+    assert "bytes after" in refused(archives.build(tmp_path / "m.tgz", tail=tail), "E_MODEL_FORMAT").what
 
 
 def _zip() -> bytes:
@@ -92,7 +92,7 @@ def _zip() -> bytes:
         (b"\x1f\x8b\x08", "ends before"),
         (b"<html>503</html>", "not gzip"),
         (_zip(), "a zip"),
-        (archives.tar([archives.Entry("a.txt", b"x")]), "not gzip'd"),
+        (archives.tar([archives.Entry("a.txt", b"x")]), "not gzipped"),
         (b"\x1f\x8b" + b"\xff" * 100, "damaged"),
     ],
     ids=["empty", "one-byte", "header-only", "html", "zip", "tar", "garbage"],

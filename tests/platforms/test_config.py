@@ -19,11 +19,14 @@ from quadrat.errors import ParameterError
 from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, Parameter, Settings, parse
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import over_config, read_config
+from quadrat.report.base import ModelFacts
 from quadrat.report.record import run_record
 from quadrat.stores.strict import MAX_JSON, MAX_YAML
-from tests.report.things import WHO
+from quadrat.types import Provenance
 from tests.values import settings_of
 
+WHO = Provenance("urn:order", "urn:model", "d1", "d2", "0.1.0", "fake", "1", "fp32", "cpu")
+MODEL = ModelFacts("model", "detect", "", WHO, (), None)
 SETTINGS = [p for p in PARAMETERS if p.name not in NAMES_OF_FILES]
 
 
@@ -87,7 +90,7 @@ def test_file_typed_values_and_words_are_the_same(
         except ParameterError as error:  # it does not go by itself, whoever says it
             settings.append(error.line)
     assert [settings[0]] * 4 == settings
-    assert len({s.digest for s in settings if isinstance(s, Settings)}) <= 1
+    assert len({s.result_digest for s in settings if isinstance(s, Settings)}) <= 1
 
 
 def test_what_people_write_is_read(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_what_people_write_is_read(tmp_path: Path) -> None:
         "tracker": "none",
         "outputs": ["overlay", "annotated"],
     } == read(tmp_path, body)
-    assert parse(read(tmp_path, body)).outputs == ("overlay", "annotated")
+    assert parse(read(tmp_path, body)).pictures.outputs == ("overlay", "annotated")
     assert read(tmp_path, "{}") == {}
 
 
@@ -123,12 +126,12 @@ def test_what_the_order_says_goes_before_the_file() -> None:
 def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[str, ...]) -> None:
     """What run.json holds gives the very settings of its order, and so does the aspect beside it."""
     settings = settings_of(outputs=outputs, tile_size=640, min_score=0.5, skip_black=True, tracker="sort")
-    product = run_record(settings, WHO, [], {}, 1.0, task="detect", moving=True).product("run.json")
+    product = run_record(settings.values(), [MODEL], [], {}, 1.0).product("run.json")
     assert isinstance(product.body, bytes)
 
     for body in (product.body, json.dumps(dict(product.metadata))):
         again = parse(read(tmp_path, body))
-        assert (settings, settings.digest) == (again, again.digest)
+        assert (settings, settings.result_digest) == (again, again.result_digest)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
         ("min-score: .nan", "dive.yaml, min-score: nan is not a number"),
         ("use-trt: maybe", "dive.yaml, use-trt: 'maybe' is not true or false"),
         ("device: GPU", "dive.yaml, device: 'GPU' is not one of cpu, gpu"),
-        ("outputs: art", "dive.yaml, outputs: 'art' is no output"),
+        ("outputs: art", "dive.yaml, outputs: 'art' is not an output"),
         ("outputs: 5", "dive.yaml, outputs: 5 is not a text"),
         ("outputs: [5]", "dive.yaml, outputs: it is not a plain value"),
         ("model-name: 2024-01-01", "dive.yaml, model-name: it is not a plain value"),

@@ -53,8 +53,25 @@ def test_a_local_order(sdk: SimpleNamespace, tmp_path: Path) -> None:
 
     assert isinstance(store, FolderStore)
     assert store.order == ORDER
-    assert store.model_urn == f"urn:{(tmp_path / 'model.tgz').resolve().as_uri()}"
+    with store.models() as models:
+        assert list(models) == [f"urn:{(tmp_path / 'model.tgz').resolve().as_uri()}"]
     assert [item.name for item in store.sources()] == ["one.jpg"]  # type: ignore[union-attr]
+
+
+def test_several_models_on_this_machine(sdk: SimpleNamespace, tmp_path: Path) -> None:
+    """Paths separated by commas, or a folder, which stands for its archives in order of name."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("b.tgz", "a.tgz", "notes.txt"):
+        (folder / name).touch()
+    for given in ("models", "models/a.tgz, models/b.tgz"):
+        with ivcap_order.open_store({"models": given, "image": "one.jpg"}).models() as models:
+            assert [path.name for path in models.values()] == ["a.tgz", "b.tgz"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ParameterError, match="there is no archive"):
+        ivcap_order.open_store({"models": "empty", "image": "one.jpg"})
+    with pytest.raises(ParameterError, match="beside models"):
+        ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +84,8 @@ def test_an_order_on_the_platform(sdk: SimpleNamespace, images: dict[str, str]) 
     store = ivcap_order.open_store({"model": MODEL, **images})
 
     assert isinstance(store, PlatformStore)
-    assert (store.order, store.model_urn) == (ORDER, MODEL)
+    assert store.order == ORDER
+    assert store._models == [MODEL]
 
 
 @pytest.mark.parametrize("storage", [None, "http://artifact.local"])

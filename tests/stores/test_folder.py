@@ -55,8 +55,9 @@ def test_what_goes_in_comes_out(store: FolderStore, tmp_path: Path) -> None:
     assert isinstance(source, Source)
     assert list(store.relist()) == [source]
 
-    with store.model() as model, store.pull(source) as photo:
-        assert (model.read_bytes(), photo.loaded().content) == (b"model", b"photo")
+    with store.models() as models, store.pull(source) as photo:
+        assert [path.read_bytes() for path in models.values()] == [b"model"]
+        assert photo.loaded().content == b"photo"
     urn = store.deliver(product(cover=[{"name": "Zostera é"}]))
     store.acknowledge(source)
 
@@ -263,3 +264,14 @@ def test_streams_need_no_folder(store: FolderStore, tmp_path: Path) -> None:
     moving = FolderStore(tmp_path / "model.tgz", streams, tmp_path / "out", moving=True)
 
     assert streams == list(moving.sources()) == list(moving.relist())
+
+
+def test_several_archives_keep_their_order_and_must_exist(tmp_path: Path) -> None:
+    """Each is given by its URN, in the order in which it was named."""
+    paths = [tmp_path / name for name in ("b.tgz", "a.tgz")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    with FolderStore(paths, tmp_path, tmp_path / "out").models() as models:
+        assert list(models.items()) == [(file_urn(path), path) for path in paths]
+    with pytest.raises(ParameterError, match=r"none\.tgz"):
+        FolderStore([*paths, tmp_path / "none.tgz"], tmp_path, tmp_path / "out")

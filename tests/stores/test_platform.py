@@ -122,12 +122,26 @@ def test_copies_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     source = next(store.sources())
     assert isinstance(source, Source)
 
-    with store.model() as model, store.pull(source) as photo:
-        assert b"http://artifact.local/urn:ivcap:artifact:0" == model.read_bytes()
+    with store.models() as models, store.pull(source) as photo:
+        assert ["urn:ivcap:artifact:0"] == list(models)
+        assert b"http://artifact.local/urn:ivcap:artifact:0" == models["urn:ivcap:artifact:0"].read_bytes()
         assert b"http://artifact.local/1" == photo.loaded().content
     with pytest.raises(ValueError, match="in the middle"), store.pull(source):
         raise ValueError("in the middle")
 
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_queue_of_archives_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its archives is copied by its own URN, and acknowledged; the copies are gone afterwards."""
+    monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
+    proxy = Replies(item(1), item(2))
+    store = PlatformStore(proxy, "urn:ivcap:order:1", ["urn:ivcap:artifact:0", "urn:ivcap:queue:2"], QUEUE)
+
+    with store.models() as models:
+        assert [f"urn:ivcap:artifact:{number}" for number in range(3)] == list(models)
+        assert 3 == len({path.read_bytes() for path in models.values()})
+        assert ["t1", "t2"] == proxy.done
     assert [] == list(tmp_path.iterdir())
 
 

@@ -43,8 +43,8 @@ def store(double: DataProxy, images: str) -> PlatformStore:
 def test_what_goes_in_comes_out(double: DataProxy, queue: Queue, folder: Path) -> None:
     """Model and images come as copies that are gone afterwards; each image is acknowledged when told, not before."""
     orders = store(double, queue.urn)
-    with orders.model() as model:
-        assert model.read_bytes() == b"model"
+    with orders.models() as models:
+        assert [path.read_bytes() for path in models.values()] == [b"model"]
 
     seen = []
     for source in orders.sources():
