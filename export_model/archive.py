@@ -28,15 +28,13 @@ def assemble(
     `warn` is called with a sentence if the self-test shows little. Raises ClassesError if the number of classes
     differs from that of the network's scores, ModelError if the network's answer to the self-test cannot be used.
     """
-    if network.task == "detect":
-        arrays, test, channels = _objects(network, classes, warn)
-    else:
-        arrays, test, channels = _labels(network, classes)
+    make = SELF_TESTS[network.task]
+    arrays, test, channels = make(network, classes, warn)
     return archive_members(network, classes, name, self_test=test, arrays=arrays), channels
 
 
 def _labels(
-    network: Network, classes: Sequence[Mapping[str, Any]]
+    network: Network, classes: Sequence[Mapping[str, Any]], _warn: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any], int | None]:
     """Make the self-test of masks: its arrays by member, its entry in meta.json, and the number of channels."""
     batched = network.shape[0] or 1
@@ -94,3 +92,7 @@ def _single(network: Network, batched: int) -> Any:
         return network.run(image.repeat(batched, 0))[:1]
 
     return run
+
+
+SELF_TESTS = {"segment": _labels, "detect": _objects}
+"""How the self-test of an archive is made, by task."""

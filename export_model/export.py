@@ -16,7 +16,7 @@ from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
-from quadrat.task_kinds import kind_of
+from quadrat.task_kinds import TASKS, default_task, kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 
@@ -92,7 +92,10 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
 def _add_detector(made: argparse.ArgumentParser) -> None:
     finds = made.add_argument_group("detectors (--task detect, with --onnx or --torch)")
     finds.add_argument(
-        "--task", choices=("segment", "detect"), default="segment", help="what the network does [segment]"
+        "--task",
+        choices=tuple(TASKS),
+        default=default_task(),
+        help=f"what the network does [{default_task()}]",
     )
     finds.add_argument("--layout", choices=LAYOUTS, help="layout of the outputs; by default it is guessed")
     finds.add_argument(
@@ -131,10 +134,7 @@ def export(given: argparse.Namespace) -> None:
     pipeline = _pipeline(given)
     _check(given)
     classes = _classes(given, pipeline)
-    if given.task == "detect":
-        network, classes = _detector(given, classes)
-    else:
-        network = _transformed(_network(given), given)
+    network, classes = READERS[given.task](given, classes)
     sizes.check(network)
     name = given.name or network.name
     files, channels = archive.assemble(network, classes, name, print)
@@ -198,11 +198,14 @@ def _check(given: argparse.Namespace) -> None:
 
 def _check_task(given: argparse.Namespace, route: str) -> None:
     """Raise ParameterError for a detector's options without a detector, and for a source it cannot come from."""
-    if given.task == "detect" and route == "config":
-        raise ParameterError("a detector comes from --onnx or --torch", where="--task detect")
-    for option in ("layout", "background", "letterbox", "stretch"):
-        if getattr(given, option) is not None and given.task != "detect":
-            raise ParameterError("it only goes with --task detect", where=f"--{option}")
+    routes = ROUTES[given.task]
+    if route not in routes:
+        ways = " or ".join(f"--{each}" for each in reversed(routes))
+        raise ParameterError(f"a detector comes from {ways}", where=f"--task {given.task}")
+    for task, options in OPTIONS.items():
+        for option in options:
+            if getattr(given, option) is not None and given.task != task:
+                raise ParameterError(f"it only goes with --task {task}", where=f"--{option}")
     ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
     if len(ways) > 1:
         raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
@@ -260,6 +263,11 @@ def _detector(
     return from_detector.load(given.onnx, options, print)
 
 
+def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
+    """Read a network that makes masks; its classes are those of the command line."""
+    return _transformed(_network(given), given), classes
+
+
 def _shape(sizes: list[int] | None) -> Shape | None:
     if sizes is None:
         return None
@@ -284,6 +292,14 @@ def _listed(path: Path) -> tuple[dict[str, Any], ...]:
     ):
         raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
     return tuple(listed)
+
+
+READERS = {"segment": _masks, "detect": _detector}
+"""How a network is read, by task."""
+ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
+"""What a network can come from, by task."""
+OPTIONS = {"detect": ("layout", "background", "letterbox", "stretch")}
+"""Options for one task only."""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,11 +86,9 @@ class Parity(Protocol):
 
 def of(package: ModelPackage) -> Parity:
     """Return the comparison for the archive's task; ManifestError if the task has none."""
-    if package.task == "segment":
-        return Masks(package)
-    if package.task == "detect":
-        return Boxes(package)
-    raise ManifestError(f"the task {package.task!r} has no self-test", where=package.name)
+    if package.task not in PARITIES:
+        raise ManifestError(f"the task {package.task!r} has no self-test", where=package.name)
+    return PARITIES[package.task](package)
 
 
 def _stated(package: ModelPackage, *members: str) -> tuple[dict[str, NDArray[Any]], float]:
@@ -219,3 +217,7 @@ class Boxes:
             f"{count} objects, at most {allowed:.4%} may be missing, "
             f"boxes within {objects.PIXELS:g} px, scores within {objects.SCORES:g}"
         )
+
+
+PARITIES: Mapping[str, Callable[[ModelPackage], Parity]] = {"segment": Masks, "detect": Boxes}
+"""How engines are compared, by task."""

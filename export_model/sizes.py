@@ -44,7 +44,7 @@ def _spec(transform: Mapping[str, object]) -> TransformSpec:
 def _misfit(network: Network, hw: HW, what: str) -> TransformError:
     """Return an error that describes what happens to a photograph, and a hint that corrects it."""
     height, width = network.shape[2:]
-    if network.task == "detect":
+    if network.detect:
         size = f"{width or height} {height or width}"
         hint = f"Give --letterbox {size}, or --stretch {size} for a network that was trained that way"
     else:

@@ -192,4 +192,5 @@ KIND = TaskKind(
     is_empty="tests.dark_pixels:is_empty",
     class_urn="urn:example:dark:",
     max_classes=2,
+    model_schema="urn:example:dark.model.1",
 )

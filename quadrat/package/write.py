@@ -19,12 +19,8 @@ import yaml
 from numpy.typing import NDArray
 
 from quadrat import __version__
+from quadrat.task_kinds import default_task, kind_of
 
-SCHEMAS = {
-    "segment": "urn:ibenthos:schema:paddle.seg.model.1",
-    "detect": "urn:ibenthos:schema:quadrat.detect.model.1",
-}
-"""The `$schema` of meta.json for each task."""
 NETWORK_FORMATS = ("pdmodel", "pir", "onnx")
 """Formats of networks; deploy.yaml names the first that the archive holds."""
 
@@ -48,7 +44,7 @@ class ArchiveSpec:
     outputs: Mapping[str, str] = field(default_factory=dict)
     transforms: tuple[Mapping[str, Any], ...] = ({"type": "Normalize"},)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    task: str = "segment"
+    task: str = field(default_factory=default_task)
     detect: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -125,7 +121,7 @@ def _meta(
     provenance = dict(spec.provenance)
     provenance["versions"] = {**provenance.get("versions", {}), **versions}
     return {
-        "$schema": SCHEMAS[spec.task],
+        "$schema": kind_of(spec.task).model_schema,
         "name": name,
         "model": spec.model,
         "classes": list(classes),

@@ -18,6 +18,7 @@ KIND = TaskKind(
     annotate="quadrat.render.overlay:annotate",
     class_urn="urn:ibenthos:segmentation:class:",
     max_classes=UNKNOWN,
+    model_schema="urn:ibenthos:schema:paddle.seg.model.1",
     shrinks=True,
     first_roles=("labels", "confidence"),
 )
