@@ -136,10 +136,10 @@ RAW = encode("yolov8", BOXES[:1], [5.0], [1], num_classes=2)
          "or give the class that means no object with --background"),
         (bright_onnx("rfdetr"), "rfdetr --background 9", "E_MODEL_CLASSES --class, --background: ",
          "or give the class that means no object with --background"),
-        (constant_onnx(HEADS), "yolov8", "E_MODEL_LAYOUT --layout yolov8: no output is its predictions",
+        (constant_onnx(HEADS), "yolov8", "E_MODEL_LAYOUT --layout yolov8: no output has the role predictions",
          "Name the output with --onnx-output, or choose another --layout: yolov5, "),
         (bright_onnx("yolov10"), "boxes", "E_MODEL_LAYOUT --layout boxes: ", ". Choose another --layout: yolov5, "),
-        (constant_onnx(RAW), "yolov8", "E_MODEL_LAYOUT --layout yolov8: scores go from 0 to 5",
+        (constant_onnx(RAW), "yolov8", "E_MODEL_LAYOUT --layout yolov8: scores range from 0 to 5",
          "or are raw logits: export the network with its sigmoid"),
     ],
 )  # fmt: skip

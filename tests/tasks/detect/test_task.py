@@ -161,7 +161,7 @@ def test_rows_that_fill_up_are_nothing_even_at_0() -> None:
 def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
     """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
-    with pytest.raises(LayoutError, match="takes 2 inputs at once, and its outputs do not say"):
+    with pytest.raises(LayoutError, match="takes 2 inputs at once, but its outputs do not say"):
         make(one, specs(layout, 2, batched=False), settings_of())
 
 
@@ -284,17 +284,17 @@ def test_class_numbers_that_a_precision_cannot_hold_are_refused(
 
 
 WRONG = (
-    ("yolov5", specs("boxes", 2), "no room for a class"),
-    ("yolov8", [*specs("yolov8", 2), OutputSpec("x", "float32", (1, 6, 5))], "no output is its predictions"),
+    ("yolov5", specs("boxes", 2), "too small to hold a class"),
+    ("yolov8", [*specs("yolov8", 2), OutputSpec("x", "float32", (1, 6, 5))], "no output has the role predictions"),
     ("yolov5", [OutputSpec("o", "float32", (1, 7))], r"must be float \(N, anchors, 5 \+ classes\)"),
     ("yolov8", [OutputSpec("o", "int64", (1, 6, 8400))], "int64"),
     ("yolov8", [], "it has no outputs"),
     ("yolov10", [OutputSpec("o", "float32", (1, 300, 7))], "objects, 6"),
     ("rtdetr", specs("boxes", 2, batched=False), "must be"),
-    ("rtdetr", specs("yolov10", 2), "no output is its boxes"),
+    ("rtdetr", specs("yolov10", 2), "no output has the role boxes"),
     ("rfdetr", specs("rtdetr", 2), "must be|no output"),
     ("rfdetr", [OutputSpec("a", "float32", (1, 300, 4)), OutputSpec("b", "float32", (1, 300, 4))], "dets"),
-    ("boxes", specs("boxes", 2)[:2], "no output is its scores"),
+    ("boxes", specs("boxes", 2)[:2], "no output has the role scores"),
 )
 
 

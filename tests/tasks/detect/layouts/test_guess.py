@@ -93,7 +93,7 @@ def test_what_two_layouts_have_is_asked_for(
 )
 def test_what_no_layout_has_is_refused(outputs: tuple[OutputSpec, ...], classes: int | None) -> None:
     """A segmentation network, a classifier, a DETR that wants a softmax, nameless pairs: none is a detector we know."""
-    with pytest.raises(LayoutError, match="no layout"):
+    with pytest.raises(LayoutError, match="no known layout"):
         guess(outputs, classes)
 
 
@@ -102,8 +102,8 @@ def test_the_guess_is_logged_once_with_its_reason(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.INFO, logger="quadrat"):
         make(package(None, 3), specs("yolov8", 3), settings_of())
     (line,) = caplog.messages
-    assert "tiny states no layout" in line
-    assert "yolov8: the network gives output0 (?, 7, 1200): columns of box" in line
+    assert "tiny does not state the layout" in line
+    assert "yolov8 is assumed: the network gives output0 (?, 7, 1200): columns of box" in line
     caplog.clear()
     make(package("yolov8", 3), specs("yolov8", 3), settings_of())
     assert not caplog.messages
