@@ -106,7 +106,7 @@ class DetectFold:
     def finish(self) -> Detections:
         """Return the objects of the frame, the best first, at most max-detections.
 
-        Boxes are in source pixels, inside the picture, and have an area.
+        Boxes are in source pixels, inside the frame, and have an area.
         """
         self._received.check_complete()
         found = [self._found[number] for number in range(len(self.windows))]

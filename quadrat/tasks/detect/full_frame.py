@@ -1,6 +1,6 @@
-"""Boxes found in the whole picture, added to the objects merged from its tiles.
+"""Boxes found in the whole frame, added to the objects merged from its tiles.
 
-The network sees the whole picture at a lower resolution, so its boxes are less exact than those of tiles. A box that
+The network sees the whole frame at a lower resolution, so its boxes are less exact than those of tiles. A box that
 agrees with an object of the tiles, or that objects cover, is dropped; a box that agrees with fragments as far as
 their tiles see replaces them; any other box is an object that no tile shows, and is kept.
 """
@@ -40,13 +40,13 @@ class MergedBoxes:
 def add_full_frame(
     objects: MergedBoxes, whole: TileBoxes, tile: Floats, source_hw: HW, threshold: float
 ) -> MergedBoxes:
-    """Add the boxes `whole` of a picture of `source_hw` (height, width) pixels to the objects of its tiles.
+    """Add the boxes `whole` of a frame of `source_hw` (height, width) pixels to the objects of its tiles.
 
     `tile` is (width, height) of the largest tile in source pixels; `threshold` is the least agreement, in 0..1.
     """
-    picture = np.array([source_hw[1], source_hw[0]], np.float64)
-    # The scale at which the network saw the picture; its boxes are exact to about two of its pixels.
-    slack = 2.0 * max(1.0, float((picture / tile).max()))
+    frame = np.array([source_hw[1], source_hw[0]], np.float64)
+    # The scale at which the network saw the frame; its boxes are exact to about two of its pixels.
+    slack = 2.0 * max(1.0, float((frame / tile).max()))
     count, boxes, scores = len(objects), whole.boxes.copy(), whole.scores.copy()
     i, j = all_neighbours(
         np.concatenate([objects.boxes, boxes]), np.concatenate([objects.classes, whole.classes]), slack

@@ -9,7 +9,7 @@ so a group never holds two boxes of one tile; only a fragment that no other tile
 object it agrees with, is taken for a part of that object.
 
 A group becomes its best box that no seam cuts, or with `wbf` the mean of these weighted by score; if a seam cuts all
-of them, it becomes their union. Boxes found in the whole picture are less exact than those of tiles, so they only
+of them, it becomes their union. Boxes found in the whole frame are less exact than those of tiles, so they only
 add to them (full_frame.py).
 """
 
@@ -46,7 +46,7 @@ Bounds = tuple[float, float, float, float]
 class TileDetections:
     """The objects found in one tile, in source pixels, and the tile's window.
 
-    `window` is None if the network was given the whole picture.
+    `window` is None if the network was given the whole frame.
     """
 
     detections: Detections
@@ -56,7 +56,7 @@ class TileDetections:
 def merge_tiles(
     found: Sequence[TileDetections], source_hw: HW, method: str = "ios", threshold: float = 0.5
 ) -> Detections:
-    """Merge the objects found in tiles and in the whole picture of `source_hw` (height, width) pixels.
+    """Merge the objects found in tiles and in the whole frame of `source_hw` (height, width) pixels.
 
     `method` selects the measure of agreement: `ios` and `wbf` use intersection over the fragment (or over the
     smaller of two fragments), because a slanted object's fragment has a smaller box than its part of the whole
@@ -87,7 +87,7 @@ def merge_tiles(
 
 
 def _tile_size(tiles: Floats, source_hw: HW) -> Floats:
-    """Return width and height of the largest tile, or the picture's if there are no tiles."""
+    """Return width and height of the largest tile, or the frame's if there are no tiles."""
     if not len(tiles):
         return np.array([source_hw[1], source_hw[0]], np.float64)
     return np.asarray((tiles[:, HIGH] - tiles[:, LOW]).max(axis=0))
@@ -95,11 +95,11 @@ def _tile_size(tiles: Floats, source_hw: HW) -> Floats:
 
 def _gather(found: Sequence[TileDetections], source_hw: HW) -> TileBoxes:
     """Collect the finite boxes of all tiles."""
-    picture = (0.0, 0.0, float(source_hw[1]), float(source_hw[0]))
+    frame = (0.0, 0.0, float(source_hw[1]), float(source_hw[0]))
     boxes = np.concatenate([np.zeros((0, 4)), *(f.detections.boxes for f in found)]).astype(np.float64)
     scores = np.concatenate([np.zeros(0), *(f.detections.scores for f in found)]).astype(np.float64)
     classes = np.concatenate([np.zeros(0, np.intp), *(f.detections.classes for f in found)]).astype(np.intp)
-    windows = np.array([f.window or picture for f in found], np.float64).reshape(-1, 4)
+    windows = np.array([f.window or frame for f in found], np.float64).reshape(-1, 4)
     windows = np.repeat(windows, [len(f.detections) for f in found], axis=0)
     good = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
     if not good.all():
@@ -190,8 +190,8 @@ def _fuse(table: TileBoxes, groups: Ints, *, mean: bool) -> MergedBoxes:
 def _tile_filling(objects: MergedBoxes, source_hw: HW) -> Bools:
     """Return True (N,) for fragments that fill their tile, and so show no side, inside a larger object."""
     drop = np.zeros(len(objects), bool)
-    picture = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
-    bare = objects.open.any(axis=1) & (objects.open | (np.abs(objects.boxes - picture) <= 0.5)).all(axis=1)
+    frame = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
+    bare = objects.open.any(axis=1) & (objects.open | (np.abs(objects.boxes - frame) <= 0.5)).all(axis=1)
     if not bare.any():
         return drop
     i, j = all_neighbours(objects.boxes, objects.classes, 0.0)

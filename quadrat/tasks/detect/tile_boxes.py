@@ -27,7 +27,7 @@ class TileBoxes:
     `boxes` and `windows` (N, 4) float64 are x0, y0, x1, y1 in source pixels, each box clipped to its window;
     `scores` (N,) float64; `classes` (N,) intp; `tiles` (N,) intp numbers the windows; `slack` (N, 2) float64 are
     the pixels in x and y within which a side counts as being at the window's border; `cut` (N, 4) bool marks the
-    sides at a border of the window that is not the picture's: the object may continue beyond them.
+    sides at a border of the window that is not the frame's: the object may continue beyond them.
     """
 
     boxes: Floats
@@ -58,8 +58,8 @@ class TileBoxes:
         fresh[1:] = (windows[1:] != windows[:-1]).any(axis=1)
         slack = np.maximum(SLACK_PIXELS, SLACK_OF_TILE * (windows[:, HIGH] - windows[:, LOW]))
         slack = np.maximum(slack, SLACK_OF_BOX * (boxes[:, HIGH] - boxes[:, LOW]))
-        picture = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
-        inner = np.abs(windows - picture) > 0.5
+        frame = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
+        inner = np.abs(windows - frame) > 0.5
         cut = inner & (np.abs(boxes - windows) <= np.tile(slack, 2))
         return cls(boxes, scores, classes, windows, np.cumsum(fresh) - 1, slack, cut)
 

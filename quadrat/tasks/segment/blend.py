@@ -1,4 +1,4 @@
-r"""Blends overlapping tiles into one picture with weights that sum to 1 at every pixel, tile by tile in row order.
+r"""Blends overlapping tiles into one frame with weights that sum to 1 at every pixel, tile by tile in row order.
 
 Along one axis, two neighbouring tiles and the weights of the left one (the right one's are 1 minus these):
 
@@ -9,7 +9,7 @@ Along one axis, two neighbouring tiles and the weights of the left one (the righ
                             | h |<- zone ->| h |             h = o // 4: the halo
 
 Within the halo, `o // 4` pixels from an inner border, a tile has weight 0: there the network saw a border that the
-picture does not have. Between the halos its weight falls smoothly (smoothstep, 3 u^2 - 2 u^3). In two dimensions the
+frame does not have. Between the halos its weight falls smoothly (smoothstep, 3 u^2 - 2 u^3). In two dimensions the
 weights of the axes are multiplied. Values are blended as `a + w (b - a)`, so where tiles agree the result is exactly
 that value, without rounding.
 """
@@ -65,9 +65,9 @@ def divide(starts: Sequence[int], size: int, side: int, *, soft: bool) -> Axis:
 
 
 class Blend:
-    """Blends the tiles of one picture; its memory is that of the zones along one row of tiles.
+    """Blends the tiles of one frame; its memory is that of the zones along one row of tiles.
 
-    `windows` are all tiles, row by row, in pixels of the picture of `hw` (height, width). With `soft`, scores are
+    `windows` are all tiles, row by row, in pixels of the frame of `hw` (height, width). With `soft`, scores are
     blended by `join`; without it, each pixel is of one tile, and `cut` returns the pixels of a tile. Raises
     ValueError if the windows are not a grid in row order.
     """
@@ -86,7 +86,7 @@ class Blend:
         self._above: NDArray[np.float32] | None = None
 
     def share(self, index: int) -> Window:
-        """Return the pixels that are final once tile `index` is added; the shares of all tiles partition the picture."""
+        """Return the pixels that are final once tile `index` is added; the shares of all tiles partition the frame."""
         (top, bottom, fade), (left, right, fade_x) = self._extent(index)
         return Window(top, left, bottom - fade - top, right - fade_x - left)
 
@@ -127,7 +127,7 @@ class Blend:
         )
 
     def _zones(self, channels: int) -> NDArray[np.float32]:
-        """Return the scores (K, zone, width of the picture) float32 of the row above in the zone that it shares."""
+        """Return the scores (K, zone, width of the frame) float32 of the row above in the zone that it shares."""
         if self._above is None:
             self._above = np.empty((channels, max(self._rows.fades), self._width), np.float32)
         return self._above

@@ -165,7 +165,7 @@ def candidates(
     real = (sides > 0).all(axis=1)
     if np.count_nonzero(real) >= LEAST_BOXES and min(tensor_hw) >= 64 and np.abs(boxes[real]).max() <= 1:
         raise network.fault(
-            "all boxes lie within one pixel, so they are fractions of the picture's sides, not pixels"
+            "all boxes lie within one pixel, so they are fractions of the input's sides, not pixels"
         )
     return Candidates(boxes[real], np.clip(scores[real], 0, 1), classes[real].astype(np.int64))
 
@@ -184,7 +184,7 @@ def from_fractions(network: DetectorSpec, boxes: NDArray[np.float32], tensor_hw:
     """
     if boxes.size and np.isfinite(boxes).all() and np.abs(boxes).max() > 2:
         raise network.fault(
-            f"a box has the value {np.abs(boxes).max():.4g}, but must be in fractions of the picture's sides"
+            f"a box has the value {np.abs(boxes).max():.4g}, but must be in fractions of the input's sides"
         )
     height, width = tensor_hw
     with np.errstate(invalid="ignore"):

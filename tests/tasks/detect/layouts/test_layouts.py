@@ -160,7 +160,7 @@ def test_shares_in_place_of_pixels_are_refused(layout: str) -> None:
 @pytest.mark.parametrize("layout", ["rtdetr-ultralytics", "rfdetr"])
 def test_pixels_in_place_of_shares_are_refused(layout: str) -> None:
     """A box at 30 times the picture's width is in another unit."""
-    with pytest.raises(LayoutError, match="fractions of the picture"):
+    with pytest.raises(LayoutError, match="fractions of the input"):
         read(layout, encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3, hw=(1, 1)))
 
 
