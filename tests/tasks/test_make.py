@@ -11,7 +11,7 @@ from quadrat import tasks
 from quadrat.errors import ManifestError, ParameterError
 from quadrat.types import ModelPackage, OutputSpec
 from tests import detectors
-from tests.tasks.segment.test_task import LABELS, package
+from tests.tasks.segment.masks import LABELS, package
 from tests.values import settings_of
 
 PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {

@@ -1,4 +1,4 @@
-"""Masks by tiles are the masks of whole pictures, as far as a network sees."""
+"""A mask made of tiles is the mask of the whole image, as far as the network's receptive field allows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,29 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from quadrat.errors import EngineRunError, GraphError
-from quadrat.geometry import Geometry, Window
+from quadrat.geometry import Geometry
 from quadrat.media import scratch
 from quadrat.parameters import Settings, TileSettings
 from quadrat.tasks.segment.task import Segment, make
 from quadrat.transforms.tiles import plan
-from quadrat.types import UNKNOWN, Frame, FrameKey, Part, Segmentation
+from quadrat.types import UNKNOWN, Frame, Part, Segmentation
 from tests.tasks.folding import predict
-from tests.tasks.segment.test_task import LABELS, SCORES, STATED, THREE, package
+from tests.tasks.segment.masks import (
+    LABELS,
+    SCORES,
+    STATED,
+    THREE,
+    Fit,
+    Network,
+    by_colour,
+    classes_and_confidence,
+    classes_only,
+    keep,
+    package,
+    parts,
+    picture,
+)
 from tests.values import settings_of
-
-Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-Fit = Callable[[np.ndarray, Geometry], tuple[np.ndarray, Geometry]]
 
 
 @cache
@@ -50,36 +61,6 @@ def conv5(pixels: np.ndarray) -> dict[str, np.ndarray]:
     """Score every pixel by its 5 x 5 neighbours."""
     tensor = pixels.astype(np.float32).transpose(2, 0, 1)[None]
     return {"scores": _conv5().run(["scores"], {"x": tensor})[0][0]}
-
-
-def by_colour(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Score every pixel by itself: its channels are the logits."""
-    return {"scores": pixels.astype(np.float32).transpose(2, 0, 1) / 16}
-
-
-def keep(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
-    """Leave a tile as it is."""
-    return pixels, geometry
-
-
-def picture(hw: tuple[int, int], seed: int = 0, source: tuple[int, int] | None = None) -> Frame:
-    """Draw a frame of noise."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (*hw, 3)).astype(np.uint8)
-    return Frame(FrameKey("urn:x"), source or hw, pixels)
-
-
-def parts(
-    frame: Frame, windows: tuple[Window | None, ...], network: Network, fit: Fit = keep
-) -> Iterator[Part]:
-    """Run a network over the windows of a frame, one after the other."""
-    start = Geometry.identity(frame.source_hw).resized(frame.pixels.shape[:2])
-    for window in windows:
-        pixels, geometry = frame.pixels, start
-        if window is not None:
-            pixels = pixels[window.top : window.bottom, window.left : window.right]
-            geometry = start.cropped(window)
-        tensor, geometry = fit(pixels, geometry)
-        yield Part(network(tensor), geometry, window)
 
 
 def both(
@@ -158,20 +139,6 @@ def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tu
     """Padding and resizing of tiles leave the mask as it is, of a picture shrunk to working size too."""
     frame = picture((50, 70), source=source)
     same(*both(frame, scored, settings_of(tile_size=32, tile_overlap=9), by_colour, fit))
-
-
-def classes_only(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Give the classes alone, as an original archive does."""
-    return {"argmax_0": by_colour(pixels)["scores"].argmax(0)}
-
-
-def classes_and_confidence(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Give classes and their confidence, but no scores."""
-    scores = by_colour(pixels)["scores"]
-    return {
-        "labels": scores.argmax(0).astype(np.uint8),
-        "confidence": (scores.max(0) / 16).astype(np.float32),
-    }
 
 
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:

@@ -1,0 +1,78 @@
+"""The outputs of one part are read as classes and confidence, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quadrat.errors import (
+    ClassesError,
+    GraphError,
+)
+from quadrat.tasks.segment.task import make
+from tests.tasks.folding import predict
+from tests.tasks.segment.masks import (
+    LABELS,
+    SCORES,
+    STATED,
+    THREE,
+    frame,
+    package,
+    part,
+)
+from tests.values import settings_of
+
+
+def test_a_mask_of_another_size_than_the_input_is_refused() -> None:
+    """A network that answers at a quarter of its input's size would give a wrong cover if it were stretched."""
+    f = frame(8, 12)
+    with pytest.raises(GraphError, match="3 x 2 pixels for an input of 12 x 8"):
+        predict(make(package(), [LABELS], settings_of()), f, [part(f, argmax_0=np.zeros((2, 3), np.int64))])
+
+
+def test_an_original_argmax_archive_gives_labels_and_no_confidence() -> None:
+    """Integers (N, H, W) are classes, and nothing is invented beside them."""
+    task = make(package(), [LABELS], settings_of())
+    f = frame()
+    got = predict(task, f, [part(f, argmax_0=np.full((4, 6), 2, np.int64))])
+
+    assert ("argmax_0",) == task.wanted
+    assert (2, None) == (int(got.labels.max()), got.confidence)
+    assert np.uint8 == got.labels.dtype
+
+
+def test_an_archive_without_argmax_is_decided_here() -> None:
+    """Floats (N, K, H, W) are scores: class and confidence come from them (the original's IndexError)."""
+    task = make(package(), [SCORES], settings_of())
+    f = frame()
+    scores = np.zeros((3, 4, 6), np.float32)
+    scores[1] = 5
+    got = predict(task, f, [part(f, scores=scores)])
+
+    assert got.confidence is not None
+    assert (1, True) == (int(got.labels.min()), bool((got.confidence > 0.98).all()))
+
+
+def test_labels_and_logits_agree() -> None:
+    """with-argmax gives the same mask as the network's own labels."""
+    f = frame()
+    logits = np.random.default_rng(0).normal(size=(3, 4, 6)).astype(np.float32)
+    own = make(package(outputs=STATED), THREE, settings_of())
+    forced = make(package(outputs=STATED), THREE, settings_of(with_argmax=True))
+    confidence = np.ones((4, 6), np.float32)
+    labels = logits.argmax(0).astype(np.uint8)
+
+    np.testing.assert_array_equal(
+        predict(own, f, [part(f, labels=labels, confidence=confidence)]).labels,
+        predict(forced, f, [part(f, logits=logits)]).labels,
+    )
+
+
+@pytest.mark.parametrize(("classes", "label"), [(3, 3), (3, -1), (None, 255)])
+def test_a_label_that_no_class_has_stops_the_order(classes: int | None, label: int) -> None:
+    """Class ids never wrap or vanish (the original cast 256 to 0)."""
+    f = frame()
+    task = make(package(classes), [LABELS], settings_of())
+
+    with pytest.raises(ClassesError, match=f"class {label}"):
+        predict(task, f, [part(f, argmax_0=np.full((4, 6), label, np.int64))])
