@@ -14,6 +14,7 @@ from quadrat.errors import ClassesError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.parameters import Settings
 from quadrat.tasks.detect import fold as module
+from quadrat.tasks.detect.fold import best_first
 from quadrat.tasks.detect.task import Detect, make
 from quadrat.transforms.letterbox import Letterbox
 from quadrat.types import Detections, Frame, Part, TransformSpec
@@ -261,3 +262,34 @@ def test_a_tile_sees_nothing_beyond_its_border() -> None:
     got = fold.finish()
 
     assert [[30, 10, 64, 30]] == got.boxes.tolist()
+
+
+@pytest.mark.parametrize(("limit", "capped"), [(2, True), (3, False)])
+@pytest.mark.parametrize("layout", ["yolov8", "yolov10"])
+def test_objects_beyond_the_limit_make_the_frame_capped(layout: str, limit: int, capped: bool) -> None:
+    """With NMS and without; an object of exactly min-score counts."""
+    boxes = [[i * 12, 10, i * 12 + 10, 20] for i in range(3)]
+    got = found(layout, boxes, [0.9, 0.5, 0.25], [0] * 3, min_score=0.25, max_detections=limit)
+
+    assert (limit, capped) == (len(got), got.capped)
+
+
+def test_equal_scores_are_ordered_by_place_and_class() -> None:
+    """By x0, then y0, x1, y1, then class."""
+    boxes = np.array([[5, 0, 9, 9], [1, 7, 9, 9], [1, 3, 9, 9], [1, 3, 9, 9], [1, 3, 8, 9]], np.float32)
+    order = best_first(boxes, np.full(5, 0.5, np.float32), np.array([0, 0, 1, 0, 0]))
+
+    assert [4, 3, 2, 1, 0] == order.tolist()
+
+
+@pytest.mark.parametrize(
+    ("layout", "words", "hinted"),
+    [("boxes", {}, True), ("boxes", {"background": 0}, False), ("yolov10", {}, False)],
+)
+def test_a_class_too_many_may_be_a_background(layout: str, words: dict[str, object], hinted: bool) -> None:
+    """The hint speaks of a background only if the layout may have one that is not stated."""
+    detector = make(package(layout, 3, **words), specs(layout, 3), settings_of())
+    arrays = encode(layout, [[10, 10, 30, 30]], [0.9], [4], num_classes=5)
+    with pytest.raises(ClassesError) as caught:
+        predict(detector, frame(), [Part(arrays, Geometry.identity((64, 64)))])
+    assert hinted == ('state "background": 0' in caught.value.hint)

@@ -86,3 +86,44 @@ def test_the_whole_picture_alone_is_what_it_is():
     """Without tiles nothing is merged."""
     boxes = [(1, 2, 30, 40), (2, 2, 30, 41)]
     assert rows(merge_tiles([whole(boxes)], HW)) == truth_rows(boxes)
+
+
+def test_a_box_two_network_pixels_off_is_the_same_object():
+    """The whole frame is seen at a quarter of the resolution here, so 7 pixels are under two of the network's."""
+    small = [(100, 100, 110, 110)]
+    every = [*look(small, HW, TILE, OVERLAP), whole([(93, 93, 117, 117)])]
+    assert rows(merge_tiles(every, HW)) == truth_rows(small)
+
+
+def test_a_large_object_stays_behind_the_small_ones_on_it():
+    """They cover 0.6 of it, which would drop a box that fits a tile."""
+    bricks = [(x, y, x + 38, y + 38) for x in range(50, 455, 58) for y in (50, 120, 190)]
+    large = (40, 40, 460, 280)
+    every = [*look(bricks, HW, TILE, OVERLAP), whole([large])]
+    assert rows(merge_tiles(every, HW)) == truth_rows([*bricks, large])
+
+
+def test_a_large_box_that_agrees_with_an_object_of_tiles_goes():
+    """They agree by 0.6, although the object covers less than the share that a large box would need."""
+    long = [(10, 20, 490, 60)]
+    every = [*look(long, HW, TILE, OVERLAP), whole([(10, 20, 490, 100)])]
+    assert rows(merge_tiles(every, HW)) == truth_rows(long)
+
+
+def test_a_fragment_goes_to_the_box_that_it_agrees_with_best():
+    """The other box keeps its own sides and score."""
+    tiles = look([], HW, TILE, OVERLAP)
+    tiles[0] = TileDetections(found([(10, 20, 128, 60)]), tiles[0].window)
+    boxes = [(10, 20, 485, 90), (12, 20, 485, 60)]
+    result = merge_tiles([*tiles, whole(boxes, scores=[0.4, 0.3])], HW)
+    assert result.boxes.tolist() == [[10, 20, 485, 60], [10, 20, 485, 90]]
+    assert result.scores.tolist() == [np.float32(0.9), np.float32(0.4)]
+
+
+def test_fragments_do_not_speak_against_the_box_that_they_complete():
+    """All tiles but the middle one saw the object, so that its fragments nearly cover the box of the whole."""
+    long = (10, 20, 490, 60)
+    tiles = look([long], HW, TILE, OVERLAP)
+    middle = [t for t in tiles if t.window is not None and t.window[0] == 186]
+    seen = [t if t not in middle else TileDetections(found([]), t.window) for t in tiles]
+    assert rows(merge_tiles([*seen, whole([(13, 22, 486, 58)])], HW)) == truth_rows([long])

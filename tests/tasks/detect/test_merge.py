@@ -252,3 +252,36 @@ def test_five_thousand_boxes_take_a_tenth_of_a_second():
         merge_tiles(every, hw)
         times.append(process_time() - begin)
     assert min(times) < 0.1
+
+
+def test_a_threshold_of_0_joins_nothing_that_does_not_overlap():
+    """Two whole objects near each other stay two at any threshold."""
+    pair = [TileDetections(found([(82, 10, 88, 30)]), LEFT), TileDetections(found([(89, 10, 95, 30)]), RIGHT)]
+    assert len(merge_tiles(pair, PAIR, "ios", 0.0)) == 2
+
+
+def test_a_fragment_that_leaves_the_object_stays():
+    """A part of an object lies inside it, up to a pixel; this one begins 4 pixels above it."""
+    body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 6, 108, 25)]
+    assert merged(body, arms) == truth_rows([*body, arms[1]])
+
+
+def test_fragments_that_end_just_before_a_seam_meet():
+    """Boxes are not exact to the pixel, so a fragment need not touch its tile's border."""
+    left, right = (0.0, 0.0, 100.0, 100.0), (100.0, 0.0, 200.0, 100.0)
+    pair = [
+        TileDetections(found([(40, 10, 98.5, 60)]), left),
+        TileDetections(found([(101, 10, 160, 60)]), right),
+    ]
+    assert rows(merge_tiles(pair, (100, 200))) == truth_rows([(40, 10, 160, 60)])
+
+
+def test_the_longer_a_box_the_less_exact_its_end():
+    """A box of 80 pixels that ends 4 pixels before the seam is a fragment; one of 20 pixels is whole."""
+    assert merged([(16, 10, 96, 40)], [(80, 10, 120, 40)]) == truth_rows([(16, 10, 120, 40)])
+    assert merged([(76, 10, 96, 20)], [(80, 10, 96, 20)]) == truth_rows([(76, 10, 96, 20)])
+
+
+def test_a_small_object_does_not_agree_with_a_fragment_around_it():
+    """The share is that of the fragment, which a small whole box covers only in part."""
+    assert len(merged([(20, 10, 100, 90)], [(84, 40, 96, 60)])) == 2

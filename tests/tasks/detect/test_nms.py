@@ -132,3 +132,10 @@ def test_anchors_of_a_whole_network_take_little_time(classes: int) -> None:
 
     assert len(kept) >= 30
     assert perf_counter() - begin < 2
+
+
+def test_areas_beyond_float16_are_computed_wide() -> None:
+    """300 x 300 is more than float16 holds; the boxes still overlap by 29 of 30."""
+    boxes = np.array([[0, 0, 300, 300], [0, 0, 300, 290]], np.float16)
+
+    assert [0] == nms(boxes, np.array([0.9, 0.8]), np.zeros(2, int), 0.5, MANY).tolist()

@@ -174,3 +174,11 @@ def test_too_many_tiles_are_refused_at_the_start() -> None:
     """Before anything is run."""
     with pytest.raises(ParameterError, match="too many"):
         tiled_task(settings_of(tile_size=64, tile_overlap=63)).start(frame(1200, 1200))
+
+
+@pytest.mark.parametrize(("precision", "most"), [("bf16", 256), ("fp16", 2048)])
+def test_the_last_class_that_a_precision_represents_is_let_through(precision: str, most: int) -> None:
+    """bf16 has 8 significant bits and fp16 has 11, so every integer up to 2**8 and 2**11 is exact."""
+    task("yolov10", most, precision=precision)
+    with pytest.raises(ParameterError, match="as floats"):
+        task("yolov10", most + 1, precision=precision)

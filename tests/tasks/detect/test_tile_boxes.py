@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.tasks.detect import tile_boxes
-from quadrat.tasks.detect.tile_boxes import all_neighbours
+from quadrat.tasks.detect.tile_boxes import TileBoxes, all_neighbours, visible_overlap
 
 BOX = st.tuples(st.floats(0, 200), st.floats(0, 200), st.floats(0, 90), st.floats(0, 90), st.integers(0, 2))
 
@@ -52,3 +52,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tile_boxes, "BLOCK", 50)
     assert len(list(tile_boxes.neighbours(boxes, classes, 1.0))) > 10
     assert set(zip(*all_neighbours(boxes, classes, 1.0), strict=True)) == at_once
+
+
+def test_overlap_is_measured_where_both_tiles_see():
+    """A whole box and a fragment of 20 columns in the common strip: 10 of 20 columns agree, and two sides show."""
+    windows = np.array([(0, 0, 100, 100), (80, 0, 180, 100)], np.float64)
+    boxes = np.array([(85, 10, 95, 40), (80, 10, 120, 40)], np.float64)
+    table = TileBoxes.of(boxes, np.full(2, 0.5), np.zeros(2, np.intp), windows, (100, 180))
+    overlap = visible_overlap(table, np.array([0]), np.array([1]))
+
+    assert table.cut.tolist() == [[False] * 4, [True, False, False, False]]
+    assert (overlap.iou.tolist(), overlap.ios.tolist()) == ([0.5], [0.5])
+    assert (overlap.cut.tolist(), overlap.sides.tolist()) == ([True], [2])

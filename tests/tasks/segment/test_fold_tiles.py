@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from quadrat.errors import EngineRunError, GraphError
-from quadrat.geometry import Geometry
+from quadrat.geometry import Geometry, Window
 from quadrat.media import scratch
 from quadrat.parameters import Settings, TileSettings
 from quadrat.tasks.segment.task import Segment, make
@@ -252,3 +252,17 @@ def test_a_mask_of_another_size_than_its_tile_is_refused() -> None:
     )
     with pytest.raises(GraphError, match="10 x 10 pixels for an input of 20 x 20"):
         predict(scored(tiled), frame, halves)
+
+
+def test_scores_stay_logits_once_a_tile_has_shown_that_they_are() -> None:
+    """A later tile whose logits happen to sum to 1 goes through the softmax like the others."""
+    frame = picture((1, 40))
+    fold = scored(settings_of(tile_size=20, tile_overlap=0)).start(frame)
+    start = Geometry.identity((1, 40))
+    for number, scores in enumerate(([5.0, 0.0, 0.0], [0.75, 0.25, 0.0])):
+        planes = np.broadcast_to(np.array(scores, np.float32)[:, None, None], (3, 1, 20))
+        fold.add(number, Part({"scores": planes}, start.cropped(Window(0, 20 * number, 1, 20))))
+    found = fold.finish().confidence
+    assert found is not None
+    logits = np.array([0.75, 0.25, 0.0])
+    np.testing.assert_allclose(found[0, 20:], np.exp(0.75) / np.exp(logits).sum(), atol=1e-3)

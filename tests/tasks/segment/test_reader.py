@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from quadrat.errors import (
     ClassesError,
+    EngineRunError,
     GraphError,
 )
+from quadrat.geometry import Geometry
+from quadrat.tasks.segment.reader import OutputReader
 from quadrat.tasks.segment.task import make
+from quadrat.types import Part
 from tests.tasks.folding import predict
 from tests.tasks.segment.masks import (
     LABELS,
@@ -76,3 +82,58 @@ def test_a_label_that_no_class_has_stops_the_order(classes: int | None, label: i
 
     with pytest.raises(ClassesError, match=f"class {label}"):
         predict(task, f, [part(f, argmax_0=np.full((4, 6), label, np.int64))])
+
+
+def reader(**roles: str) -> OutputReader:
+    """Make the reader of a network of three classes with these roles."""
+    return OutputReader("tiny", 3, roles)
+
+
+def small(**arrays: Any) -> Part:
+    """Make a part of 1 x 2 pixels."""
+    return Part(arrays, Geometry.identity((1, 2)))
+
+
+def test_scores_of_minus_infinity_are_replaced_for_blending() -> None:
+    """A class that is ruled out stays the worst, without a NaN when two tiles are subtracted."""
+    scores = np.array([[[1, 2]], [[-np.inf, 0]], [[0, -np.inf]]], np.float32)
+    got = reader(logits="s").read_scores(small(s=scores))
+
+    assert np.isfinite(got).all()
+    np.testing.assert_array_equal(scores.argsort(axis=0), got.argsort(axis=0))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_without_a_finite_best_are_refused(value: float) -> None:
+    """NaN and infinity are errors, and so is a pixel of which every class is ruled out."""
+    scores = np.zeros((3, 1, 2), np.float32)
+    scores[:, 0, 1] = value
+    with pytest.raises(EngineRunError, match="NaN or infinite scores"):
+        reader(logits="s").read_scores(small(s=scores))
+
+
+def test_confidence_must_be_finite() -> None:
+    """A NaN would make the mean confidence of its class NaN."""
+    labels, confidence = np.zeros((1, 2), np.uint8), np.array([[0.5, np.nan]], np.float32)
+    with pytest.raises(EngineRunError, match="NaN or infinite confidences"):
+        reader(labels="l", confidence="c").read(small(l=labels, c=confidence))
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (1, 1, 2)])
+def test_a_plane_may_have_a_channel_axis_of_one(shape: tuple[int, ...]) -> None:
+    """Archives give labels as (h, w) or (1, h, w)."""
+    assert (1, 2) == reader(labels="l").read(small(l=np.zeros(shape, np.int64)))[0].shape
+
+
+def test_two_planes_where_one_is_expected_are_refused() -> None:
+    """Two planes of labels are not one mask."""
+    with pytest.raises(EngineRunError, match="expected one plane"):
+        reader(labels="l").read(small(l=np.zeros((2, 1, 2), np.int64)))
+
+
+def test_missing_outputs_are_refused() -> None:
+    """An engine that returns other outputs than requested is at fault."""
+    with pytest.raises(EngineRunError, match="none of the requested outputs"):
+        reader(labels="l").read(small(x=np.zeros((1, 2))))
+    with pytest.raises(EngineRunError, match="none of the requested outputs"):
+        reader(logits="s").read_scores(small(x=np.zeros((1, 2))))

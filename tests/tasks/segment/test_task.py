@@ -13,7 +13,7 @@ from quadrat.errors import (
 )
 from quadrat.parameters import Settings
 from quadrat.types import ModelPackage, OutputSpec
-from tests.tasks.segment.masks import (
+from tests.tasks.segment.masks import THREE, (
     LABELS,
     SCORES,
     package,
@@ -39,3 +39,11 @@ def test_what_does_not_go_together_is_refused(
     """A model that cannot answer the settings, or contradicts itself, is refused before any image."""
     with pytest.raises(error, match=says):
         tasks.make(pack, outputs, settings)
+
+
+def test_with_argmax_needs_scores() -> None:
+    """Labels with their confidence are not enough."""
+    stated = package(outputs={"labels": "labels", "confidence": "confidence"})
+    with pytest.raises(ParameterError, match="gives no scores") as caught:
+        tasks.make(stated, THREE[:2], settings_of(with_argmax=True))
+    assert "with-argmax" == caught.value.where

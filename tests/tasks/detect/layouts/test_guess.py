@@ -43,6 +43,7 @@ def test_usual_exports_are_told_apart(layout: str, classes: int) -> None:
         (one(1, 300, 6), 1, "yolov10"),
         (one(1, 300, 84), 80, "rtdetr-ultralytics"),
         (one(1, 300, 84), None, "rtdetr-ultralytics"),
+        (one(1, 84, 84), 80, "rtdetr-ultralytics"),
         ((*one(1, 116, 8400), OutputSpec("output1", "float32", (1, 32, 160, 160))), None, "yolov8"),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -311,3 +312,41 @@ def test_any_outputs_are_read_or_refused(
             assert got.classes.shape == got.scores.shape
     except (LayoutError, ClassesError, EngineRunError):
         return
+
+
+@pytest.mark.parametrize(("value", "fits"), [(1.005, True), (-0.005, True), (1.02, False), (-0.02, False)])
+def test_scores_may_leave_0_to_1_only_by_rounding(value: float, fits: bool) -> None:
+    """bf16 rounds a little over 1, which is cut to 1; more is another layout."""
+    arrays = encode("yolov10", [[10, 20, 50, 60]], [value], [0], num_classes=3)
+    if fits:
+        scores = read("yolov10", arrays, -1.0).scores
+        assert np.isin(np.clip(np.float32(value), 0, 1), scores)
+        assert ((scores >= 0) & (scores <= 1)).all()
+    else:
+        with pytest.raises(LayoutError, match="must lie in 0 to 1"):
+            read("yolov10", arrays)
+
+
+@pytest.mark.parametrize(("count", "hw"), [(2, HW), (3, (63, 320))])
+def test_few_boxes_or_a_tiny_input_say_nothing_about_the_unit(count: int, hw: tuple[int, int]) -> None:
+    """Two boxes of less than a pixel may be two odd boxes, and in a tiny input many boxes are small."""
+    boxes = np.array([[0.1, 0.1, 0.5, 0.6]] * count)
+    arrays = encode("yolov10", boxes, [0.5] * count, [0] * count, num_classes=3)
+
+    assert count == len(choose(network("yolov10")).read(arrays, hw, 0.25).scores)
+
+
+def test_rows_that_pad_paddledets_output_are_no_objects() -> None:
+    """They have the class -1, and would pass a threshold of 0."""
+    rows = np.array([[-1, 0.0, 0, 0, 9, 9], [1, 0.5, 10, 20, 50, 60]], np.float32)
+
+    assert [1] == read("paddledet", {"output0": rows}, 0.0).classes.tolist()
+
+
+@pytest.mark.parametrize("layout", ["boxes", "paddledet"])
+def test_a_fixed_batch_needs_a_batch_axis(layout: str) -> None:
+    """Without one, the objects of two inputs could not be told apart."""
+    outputs = specs(layout, 3, batched=False)
+    assert not choose(replace(network(layout, outputs), batch=1)).batched
+    with pytest.raises(LayoutError, match="takes 2 inputs at once"):
+        choose(replace(network(layout, outputs), batch=2))
