@@ -11,7 +11,8 @@ from quadrat.parameters import Settings
 from quadrat.tasks.segment.roles import ROLES, check_channels, choose_outputs, find_roles
 from quadrat.tasks.segment.task import make
 from quadrat.types import OutputSpec
-from tests.tasks.segment.masks import LABELS, (
+from tests.tasks.segment.masks import (
+    LABELS,
     STATED,
     THREE,
     package,

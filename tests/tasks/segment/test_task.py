@@ -13,9 +13,10 @@ from quadrat.errors import (
 )
 from quadrat.parameters import Settings
 from quadrat.types import ModelPackage, OutputSpec
-from tests.tasks.segment.masks import THREE, (
+from tests.tasks.segment.masks import (
     LABELS,
     SCORES,
+    THREE,
     package,
 )
 from tests.values import settings_of
