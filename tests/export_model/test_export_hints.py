@@ -17,7 +17,7 @@ from quadrat.tasks.detect import layouts
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode, package, specs
 from tests.export_model.conftest import Made
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 THREE = [word for name in ("Seestern", "Alge", "Blau") for word in ("--class", name)]
@@ -106,9 +106,7 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
 )
 def test_the_service_says_so_too(layout, words, hinted):
     """At run-time the error of such a class speaks of meta.json, and of the background where there may be one."""
-    kind = kind_of("detect")
-    made = kind.part("make")
-    task = made(package(layout, 3, **words), specs(layout, 3), *kind.groups_of(settings_of()))
+    task = make_task(package(layout, 3, **words), specs(layout, 3), settings_of())
     given = encode(layout, [BOXES[0]], [0.9], [4], num_classes=5)
     part = Part(given, Geometry.identity((64, 64)))
     with pytest.raises(ClassesError) as caught:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from quadrat.geometry import Geometry
-from quadrat.tasks.detect.task import Detect, make
+from quadrat.tasks.detect.task import Detect
 from quadrat.types import Detections, Frame, FrameKey, Part
 from tests.detectors import encode, package, specs
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 
@@ -23,7 +23,7 @@ def frame(
 
 def task(layout: str = "yolov8", classes: int | None = 2, **settings: Any) -> Detect:
     """Make the task for an archive of this layout."""
-    return make(package(layout, classes), specs(layout, classes or 2), settings_of(**settings))
+    return make_task(package(layout, classes), specs(layout, classes or 2), settings_of(**settings))
 
 
 def found(

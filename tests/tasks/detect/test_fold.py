@@ -15,12 +15,12 @@ from quadrat.geometry import Geometry, Window
 from quadrat.parameters import Settings
 from quadrat.tasks.detect import fold as module
 from quadrat.tasks.detect.fold import best_first
-from quadrat.tasks.detect.task import Detect, make
+from quadrat.tasks.detect.task import Detect
 from quadrat.transforms.letterbox import Letterbox
 from quadrat.types import Detections, Frame, Part, TransformSpec
 from tests.detectors import LAYOUTS, encode, package, specs
 from tests.tasks.detect.frames import found, frame, task
-from tests.tasks.folding import interleave, predict
+from tests.tasks.folding import interleave, make_task, predict
 from tests.values import settings_of
 
 TILED = settings_of(tile_size=64, tile_overlap=16, full_frame=True)
@@ -28,7 +28,7 @@ TILED = settings_of(tile_size=64, tile_overlap=16, full_frame=True)
 
 def tiled_task(values: Settings = TILED) -> Detect:
     """Make the task for an archive that needs NMS."""
-    return make(package("yolov8", 2), specs("yolov8", 2), values)
+    return make_task(package("yolov8", 2), specs("yolov8", 2), values)
 
 
 def parts_of(task_: Detect, of: Frame, seed: int) -> list[Part]:
@@ -288,7 +288,7 @@ def test_equal_scores_are_ordered_by_place_and_class() -> None:
 )
 def test_a_class_too_many_may_be_a_background(layout: str, words: dict[str, object], hinted: bool) -> None:
     """The hint speaks of a background only if the layout may have one that is not stated."""
-    detector = make(package(layout, 3, **words), specs(layout, 3), settings_of())
+    detector = make_task(package(layout, 3, **words), specs(layout, 3), settings_of())
     arrays = encode(layout, [[10, 10, 30, 30]], [0.9], [4], num_classes=5)
     with pytest.raises(ClassesError) as caught:
         predict(detector, frame(), [Part(arrays, Geometry.identity((64, 64)))])

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quadrat import engines, tasks, transforms
+from quadrat import engines, transforms
 from quadrat.errors import LayoutError, ParameterError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.package import open_archive
 from quadrat.parameters import Settings
-from quadrat.tasks.detect.task import Detect, make
+from quadrat.tasks.detect.task import Detect
 from quadrat.types import Frame, FrameKey, OutputSpec, Part
 from tests.detectors import LAYOUTS, detector_archive, package, specs
 from tests.tasks.detect.frames import found, frame, task
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 ALONE = " without a batch"
@@ -54,7 +54,7 @@ def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
     """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
     with pytest.raises(LayoutError, match="takes 2 inputs at once, but its outputs do not say"):
-        make(one, specs(layout, 2, batched=False), settings_of())
+        make_task(one, specs(layout, 2, batched=False), settings_of())
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ WRONG = (
 def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any, says: str) -> None:
     """Where shapes tell, before any image, with what was due and what is there."""
     with pytest.raises(LayoutError, match=says) as caught:
-        tasks.make(package(layout), outputs, settings_of())
+        make_task(package(layout), outputs, settings_of())
     assert layout in caught.value.where
     assert caught.value.hint
 
@@ -104,7 +104,7 @@ def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) ->
     free = [OutputSpec(one.name, one.dtype, (None,) * len(one.shape)) for one in specs(layout, 2)]
     if layout in ("boxes", "rtdetr"):
         free = [OutputSpec(one.name, one.dtype, one.shape) for one in specs(layout, 2)]
-    one = make(package(layout), free, settings_of())
+    one = make_task(package(layout), free, settings_of())
     arrays = {name: np.zeros((3, 3, 3), np.float32) for name in one.wanted}
     with pytest.raises(QuadratError) as caught:
         predict(one, frame(), [Part(arrays, Geometry.identity((64, 64)))])
@@ -126,7 +126,7 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     pictures = [Frame(FrameKey("urn:x"), (100, 200), each) for each in (pixels, np.zeros_like(pixels))]
     engine_ = engines.start(opened, settings.engine, LOG)
     try:
-        detector = make(opened, engine_.outputs, settings)
+        detector = make_task(opened, engine_.outputs, settings)
         assert detector.batched == (layout == name != "paddledet")
         sampled = [chain(of.pixels, Geometry.identity((100, 200))) for of in pictures]
         if detector.batched:
@@ -151,7 +151,7 @@ TILED = settings_of(tile_size=64, tile_overlap=16, full_frame=True)
 
 def tiled_task(values: Settings = TILED) -> Detect:
     """Make the task for an archive that needs NMS."""
-    return make(package("yolov8", 2), specs("yolov8", 2), values)
+    return make_task(package("yolov8", 2), specs("yolov8", 2), values)
 
 
 @pytest.mark.parametrize(

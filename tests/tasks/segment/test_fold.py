@@ -14,10 +14,10 @@ from quadrat.errors import (
     QuadratError,
 )
 from quadrat.geometry import Window
-from quadrat.tasks.segment.task import Segment, make
+from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan_masks
 from quadrat.types import UNKNOWN, Frame, Part, Segmentation
-from tests.tasks.folding import interleave, predict
+from tests.tasks.folding import interleave, make_task, predict
 from tests.tasks.segment.masks import (
     LABELS,
     SCORES,
@@ -39,9 +39,9 @@ TILED = {"tile_size": 20, "tile_overlap": 8}
 def task(values: Mapping[str, Any] = TILED, *, scores: bool = True) -> Segment:
     """Make the task for an archive of scores, or of labels with their confidence."""
     if scores:
-        return make(package(), [SCORES], settings_of(**values))
+        return make_task(package(), [SCORES], settings_of(**values))
     outputs = {role: STATED[role] for role in ("labels", "confidence")}
-    return make(package(outputs=outputs), THREE[:2], settings_of(**values))
+    return make_task(package(outputs=outputs), THREE[:2], settings_of(**values))
 
 
 def parts_of(task_: Segment, of: Frame, *, scores: bool = True) -> list[Part]:
@@ -116,7 +116,7 @@ def test_a_missing_part_is_an_internal_error(hw: tuple[int, int]) -> None:
 def test_the_floor_makes_unknown() -> None:
     """Pixels under min-confidence are unknown, and only they."""
     f = frame(1, 2)
-    task = make(package(outputs=STATED), THREE, settings_of(min_confidence=0.5))
+    task = make_task(package(outputs=STATED), THREE, settings_of(min_confidence=0.5))
     got = predict(
         task, f, [part(f, labels=np.array([[1, 2]], np.uint8), confidence=np.array([[0.4, 0.5]], np.float32))]
     )
@@ -128,6 +128,6 @@ def test_the_floor_makes_unknown() -> None:
 def test_result_size(size: str, shape: tuple[int, int]) -> None:
     """Working is the size after max-img-size, source the image's own."""
     f = frame(source=(8, 12))
-    task = make(package(), [LABELS], settings_of(result_size=size))
+    task = make_task(package(), [LABELS], settings_of(result_size=size))
 
     assert shape == predict(task, f, [part(f, argmax_0=np.zeros((4, 6), np.int32))]).labels.shape

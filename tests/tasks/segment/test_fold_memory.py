@@ -18,9 +18,8 @@ from quadrat.geometry import Geometry
 from quadrat.media import images, scratch
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
-from quadrat.tasks.segment.task import make
 from quadrat.types import Blob, FrameKey, ModelPackage, OutputSpec, Part
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
@@ -39,7 +38,7 @@ def parts(task, frame, peaks):
 
 settings = settings_of(tile_size=512, tile_overlap=128)
 package = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 3, ())
-task = make(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
+task = make_task(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
 base = anonymous()
 peaks = [base]
 frame = images.decode(Blob(Path(sys.argv[1])), FrameKey("u"), -1, mosaic=True)

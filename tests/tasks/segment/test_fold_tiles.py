@@ -20,10 +20,10 @@ from quadrat.errors import EngineRunError, GraphError
 from quadrat.geometry import Geometry, Window
 from quadrat.media import scratch
 from quadrat.parameters import Settings, TileSettings
-from quadrat.tasks.segment.task import Segment, make
+from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan
 from quadrat.types import UNKNOWN, Frame, Part, Segmentation
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.tasks.segment.masks import (
     LABELS,
     SCORES,
@@ -77,7 +77,7 @@ def both(
 
 def scored(values: Settings) -> Segment:
     """Make the task for an archive that gives scores."""
-    return make(package(), [SCORES], values)
+    return make_task(package(), [SCORES], values)
 
 
 def same(whole: Segmentation, tiled: Segmentation) -> None:
@@ -144,19 +144,19 @@ def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tu
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
     """Classes cannot be blended: each pixel is of the tile that it lies most inside of."""
     tiled = settings_of(tile_size=20, tile_overlap=6)
-    same(*both(picture((50, 45)), lambda s: make(package(), [LABELS], s), tiled, classes_only))
+    same(*both(picture((50, 45)), lambda s: make_task(package(), [LABELS], s), tiled, classes_only))
     stated = {"labels": "labels", "confidence": "confidence"}
     same(
         *both(
             picture((50, 45)),
-            lambda s: make(package(outputs=stated), THREE[:2], s),
+            lambda s: make_task(package(outputs=stated), THREE[:2], s),
             tiled,
             classes_and_confidence,
         )
     )
 
     frame = picture((1, 30))
-    task = make(package(3), [LABELS], tiled)
+    task = make_task(package(3), [LABELS], tiled)
     named = [np.full((1, 20), i) for i in (1, 2)]
     given_ = zip(named, parts(frame, plan((1, 30), 20, 6), by_colour), strict=True)
     got = predict(task, frame, (Part({"argmax_0": n}, p.geometry, p.window) for n, p in given_))
@@ -166,8 +166,8 @@ def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
 def test_scores_are_asked_for_where_tiles_are_joined() -> None:
     """Tiles take scores where the archive has them, and labels where not."""
     tiled = settings_of(tile_size=64)
-    assert make(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
-    assert make(package(), [LABELS], tiled).wanted == ("argmax_0",)
+    assert make_task(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
+    assert make_task(package(), [LABELS], tiled).wanted == ("argmax_0",)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

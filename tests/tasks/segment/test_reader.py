@@ -14,9 +14,8 @@ from quadrat.errors import (
 )
 from quadrat.geometry import Geometry
 from quadrat.tasks.segment.reader import OutputReader
-from quadrat.tasks.segment.task import make
 from quadrat.types import Part
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.tasks.segment.masks import (
     LABELS,
     SCORES,
@@ -33,12 +32,14 @@ def test_a_mask_of_another_size_than_the_input_is_refused() -> None:
     """A network that answers at a quarter of its input's size would give a wrong cover if it were stretched."""
     f = frame(8, 12)
     with pytest.raises(GraphError, match="3 x 2 pixels for an input of 12 x 8"):
-        predict(make(package(), [LABELS], settings_of()), f, [part(f, argmax_0=np.zeros((2, 3), np.int64))])
+        predict(
+            make_task(package(), [LABELS], settings_of()), f, [part(f, argmax_0=np.zeros((2, 3), np.int64))]
+        )
 
 
 def test_an_original_argmax_archive_gives_labels_and_no_confidence() -> None:
     """Integers (N, H, W) are classes, and nothing is invented beside them."""
-    task = make(package(), [LABELS], settings_of())
+    task = make_task(package(), [LABELS], settings_of())
     f = frame()
     got = predict(task, f, [part(f, argmax_0=np.full((4, 6), 2, np.int64))])
 
@@ -49,7 +50,7 @@ def test_an_original_argmax_archive_gives_labels_and_no_confidence() -> None:
 
 def test_an_archive_without_argmax_is_decided_here() -> None:
     """Floats (N, K, H, W) are scores: class and confidence come from them (the original's IndexError)."""
-    task = make(package(), [SCORES], settings_of())
+    task = make_task(package(), [SCORES], settings_of())
     f = frame()
     scores = np.zeros((3, 4, 6), np.float32)
     scores[1] = 5
@@ -63,8 +64,8 @@ def test_labels_and_logits_agree() -> None:
     """with-argmax gives the same mask as the network's own labels."""
     f = frame()
     logits = np.random.default_rng(0).normal(size=(3, 4, 6)).astype(np.float32)
-    own = make(package(outputs=STATED), THREE, settings_of())
-    forced = make(package(outputs=STATED), THREE, settings_of(with_argmax=True))
+    own = make_task(package(outputs=STATED), THREE, settings_of())
+    forced = make_task(package(outputs=STATED), THREE, settings_of(with_argmax=True))
     confidence = np.ones((4, 6), np.float32)
     labels = logits.argmax(0).astype(np.uint8)
 
@@ -78,7 +79,7 @@ def test_labels_and_logits_agree() -> None:
 def test_a_label_that_no_class_has_stops_the_order(classes: int | None, label: int) -> None:
     """Class ids never wrap or vanish (the original cast 256 to 0)."""
     f = frame()
-    task = make(package(classes), [LABELS], settings_of())
+    task = make_task(package(classes), [LABELS], settings_of())
 
     with pytest.raises(ClassesError, match=f"class {label}"):
         predict(task, f, [part(f, argmax_0=np.full((4, 6), label, np.int64))])

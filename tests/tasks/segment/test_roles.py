@@ -9,8 +9,8 @@ from quadrat.errors import (
 )
 from quadrat.parameters import Settings
 from quadrat.tasks.segment.roles import ROLES, check_channels, choose_outputs, find_roles
-from quadrat.tasks.segment.task import make
 from quadrat.types import OutputSpec
+from tests.tasks.folding import make_task
 from tests.tasks.segment.masks import (
     LABELS,
     STATED,
@@ -24,7 +24,7 @@ def test_one_channel_is_no_choice() -> None:
     """A binary head with one channel is refused, never taken for a picture of class 0."""
     one = OutputSpec("scores", "float32", (None, 1, None, None))
     with pytest.raises(ClassesError, match="one channel"):
-        make(package(None), [one], settings_of())
+        make_task(package(None), [one], settings_of())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_one_channel_is_no_choice() -> None:
 )
 def test_only_what_is_needed_is_asked_for(settings: Settings, wanted: tuple[str, ...]) -> None:
     """The engine is asked for the least outputs that answer the settings."""
-    assert wanted == make(package(outputs=STATED), THREE, settings).wanted
+    assert wanted == make_task(package(outputs=STATED), THREE, settings).wanted
 
 
 @pytest.mark.parametrize(

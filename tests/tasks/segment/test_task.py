@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from quadrat import tasks
 from quadrat.errors import (
     ClassesError,
     ManifestError,
@@ -13,6 +12,7 @@ from quadrat.errors import (
 )
 from quadrat.parameters import Settings
 from quadrat.types import ModelPackage, OutputSpec
+from tests.tasks.folding import make_task
 from tests.tasks.segment.masks import (
     LABELS,
     SCORES,
@@ -39,12 +39,12 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     """A model that cannot answer the settings, or contradicts itself, is refused before any image."""
     with pytest.raises(error, match=says):
-        tasks.make(pack, outputs, settings)
+        make_task(pack, outputs, settings)
 
 
 def test_with_argmax_needs_scores() -> None:
     """Labels with their confidence are not enough."""
     stated = package(outputs={"labels": "labels", "confidence": "confidence"})
     with pytest.raises(ParameterError, match="gives no scores") as caught:
-        tasks.make(stated, THREE[:2], settings_of(with_argmax=True))
+        make_task(stated, THREE[:2], settings_of(with_argmax=True))
     assert "with-argmax" == caught.value.where

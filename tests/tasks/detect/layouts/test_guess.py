@@ -9,9 +9,9 @@ import pytest
 from quadrat.errors import LayoutError
 from quadrat.package.detectors import LAYOUTS
 from quadrat.tasks.detect.layouts import guess
-from quadrat.tasks.detect.task import make
 from quadrat.types import OutputSpec
 from tests.detectors import package, specs
+from tests.tasks.folding import make_task
 from tests.values import settings_of
 
 
@@ -101,10 +101,10 @@ def test_what_no_layout_has_is_refused(outputs: tuple[OutputSpec, ...], classes:
 def test_the_guess_is_logged_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     """One line when the model is loaded, on the logger of the house; a stated layout says nothing."""
     with caplog.at_level(logging.INFO, logger="quadrat"):
-        make(package(None, 3), specs("yolov8", 3), settings_of())
+        make_task(package(None, 3), specs("yolov8", 3), settings_of())
     (line,) = caplog.messages
     assert "tiny does not state the layout" in line
     assert "yolov8 is assumed: the network gives output0 (?, 7, 1200): columns of box" in line
     caplog.clear()
-    make(package("yolov8", 3), specs("yolov8", 3), settings_of())
+    make_task(package("yolov8", 3), specs("yolov8", 3), settings_of())
     assert not caplog.messages
