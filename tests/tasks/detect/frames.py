@@ -17,7 +17,7 @@ from tests.values import settings_of
 def frame(
     h: int = 64, w: int = 64, *, source: tuple[int, int] | None = None, time_s: float | None = None
 ) -> Frame:
-    """Make a black frame of a working size, of a source size."""
+    """Make a black frame of a working size (h, w), by default also its source size."""
     return Frame(FrameKey("urn:x"), source or (h, w), np.zeros((h, w, 3), np.uint8), time_s=time_s)
 
 
@@ -29,7 +29,7 @@ def task(layout: str = "yolov8", classes: int | None = 2, **settings: Any) -> De
 def found(
     layout: str, boxes: Any, scores: Any, classes: Any, of: Frame | None = None, **settings: Any
 ) -> Detections:
-    """Detect objects that a network of two classes, given the frame as it is, lays out so."""
+    """Encode objects as a network of two classes would, and detect them in a frame."""
     given_frame = of or frame()
     arrays = encode(layout, boxes, scores, classes, num_classes=2, hw=given_frame.pixels.shape[:2])
     start = Geometry.identity(given_frame.source_hw).resized(given_frame.pixels.shape[:2])

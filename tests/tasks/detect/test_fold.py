@@ -137,14 +137,14 @@ def test_the_order_of_anchors_does_not_matter(order: list[int], layout: str) -> 
 def test_boxes_outside_the_picture_are_dropped_and_at_its_border_cut(
     box: list[int], seen: list[int] | None
 ) -> None:
-    """Nothing is reported where there is no picture."""
+    """No box reaches beyond the image."""
     got = found("yolov10", [box], [0.5], [0])
 
     assert ([] if seen is None else [seen]) == got.boxes.tolist()
 
 
 def test_what_is_found_in_the_padding_is_dropped() -> None:
-    """An object in the letterbox's grey is none, and one that reaches into it ends at the picture."""
+    """A box in the letterbox's padding is dropped, and one that reaches into it is clipped to the image."""
     of = frame(32, 64)
     _, geometry = Letterbox((64, 64), 114, scale_up=True, center=True)(of.pixels, Geometry.identity((32, 64)))
     arrays = encode("yolov10", [[2, 1, 20, 14], [10, 8, 30, 40]], [0.9, 0.8], [0, 1], num_classes=2)
@@ -153,7 +153,7 @@ def test_what_is_found_in_the_padding_is_dropped() -> None:
 
 
 def test_rows_that_fill_up_are_nothing_even_at_0() -> None:
-    """With min-score=0 rows without an object are still none: their boxes have no area, or their class is -1."""
+    """Rows that pad the output give no objects: their boxes have no area, or their class is -1."""
     assert 1 == len(found("yolov10", [[10, 10, 20, 20]], [0.5], [0], min_score=0.0))
     nothing = Part({"output0": np.array([[-1, 0, 0, 0, 0, 0]], np.float32)}, Geometry.identity((64, 64)))
     assert 0 == len(predict(task("paddledet", min_score=0.0), frame(), [nothing]))
@@ -164,21 +164,21 @@ def test_rows_that_fill_up_are_nothing_even_at_0() -> None:
     [("yolov5", 1), ("yolov8", 1), ("yolov10", 2), ("rtdetr", 2), ("paddledet", 2), ("boxes", 2)],
 )
 def test_only_networks_of_anchors_are_suppressed(layout: str, count: int) -> None:
-    """A network that ends in objects says what is one; two boxes of it in one place are two."""
+    """Networks that output objects need no NMS: two of their boxes in one place are two objects."""
     assert count == len(found(layout, [[10, 10, 30, 30], [11, 10, 31, 30]], [0.9, 0.8], [1, 1]))
     assert 2 == len(found(layout, [[10, 10, 30, 30], [11, 10, 31, 30]], [0.9, 0.8], [0, 1]))
 
 
 @pytest.mark.parametrize(("threshold", "count"), [(0.5, 1), (0.59, 1), (0.61, 2), (0.7, 2)])
 def test_nms_threshold_says_which_boxes_are_one(threshold: float, count: int) -> None:
-    """Two boxes of an intersection over union of 0.6 are one object under that threshold, and two above it."""
+    """Two boxes with an IoU of 0.6 are one object if the threshold is lower, and two if it is higher."""
     boxes = [[10, 10, 50, 30], [20, 10, 60, 30]]
 
     assert count == len(found("yolov8", boxes, [0.9, 0.8], [1, 1], nms_threshold=threshold))
 
 
 def test_too_many_candidates_are_cut_to_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network gone wild costs bounded time, and the best of it is kept."""
+    """A network that outputs very many candidates takes bounded time; the best candidates are kept."""
     monkeypatch.setattr(module, "MAX_CANDIDATES", 3)
     boxes = [[i * 6, 10, i * 6 + 5, 20] for i in range(10)]
     got = found("yolov8", boxes, np.linspace(0.3, 0.9, 10), [0] * 10)
@@ -187,7 +187,7 @@ def test_too_many_candidates_are_cut_to_the_best(monkeypatch: pytest.MonkeyPatch
 
 
 def test_classes_that_the_archive_does_not_have_end_the_order() -> None:
-    """A class number beyond the list is the archive's fault; without a list any number is a nameless class."""
+    """A class number beyond the archive's list is an error; if the archive lists no classes, any number is allowed."""
     with pytest.raises(ClassesError, match="class 2, but there are 2 classes"):
         predict(task("boxes"), frame(), [Part(_beyond(), Geometry.identity((64, 64)))])
     nameless = predict(task("boxes", None), frame(), [Part(_beyond(), Geometry.identity((64, 64)))])
@@ -200,7 +200,7 @@ def _beyond() -> dict[str, np.ndarray]:
 
 
 def test_parts_are_read_as_they_come_and_joined() -> None:
-    """Four tiles of a picture at half its size see the pieces of one object: it is one, in source pixels."""
+    """Four tiles of an image at half its size each see a piece of one object; the result is one box in source pixels."""
     of = frame(96, 96, source=(192, 192))
     whole = np.array([40.0, 40.0, 60.0, 60.0])
     seen: list[int] = []
@@ -237,7 +237,7 @@ ONE, OTHER, PIECE = [44, 20, 60, 36], [40, 20, 56, 36], [48, 20, 64, 36]
 def test_merge_and_its_threshold_say_which_boxes_of_tiles_are_one_and_how(
     left: list[int], merge: str, threshold: float, boxes: list[list[float]]
 ) -> None:
-    """Boxes of two tiles that share 0.6 of their union are one by the measure, from the threshold on, in the way asked for."""
+    """Whether two boxes with an IoU of 0.6 become one, and which one, depends on merge and its threshold."""
     of, parts = frame(64, 96), []
     for start, box, score in ((0, left, 0.6), (32, ONE, 0.9)):
         window = Window(0, start, 64, 64)
@@ -250,7 +250,7 @@ def test_merge_and_its_threshold_say_which_boxes_of_tiles_are_one_and_how(
 
 
 def test_a_tile_sees_nothing_beyond_its_border() -> None:
-    """A box that a network draws out of its tile is cut there, so that the seam is told."""
+    """A box that reaches beyond its tile is clipped, so that it is recognised as cut by the seam."""
     of, window = frame(64, 128), Window(0, 0, 64, 64)
     arrays = encode("yolov10", [[30, 10, 90, 30]], [0.5], [0], num_classes=2)
     nothing = encode("yolov10", [], [], [], num_classes=2)

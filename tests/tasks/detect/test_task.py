@@ -42,7 +42,7 @@ LOG = logging.getLogger("test")
 def test_min_score_and_what_bytetrack_needs(
     time_s: float | None, settings: dict[str, Any], scores: list[float]
 ) -> None:
-    """min-score itself is enough; only for a video that bytetrack follows are weaker objects kept, down to 0.1."""
+    """Objects of exactly min-score are kept; in videos that ByteTrack follows, also weaker ones, down to 0.1."""
     boxes = [[i * 12, 10, i * 12 + 10, 20] for i in range(5)]
     got = found("yolov10", boxes, [0.9, 0.3, 0.15, 0.07, 0.01], [0] * 5, frame(time_s=time_s), **settings)
 
@@ -51,7 +51,7 @@ def test_min_score_and_what_bytetrack_needs(
 
 @pytest.mark.parametrize("layout", ["boxes", "paddledet"])
 def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
-    """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
+    """Outputs without a batch axis cannot say which of two inputs an object belongs to."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
     with pytest.raises(LayoutError, match="takes 2 inputs at once, but its outputs do not say"):
         make_task(one, specs(layout, 2, batched=False), settings_of())
@@ -63,7 +63,7 @@ def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
 def test_class_numbers_that_a_precision_cannot_hold_are_refused(
     layout: str, classes: int, precision: str
 ) -> None:
-    """In bf16 class 257 would come out as 256; layouts whose classes are places in a row may have any."""
+    """bf16 would round class 257 to 256; layouts that encode the class as an index are not affected."""
     with pytest.raises(ParameterError, match=r"precision: .*as floats"):
         task(layout, classes, precision=precision)
     task(layout, 80, precision=precision)
@@ -91,7 +91,7 @@ WRONG = (
 
 @pytest.mark.parametrize(("layout", "outputs", "says"), WRONG, ids=lambda v: v if isinstance(v, str) else "")
 def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any, says: str) -> None:
-    """Where shapes tell, before any image, with what was due and what is there."""
+    """If the shapes are known, before any image; the error gives the expected and the actual outputs."""
     with pytest.raises(LayoutError, match=says) as caught:
         make_task(package(layout), outputs, settings_of())
     assert layout in caught.value.where
@@ -100,7 +100,7 @@ def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) -> None:
-    """Where the network's shapes are free, its first arrays tell."""
+    """If the shapes are dynamic, the first arrays are checked."""
     free = [OutputSpec(one.name, one.dtype, (None,) * len(one.shape)) for one in specs(layout, 2)]
     if layout in ("boxes", "rtdetr"):
         free = [OutputSpec(one.name, one.dtype, one.shape) for one in specs(layout, 2)]
@@ -114,7 +114,7 @@ def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) ->
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 @pytest.mark.parametrize("layout", [*LAYOUTS, f"boxes{ALONE}"])
 def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Path) -> None:
-    """From an archive to objects: a green thing at a known place, letterboxed, in each layout; and an empty picture."""
+    """From an archive to objects in each layout: a green rectangle at a known place, letterboxed, and an empty image."""
     name = layout.removesuffix(ALONE)
     archive = detector_archive(tmp_path / "m.tgz", name, batched=layout == name)
     (tmp_path / "files").mkdir()

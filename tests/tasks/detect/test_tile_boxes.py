@@ -18,7 +18,7 @@ BOX = st.tuples(st.floats(0, 200), st.floats(0, 200), st.floats(0, 90), st.float
 @settings(deadline=None)
 @given(st.lists(BOX, max_size=25), st.sampled_from([0.0, 3.5, 40.0]))
 def test_near_is_every_pair_that_meets(drawn, margin):
-    """The same pairs as by looking at all of them, each once."""
+    """The same pairs as comparing all boxes finds, each once."""
     boxes = np.array([(x, y, x + w, y + h) for x, y, w, h, _ in drawn]).reshape(-1, 4)
     classes = np.array([c for *_, c in drawn], np.intp)
     i, j = all_neighbours(boxes, classes, margin)
@@ -38,12 +38,12 @@ def test_near_is_every_pair_that_meets(drawn, margin):
 
 
 def _gap(a, b) -> float:
-    """The wider one of the gaps in x and y."""
+    """Return the larger of the gaps in x and y."""
     return float(max(np.max(a[:2] - b[2:]), np.max(b[:2] - a[2:])))
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
-    """Pairs come block by block, so that memory is bounded; together they are the same."""
+    """Pairs come in blocks, which bounds memory; all blocks together give the same pairs."""
     rng = np.random.default_rng(1)
     corners = rng.uniform(0, 300, (200, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(1, 60, (200, 2))], axis=1)

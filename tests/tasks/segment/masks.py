@@ -24,7 +24,7 @@ STATED = {"labels": "labels", "confidence": "confidence", "logits": "logits"}
 def package(
     classes: int | None = 3, outputs: dict[str, str] | None = None, task: str = "segment"
 ) -> ModelPackage:
-    """Make a package of so many classes that states these outputs."""
+    """Make a package with a number of classes that states these outputs."""
     infos = tuple(ClassInfo(i, f"urn:{i}", f"c{i}", (i, i, i)) for i in range(classes or 0))
     return ModelPackage(
         Path(), "tiny", "", task, {}, None, (), infos, classes, (None, 3, None, None), outputs or {}

@@ -114,7 +114,7 @@ def test_a_missing_part_is_an_internal_error(hw: tuple[int, int]) -> None:
 
 
 def test_the_floor_makes_unknown() -> None:
-    """Pixels under min-confidence are unknown, and only they."""
+    """Exactly the pixels under min-confidence are unknown."""
     f = frame(1, 2)
     task = make_task(package(outputs=STATED), THREE, settings_of(min_confidence=0.5))
     got = predict(

@@ -54,7 +54,7 @@ print(json.dumps({"grown": max(peaks) - base, "covers": [c.cover for c in covers
 
 
 def strip_of_grey(path: Path, height: int, width: int) -> None:
-    """Write a grey TIFF in one strip: rows of 0, and of 200 in every second hundred."""
+    """Write a grey TIFF in one strip, with alternating bands of 100 rows of 0 and of 200."""
     tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 134), (277, 1), (278, height),
             (279, height * width), (284, 1)]  # fmt: skip
     head = b"II*\0\x08\0\0\0" + len(tags).to_bytes(2, "little")
@@ -67,9 +67,9 @@ def strip_of_grey(path: Path, height: int, width: int) -> None:
             file.write(bytes([200 * (top // 100 % 2)]) * (100 * width))
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory by kind is told by Linux alone")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports memory by kind")
 def test_memory_is_flat(tmp_path: Path) -> None:
-    """12 and 24 million pixels: both take under 30 MB, and the same; whole, the second takes 144 MB."""
+    """12 and 24 million pixels both take under 30 MB, and the same; in memory, the second would take 144 MB."""
     grown = []
     for height in (4000, 8000):
         strip_of_grey(tmp_path / "m.tif", height, 3000)

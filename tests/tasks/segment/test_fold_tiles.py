@@ -44,7 +44,7 @@ from tests.values import settings_of
 
 @cache
 def _conv5() -> onnxruntime.InferenceSession:
-    """Make a network that looks 2 pixels far: a 5 x 5 convolution of whole numbers, so that sums are exact."""
+    """Make a network with a receptive field of 5 x 5: a convolution with integer weights, so that sums are exact."""
     weights = np.random.default_rng(3).integers(-9, 10, (3, 3, 5, 5)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["scores"], pads=[2, 2, 2, 2])],
@@ -94,7 +94,7 @@ def same(whole: Segmentation, tiled: Segmentation) -> None:
 def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mask(
     height: int, width: int, tile: int, data: st.DataObject
 ) -> None:
-    """A 5 x 5 convolution and an overlap of 8 and more (a halo of 2): not one pixel differs, nor its confidence."""
+    """With a 5 x 5 convolution and an overlap of at least 8 (a halo of 2), labels and confidence are equal."""
     overlap = data.draw(st.integers(8, tile - 1))
     same(*both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), conv5))
 
@@ -104,7 +104,7 @@ def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mas
 def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_tiling(
     height: int, width: int, tile: int, data: st.DataObject
 ) -> None:
-    """Without any overlap too, and with one of nearly the whole tile."""
+    """Also without any overlap, and with one of nearly the whole tile."""
     if (height // tile + 1) * (width // tile + 1) > 200:
         return
     overlap = data.draw(st.integers(0, (tile - 1) * 3 // 4))
@@ -114,7 +114,7 @@ def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_ti
 
 
 def test_a_halo_that_is_too_small_is_seen() -> None:
-    """Without an overlap the same convolution differs at the seams: the law above tests something."""
+    """Without an overlap the same convolution gives other labels at the seams, so the law above can fail."""
     whole, tiled = both(picture((60, 60)), scored, settings_of(tile_size=20, tile_overlap=0), conv5)
     assert (whole.labels != tiled.labels).any()
 
@@ -136,13 +136,13 @@ def doubled(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometr
 @pytest.mark.parametrize("fit", [padded, doubled])
 @pytest.mark.parametrize("source", [None, (150, 210)])
 def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tuple[int, int] | None) -> None:
-    """Padding and resizing of tiles leave the mask as it is, of a picture shrunk to working size too."""
+    """Padding and resizing of tiles do not change the mask, nor does shrinking to working size."""
     frame = picture((50, 70), source=source)
     same(*both(frame, scored, settings_of(tile_size=32, tile_overlap=9), by_colour, fit))
 
 
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
-    """Classes cannot be blended: each pixel is of the tile that it lies most inside of."""
+    """Labels cannot be blended: each pixel takes that of the tile in which it lies farthest from a border."""
     tiled = settings_of(tile_size=20, tile_overlap=6)
     same(*both(picture((50, 45)), lambda s: make_task(package(), [LABELS], s), tiled, classes_only))
     stated = {"labels": "labels", "confidence": "confidence"}
@@ -164,7 +164,7 @@ def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
 
 
 def test_scores_are_asked_for_where_tiles_are_joined() -> None:
-    """Tiles take scores where the archive has them, and labels where not."""
+    """Tiles use scores if the archive has them, and labels if not."""
     tiled = settings_of(tile_size=64)
     assert make_task(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
     assert make_task(package(), [LABELS], tiled).wanted == ("argmax_0",)
@@ -173,7 +173,7 @@ def test_scores_are_asked_for_where_tiles_are_joined() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (19, 19)])
 def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int]) -> None:
-    """One bad number is an error, even where the tile counts nothing."""
+    """One bad number is an error, even where the tile's weight is 0."""
     frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     made = list(parts(frame, plan((50, 50), 20, 8), by_colour))
     made[4].arrays["scores"][1][place] = value
@@ -182,7 +182,7 @@ def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int])
 
 
 def test_a_class_that_is_ruled_out_stays_out() -> None:
-    """Minus infinity for a class is as good in tiles as in a whole picture."""
+    """Logits of minus infinity for a class give the same mask in tiles as in a whole image."""
 
     def ruled_out(pixels: np.ndarray) -> dict[str, np.ndarray]:
         scores = by_colour(pixels)["scores"]
@@ -193,7 +193,7 @@ def test_a_class_that_is_ruled_out_stays_out() -> None:
 
 
 def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
-    """Joined probabilities are not softened again."""
+    """Blended probabilities do not go through a softmax."""
 
     def soft(pixels: np.ndarray) -> dict[str, np.ndarray]:
         shares = pixels.astype(np.float32).transpose(2, 0, 1) + 1
@@ -204,7 +204,7 @@ def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_floor_and_result_size_go_with_tiles(size: str) -> None:
-    """Unknown pixels and the source's size come out as for a whole picture."""
+    """min-confidence and result-size have the same effect as for a whole image."""
     frame = picture((50, 60), source=(125, 150))
     tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
     whole, found = both(frame, scored, tiled, by_colour)
@@ -215,7 +215,7 @@ def test_floor_and_result_size_go_with_tiles(size: str) -> None:
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Classes and confidence of a large picture are mapped files, and the same numbers."""
+    """Labels and confidence of a large image are mapped files, with the same numbers."""
     frame = picture((50, 60), source=(125, 150))
     tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size)
     whole, _ = both(frame, scored, tiled, by_colour)
@@ -230,7 +230,7 @@ def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.Monkey
 
 
 def test_tiles_are_taken_one_by_one_and_let_go() -> None:
-    """Of all tiles three are in memory at most: the first, the one before, and this one."""
+    """At most three tiles are in memory at a time, including those that the test itself holds."""
     frame, alive = picture((100, 100)), []
 
     def lazily() -> Iterator[Part]:
@@ -244,7 +244,7 @@ def test_tiles_are_taken_one_by_one_and_let_go() -> None:
 
 
 def test_a_mask_of_another_size_than_its_tile_is_refused() -> None:
-    """It would have to be stretched, which is a wrong measure."""
+    """It would have to be stretched, and would give a wrong cover."""
     frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     halves = (
         Part({"scores": p.arrays["scores"][:, ::2, ::2]}, p.geometry, p.window)

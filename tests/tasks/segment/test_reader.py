@@ -29,7 +29,7 @@ from tests.values import settings_of
 
 
 def test_a_mask_of_another_size_than_the_input_is_refused() -> None:
-    """A network that answers at a quarter of its input's size would give a wrong cover if it were stretched."""
+    """Stretching a mask of a quarter of the input's size would give a wrong cover."""
     f = frame(8, 12)
     with pytest.raises(GraphError, match="3 x 2 pixels for an input of 12 x 8"):
         predict(
@@ -38,7 +38,7 @@ def test_a_mask_of_another_size_than_the_input_is_refused() -> None:
 
 
 def test_an_original_argmax_archive_gives_labels_and_no_confidence() -> None:
-    """Integers (N, H, W) are classes, and nothing is invented beside them."""
+    """Integers (N, H, W) are labels, and there is no confidence."""
     task = make_task(package(), [LABELS], settings_of())
     f = frame()
     got = predict(task, f, [part(f, argmax_0=np.full((4, 6), 2, np.int64))])

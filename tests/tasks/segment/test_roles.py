@@ -36,7 +36,7 @@ def test_one_channel_is_no_choice() -> None:
     ],
 )
 def test_only_what_is_needed_is_asked_for(settings: Settings, wanted: tuple[str, ...]) -> None:
-    """The engine is asked for the least outputs that answer the settings."""
+    """The fewest outputs that answer the settings are requested."""
     assert wanted == make_task(package(outputs=STATED), THREE, settings).wanted
 
 

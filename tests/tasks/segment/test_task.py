@@ -43,7 +43,7 @@ def test_what_does_not_go_together_is_refused(
 
 
 def test_with_argmax_needs_scores() -> None:
-    """Labels with their confidence are not enough."""
+    """Labels and confidence are not enough."""
     stated = package(outputs={"labels": "labels", "confidence": "confidence"})
     with pytest.raises(ParameterError, match="gives no scores") as caught:
         make_task(stated, THREE[:2], settings_of(with_argmax=True))
