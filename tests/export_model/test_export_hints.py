@@ -12,7 +12,6 @@ from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
 from quadrat.package.write import write_archive
-from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect import layouts
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode, package, specs
