@@ -17,10 +17,9 @@ from quadrat.engines import start
 from quadrat.geometry import Geometry
 from quadrat.package import open_archive
 from quadrat.parameters import parse
-from quadrat.tasks import make
 from quadrat.types import Frame, FrameKey, Part
 from tests.examples.conftest import EXAMPLES_FOLDER
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 
 ARCHIVE = EXAMPLES_FOLDER / "models" / "rectangles.tgz"
 ENGINES = ("openvino", "onnx")
@@ -31,8 +30,8 @@ class Finder:
 
     def __init__(self, package, name: str) -> None:
         chosen = parse({"engine": name, "max-detections": 1000})
-        self.engine = start(package, chosen, logging.getLogger("test"))
-        self.task = make(package, self.engine.outputs, chosen)
+        self.engine = start(package, chosen.engine, logging.getLogger("test"))
+        self.task = make_task(package, self.engine.outputs, chosen)
 
     def raw(self, pictures: list[np.ndarray]) -> np.ndarray:
         """Give the network's own output for pictures of one size."""

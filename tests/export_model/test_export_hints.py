@@ -12,12 +12,11 @@ from quadrat.errors import ClassesError, LayoutError
 from quadrat.geometry import Geometry
 from quadrat.package.detectors import DetectWords
 from quadrat.package.write import write_archive
-from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect import layouts
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode, package, specs
 from tests.export_model.conftest import Made
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 THREE = [word for name in ("Seestern", "Alge", "Blau") for word in ("--class", name)]
@@ -106,9 +105,7 @@ def test_an_archive_made_elsewhere_does_not_verify(tmp_path, export, capsys):
 )
 def test_the_service_says_so_too(layout, words, hinted):
     """At run-time the error of such a class speaks of meta.json, and of the background where there may be one."""
-    kind = kind_of("detect")
-    made = kind.part("make")
-    task = made(package(layout, 3, **words), specs(layout, 3), *kind.groups_of(settings_of()))
+    task = make_task(package(layout, 3, **words), specs(layout, 3), settings_of())
     given = encode(layout, [BOXES[0]], [0.9], [4], num_classes=5)
     part = Part(given, Geometry.identity((64, 64)))
     with pytest.raises(ClassesError) as caught:
@@ -136,10 +133,10 @@ RAW = encode("yolov8", BOXES[:1], [5.0], [1], num_classes=2)
          "or give the class that means no object with --background"),
         (bright_onnx("rfdetr"), "rfdetr --background 9", "E_MODEL_CLASSES --class, --background: ",
          "or give the class that means no object with --background"),
-        (constant_onnx(HEADS), "yolov8", "E_MODEL_LAYOUT --layout yolov8: no output is its predictions",
+        (constant_onnx(HEADS), "yolov8", "E_MODEL_LAYOUT --layout yolov8: no output has the role predictions",
          "Name the output with --onnx-output, or choose another --layout: yolov5, "),
         (bright_onnx("yolov10"), "boxes", "E_MODEL_LAYOUT --layout boxes: ", ". Choose another --layout: yolov5, "),
-        (constant_onnx(RAW), "yolov8", "E_MODEL_LAYOUT --layout yolov8: scores go from 0 to 5",
+        (constant_onnx(RAW), "yolov8", "E_MODEL_LAYOUT --layout yolov8: scores range from 0 to 5",
          "or are raw logits: export the network with its sigmoid"),
     ],
 )  # fmt: skip

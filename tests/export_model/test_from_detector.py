@@ -14,12 +14,11 @@ from quadrat.geometry import Geometry
 from quadrat.package import open_archive
 from quadrat.package.detectors import LAYOUTS
 from quadrat.parameters import parse
-from quadrat.task_kinds import kind_of
 from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import bright_onnx, constant_onnx, encode
 from tests.export_model.conftest import Made, readme_example
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 
 CLASSES = ("--class", "fish", "--class", "crab=#d73c2d")
 SIZED = dict.fromkeys(("rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet"), "--stretch")
@@ -57,8 +56,7 @@ def find(path, folder, engine: str, picture: np.ndarray):
     package = open_archive(path, folder)
     settings = parse({"engine": engine})
     started = start(package, settings.engine, logging.getLogger("test"))
-    kind = kind_of(package.task)
-    task = kind.part("make")(package, started.outputs, *kind.groups_of(settings))
+    task = make_task(package, started.outputs, settings)
     hw = picture.shape[:2]
     tensor, geometry = build(package.transforms)(picture, Geometry.identity(hw))
     batch = np.ascontiguousarray(tensor[None], np.float32).repeat(package.input_shape[0] or 1, 0)
@@ -302,7 +300,7 @@ def test_the_readmes_example(tmp_path):
 MODULES = """
 import torch
 from torch import nn
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 
 torch.manual_seed(0)  # a network without a single negative logit would be refused, rightly
 

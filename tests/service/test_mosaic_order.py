@@ -15,7 +15,7 @@ from examples.rectangles_net import COLORS
 from tests.moving import RECTANGLES, SAND
 from tests.networks import brightness_archive
 from tests.service.run import ROOT
-from tests.tasks.segment.test_memory import strip_of_grey
+from tests.tasks.segment.test_fold_memory import strip_of_grey
 
 WIDTH, HEIGHTS = 3000, (2000, 8000)
 STEP = 500

@@ -1,4 +1,4 @@
-"""Folds, driven by hand."""
+"""Tasks and their folds, made and driven by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
-from quadrat.types import Frame, Part
+from quadrat.parameters import Settings
+from quadrat.task_kinds import kind_of
+from quadrat.types import Frame, ModelPackage, OutputSpec, Part
+
+
+def make_task(package: ModelPackage, outputs: Sequence[OutputSpec], settings: Settings) -> Any:
+    """Make the task that a package names, with its groups of the settings."""
+    kind = kind_of(package.task, package.name)
+    return kind.part("make")(package, outputs, *kind.groups_of(settings))
 
 
 def predict(task: Any, frame: Frame, parts: Iterable[Part]) -> Any:

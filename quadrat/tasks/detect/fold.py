@@ -48,7 +48,7 @@ class ObjectReader:
         order = visible[best_first(given.boxes[visible], given.scores[visible], given.classes[visible])]
         order = order[:MAX_CANDIDATES]
         if self._layout.nms:  # on the network's own boxes, before they are clipped
-            limit = self._objects.max_detections + 1  # one more, so that `capped` can be told
+            limit = self._objects.max_detections + 1  # one more, so that `capped` is known
             boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
             order = order[nms(boxes, scores, classes, self._objects.nms_threshold, limit)]
         return Detections(clipped[order], given.scores[order], given.classes[order].astype(np.int32))
@@ -106,7 +106,7 @@ class DetectFold:
     def finish(self) -> Detections:
         """Return the objects of the frame, the best first, at most max-detections.
 
-        Boxes are in source pixels, inside the picture, and have an area.
+        Boxes are in source pixels, inside the frame, and have an area.
         """
         self._received.check_complete()
         found = [self._found[number] for number in range(len(self.windows))]

@@ -1,4 +1,9 @@
-"""Boxes of the whole picture, added to the objects that its tiles gave."""
+"""Boxes found in the whole frame, added to the objects merged from its tiles.
+
+The network sees the whole frame at a lower resolution, so its boxes are less exact than those of tiles. A box that
+agrees with an object of the tiles, or that objects cover, is dropped; a box that agrees with fragments as far as
+their tiles see replaces them; any other box is an object that no tile shows, and is kept.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,10 @@ from quadrat.tasks.detect.tile_boxes import HIGH, LOW, Bools, Floats, Ints, Tile
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MergedBoxes:
-    """Merged objects as columns: `boxes` (N, 4) in source pixels, `scores`, `classes` (N,), `open` (N, 4).
+    """Merged objects as columns.
 
-    `open`: a seam cuts that side, and no other tile has seen the object's end there.
+    `boxes` (N, 4) float64 are x0, y0, x1, y1 in source pixels; `scores` (N,) float64; `classes` (N,) intp; `open`
+    (N, 4) bool marks the sides that a seam cuts and at which no other tile has seen the object's end.
     """
 
     boxes: Floats
@@ -23,7 +29,7 @@ class MergedBoxes:
     open: Bools
 
     def __len__(self) -> int:
-        """Count the objects."""
+        """Return the number of objects."""
         return len(self.scores)
 
     def __getitem__(self, index: Bools | Ints) -> MergedBoxes:
@@ -32,19 +38,18 @@ class MergedBoxes:
 
 
 def add_full_frame(
-    objects: MergedBoxes, blurred: TileBoxes, tile: Floats, source_hw: HW, threshold: float
+    objects: MergedBoxes, whole: TileBoxes, tile: Floats, source_hw: HW, threshold: float
 ) -> MergedBoxes:
-    """Add boxes of the whole picture to objects of tiles of at most `tile` (width, height) pixels.
+    """Add the boxes `whole` of a frame of `source_hw` (height, width) pixels to the objects of its tiles.
 
-    A box is dropped if it agrees with an object or if objects cover it; it takes in the fragments that agree
-    with it as far as their tiles see; else it is kept.
+    `tile` is (width, height) of the largest tile in source pixels; `threshold` is the least agreement, in 0..1.
     """
-    picture = np.array([source_hw[1], source_hw[0]], np.float64)
-    # The network saw the whole picture this many times coarser; a box is exact to about two of its pixels.
-    slack = 2.0 * max(1.0, float((picture / tile).max()))
-    count, boxes, scores = len(objects), blurred.boxes.copy(), blurred.scores.copy()
+    frame = np.array([source_hw[1], source_hw[0]], np.float64)
+    # The scale at which the network saw the frame; its boxes are exact to about two of its pixels.
+    slack = 2.0 * max(1.0, float((frame / tile).max()))
+    count, boxes, scores = len(objects), whole.boxes.copy(), whole.scores.copy()
     i, j = all_neighbours(
-        np.concatenate([objects.boxes, boxes]), np.concatenate([objects.classes, blurred.classes]), slack
+        np.concatenate([objects.boxes, boxes]), np.concatenate([objects.classes, whole.classes]), slack
     )
     mixed = (i < count) & (j >= count)
     i, j = i[mixed], j[mixed] - count
@@ -54,7 +59,7 @@ def add_full_frame(
     owner = _owners(count, i[takes], j[takes], match[takes])
     covered = np.bincount(j, _covered(boxes[j], objects.boxes[i], slack), len(boxes))
     fits = ((boxes[:, HIGH] - boxes[:, LOW]) <= tile).all(axis=1)
-    # What is larger than a tile may hold others of its class, so more must speak against it.
+    # An object larger than a tile may contain others of its class, so a higher share must be covered.
     dropped = covered >= np.where(fits, threshold, (1 + threshold) / 2)
     dropped[j[alike & ~beyond]] = True
     for k in np.unique(owner[owner >= 0]).tolist():
@@ -65,43 +70,47 @@ def add_full_frame(
     return MergedBoxes(
         np.concatenate([rest.boxes, boxes[kept]]),
         np.concatenate([rest.scores, scores[kept]]),
-        np.concatenate([rest.classes, blurred.classes[kept]]),
+        np.concatenate([rest.classes, whole.classes[kept]]),
         np.concatenate([rest.open, np.zeros((int(kept.sum()), 4), bool)]),
     )
 
 
-def _match(objects: MergedBoxes, i: Ints, wide: Floats, slack: float) -> tuple[Floats, Bools]:
-    """How well objects `i` (P,) agree with boxes (P, 4) on what is not open, and whether those go on beyond it."""
+def _match(objects: MergedBoxes, i: Ints, whole: Floats, slack: float) -> tuple[Floats, Bools]:
+    """Return the agreement (P,) of objects `i` with boxes (P, 4), and True (P,) where a box continues beyond a seam.
+
+    The agreement is 1 minus the distance of the sides over the hull, multiplied over x and y. Beyond an open side
+    nothing is compared.
+    """
     box, opened = objects.boxes[i], objects.open[i]
-    outwards = np.concatenate([box[:, LOW] - wide[:, LOW], wide[:, HIGH] - box[:, HIGH]], axis=1)
+    outwards = np.concatenate([box[:, LOW] - whole[:, LOW], whole[:, HIGH] - box[:, HIGH]], axis=1)
     beyond = np.asarray((opened & (outwards > slack)).any(axis=1))
     apart = np.where(opened & (outwards > 0), 0.0, np.maximum(np.abs(outwards) - slack, 0.0))
-    seen = np.where(opened & (outwards > 0), box, wide)
+    seen = np.where(opened & (outwards > 0), box, whole)
     hull = np.maximum(box[:, HIGH], seen[:, HIGH]) - np.minimum(box[:, LOW], seen[:, LOW])
     shared = 1.0 - (apart[:, LOW] + apart[:, HIGH]) / np.maximum(hull, 1e-9)
     return np.maximum(shared, 0.0).prod(axis=1), beyond
 
 
 def _owners(count: int, i: Ints, j: Ints, match: Floats) -> Ints:
-    """The box (N,) that each fragment agrees with best, -1 where there is none."""
+    """Return the box (N,) that each fragment agrees with best, or -1; of equal ones, the first."""
     owner = np.full(count, -1, np.intp)
     order = np.lexsort((-j, match))
     owner[i[order]] = j[order]
     return owner
 
 
-def _covered(wide: Floats, boxes: Floats, slack: float) -> Floats:
-    """Share (P,) of each box that an object covers when grown by `slack` pixels."""
-    low = np.maximum(wide[:, LOW], boxes[:, LOW] - slack)
-    high = np.minimum(wide[:, HIGH], boxes[:, HIGH] + slack)
-    area = (wide[:, HIGH] - wide[:, LOW]).prod(axis=1)
+def _covered(whole: Floats, boxes: Floats, slack: float) -> Floats:
+    """Return the share (P,) of each box that the object of its pair covers, grown by `slack` pixels."""
+    low = np.maximum(whole[:, LOW], boxes[:, LOW] - slack)
+    high = np.minimum(whole[:, HIGH], boxes[:, HIGH] + slack)
+    area = (whole[:, HIGH] - whole[:, LOW]).prod(axis=1)
     return np.asarray(np.maximum(high - low, 0.0).prod(axis=1) / np.maximum(area, 1e-9))
 
 
-def _completed(wide: Floats, pieces: MergedBoxes) -> Floats:
-    """Take each side from the fragments that show it, which are sharper, and else from the box (4,)."""
+def _completed(whole: Floats, pieces: MergedBoxes) -> Floats:
+    """Return the box (4,) with each side that fragments show taken from them, since they are more exact."""
     far = np.where(
         pieces.open, np.inf, np.concatenate([pieces.boxes[:, LOW], -pieces.boxes[:, HIGH]], axis=1)
     )
     sides = far.min(axis=0) * np.array([1.0, 1.0, -1.0, -1.0])
-    return np.where(pieces.open.all(axis=0), wide, sides)
+    return np.where(pieces.open.all(axis=0), whole, sides)

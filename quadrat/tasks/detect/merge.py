@@ -1,16 +1,16 @@
-"""One box for each object, from what a detector found in each tile.
+"""One box per object, from the boxes that a detector found in each tile.
 
-Two boxes of one class from different tiles are one object if they agree in the part that both tiles see:
-each box is cut to the other's tile, and what is left of them must overlap. So a fragment at a seam agrees
-with the whole object next door, two fragments of an object larger than the overlap agree in the strip
-between the seams, two views of a whole object agree altogether, and an object nested in another, or
-touching it, agrees with neither. Pairs are joined from the best agreement down, and one object has at most
-one box of each tile, as a tile that found two boxes has seen two objects; but a fragment that is left over,
-as no other tile knows it, and lies in an object that it agrees with, is a part of that object.
+Two boxes of one class from different tiles are one object if they agree on the region that both tiles see: each box
+is clipped to the other's tile, and the overlap of the clipped boxes must reach the threshold. A fragment at a seam
+therefore agrees with the whole object in the next tile; two fragments of an object larger than the overlap agree in
+the strip between the seams; two boxes of a whole object agree entirely; and an object nested in another, or touching
+it, agrees with neither. Pairs are joined from the best agreement down. A tile that found two boxes saw two objects,
+so a group never holds two boxes of one tile; only a fragment that no other tile confirms, and that lies inside an
+object it agrees with, is taken for a part of that object.
 
-Of a joined group the best box that no seam cuts is kept (`wbf`: their mean weighted by score); where a
-seam cuts all of them, their union. The boxes of the whole picture are blurred, so they only add: one that
-tiles explain is dropped, one that explains fragments takes them in, any other is kept as it is.
+A group becomes its best box that no seam cuts, or with `wbf` the mean of these weighted by score; if a seam cuts all
+of them, it becomes their union. Boxes found in the whole frame are less exact than those of tiles, so they only
+add to them (full_frame.py).
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ Bounds = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileDetections:
-    """What was found in one tile: boxes in source pixels, and the tile's window.
+    """The objects found in one tile, in source pixels, and the tile's window.
 
-    `window` is x0, y0, x1, y1 in source pixels; None where the network was given the whole picture.
+    `window` is None if the network was given the whole frame.
     """
 
     detections: Detections
@@ -56,25 +56,27 @@ class TileDetections:
 def merge_tiles(
     found: Sequence[TileDetections], source_hw: HW, method: str = "ios", threshold: float = 0.5
 ) -> Detections:
-    """Merge what was found in tiles, and in the whole picture, of `source_hw` (height, width) pixels.
+    """Merge the objects found in tiles and in the whole frame of `source_hw` (height, width) pixels.
 
-    `method`: `ios` and `wbf` measure agreement by intersection over the fragment (a slanted object's fragment
-    is smaller than its box), `iou` by intersection over union; `threshold` is the least agreement.
-    Boxes that are not finite or lie outside their tile are left out. The result is in order of score, and
-    is the same for any order of `found`. ParameterError for a method that does not exist.
+    `method` selects the measure of agreement: `ios` and `wbf` use intersection over the fragment (or over the
+    smaller of two fragments), because a slanted object's fragment has a smaller box than its part of the whole
+    box; `iou` uses intersection over union. `threshold` is the least agreement of one object, in 0..1.
+    Boxes that are not finite, or lie outside their tile, are dropped. The result is sorted by falling score, and
+    does not depend on the order of `found`. Raises ParameterError for an unknown method.
     """
     if method not in METHODS:
         raise ParameterError(
             f"there is no method {method!r}", where="merge", hint=f"Choose {', '.join(METHODS)}"
         )
     table = _gather([f for f in found if f.window is not None], source_hw)
-    blurred = _gather([f for f in found if f.window is None], source_hw)
+    full_frame = _gather([f for f in found if f.window is None], source_hw)
     groups, i, j = _groups(table, method, threshold)
     objects = _fuse(table, groups, mean=method == "wbf")
-    objects = objects[~(_filled(objects, source_hw) | _echoes(table, groups, i, j, objects))]
+    surplus = _tile_filling(objects, source_hw) | _unconfirmed_parts(table, groups, i, j, objects)
+    objects = objects[~surplus]
     tiles = np.array([f.window for f in found if f.window is not None], np.float64).reshape(-1, 4)
-    if len(blurred):
-        objects = add_full_frame(objects, blurred, _tile_size(tiles, source_hw), source_hw, threshold)
+    if len(full_frame):
+        objects = add_full_frame(objects, full_frame, _tile_size(tiles, source_hw), source_hw, threshold)
     order = np.lexsort((*objects.boxes.T[::-1], objects.classes, -objects.scores))
     objects = objects[order]
     return Detections(
@@ -85,19 +87,19 @@ def merge_tiles(
 
 
 def _tile_size(tiles: Floats, source_hw: HW) -> Floats:
-    """Width and height of the largest tile, the picture's where there is none."""
+    """Return width and height of the largest tile, or the frame's if there are no tiles."""
     if not len(tiles):
         return np.array([source_hw[1], source_hw[0]], np.float64)
     return np.asarray((tiles[:, HIGH] - tiles[:, LOW]).max(axis=0))
 
 
 def _gather(found: Sequence[TileDetections], source_hw: HW) -> TileBoxes:
-    """Put boxes of all tiles into one table."""
-    picture = (0.0, 0.0, float(source_hw[1]), float(source_hw[0]))
+    """Collect the finite boxes of all tiles."""
+    frame = (0.0, 0.0, float(source_hw[1]), float(source_hw[0]))
     boxes = np.concatenate([np.zeros((0, 4)), *(f.detections.boxes for f in found)]).astype(np.float64)
     scores = np.concatenate([np.zeros(0), *(f.detections.scores for f in found)]).astype(np.float64)
     classes = np.concatenate([np.zeros(0, np.intp), *(f.detections.classes for f in found)]).astype(np.intp)
-    windows = np.array([f.window or picture for f in found], np.float64).reshape(-1, 4)
+    windows = np.array([f.window or frame for f in found], np.float64).reshape(-1, 4)
     windows = np.repeat(windows, [len(f.detections) for f in found], axis=0)
     good = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
     if not good.all():
@@ -106,7 +108,7 @@ def _gather(found: Sequence[TileDetections], source_hw: HW) -> TileBoxes:
 
 
 def _groups(table: TileBoxes, method: str, threshold: float) -> tuple[Ints, Ints, Ints]:
-    """Number of the object (N,) that each box belongs to, counted from 0, and the pairs that agree."""
+    """Return the object (N,) that each box belongs to, counted from 0, and the pairs i, j (P,) that agree."""
     none = np.zeros(0, np.intp)
     blocks = [
         _agreeing(table, i, j, method, threshold)
@@ -114,8 +116,8 @@ def _groups(table: TileBoxes, method: str, threshold: float) -> tuple[Ints, Ints
     ]
     if not blocks:
         return np.arange(len(table)), none, none
-    i, j, union, sides = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    order = np.lexsort((j, i, -sides, -np.round(union, 4)))
+    i, j, iou, sides = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    order = np.lexsort((j, i, -sides, -np.round(iou, 4)))
     joined = _joined(len(table), i[order], j[order], table.tiles)
     return np.unique(joined, return_inverse=True)[1].reshape(-1), i, j
 
@@ -123,18 +125,18 @@ def _groups(table: TileBoxes, method: str, threshold: float) -> tuple[Ints, Ints
 def _agreeing(
     table: TileBoxes, i: Ints, j: Ints, method: str, threshold: float
 ) -> tuple[Ints, Ints, Floats, Ints]:
-    """Keep the pairs that are one object, with their intersection over union and the sides in sight."""
+    """Keep the pairs that agree; return them with their IoU and the number of the object's sides that both see."""
     apart = table.tiles[i] != table.tiles[j]
     i, j = i[apart], j[apart]
-    pairs = visible_overlap(table, i, j)
-    measure = pairs.union if method == "iou" else pairs.smaller
-    # A pair without a side of the object in sight would agree whatever it shows.
-    one = (measure >= threshold) & (~pairs.cut | (pairs.sides > 0)) & (measure > 0)
-    return i[one], j[one], pairs.union[one], pairs.sides[one]
+    overlap = visible_overlap(table, i, j)
+    measure = overlap.iou if method == "iou" else overlap.ios
+    # Where both tiles see no side of the object, any two boxes fill the region and would agree.
+    one = (measure >= threshold) & (~overlap.cut | (overlap.sides > 0)) & (measure > 0)
+    return i[one], j[one], overlap.iou[one], overlap.sides[one]
 
 
 def _joined(count: int, i: Ints, j: Ints, tiles: Ints) -> Ints:
-    """Join pairs in the order given, unless an object would have two boxes of one tile."""
+    """Join pairs in the order given, unless a group would get two boxes of one tile; return each box's group (N,)."""
     group = list(range(count))
     members: dict[int, list[int]] = {}
     seen: dict[int, set[int]] = {}
@@ -156,7 +158,7 @@ def _joined(count: int, i: Ints, j: Ints, tiles: Ints) -> Ints:
 
 
 def _fuse(table: TileBoxes, groups: Ints, *, mean: bool) -> MergedBoxes:
-    """Make one object of each group: its best whole box (or their mean), or the union of its fragments."""
+    """Make one object of each group: its best uncut box (with `mean` their mean), or the union of its fragments."""
     if not len(table):
         return MergedBoxes(table.boxes, table.scores, table.classes, table.cut)
     piece = np.asarray(table.cut.any(axis=1))
@@ -185,11 +187,11 @@ def _fuse(table: TileBoxes, groups: Ints, *, mean: bool) -> MergedBoxes:
     )
 
 
-def _filled(objects: MergedBoxes, source_hw: HW) -> Bools:
-    """Find fragments that fill their tile, without a side of the object, inside a larger object (N,)."""
+def _tile_filling(objects: MergedBoxes, source_hw: HW) -> Bools:
+    """Return True (N,) for fragments that fill their tile, and so show no side, inside a larger object."""
     drop = np.zeros(len(objects), bool)
-    picture = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
-    bare = objects.open.any(axis=1) & (objects.open | (np.abs(objects.boxes - picture) <= 0.5)).all(axis=1)
+    frame = np.array([0.0, 0.0, source_hw[1], source_hw[0]])
+    bare = objects.open.any(axis=1) & (objects.open | (np.abs(objects.boxes - frame) <= 0.5)).all(axis=1)
     if not bare.any():
         return drop
     i, j = all_neighbours(objects.boxes, objects.classes, 0.0)
@@ -199,8 +201,8 @@ def _filled(objects: MergedBoxes, source_hw: HW) -> Bools:
     return drop
 
 
-def _echoes(table: TileBoxes, groups: Ints, i: Ints, j: Ints, objects: MergedBoxes) -> Bools:
-    """Find lone fragments inside an object that they agree with, though their tile gave it another box (N,)."""
+def _unconfirmed_parts(table: TileBoxes, groups: Ints, i: Ints, j: Ints, objects: MergedBoxes) -> Bools:
+    """Return True (N,) for lone fragments inside an object that they agree with, and that has a box of their tile."""
     drop = np.zeros(len(objects), bool)
     lone = (np.bincount(groups, minlength=len(objects)) == 1)[groups] & table.cut.any(axis=1)
     for one, other in ((i, j), (j, i)):
@@ -211,6 +213,6 @@ def _echoes(table: TileBoxes, groups: Ints, i: Ints, j: Ints, objects: MergedBox
 
 
 def _inside(small: Floats, large: Floats, slack: float = 1.0) -> Bools:
-    """Whether each box (P, 4) lies in the other of its pair."""
+    """Return True (P,) where the small box (P, 4) lies in the large one, grown by `slack` pixels."""
     low = (small[:, LOW] >= large[:, LOW] - slack).all(axis=1)
     return np.asarray(low & (small[:, HIGH] <= large[:, HIGH] + slack).all(axis=1))

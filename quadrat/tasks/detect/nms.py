@@ -1,7 +1,7 @@
-"""Greedy non-maximum suppression, class by class and exact.
+"""Greedy non-maximum suppression (NMS), per class and exact.
 
-Classes are kept apart by going through them one by one, never by shifting their boxes: a shift of
-thousands of pixels leaves float16 no fraction of a pixel, and float32 few.
+Classes are separated by processing them one by one. The usual trick, shifting the boxes of each class by thousands of
+pixels, leaves float16 without fractions of a pixel, and float32 with few.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 256
-"""Boxes compared with one another at once: the tables stay in the processor's cache."""
+"""Boxes that are compared at a time, so that the tables of pairs stay in the processor's cache."""
 
 
 def nms(
@@ -20,12 +20,12 @@ def nms(
     threshold: float,
     limit: int,
 ) -> NDArray[np.intp]:
-    """Give the indices of the boxes that stay, best first, at most `limit`.
+    """Return the indices (M,) of the boxes that are kept, the best first, at most `limit`.
 
-    `boxes` (N, 4) x0, y0, x1, y1 in any one frame, `scores` and `classes` (N,). From the best score
-    down, a box stays unless one that stays already, of the same class, overlaps it by an IoU of
-    `threshold` or more; boxes that do not overlap stay at any threshold. Of equal scores the lower
-    index comes first. Computed in float64.
+    `boxes` (N, 4) are x0, y0, x1, y1 in any one coordinate frame; `scores` and `classes` are (N,). From the best
+    score down, a box is kept unless its IoU with a box of its class that is already kept is at least `threshold`;
+    boxes without overlap are kept at any threshold. Of equal scores, the lower index comes first. Computes in
+    float64.
     """
     wide = boxes.astype(np.float64)
     order = np.lexsort((np.arange(len(scores)), -scores.astype(np.float64), classes))
@@ -38,7 +38,7 @@ def nms(
 
 
 def _greedy(boxes: NDArray[np.float64], threshold: float, limit: int) -> NDArray[np.intp]:
-    """Indices of the boxes of one class that stay, of boxes that come best first."""
+    """Return the indices of the boxes that are kept; `boxes` are of one class, the best first."""
     kept = np.zeros(0, np.intp)
     for start in range(0, len(boxes), CHUNK):
         left = np.arange(start, min(start + CHUNK, len(boxes)))
@@ -46,11 +46,11 @@ def _greedy(boxes: NDArray[np.float64], threshold: float, limit: int) -> NDArray
             rivals = kept[first : first + CHUNK]
             left = left[~overlapping(boxes[left], boxes[rivals], threshold).any(axis=1)]
         table = overlapping(boxes[left], boxes[left], threshold)
-        stays = np.ones(len(left), bool)
+        keep = np.ones(len(left), bool)
         for index in range(len(left)):
-            if stays[index]:
-                stays[index + 1 :] &= ~table[index, index + 1 :]
-        kept = np.concatenate([kept, left[stays]])
+            if keep[index]:
+                keep[index + 1 :] &= ~table[index, index + 1 :]
+        kept = np.concatenate([kept, left[keep]])
         if len(kept) >= limit:
             return kept[:limit]
     return kept
@@ -59,9 +59,9 @@ def _greedy(boxes: NDArray[np.float64], threshold: float, limit: int) -> NDArray
 def overlapping(
     some: NDArray[np.float64], others: NDArray[np.float64], threshold: float
 ) -> NDArray[np.bool_]:
-    """Tell which boxes (A, 4) overlap which others (B, 4) by an IoU of `threshold` or more, as (A, B).
+    """Return True (A, B) where the IoU of boxes (A, 4) and others (B, 4) is at least `threshold` and over 0.
 
-    Asked as shared >= threshold * union, so that nothing is divided; boxes that share nothing never do.
+    Compares intersection >= threshold * union, so that nothing is divided.
     """
     width = np.minimum(some[:, None, 2], others[:, 2]) - np.maximum(some[:, None, 0], others[:, 0])
     height = np.minimum(some[:, None, 3], others[:, 3]) - np.maximum(some[:, None, 1], others[:, 1])

@@ -23,7 +23,7 @@ PAIR = (100, 180)
 
 
 def merged(left, right, method: str = "ios", classes=(None, None), scores=(None, None)) -> list[tuple]:
-    """Merge what the two tiles of PAIR found."""
+    """Merge the objects found in the two tiles of PAIR."""
     given_ = [
         TileDetections(found(b, c, s), w)
         for b, c, s, w in zip((left, right), classes, scores, (LEFT, RIGHT), strict=True)
@@ -37,7 +37,7 @@ def merged(left, right, method: str = "ios", classes=(None, None), scores=(None,
 @settings(deadline=None)
 @given(SEEDS, st.sampled_from([(8, 30), (20, 90), (60, 290)]), st.sampled_from(METHODS))
 def test_objects_apart_are_found_exactly(seed, sides, method):
-    """Small, larger than the overlap or larger than a tile: what is cut is put together, nothing else is."""
+    """Small, larger than the overlap or larger than a tile: cut objects are put together, and no others."""
     truth = apart(seed, HW, *sides, count=12)
     assert rows(merge_tiles(look(truth, HW, TILE, OVERLAP), HW, method)) == truth_rows(truth)
 
@@ -45,7 +45,7 @@ def test_objects_apart_are_found_exactly(seed, sides, method):
 @settings(deadline=None)
 @given(SEEDS, st.sampled_from(METHODS))
 def test_the_order_of_tiles_and_boxes_changes_nothing(seed, method):
-    """Batches may come back in any order: bytes are the same."""
+    """Tiles may arrive in any order; the bytes are the same."""
     rng = np.random.default_rng(seed)
     truth = apart(seed, HW, 8, 120, count=12)
     jitter = [TileDetections(_shaken(f.detections, rng), f.window) for f in look(truth, HW, TILE, OVERLAP)]
@@ -95,7 +95,7 @@ def test_peer_fault_class_agnostic_merge_keeps_one_of_two():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_peer_fault_fragments_at_a_seam_stay(method):
-    """A fragment of 5 of 60 pixels is too small for a plain intersection over union; it goes all the same."""
+    """A fragment of 5 of 60 pixels has a tiny IoU with the object, but is merged all the same."""
     assert merged([(45, 10, 100, 40)], [(80, 10, 105, 40)], method) == truth_rows([(45, 10, 105, 40)])
     assert merged([(25, 10, 85, 40)], [(80, 10, 85, 40)], method) == truth_rows([(25, 10, 85, 40)])
 
@@ -124,7 +124,7 @@ def test_neighbours_of_the_same_size_are_not_one():
 
 
 def test_what_two_tiles_see_whole_is_kept_from_the_surer_one():
-    """The better box stays as it is, not the union; wbf takes the mean weighted by score."""
+    """The better box is kept as it is; wbf takes the mean weighted by score."""
     left, right, scores = [(84, 10, 94, 30)], [(85, 11, 95, 31)], ([0.6], [0.9])
     assert merged(left, right, "ios", scores=scores) == truth_rows(right)
     assert merged(left, right, "iou", scores=scores) == truth_rows(right)
@@ -133,7 +133,7 @@ def test_what_two_tiles_see_whole_is_kept_from_the_surer_one():
 
 
 def test_the_score_is_the_best_of_what_was_joined():
-    """A whole box takes the score of a surer fragment."""
+    """A whole box takes the score of a fragment with a higher one."""
     result = merge_tiles(
         [
             TileDetections(found([(40, 10, 90, 40)], scores=[0.5]), LEFT),
@@ -146,19 +146,19 @@ def test_the_score_is_the_best_of_what_was_joined():
 
 
 def test_fragments_of_an_object_larger_than_the_overlap_become_its_union():
-    """No tile sees it whole; the strip between the seams tells."""
+    """No tile sees it whole; its fragments agree in the strip between the seams."""
     truth = [(10, 10, 170, 90)]
     assert rows(merge_tiles(look(truth, PAIR, 100, 20), PAIR)) == truth_rows(truth)
 
 
 def test_a_chain_of_tiles_and_a_corner_of_four():
-    """A long object across five tiles, and one that four tiles see a quarter of."""
+    """A long object across five tiles, and one of which four tiles see a quarter each."""
     truth = [(5, 40, 495, 60), (70, 70, 150, 150)]
     assert rows(merge_tiles(look(truth, HW, TILE, OVERLAP), HW)) == truth_rows(truth)
 
 
 def test_large_objects_that_cross_each_other_stay_apart():
-    """Where a tile sees no side of an object, its box there agrees with anything, and so joins nothing."""
+    """A box in a tile that shows no side of the object would agree with anything, so it is joined to nothing."""
     truth = [(10, 110, 290, 300), (100, 40, 190, 190), (0, 120, 230, 250)]
     assert rows(merge_tiles(look(truth, (300, 300), 100, 20), (300, 300))) == truth_rows(truth)
 
@@ -171,13 +171,13 @@ def test_a_tile_that_an_object_fills_adds_no_box():
 
 
 def test_without_overlap_fragments_meet_at_the_seam():
-    """Tiles that only touch still give one object, by the sides that go on."""
+    """Fragments in tiles that only touch are one object if their other sides agree."""
     truth = [(40, 10, 160, 60), (90, 70, 110, 90)]
     assert rows(merge_tiles(look(truth, (100, 200), 100, 0), (100, 200))) == truth_rows(truth)
 
 
 def test_a_slanted_object_is_one_by_ios():
-    """Of a diagonal object the neighbour sees a tip, which is a small part of the box: ios joins it, iou does not."""
+    """The next tile sees the tip of a diagonal object, a small part of its box; ios merges it, iou does not."""
     body, tip = [(20, 0, 96, 80)], [(80, 64, 96, 80)]
     assert merged(body, tip, "ios") == truth_rows(body)
     assert merged(body, tip, "wbf") == truth_rows(body)
@@ -185,7 +185,7 @@ def test_a_slanted_object_is_one_by_ios():
 
 
 def test_a_lone_fragment_stays():
-    """What only one tile saw is all that is known of the object."""
+    """A fragment that only one tile shows is kept as it is."""
     assert merged([(60, 10, 100, 40)], []) == truth_rows([(60, 10, 100, 40)])
 
 
@@ -196,14 +196,14 @@ def test_boxes_of_one_tile_are_never_joined():
 
 
 def test_a_second_fragment_of_an_object_goes_with_it():
-    """A tile may show two arms of one object; the arm that no other tile knows is no object of its own."""
+    """A tile may show two arms of one object; an arm that no other tile confirms is not a separate object."""
     body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 10, 108, 25)]
     assert merged(body, arms) == truth_rows(body)
     assert merged([*body, (70, 10, 100, 25)], arms) == truth_rows([*body, (70, 10, 108, 25)])
 
 
 def test_borders_of_the_picture_are_no_seams():
-    """An object cut by the picture is whole: nothing lies beyond."""
+    """An object at the image's border is not a fragment."""
     assert merged([(0, 0, 40, 100)], [(140, 0, 180, 100)]) == truth_rows(
         [(0, 0, 40, 100), (140, 0, 180, 100)]
     )
@@ -226,20 +226,20 @@ def test_nothing_found_is_nothing(method):
 
 
 def test_boxes_that_are_no_boxes_are_left_out():
-    """NaN, infinity, no area, and what lies outside its tile."""
+    """NaN, infinity, boxes without area, and boxes outside their tile."""
     nan, inf = float("nan"), float("inf")
     bad = [(nan, 0, 5, 5), (0, 0, inf, 5), (5, 5, 5, 9), (9, 9, 5, 5), (150, 5, 170, 20), (1, 1, 9, 9)]
     assert merged(bad, [], scores=([0.5] * 5 + [nan], None)) == []
 
 
 def test_an_unknown_method_is_refused():
-    """The methods are named."""
+    """The error lists the methods."""
     with pytest.raises(ParameterError, match="no method 'nms'"):
         merge_tiles([], PAIR, "nms")
 
 
 def test_five_thousand_boxes_take_a_tenth_of_a_second():
-    """A third of them fragments; the least of three tries, in CPU time."""
+    """A third of the boxes are fragments; the fastest of three runs counts, in CPU time."""
     rng = np.random.default_rng(0)
     hw = (2160, 3840)
     sides = rng.integers(16, 131, (2700, 2))
@@ -252,3 +252,36 @@ def test_five_thousand_boxes_take_a_tenth_of_a_second():
         merge_tiles(every, hw)
         times.append(process_time() - begin)
     assert min(times) < 0.1
+
+
+def test_a_threshold_of_0_joins_nothing_that_does_not_overlap():
+    """Two whole objects near each other stay two at any threshold."""
+    pair = [TileDetections(found([(82, 10, 88, 30)]), LEFT), TileDetections(found([(89, 10, 95, 30)]), RIGHT)]
+    assert len(merge_tiles(pair, PAIR, "ios", 0.0)) == 2
+
+
+def test_a_fragment_that_leaves_the_object_stays():
+    """A part of an object lies inside it, up to a pixel; this one begins 4 pixels above it."""
+    body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 6, 108, 25)]
+    assert merged(body, arms) == truth_rows([*body, arms[1]])
+
+
+def test_fragments_that_end_just_before_a_seam_meet():
+    """Boxes are not exact to the pixel, so a fragment need not touch its tile's border."""
+    left, right = (0.0, 0.0, 100.0, 100.0), (100.0, 0.0, 200.0, 100.0)
+    pair = [
+        TileDetections(found([(40, 10, 98.5, 60)]), left),
+        TileDetections(found([(101, 10, 160, 60)]), right),
+    ]
+    assert rows(merge_tiles(pair, (100, 200))) == truth_rows([(40, 10, 160, 60)])
+
+
+def test_the_longer_a_box_the_less_exact_its_end():
+    """A box of 80 pixels that ends 4 pixels before the seam is a fragment; one of 20 pixels is whole."""
+    assert merged([(16, 10, 96, 40)], [(80, 10, 120, 40)]) == truth_rows([(16, 10, 120, 40)])
+    assert merged([(76, 10, 96, 20)], [(80, 10, 96, 20)]) == truth_rows([(76, 10, 96, 20)])
+
+
+def test_a_small_object_does_not_agree_with_a_fragment_around_it():
+    """The share is that of the fragment, which a small whole box covers only in part."""
+    assert len(merged([(20, 10, 100, 90)], [(84, 40, 96, 60)])) == 2

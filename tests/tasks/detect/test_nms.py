@@ -1,4 +1,4 @@
-"""Non-maximum suppression: what stays is what the plain definition says."""
+"""Non-maximum suppression keeps the boxes that the plain definition keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY = 10**6
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Compute the overlap of two boxes by the book."""
+    """Return the IoU of two boxes by its definition."""
     wide = min(a[2], b[2]) - max(a[0], b[0])
     high = min(a[3], b[3]) - max(a[1], b[1])
     shared = max(wide, 0.0) * max(high, 0.0)
@@ -26,7 +26,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def plain(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float) -> list[int]:
-    """Suppress by the definition, box against box."""
+    """Apply the definition, box against box."""
     kept: list[int] = []
     wide = boxes.astype(np.float64)
     for index in sorted(range(len(scores)), key=lambda i: (-float(scores[i]), i)):
@@ -58,7 +58,7 @@ def test_what_stays_is_what_the_definition_says(crowd: Some, threshold: float) -
 
 @given(crowds(), st.integers(1, 10))
 def test_chunks_and_limits_change_nothing(crowd: Some, limit: int) -> None:
-    """Chunks of three boxes give the same as one of all; a limit gives the first of them."""
+    """Chunks of three boxes give the same result as one chunk; a limit keeps the first ones."""
     whole = nms(*crowd, 0.5, MANY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", 3)
@@ -68,7 +68,7 @@ def test_chunks_and_limits_change_nothing(crowd: Some, limit: int) -> None:
 
 @given(crowds())
 def test_what_stays_stays(crowd: Some) -> None:
-    """Suppressing twice is suppressing once."""
+    """NMS of the boxes that NMS kept keeps all of them."""
     boxes, scores, classes = crowd
     kept = nms(*crowd, 0.5, MANY)
 
@@ -88,7 +88,7 @@ def test_classes_do_not_touch_one_another(crowd: Some) -> None:
 
 
 def test_fp16_and_class_offsets_do_not_give_wrong_suppression() -> None:
-    """The peers' fault: boxes moved by 7680 pixels a class in float16 lose what tells them apart.
+    """A fault of other libraries: boxes shifted by 7680 pixels per class lose precision in float16.
 
     Here classes 1, 3 and 7 decide as class 0 does, though the network gave float16.
     """
@@ -106,7 +106,7 @@ def test_fp16_and_class_offsets_do_not_give_wrong_suppression() -> None:
 
 
 def test_equal_scores_go_by_index() -> None:
-    """Two equal boxes with equal scores: the first stays, every time."""
+    """Of equal boxes with equal scores, the first is kept."""
     boxes = np.array([[0, 0, 9, 9]] * 5, np.float32)
 
     assert [0] == nms(boxes, np.full(5, 0.5, np.float32), np.zeros(5, int), 0.5, MANY).tolist()
@@ -122,7 +122,7 @@ def test_the_threshold_itself_is_too_much(threshold: float, kept: list[int]) -> 
 
 @pytest.mark.parametrize("classes", [1, 80])
 def test_anchors_of_a_whole_network_take_little_time(classes: int) -> None:
-    """8400 anchors about 60 objects, all over the threshold."""
+    """8400 anchors around 60 objects, all above the threshold."""
     rng = np.random.default_rng(0)
     corners = np.repeat(rng.uniform(0, 560, (60, 2)), 140, axis=0) + rng.normal(0, 3, (8400, 2))
     boxes = np.concatenate([corners, corners + 60], axis=1).astype(np.float32)
@@ -132,3 +132,10 @@ def test_anchors_of_a_whole_network_take_little_time(classes: int) -> None:
 
     assert len(kept) >= 30
     assert perf_counter() - begin < 2
+
+
+def test_areas_beyond_float16_are_computed_wide() -> None:
+    """300 x 300 is more than float16 holds; the boxes still overlap by 29 of 30."""
+    boxes = np.array([[0, 0, 300, 300], [0, 0, 300, 290]], np.float16)
+
+    assert [0] == nms(boxes, np.array([0.9, 0.8]), np.zeros(2, int), 0.5, MANY).tolist()

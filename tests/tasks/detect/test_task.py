@@ -1,130 +1,29 @@
-"""From a network's outputs to objects in source pixels."""
+"""The task of a detector: which networks it refuses, how it plans parts, and that it runs on every engine."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from quadrat import engines, tasks, transforms
-from quadrat.errors import ClassesError, LayoutError, ParameterError, QuadratError
+from quadrat import engines, transforms
+from quadrat.errors import LayoutError, ParameterError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.package import open_archive
-from quadrat.tasks.detect import fold as module
-from quadrat.tasks.detect.task import Detect, make
-from quadrat.transforms.letterbox import Letterbox
-from quadrat.types import Detections, Frame, FrameKey, OutputSpec, Part, TransformSpec
-from tests.detectors import LAYOUTS, detector_archive, encode, package, specs
-from tests.tasks.folding import predict
+from quadrat.parameters import Settings
+from quadrat.tasks.detect.task import Detect
+from quadrat.types import Frame, FrameKey, OutputSpec, Part
+from tests.detectors import LAYOUTS, detector_archive, package, specs
+from tests.tasks.detect.frames import found, frame, task
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 ALONE = " without a batch"
 LOG = logging.getLogger("test")
-
-
-def frame(
-    h: int = 64, w: int = 64, *, source: tuple[int, int] | None = None, time_s: float | None = None
-) -> Frame:
-    """Make a black frame of a working size, of a source size."""
-    return Frame(FrameKey("urn:x"), source or (h, w), np.zeros((h, w, 3), np.uint8), time_s=time_s)
-
-
-def task(layout: str = "yolov8", classes: int | None = 2, **settings: Any) -> Detect:
-    """Make the task for an archive of this layout."""
-    return make(package(layout, classes), specs(layout, classes or 2), settings_of(**settings))
-
-
-def found(
-    layout: str, boxes: Any, scores: Any, classes: Any, of: Frame | None = None, **settings: Any
-) -> Detections:
-    """Detect objects that a network of two classes, given the frame as it is, lays out so."""
-    given_frame = of or frame()
-    arrays = encode(layout, boxes, scores, classes, num_classes=2, hw=given_frame.pixels.shape[:2])
-    start = Geometry.identity(given_frame.source_hw).resized(given_frame.pixels.shape[:2])
-    return predict(task(layout, **settings), given_frame, [Part(arrays, start)])
-
-
-@given(
-    st.tuples(st.integers(40, 900), st.integers(40, 900)),
-    st.tuples(st.integers(64, 512), st.integers(64, 512)),
-    st.sampled_from(LAYOUTS),
-    st.booleans(),
-)
-def test_boxes_are_in_source_pixels(
-    hw: tuple[int, int], size: tuple[int, int], layout: str, stretch: bool
-) -> None:
-    """Objects drawn in the source are found where they were drawn, letterboxed or stretched, in any layout."""
-    step = {"target_size": size} if stretch else {"size": size}
-    chain = transforms.build(
-        [TransformSpec("Resize" if stretch else "Letterbox", {k: [*v] for k, v in step.items()})]
-    )
-    of = frame(*hw)
-    _, geometry = chain(of.pixels, Geometry.identity(hw))
-    boxes = np.array([[0.1, 0.2, 0.4, 0.5], [0.5, 0.5, 1.0, 1.0]]) * [hw[1], hw[0], hw[1], hw[0]]
-    inside = geometry.to_tensor(boxes.reshape(-1, 2)).reshape(-1, 4)
-    arrays = encode(layout, inside, [0.5, 0.75], [1, 0], num_classes=2, hw=geometry.tensor_hw)
-    got = predict(task(layout), of, [Part(arrays, geometry)])
-
-    np.testing.assert_allclose(got.boxes, boxes[::-1], atol=1e-3 * max(1, max(hw) / min(size)))
-    np.testing.assert_allclose(got.scores, [0.75, 0.5], atol=1e-6)
-    assert [0, 1] == got.classes.tolist()
-    assert (np.float32, np.float32, np.int32) == (got.boxes.dtype, got.scores.dtype, got.classes.dtype)
-    assert (got.boxes >= 0).all()
-    assert (got.boxes <= [hw[1], hw[0]] * 2).all()
-
-
-@given(st.permutations(range(12)), st.sampled_from(["yolov8", "yolov10"]))
-def test_the_order_of_anchors_does_not_matter(order: list[int], layout: str) -> None:
-    """Ties of score are broken by the box, so that the same objects come in the same order, always."""
-    low = np.array([[20 * (i % 3), 15 * (i // 3)] for i in range(12)], float)
-    boxes = np.concatenate([low, low + 10], axis=1)
-    scores, classes = np.repeat([0.5, 0.7], 6), np.array([0, 1] * 6)
-    first = found(layout, boxes, scores, classes)
-    again = found(layout, boxes[order], scores[order], classes[order])
-
-    np.testing.assert_array_equal(first.boxes, again.boxes)
-    np.testing.assert_array_equal(first.classes, again.classes)
-    assert (np.diff(first.scores) <= 0).all()
-    np.testing.assert_array_equal(
-        first.boxes[:4], found(layout, boxes, scores, classes, max_detections=4).boxes
-    )
-
-
-@pytest.mark.parametrize(
-    ("box", "seen"),
-    [
-        ([-10, -10, 20, 30], [0, 0, 20, 30]),
-        ([50, 40, 90, 80], [50, 40, 64, 64]),
-        ([-5, -5, 99, 99], [0, 0, 64, 64]),
-        ([70, 10, 90, 30], None),
-        ([-30, 10, 0, 30], None),
-        ([10, -30, 30, -1], None),
-    ],
-    ids=str,
-)
-def test_boxes_outside_the_picture_are_dropped_and_at_its_border_cut(
-    box: list[int], seen: list[int] | None
-) -> None:
-    """Nothing is reported where there is no picture."""
-    got = found("yolov10", [box], [0.5], [0])
-
-    assert ([] if seen is None else [seen]) == got.boxes.tolist()
-
-
-def test_what_is_found_in_the_padding_is_dropped() -> None:
-    """An object in the letterbox's grey is none, and one that reaches into it ends at the picture."""
-    of = frame(32, 64)
-    _, geometry = Letterbox((64, 64), 114, scale_up=True, center=True)(of.pixels, Geometry.identity((32, 64)))
-    arrays = encode("yolov10", [[2, 1, 20, 14], [10, 8, 30, 40]], [0.9, 0.8], [0, 1], num_classes=2)
-
-    assert [[10, 0, 30, 24]] == predict(task("yolov10"), of, [Part(arrays, geometry)]).boxes.tolist()
 
 
 @pytest.mark.parametrize(
@@ -143,131 +42,19 @@ def test_what_is_found_in_the_padding_is_dropped() -> None:
 def test_min_score_and_what_bytetrack_needs(
     time_s: float | None, settings: dict[str, Any], scores: list[float]
 ) -> None:
-    """min-score itself is enough; only for a video that bytetrack follows are weaker objects kept, down to 0.1."""
+    """Objects of exactly min-score are kept; in videos that ByteTrack follows, also weaker ones, down to 0.1."""
     boxes = [[i * 12, 10, i * 12 + 10, 20] for i in range(5)]
     got = found("yolov10", boxes, [0.9, 0.3, 0.15, 0.07, 0.01], [0] * 5, frame(time_s=time_s), **settings)
 
     np.testing.assert_allclose(got.scores, scores, atol=1e-6)
 
 
-def test_rows_that_fill_up_are_nothing_even_at_0() -> None:
-    """With min-score=0 rows without an object are still none: their boxes have no area, or their class is -1."""
-    assert 1 == len(found("yolov10", [[10, 10, 20, 20]], [0.5], [0], min_score=0.0))
-    nothing = Part({"output0": np.array([[-1, 0, 0, 0, 0, 0]], np.float32)}, Geometry.identity((64, 64)))
-    assert 0 == len(predict(task("paddledet", min_score=0.0), frame(), [nothing]))
-
-
 @pytest.mark.parametrize("layout", ["boxes", "paddledet"])
 def test_objects_of_several_inputs_are_not_mixed(layout: str) -> None:
-    """A network of a fixed batch whose outputs have no axis for it would count the objects of all inputs as one's."""
+    """Outputs without a batch axis cannot say which of two inputs an object belongs to."""
     one = replace(package(layout), input_shape=(2, 3, 64, 64))
-    with pytest.raises(LayoutError, match="takes 2 inputs at once, and its outputs do not say"):
-        make(one, specs(layout, 2, batched=False), settings_of())
-
-
-@pytest.mark.parametrize(
-    ("layout", "count"),
-    [("yolov5", 1), ("yolov8", 1), ("yolov10", 2), ("rtdetr", 2), ("paddledet", 2), ("boxes", 2)],
-)
-def test_only_networks_of_anchors_are_suppressed(layout: str, count: int) -> None:
-    """A network that ends in objects says what is one; two boxes of it in one place are two."""
-    assert count == len(found(layout, [[10, 10, 30, 30], [11, 10, 31, 30]], [0.9, 0.8], [1, 1]))
-    assert 2 == len(found(layout, [[10, 10, 30, 30], [11, 10, 31, 30]], [0.9, 0.8], [0, 1]))
-
-
-@pytest.mark.parametrize(("threshold", "count"), [(0.5, 1), (0.59, 1), (0.61, 2), (0.7, 2)])
-def test_nms_threshold_says_which_boxes_are_one(threshold: float, count: int) -> None:
-    """Two boxes of an intersection over union of 0.6 are one object under that threshold, and two above it."""
-    boxes = [[10, 10, 50, 30], [20, 10, 60, 30]]
-
-    assert count == len(found("yolov8", boxes, [0.9, 0.8], [1, 1], nms_threshold=threshold))
-
-
-def test_too_many_candidates_are_cut_to_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network gone wild costs bounded time, and the best of it is kept."""
-    monkeypatch.setattr(module, "MAX_CANDIDATES", 3)
-    boxes = [[i * 6, 10, i * 6 + 5, 20] for i in range(10)]
-    got = found("yolov8", boxes, np.linspace(0.3, 0.9, 10), [0] * 10)
-
-    np.testing.assert_allclose(got.scores, np.linspace(0.3, 0.9, 10)[:-4:-1], atol=1e-6)
-
-
-def test_classes_that_the_archive_does_not_have_end_the_order() -> None:
-    """A class number beyond the list is the archive's fault; without a list any number is a nameless class."""
-    with pytest.raises(ClassesError, match="class 2, but there are 2 classes"):
-        predict(task("boxes"), frame(), [Part(_beyond(), Geometry.identity((64, 64)))])
-    nameless = predict(task("boxes", None), frame(), [Part(_beyond(), Geometry.identity((64, 64)))])
-
-    assert [2] == nameless.classes.tolist()
-
-
-def _beyond() -> dict[str, np.ndarray]:
-    return {"boxes": np.float32([[1, 2, 30, 40]]), "scores": np.float32([0.5]), "labels": np.array([2])}
-
-
-def test_parts_are_read_as_they_come_and_joined() -> None:
-    """Four tiles of a picture at half its size see the pieces of one object: it is one, in source pixels."""
-    of = frame(96, 96, source=(192, 192))
-    whole = np.array([40.0, 40.0, 60.0, 60.0])
-    seen: list[int] = []
-
-    def parts() -> Iterator[Part]:
-        for number, (top, left) in enumerate([(0, 0), (0, 32), (32, 0), (32, 32)]):
-            window = Window(top, left, 64, 64)
-            local = np.clip(whole - [left, top, left, top], 0, 64)
-            arrays = encode("yolov10", [local], [0.5 + number / 10], [1], num_classes=2)
-            seen.append(number)
-            yield Part(arrays, Geometry.identity((192, 192)).resized((96, 96)).cropped(window), window)
-
-    got = predict(task("yolov10", tile_size=64, tile_overlap=32), of, parts())
-
-    assert [0, 1, 2, 3] == seen
-    np.testing.assert_allclose(got.boxes, [whole * 2], atol=1e-4)
-    np.testing.assert_allclose(got.scores, [0.8], atol=1e-6)
-
-
-ONE, OTHER, PIECE = [44, 20, 60, 36], [40, 20, 56, 36], [48, 20, 64, 36]
-
-
-@pytest.mark.parametrize(
-    ("left", "merge", "threshold", "boxes"),
-    [
-        (OTHER, "ios", 0.5, [ONE]),
-        (OTHER, "ios", 0.7, [ONE, OTHER]),
-        (OTHER, "wbf", 0.5, [[42.4, 20, 58.4, 36]]),
-        (PIECE, "ios", 0.7, [ONE]),
-        (PIECE, "iou", 0.7, [ONE, PIECE]),
-        (PIECE, "iou", 0.5, [ONE]),
-    ],
-)
-def test_merge_and_its_threshold_say_which_boxes_of_tiles_are_one_and_how(
-    left: list[int], merge: str, threshold: float, boxes: list[list[float]]
-) -> None:
-    """Boxes of two tiles that share 0.6 of their union are one by the measure, from the threshold on, in the way asked for."""
-    of, parts = frame(64, 96), []
-    for start, box, score in ((0, left, 0.6), (32, ONE, 0.9)):
-        window = Window(0, start, 64, 64)
-        local = np.array(box) - [start, 0, start, 0]
-        arrays = encode("yolov10", [local], [score], [1], num_classes=2)
-        parts.append(Part(arrays, Geometry.identity((64, 96)).cropped(window), window))
-    got = predict(task("yolov10", tile_size=64, merge=merge, merge_threshold=threshold), of, parts)
-
-    np.testing.assert_allclose(got.boxes, boxes, atol=1e-4)
-
-
-def test_a_tile_sees_nothing_beyond_its_border() -> None:
-    """A box that a network draws out of its tile is cut there, so that the seam is told."""
-    of, window = frame(64, 128), Window(0, 0, 64, 64)
-    arrays = encode("yolov10", [[30, 10, 90, 30]], [0.5], [0], num_classes=2)
-    nothing = encode("yolov10", [], [], [], num_classes=2)
-    start = Geometry.identity((64, 128))
-    fold = task("yolov10", tile_size=64, tile_overlap=0).start(of)
-    assert fold.windows == (window, Window(0, 64, 64, 64))
-    fold.add(0, Part(arrays, start.cropped(window)))
-    fold.add(1, Part(nothing, start.cropped(Window(0, 64, 64, 64))))
-    got = fold.finish()
-
-    assert [[30, 10, 64, 30]] == got.boxes.tolist()
+    with pytest.raises(LayoutError, match="takes 2 inputs at once, but its outputs do not say"):
+        make_task(one, specs(layout, 2, batched=False), settings_of())
 
 
 @pytest.mark.parametrize(
@@ -276,7 +63,7 @@ def test_a_tile_sees_nothing_beyond_its_border() -> None:
 def test_class_numbers_that_a_precision_cannot_hold_are_refused(
     layout: str, classes: int, precision: str
 ) -> None:
-    """In bf16 class 257 would come out as 256; layouts whose classes are places in a row may have any."""
+    """bf16 would round class 257 to 256; layouts that encode the class as an index are not affected."""
     with pytest.raises(ParameterError, match=r"precision: .*as floats"):
         task(layout, classes, precision=precision)
     task(layout, 80, precision=precision)
@@ -284,36 +71,40 @@ def test_class_numbers_that_a_precision_cannot_hold_are_refused(
 
 
 WRONG = (
-    ("yolov5", specs("boxes", 2), "no room for a class"),
-    ("yolov8", [*specs("yolov8", 2), OutputSpec("x", "float32", (1, 6, 5))], "no output is its predictions"),
+    ("yolov5", specs("boxes", 2), "too small to hold a class"),
+    (
+        "yolov8",
+        [*specs("yolov8", 2), OutputSpec("x", "float32", (1, 6, 5))],
+        "no output has the role predictions",
+    ),
     ("yolov5", [OutputSpec("o", "float32", (1, 7))], r"must be float \(N, anchors, 5 \+ classes\)"),
     ("yolov8", [OutputSpec("o", "int64", (1, 6, 8400))], "int64"),
     ("yolov8", [], "it has no outputs"),
     ("yolov10", [OutputSpec("o", "float32", (1, 300, 7))], "objects, 6"),
     ("rtdetr", specs("boxes", 2, batched=False), "must be"),
-    ("rtdetr", specs("yolov10", 2), "no output is its boxes"),
+    ("rtdetr", specs("yolov10", 2), "no output has the role boxes"),
     ("rfdetr", specs("rtdetr", 2), "must be|no output"),
     ("rfdetr", [OutputSpec("a", "float32", (1, 300, 4)), OutputSpec("b", "float32", (1, 300, 4))], "dets"),
-    ("boxes", specs("boxes", 2)[:2], "no output is its scores"),
+    ("boxes", specs("boxes", 2)[:2], "no output has the role scores"),
 )
 
 
 @pytest.mark.parametrize(("layout", "outputs", "says"), WRONG, ids=lambda v: v if isinstance(v, str) else "")
 def test_outputs_of_another_layout_are_refused_at_load(layout: str, outputs: Any, says: str) -> None:
-    """Where shapes tell, before any image, with what was due and what is there."""
+    """If the shapes are known, before any image; the error gives the expected and the actual outputs."""
     with pytest.raises(LayoutError, match=says) as caught:
-        tasks.make(package(layout), outputs, settings_of())
+        make_task(package(layout), outputs, settings_of())
     assert layout in caught.value.where
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) -> None:
-    """Where the network's shapes are free, its first arrays tell."""
+    """If the shapes are dynamic, the first arrays are checked."""
     free = [OutputSpec(one.name, one.dtype, (None,) * len(one.shape)) for one in specs(layout, 2)]
     if layout in ("boxes", "rtdetr"):
         free = [OutputSpec(one.name, one.dtype, one.shape) for one in specs(layout, 2)]
-    one = make(package(layout), free, settings_of())
+    one = make_task(package(layout), free, settings_of())
     arrays = {name: np.zeros((3, 3, 3), np.float32) for name in one.wanted}
     with pytest.raises(QuadratError) as caught:
         predict(one, frame(), [Part(arrays, Geometry.identity((64, 64)))])
@@ -323,7 +114,7 @@ def test_outputs_of_another_shape_are_refused_at_the_first_batch(layout: str) ->
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 @pytest.mark.parametrize("layout", [*LAYOUTS, f"boxes{ALONE}"])
 def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Path) -> None:
-    """From an archive to objects: a green thing at a known place, letterboxed, in each layout; and an empty picture."""
+    """From an archive to objects in each layout: a green rectangle at a known place, letterboxed, and an empty image."""
     name = layout.removesuffix(ALONE)
     archive = detector_archive(tmp_path / "m.tgz", name, batched=layout == name)
     (tmp_path / "files").mkdir()
@@ -335,7 +126,7 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     pictures = [Frame(FrameKey("urn:x"), (100, 200), each) for each in (pixels, np.zeros_like(pixels))]
     engine_ = engines.start(opened, settings.engine, LOG)
     try:
-        detector = make(opened, engine_.outputs, settings)
+        detector = make_task(opened, engine_.outputs, settings)
         assert detector.batched == (layout == name != "paddledet")
         sampled = [chain(of.pixels, Geometry.identity((100, 200))) for of in pictures]
         if detector.batched:
@@ -353,3 +144,41 @@ def test_a_detector_runs_on_every_engine(layout: str, engine: str, tmp_path: Pat
     assert ([1], 0) == (got.classes.tolist(), len(none))
     np.testing.assert_allclose(got.scores, [0.9], atol=1e-5)
     np.testing.assert_allclose(got.boxes, [[50, 25, 125, 50]], atol=200 / 64)
+
+
+TILED = settings_of(tile_size=64, tile_overlap=16, full_frame=True)
+
+
+def tiled_task(values: Settings = TILED) -> Detect:
+    """Make the task for an archive that needs NMS."""
+    return make_task(package("yolov8", 2), specs("yolov8", 2), values)
+
+
+@pytest.mark.parametrize(
+    ("hw", "windows"),
+    [
+        ((64, 64), (None,)),
+        ((10, 64), (None,)),
+        ((65, 64), (Window(0, 0, 64, 64), Window(1, 0, 64, 64), None)),
+    ],
+)
+def test_a_frame_no_larger_than_a_tile_is_one_part(
+    hw: tuple[int, int], windows: tuple[Window | None, ...]
+) -> None:
+    """Its longer side decides, and with full-frame the whole frame comes last; without tile-size it comes alone."""
+    assert windows == tiled_task().start(frame(*hw)).windows
+    assert (None,) == tiled_task(settings_of()).start(frame(*hw)).windows
+
+
+def test_too_many_tiles_are_refused_at_the_start() -> None:
+    """Before anything is run."""
+    with pytest.raises(ParameterError, match="too many"):
+        tiled_task(settings_of(tile_size=64, tile_overlap=63)).start(frame(1200, 1200))
+
+
+@pytest.mark.parametrize(("precision", "most"), [("bf16", 256), ("fp16", 2048)])
+def test_the_last_class_that_a_precision_represents_is_let_through(precision: str, most: int) -> None:
+    """bf16 has 8 significant bits and fp16 has 11, so every integer up to 2**8 and 2**11 is exact."""
+    task("yolov10", most, precision=precision)
+    with pytest.raises(ParameterError, match="as floats"):
+        task("yolov10", most + 1, precision=precision)

@@ -11,11 +11,11 @@ from quadrat.transforms.tiles import plan
 from quadrat.types import Detections
 
 LEAST = 4
-"""Side in pixels under which a fragment is not seen."""
+"""Fragments with a shorter side, in pixels, are not detected."""
 
 
 def found(boxes, classes=None, scores=None) -> Detections:
-    """Give detections from plain lists; class 0 and score 0.9 where nothing is said."""
+    """Make detections of plain lists; by default of class 0 and score 0.9."""
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     scores = np.full(len(boxes), 0.9) if scores is None else scores
     classes = np.zeros(len(boxes)) if classes is None else classes
@@ -23,7 +23,7 @@ def found(boxes, classes=None, scores=None) -> Detections:
 
 
 def look(truth, hw, tile: int, overlap: int, *, classes=None, scores=None) -> list[TileDetections]:
-    """Show each tile what is visible of each object in it, in source pixels."""
+    """Return what each tile shows of each object, in source pixels."""
     every = found(truth, classes, scores)
     result = []
     for w in plan(hw, tile, overlap):
@@ -38,18 +38,18 @@ def look(truth, hw, tile: int, overlap: int, *, classes=None, scores=None) -> li
 
 
 def whole(boxes, classes=None, scores=None) -> TileDetections:
-    """What was found in the whole picture."""
+    """Return objects found in the whole frame."""
     return TileDetections(found(boxes, classes, scores), None)
 
 
 def rows(detections: Detections) -> list[tuple[float, ...]]:
-    """The boxes with their classes, in order."""
+    """Return the boxes with their classes, in order."""
     table = np.column_stack([detections.boxes, detections.classes])
     return sorted(map(tuple, table.tolist()))
 
 
 def truth_rows(truth, classes: Sequence[int] | None = None) -> list[tuple[float, ...]]:
-    """The same of the truth."""
+    """Return the boxes of the truth with their classes, in order."""
     return rows(found(truth, classes))
 
 

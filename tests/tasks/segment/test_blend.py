@@ -1,4 +1,4 @@
-"""A partition of unity over tiles: weights sum to 1, nothing counts near a seam, agreement is exact."""
+"""The weights of tiles sum to 1 and are 0 near seams; where tiles agree, the result is exact."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SIDES = st.integers(1, 90)
 
 @st.composite
 def tilings(draw: st.DrawFn) -> tuple[HW, int, int]:
-    """Draw a picture's size, a tile's side and an overlap."""
+    """Draw an image's size, a tile's side and an overlap."""
     tile = draw(st.integers(1, 40))
     return (draw(SIDES), draw(SIDES)), tile, draw(st.integers(0, tile - 1))
 
 
 def joined(hw: HW, windows: tuple[Window, ...], planes: list[np.ndarray]) -> np.ndarray:
-    """Join planes (K, h, w), one for each tile, into (K, H, W); NaN where no tile gave anything."""
+    """Blend planes (K, h, w), one for each tile, into (K, H, W), initially NaN."""
     blend = Blend(windows, hw)
     out = np.full((len(planes[0]), *hw), np.nan, np.float32)
     for index, plane in enumerate(planes):
@@ -36,7 +36,7 @@ def joined(hw: HW, windows: tuple[Window, ...], planes: list[np.ndarray]) -> np.
 
 
 def weights(hw: HW, windows: tuple[Window, ...]) -> np.ndarray:
-    """Give the weight (tiles, H, W) of every tile at every pixel: what comes of it when it alone says 1."""
+    """Return the weight (tiles, H, W) of every tile at every pixel, by blending one-hot tiles."""
     shape = (windows[0].height, windows[0].width)
     one_hot = np.eye(len(windows), dtype=np.float32)
     planes = [np.broadcast_to(row[:, None, None], (len(windows), *shape)) for row in one_hot]
@@ -71,7 +71,7 @@ def test_a_tile_counts_nothing_within_a_quarter_of_the_overlap_of_a_seam(tiling:
 
 @given(tilings(), st.integers(0, 2**32 - 1))
 def test_where_tiles_agree_nothing_is_rounded(tiling: tuple[HW, int, int], seed: int) -> None:
-    """Tiles cut from one picture of any numbers give that picture back, to the last bit."""
+    """Tiles cut from one image of any numbers give that image back, to the last bit."""
     hw, tile, overlap = tiling
     picture = np.random.default_rng(seed).normal(0, 1e3, (2, *hw)).astype(np.float32)
     windows = plan(hw, tile, overlap)
@@ -83,7 +83,7 @@ def test_where_tiles_agree_nothing_is_rounded(tiling: tuple[HW, int, int], seed:
 def test_without_fading_each_pixel_is_of_the_tile_that_it_lies_most_inside_of(
     tiling: tuple[HW, int, int],
 ) -> None:
-    """The hard shares cover the picture once, and no other tile has more room around a pixel."""
+    """The shares partition the image, and each pixel belongs to the tile in which it lies farthest from a border."""
     (side, _), tile, overlap = tiling
     windows = plan((side, 1), tile, overlap)
     blend = Blend(windows, (side, 1), soft=False)
@@ -100,7 +100,7 @@ def test_without_fading_each_pixel_is_of_the_tile_that_it_lies_most_inside_of(
 
 
 def test_hand_made_weights() -> None:
-    """Two tiles of 8 that overlap by 4: a pixel of halo each, and the smooth step between."""
+    """Two tiles of 8 that overlap by 4 have a halo of one pixel each, and the smoothstep between."""
     windows = (Window(0, 0, 1, 8), Window(0, 4, 1, 8))
     left = weights((1, 12), windows)[0, 0]
     step = [3 * u**2 - 2 * u**3 for u in (0.25, 0.75)]
@@ -108,7 +108,7 @@ def test_hand_made_weights() -> None:
 
 
 def test_memory_is_that_of_the_zones_along_one_row() -> None:
-    """What is kept of a row of tiles is what the next row fades into, whatever the picture's height."""
+    """Only the zone that the next row fades into is kept, whatever the image's height."""
     hw, windows = (1000, 100), plan((1000, 100), 40, 16)
     blend = Blend(windows, hw)
     for index in range(len(windows)):
@@ -121,13 +121,13 @@ def test_memory_is_that_of_the_zones_along_one_row() -> None:
     ("starts", "side"), [((0, 12), 22), ((0, 5), 14), ((1, 5), 15), ((0, 5, 5), 15)], ids=str
 )
 def test_tiles_that_do_not_cover_an_axis_are_a_mistake(starts: tuple[int, ...], side: int) -> None:
-    """A gap, a picture longer than its tiles, or a wrong order is never measured."""
+    """A gap, an image longer than its tiles, or a wrong order is refused."""
     with pytest.raises(ValueError, match="tiles of 10"):
         divide(starts, 10, side, soft=True)
 
 
 def test_tiles_must_be_a_grid_row_by_row() -> None:
-    """Another order, or one tile missing, is refused before anything is joined."""
+    """Another order, or a missing tile, is refused before any tile is added."""
     windows = plan((20, 20), 10, 0)
     for wrong in (windows[::-1], windows[:3], (windows[0], windows[2], windows[1], windows[3])):
         with pytest.raises(ValueError, match="grid"):

@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.errors import QuadratError
+from quadrat.errors import (
+    QuadratError,
+)
 from quadrat.geometry import Window
-from quadrat.tasks.segment.task import Segment, make
+from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan_masks
-from quadrat.types import Frame, Part, Segmentation
-from tests.tasks.folding import interleave, predict
-from tests.tasks.segment.test_task import SCORES, STATED, THREE, package
-from tests.tasks.segment.test_tiles import by_colour, classes_and_confidence, parts, picture
+from quadrat.types import UNKNOWN, Frame, Part, Segmentation
+from tests.tasks.folding import interleave, make_task, predict
+from tests.tasks.segment.masks import (
+    LABELS,
+    SCORES,
+    STATED,
+    THREE,
+    by_colour,
+    classes_and_confidence,
+    frame,
+    package,
+    part,
+    parts,
+    picture,
+)
 from tests.values import settings_of
 
 TILED = {"tile_size": 20, "tile_overlap": 8}
@@ -25,15 +39,15 @@ TILED = {"tile_size": 20, "tile_overlap": 8}
 def task(values: Mapping[str, Any] = TILED, *, scores: bool = True) -> Segment:
     """Make the task for an archive of scores, or of labels with their confidence."""
     if scores:
-        return make(package(), [SCORES], settings_of(**values))
+        return make_task(package(), [SCORES], settings_of(**values))
     outputs = {role: STATED[role] for role in ("labels", "confidence")}
-    return make(package(outputs=outputs), THREE[:2], settings_of(**values))
+    return make_task(package(outputs=outputs), THREE[:2], settings_of(**values))
 
 
-def parts_of(task_: Segment, frame: Frame, *, scores: bool = True) -> list[Part]:
+def parts_of(task_: Segment, of: Frame, *, scores: bool = True) -> list[Part]:
     """Run a network on all parts of a frame."""
     network = by_colour if scores else classes_and_confidence
-    return list(parts(frame, task_.start(frame).windows, network))
+    return list(parts(of, task_.start(of).windows, network))
 
 
 def same_bytes(one: Segmentation, other: Segmentation) -> None:
@@ -50,16 +64,16 @@ def test_any_order_of_parts_and_frames_gives_the_same_bytes(random, scores: bool
     """Parts of three frames, in any order and interleaved, give the masks that they give one after the other."""
     task_ = task({**TILED, "result_size": size, "min_confidence": 0.4}, scores=scores)
     frames = [picture((50, 45), seed, (60, 90)) for seed in (1, 2)] + [picture((20, 15), 3)]
-    made = [parts_of(task_, frame, scores=scores) for frame in frames]
+    made = [parts_of(task_, of, scores=scores) for of in frames]
     found = interleave(task_, frames, made, random)
-    for frame, parts_, mask in zip(frames, made, found, strict=True):
-        same_bytes(predict(task_, frame, parts_), mask)
+    for of, parts_, mask in zip(frames, made, found, strict=True):
+        same_bytes(predict(task_, of, parts_), mask)
 
 
 def test_parts_that_are_due_are_let_go() -> None:
     """Only the parts that came before their turn are held."""
-    frame = picture((50, 50))
-    fold, made = task().start(frame), parts_of(task(), frame)
+    of = picture((50, 50))
+    fold, made = task().start(of), parts_of(task(), of)
     held: Sequence[int] = ()
     for number in (0, 1, 3, 4, 2):
         fold.add(number, made[number])
@@ -90,10 +104,30 @@ def test_tiles_begin_on_the_networks_grid() -> None:
 @pytest.mark.parametrize("hw", [(50, 50), (10, 10)])
 def test_a_missing_part_is_an_internal_error(hw: tuple[int, int]) -> None:
     """A mask with a hole is never returned."""
-    frame = picture(hw)
-    fold = task().start(frame)
-    for number, part in enumerate(parts_of(task(), frame)[:-1]):
-        fold.add(number, part)
+    of = picture(hw)
+    fold = task().start(of)
+    for number, one in enumerate(parts_of(task(), of)[:-1]):
+        fold.add(number, one)
     with pytest.raises(QuadratError, match=r"1 of .* parts are missing") as caught:
         fold.finish()
     assert "E_INTERNAL" == caught.value.code
+
+
+def test_the_floor_makes_unknown() -> None:
+    """Exactly the pixels under min-confidence are unknown."""
+    f = frame(1, 2)
+    task = make_task(package(outputs=STATED), THREE, settings_of(min_confidence=0.5))
+    got = predict(
+        task, f, [part(f, labels=np.array([[1, 2]], np.uint8), confidence=np.array([[0.4, 0.5]], np.float32))]
+    )
+
+    assert [[UNKNOWN, 2]] == got.labels.tolist()
+
+
+@pytest.mark.parametrize(("size", "shape"), [("working", (4, 6)), ("source", (8, 12))])
+def test_result_size(size: str, shape: tuple[int, int]) -> None:
+    """Working is the size after max-img-size, source the image's own."""
+    f = frame(source=(8, 12))
+    task = make_task(package(), [LABELS], settings_of(result_size=size))
+
+    assert shape == predict(task, f, [part(f, argmax_0=np.zeros((4, 6), np.int32))]).labels.shape

@@ -30,7 +30,7 @@ def test_probabilities_are_not_softened_again() -> None:
 
 
 def test_probabilities_rounded_to_bf16_are_still_probabilities() -> None:
-    """A network that ends in a softmax in bf16 sums to 1 only nearly."""
+    """The output of a softmax in bf16 sums to 1 only approximately."""
     scores = np.array([[[0.7461]], [[0.2617]]], np.float32)
 
     np.testing.assert_allclose(decide(scores)[1], [[0.7461]], atol=1e-3)

@@ -1,4 +1,4 @@
-"""How detectors lay out their outputs: one reader for each layout, found here by its name in meta.json."""
+"""The layouts of detectors' outputs: one reader each, found here by the name in meta.json."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _log = logging.getLogger("quadrat")
 
 
 def choose(network: DetectorSpec) -> Layout:
-    """Give the reader of the layout that the archive states, or else of the only one that fits.
+    """Return the reader of the layout that the archive states, or of the only one that fits if it states none.
 
-    A guess is logged with its reason. Raises LayoutError where the outputs are not of the layout, or
-    fit none or several, or would mix the objects of several inputs, ClassesError where they have other classes.
+    A guess is logged with its reason. Raises LayoutError if the outputs do not have the stated layout, fit no
+    layout or several, or would mix the objects of several inputs; ClassesError if they disagree with the classes.
     """
     if network.words.layout is None:
         name, reason = guess(network.outputs, network.num_classes)
         _log.warning(
-            "%s states no layout for its outputs and is taken for %s: %s", network.name, name, reason
+            "%s does not state the layout of its outputs; %s is assumed: %s", network.name, name, reason
         )
         network = replace(network, words=replace(network.words, layout=name))
     layout = LAYOUTS[network.words.layout or ""](network)
     if not layout.batched and (network.batch or 1) > 1:
         raise network.fault(
-            f"it takes {network.batch} inputs at once, and its outputs do not say which object is of which",
-            "Export the network with a batch of 1, or an open one",
+            f"it takes {network.batch} inputs at once, but its outputs do not say which object belongs to which input",
+            "Export the network with a batch of 1, or a dynamic batch",
         )
     return layout

@@ -1,4 +1,4 @@
-"""Which layout a detector's outputs have, where its archive does not say: a fallback, and never a coin toss."""
+"""Infers the layout of a detector's outputs if the archive does not state it, and refuses to choose between two."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from quadrat.tasks.detect.layouts.base import shape_text
 from quadrat.types import OutputSpec
 
 QUERIES = 1000
-"""Networks that end in objects give at most so many; those that end in anchors have more."""
+"""Networks that end in objects give at most this many rows; networks that end in anchors give more."""
 
 _STATE = 'State it in meta.json, as "detect": {"layout": NAME}'
 
 
 def guess(outputs: Sequence[OutputSpec], num_classes: int | None) -> tuple[str, str]:
-    """Give the only layout that these outputs can have, and why.
+    """Return the only layout that these outputs can have, and the reason as text.
 
-    Goes by the names of the outputs, their shapes, and the number of classes. Raises LayoutError where
-    none fits, or more than one.
+    Decides by the names of the outputs, else by their shapes and the number of classes. Raises LayoutError if no
+    layout fits, or more than one.
     """
     listed = ", ".join(f"{one.name} {shape_text(one.shape)}" for one in outputs) or "nothing"
     found = _by_names(outputs) or _by_shape(outputs, num_classes)
     classes = "an unknown number of classes" if num_classes is None else f"{num_classes} classes"
     if not found:
         raise LayoutError(
-            f"the network gives {listed}, which is no layout of {classes} that we know",
+            f"the network gives {listed}, which is no known layout for {classes}",
             where="meta.json: detect.layout", hint=_STATE,
         )  # fmt: skip
     if len(found) > 1:
@@ -38,6 +38,7 @@ def guess(outputs: Sequence[OutputSpec], num_classes: int | None) -> tuple[str, 
 
 
 def _by_names(outputs: Sequence[OutputSpec]) -> dict[str, str]:
+    """Return the layout whose usual output names these are, with the reason; empty if there is none."""
     axes = {one.name: len(one.shape) for one in outputs}
     if axes.get("dets") == axes.get("labels") == 3:
         return {"rfdetr": "dets and labels, both with three axes"}
@@ -48,12 +49,12 @@ def _by_names(outputs: Sequence[OutputSpec]) -> dict[str, str]:
     rows = [one for one in outputs if len(one.shape) == 2 and one.shape[1] == 6]
     counts = [one for one in outputs if len(one.shape) == 1 and one.dtype.startswith("int")]
     if len(rows) == 1 and len(counts) == len(outputs) - 1 == 1:
-        return {"paddledet": "rows of class, score and box, and how many they are"}
+        return {"paddledet": "rows of class, score and box, and their number"}
     return {}
 
 
 def _by_shape(outputs: Sequence[OutputSpec], classes: int | None) -> dict[str, str]:
-    """All layouts with one output that it may be; its other outputs are not of three axes."""
+    """Return the layouts that the only float output with three axes can have."""
     flat = [one for one in outputs if len(one.shape) == 3 and one.dtype.startswith("float")]
     if len(flat) != 1:
         return {}
@@ -75,5 +76,5 @@ def _by_shape(outputs: Sequence[OutputSpec], classes: int | None) -> dict[str, s
 
 
 def _holds(size: int, before: int, classes: int | None) -> bool:
-    """Whether an axis holds `before` numbers and one for each class."""
+    """Return True if an axis can hold `before` numbers and one per class."""
     return size > before if classes is None else size == before + classes

@@ -1,4 +1,4 @@
-"""Detectors with an output for each thing: boxes, scores and labels, or RF-DETR's boxes and logits."""
+"""Detectors with separate outputs: boxes, scores and labels, or the boxes and logits of RF-DETR."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quadrat.tasks.detect.layouts.base import (
     check_finite,
     check_scores,
     fits,
-    from_shares,
+    from_fractions,
     shape_text,
 )
 from quadrat.types import OutputSpec
@@ -29,13 +29,13 @@ NAMES = {
     "scores": ("det_scores",),
     "labels": ("classes", "class_ids", "det_classes"),
 }
-"""Role -> names that exporters give its output, besides the role's own."""
+"""Names that exporters give to the output of each role, besides the role itself."""
 
 
 def find_named(network: DetectorSpec) -> dict[str, OutputSpec]:
-    """Give the outputs for boxes, scores and labels: as stated, by their names, or by what only one can be.
+    """Return the outputs for boxes, scores and labels: as stated, by name, or the only one of the right kind.
 
-    Integers are labels, rows of four are boxes, the floats that are left are scores.
+    Labels are integers, boxes are floats with a last axis of 4, scores are the other floats. Raises LayoutError.
     """
     axes = [len(one.shape) for one in network.outputs if _is_boxes(one)]
     flat = [one for one in network.outputs if axes and len(one.shape) == axes[0] - 1]
@@ -56,10 +56,10 @@ def _is_boxes(one: OutputSpec) -> bool:
 
 
 class Boxes:
-    """boxes (N, K, 4) x0, y0, x1, y1 in pixels of the input, scores (N, K), labels (N, K); or all without N.
+    """boxes (N, K, 4) as x0, y0, x1, y1 in pixels of the input, scores (N, K), labels (N, K); or all without N.
 
-    As torchvision and others with their NMS inside give them. Without N the network takes one input at a
-    time, and K may differ from one to the next; with N it cannot.
+    This is what torchvision's detectors and others with built-in NMS give. Without N the network takes one input at
+    a time, and K may differ between inputs; with N it may not.
     """
 
     nms = False
@@ -82,11 +82,11 @@ class Boxes:
         ):
             listed = ", ".join(shape_text(each) for each in given)
             raise network.fault(
-                f"boxes, scores and labels are {listed}, and must be (N, K, 4), (N, K) and (N, K)"
+                f"boxes, scores and labels are {listed}; they must be (N, K, 4), (N, K) and (N, K)"
             )
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Take the boxes as they are, without those of the background."""
+        """Return the boxes as they are, without those of the background."""
         boxes = as_float(self._network, arrays, self._boxes)
         scores = as_float(self._network, arrays, self._scores)
         labels = arrays.get(self._labels, np.zeros(0))
@@ -95,7 +95,7 @@ class Boxes:
         ):
             shapes = ", ".join(shape_text(each.shape) for each in (boxes, scores, labels))
             raise self._network.fault(
-                f"boxes, scores and labels of one input are {shapes}, and must be (K, 4), (K), (K)"
+                f"boxes, scores and labels of one input are {shapes}; they must be (K, 4), (K) and (K)"
             )
         check_scores(self._network, scores)
         keep = scores >= np.float32(floor)
@@ -110,17 +110,17 @@ class Boxes:
 
 
 class Rtdetr(Boxes):
-    """labels (N, K), boxes (N, K, 4) x0, y0, x1, y1 in pixels of the input, scores (N, K); RT-DETR's own export, D-FINE."""
+    """labels (N, K), boxes (N, K, 4) as x0, y0, x1, y1 in input pixels, scores (N, K): RT-DETR's own export, D-FINE."""
 
     with_batch_only = True
 
 
 class Rfdetr:
-    """dets (N, K, 4) centre x, centre y, width, height in shares of the sides; labels (N, K, C) raw logits.
+    """dets (N, K, 4) as centre x, centre y, width, height in fractions of the sides; labels (N, K, C) as raw logits.
 
-    The two are told by name only: with three classes and a background their shapes are the same. Which
-    logit is the background's depends on the checkpoint: the archive says so, or else it is the last
-    where there is one more than classes. Each query counts as one object of its best class.
+    The two are distinguished by name only: with three classes and a background their shapes are equal. Which logit
+    is the background's depends on the checkpoint: the archive states it; if not, it is the last one if there is one
+    more than there are classes. Each query is one object, of its best class.
     """
 
     nms = False
@@ -142,11 +142,11 @@ class Rfdetr:
         if not (fits(boxes, (None, None, 4)) and fits(logits, (None, boxes[1], None))):
             raise self._network.fault(
                 f"{self._boxes!r} is {shape_text(boxes)} and {self._logits!r} {shape_text(logits)}, "
-                "and they must be (N, K, 4) and (N, K, classes)"
+                "but they must be (N, K, 4) and (N, K, classes)"
             )
 
     def _background(self, channels: int) -> int | None:
-        """The background's logit among `channels`; ClassesError where they do not fit the classes."""
+        """Return the index of the background among `channels` logits, or None; ClassesError if they disagree with the classes."""
         words, classes = self._network.words, self._network.num_classes
         if not words.stated:
             last = channels - 1 if classes is not None and channels == classes + 1 else None
@@ -154,15 +154,15 @@ class Rfdetr:
             return last
         if words.background is not None and words.background >= channels:
             raise ClassesError(
-                f"the background is stated as class {words.background}, and the network has {channels}",
+                f"the background is stated as class {words.background}, but the network has {channels} classes",
                 where=self._network.name,
-                hint="Mend detect.background in meta.json",
+                hint="Correct detect.background in meta.json",
             )
         self._network.check_classes(channels - (words.background is not None))
         return words.background
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Score a query by the sigmoid of its best class."""
+        """Score each query by the sigmoid of its best class."""
         boxes = as_float(self._network, arrays, self._boxes)
         logits = as_float(self._network, arrays, self._logits)
         self._check(((None, *boxes.shape), (None, *logits.shape)))
@@ -177,10 +177,10 @@ class Rfdetr:
             logits = np.delete(logits, background, axis=1)
         scores = sigmoid(logits.max(axis=1))
         keep = scores >= np.float32(floor)
-        corners = from_shares(self._network, boxes[keep], tensor_hw)
+        corners = from_fractions(self._network, boxes[keep], tensor_hw)
         return candidates(self._network, corners, scores[keep], logits[keep].argmax(axis=1), tensor_hw)
 
 
 def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (1 + exp(-x)) in float32, without overflow."""
+    """Return 1 / (1 + exp(-x)) as float32, without overflow."""
     return np.float32(1) / (np.float32(1) + np.exp(-np.clip(values, -80, 80)))

@@ -1,6 +1,6 @@
-"""Detectors with one output: the YOLO families and RT-DETR as ultralytics exports it.
+"""Detectors with one output: the YOLO families, RT-DETR as ultralytics exports it, and PaddleDetection.
 
-Each anchor or query counts as one object of its best class, which is the default of the field's exports.
+Each anchor or query is one object, of its best class, as in the default post-processing of these exports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from quadrat.tasks.detect.layouts.base import (
     check_scores,
     fits,
     from_centres,
-    from_shares,
+    from_fractions,
     shape_text,
 )
 
@@ -29,7 +29,7 @@ ROLE = "predictions"
 
 
 class _Single:
-    """One output with three axes, or two where it has none for a batch; `shape` says what it must be, in words."""
+    """One output with three axes, or two if it has no batch axis; `shape` describes it in errors."""
 
     nms = True
     batched = True
@@ -47,15 +47,15 @@ class _Single:
         self._check(given.shape)
 
     def _check(self, shape: tuple[int | None, ...]) -> None:
-        """Check the axes known at load; overridden."""
+        """Check the axes that are known; subclasses override it. Raises LayoutError, ClassesError."""
 
     def _wrong(self, shape: tuple[int | None, ...], dtype: str = "float32") -> Exception:
         return self._network.fault(
-            f"the output {self._name!r} is {dtype} {shape_text(shape)}, and must be float {self.shape}"
+            f"the output {self._name!r} is {dtype} {shape_text(shape)}; it must be float {self.shape}"
         )
 
     def _array(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The output without its batch axis, of the shape due."""
+        """Return the output without its batch axis, after a check of its shape."""
         array = as_float(self._network, arrays, self._name)
         shape = (None, *array.shape) if self.batched else array.shape
         if array.ndim != 2:
@@ -65,13 +65,13 @@ class _Single:
 
 
 def _names(network: DetectorSpec, axes: int) -> tuple[str, ...]:
-    """The only output with so many axes, whatever its name: others are a mask's prototypes, raw heads, or counts."""
+    """Return the name of the only output with `axes` axes; others are prototypes of masks, raw heads, or counts."""
     flat = [one.name for one in network.outputs if len(one.shape) == axes]
     return tuple(flat) if len(flat) == 1 else ()
 
 
 class Yolov5(_Single):
-    """(N, A, 5 + classes): centre x, centre y, width, height in pixels, objectness, class scores; YOLOv5 and v7."""
+    """(N, A, 5 + classes): centre x, centre y, width, height in input pixels, objectness, class scores; YOLOv5, v7."""
 
     shape = "(N, anchors, 5 + classes)"
 
@@ -80,7 +80,7 @@ class Yolov5(_Single):
             self._network.check_classes(shape[2] - 5)
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Score an anchor by objectness times its best class."""
+        """Score each anchor by objectness times its best class score."""
         rows = self._array(arrays)
         check_scores(self._network, rows[:, 4:])
         rows = rows[rows[:, 4] >= floor - 0.02]
@@ -92,7 +92,7 @@ class Yolov5(_Single):
 
 
 class Yolov8(_Single):
-    """(N, 4 + classes, A): centre x, centre y, width, height in pixels, class scores; YOLOv8, v9 and v11."""
+    """(N, 4 + classes, A): centre x, centre y, width, height in input pixels, class scores; YOLOv8, v9, v11."""
 
     shape = "(N, 4 + classes, anchors)"
 
@@ -101,7 +101,7 @@ class Yolov8(_Single):
             self._network.check_classes(shape[1] - 4)
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Score an anchor by its best class."""
+        """Score each anchor by its best class."""
         columns = self._array(arrays)
         check_scores(self._network, columns[4:])
         best = columns[4:].max(axis=0)
@@ -112,7 +112,7 @@ class Yolov8(_Single):
 
 
 class Yolov10(_Single):
-    """(N, K, 6): x0, y0, x1, y1 in pixels, score, class; YOLOv10, YOLO26 and exports with their own NMS."""
+    """(N, K, 6): x0, y0, x1, y1 in input pixels, score, class; YOLOv10, YOLO26 and exports with built-in NMS."""
 
     nms = False
     float_classes = True
@@ -123,7 +123,7 @@ class Yolov10(_Single):
             raise self._wrong(shape)
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Take the rows as they are; those that fill up have a score of 0."""
+        """Return the rows as they are; rows that pad the output have a score of 0."""
         rows = self._array(arrays)
         check_scores(self._network, rows[:, 4])
         rows = rows[rows[:, 4] >= np.float32(floor)]
@@ -132,7 +132,7 @@ class Yolov10(_Single):
 
 
 class RtdetrUltralytics(_Single):
-    """(N, K, 4 + classes): centre x, centre y, width, height in shares of the sides, class scores."""
+    """(N, K, 4 + classes): centre x, centre y, width, height in fractions of the sides, class scores."""
 
     nms = False
     shape = "(N, queries, 4 + classes)"
@@ -142,20 +142,20 @@ class RtdetrUltralytics(_Single):
             self._network.check_classes(shape[2] - 4)
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Score a query by its best class."""
+        """Score each query by its best class."""
         rows = self._array(arrays)
         check_scores(self._network, rows[:, 4:])
         rows = rows[rows[:, 4:].max(axis=1) >= np.float32(floor)]
-        boxes = from_shares(self._network, rows[:, :4], tensor_hw)
+        boxes = from_fractions(self._network, rows[:, :4], tensor_hw)
         return candidates(
             self._network, boxes, rows[:, 4:].max(axis=1), rows[:, 4:].argmax(axis=1), tensor_hw
         )
 
 
 class Paddledet(_Single):
-    """(K, 6): class, score, x0, y0, x1, y1 in pixels; what PaddleDetection exports, with its NMS inside.
+    """(K, 6): class, score, x0, y0, x1, y1 in input pixels; PaddleDetection's exports, with built-in NMS.
 
-    The rows of a batch would follow each other without an axis between them, so one input is run at a time.
+    A batch would concatenate the rows of its inputs without an axis between them, so inputs run one at a time.
     """
 
     nms = False
@@ -168,7 +168,7 @@ class Paddledet(_Single):
             raise self._wrong(shape)
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
-        """Take the rows as they are; those of class -1 stand where there is no object."""
+        """Return the rows as they are, without those of class -1, which pad the output."""
         rows = self._array(arrays)
         rows = rows[rows[:, 0] != -1]
         check_scores(self._network, rows[:, 1])

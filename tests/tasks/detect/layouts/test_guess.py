@@ -1,4 +1,4 @@
-"""The layout of a detector that states none: told from names, shapes and classes, or asked for."""
+"""The layout of a detector that states none is inferred from names, shapes and classes, or refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from quadrat.errors import LayoutError
 from quadrat.package.detectors import LAYOUTS
 from quadrat.tasks.detect.layouts import guess
-from quadrat.tasks.detect.task import make
 from quadrat.types import OutputSpec
 from tests.detectors import package, specs
+from tests.tasks.folding import make_task
 from tests.values import settings_of
 
 
@@ -23,7 +23,7 @@ def one(*shape: int | None, name: str = "output0") -> tuple[OutputSpec, ...]:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("classes", [1, 3, 80, 365])
 def test_usual_exports_are_told_apart(layout: str, classes: int) -> None:
-    """Each family's own export with its number of classes known fits its own layout only."""
+    """The usual export of each family, with a known number of classes, fits only its own layout."""
     name, reason = guess(specs(layout, classes, batched=layout != "boxes"), classes)
 
     assert layout == name
@@ -43,6 +43,7 @@ def test_usual_exports_are_told_apart(layout: str, classes: int) -> None:
         (one(1, 300, 6), 1, "yolov10"),
         (one(1, 300, 84), 80, "rtdetr-ultralytics"),
         (one(1, 300, 84), None, "rtdetr-ultralytics"),
+        (one(1, 84, 84), 80, "rtdetr-ultralytics"),
         ((*one(1, 116, 8400), OutputSpec("output1", "float32", (1, 32, 160, 160))), None, "yolov8"),
     ],
     ids=str,
@@ -67,7 +68,7 @@ def test_shapes_that_only_one_layout_has(
 def test_what_two_layouts_have_is_asked_for(
     outputs: tuple[OutputSpec, ...], classes: int | None, may_be: str
 ) -> None:
-    """The error names both and where to state which; nothing is tossed for."""
+    """The error names both layouts and where to state the right one; none is picked."""
     with pytest.raises(LayoutError, match=may_be) as caught:
         guess(outputs, classes)
     assert '"detect": {"layout": NAME}' in caught.value.hint
@@ -92,18 +93,18 @@ def test_what_two_layouts_have_is_asked_for(
     ids=str,
 )
 def test_what_no_layout_has_is_refused(outputs: tuple[OutputSpec, ...], classes: int | None) -> None:
-    """A segmentation network, a classifier, a DETR that wants a softmax, nameless pairs: none is a detector we know."""
-    with pytest.raises(LayoutError, match="no layout"):
+    """A segmentation network, a classifier, a DETR with softmax and unnamed pairs have no known layout."""
+    with pytest.raises(LayoutError, match="no known layout"):
         guess(outputs, classes)
 
 
 def test_the_guess_is_logged_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
-    """One line when the model is loaded, on the logger of the house; a stated layout says nothing."""
+    """One line in quadrat's log when the model is loaded; none if the layout is stated."""
     with caplog.at_level(logging.INFO, logger="quadrat"):
-        make(package(None, 3), specs("yolov8", 3), settings_of())
+        make_task(package(None, 3), specs("yolov8", 3), settings_of())
     (line,) = caplog.messages
-    assert "tiny states no layout" in line
-    assert "yolov8: the network gives output0 (?, 7, 1200): columns of box" in line
+    assert "tiny does not state the layout" in line
+    assert "yolov8 is assumed: the network gives output0 (?, 7, 1200): columns of box" in line
     caplog.clear()
-    make(package("yolov8", 3), specs("yolov8", 3), settings_of())
+    make_task(package("yolov8", 3), specs("yolov8", 3), settings_of())
     assert not caplog.messages

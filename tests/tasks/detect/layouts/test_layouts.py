@@ -1,8 +1,9 @@
-"""How the outputs of detectors are read: one scene, laid out in eight ways, is always the same objects."""
+"""One scene, encoded in eight layouts, is always read as the same objects."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from tests.detectors import encode, specs
 
 HW = (256, 320)
 SHARES = {"yolov5", "yolov8", "rtdetr-ultralytics", "rfdetr"}
-"""Layouts whose boxes are calculated, so that they come back within what float32 holds."""
+"""Layouts whose boxes are computed, so that they are equal only within float32 rounding."""
 BACKGROUND = ("rtdetr", "boxes")
 PLACES = {"paddledet": {"score": 1, "box": 2, "class": 0}, "yolov10": {"score": 4, "box": 0, "class": 5}}
-"""Layouts of rows with a class, and where it, the score and the box are; others have the score fifth, the box first."""
+"""Columns of class, score and box in layouts of rows; in the others the box comes first and the score fifth."""
 
 
 def network(
@@ -33,7 +34,7 @@ def network(
     roles: dict[str, str] | None = None,
     **words: Any,
 ) -> DetectorSpec:
-    """Make what is known of a detector; its outputs are the layout's own unless given."""
+    """Make the spec of a detector; by default with the usual outputs of the layout."""
     given = specs(layout or "yolov8", classes or 3) if outputs is None else outputs
     return DetectorSpec("tiny", given, roles or {}, classes, DetectWords(layout, **words))
 
@@ -63,7 +64,7 @@ def test_every_layout_that_an_archive_may_state_has_a_reader() -> None:
 def test_what_was_laid_out_is_read(
     layout: str, scene: tuple[np.ndarray, np.ndarray, np.ndarray], floor: float
 ) -> None:
-    """Every object over the threshold comes back with its box, score and class, and nothing else does."""
+    """Exactly the objects above the threshold are returned, each with its box, score and class."""
     boxes, scores, classes = scene
     got = read(layout, encode(layout, boxes, scores, classes, num_classes=3, hw=HW, slots=None), floor)
     due = scores >= np.float32(floor)
@@ -79,7 +80,7 @@ def test_what_was_laid_out_is_read(
 
 @pytest.mark.parametrize("layout", KNOWN)
 def test_float16_is_read_in_float32(layout: str) -> None:
-    """Half precision out of the network is widened before anything is calculated; integers of any kind serve."""
+    """float16 outputs are converted to float32 before any computation; integers may have any dtype."""
     whole = encode(layout, [[10, 20, 50, 60], [100, 8, 300, 200]], [0.75, 0.5], [0, 2], num_classes=3, hw=HW)
     half = {
         n: a.astype(np.float16) if a.dtype == np.float32 else a.astype(np.int32) for n, a in whole.items()
@@ -103,7 +104,7 @@ def test_nothing_is_no_detection(layout: str) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("what", ["score", "box"])
 def test_nan_and_infinity_are_no_detections(layout: str, value: float, what: str) -> None:
-    """A wrong result is worse than a failure: not one object of such an input is given."""
+    """Such an input gives an error, and no objects at all."""
     arrays = encode(layout, [[10, 20, 50, 60]] * 2, [0.75, 0.5], [0, 2], num_classes=3, hw=HW)
     single = arrays.get("output0")
     if single is not None:
@@ -123,14 +124,14 @@ def test_nan_and_infinity_are_no_detections(layout: str, value: float, what: str
 
 @pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "paddledet", "boxes"])
 def test_a_box_beyond_all_bounds_is_cut(layout: str) -> None:
-    """Numbers that overflow float32 a little later are bounded, and warn nobody."""
+    """Huge coordinates are clipped before they can overflow, without a warning."""
     arrays = encode(layout, [[-1e30, -1e30, 1e30, 1e30]], [0.75], [0], num_classes=3, hw=HW)
     assert 1 == len(read(layout, arrays).scores)
 
 
 @pytest.mark.parametrize("layout", [name for name in KNOWN if name != "rfdetr"])
 def test_raw_logits_are_no_scores(layout: str) -> None:
-    """Scores outside 0..1 say that the sigmoid is missing or the layout another."""
+    """Scores outside 0..1 mean that the sigmoid is missing, or that the layout is another one."""
     arrays = encode(layout, [[10, 20, 50, 60]], [0.75], [0], num_classes=3, hw=HW)
     array = arrays.get("output0", arrays.get("scores"))
     assert array is not None
@@ -142,7 +143,7 @@ def test_raw_logits_are_no_scores(layout: str) -> None:
 
 
 def test_scores_in_place_of_logits_are_refused() -> None:
-    """RF-DETR's layout takes a sigmoid: of scores it would make objects everywhere."""
+    """RF-DETR's layout applies a sigmoid; applied to scores, it would make objects everywhere."""
     arrays = encode("rfdetr", [[10, 20, 50, 60]], [0.75], [0], num_classes=3, hw=HW)
     arrays["labels"] = 1 / (1 + np.exp(-arrays["labels"]))
     with pytest.raises(LayoutError, match="scores already"):
@@ -151,7 +152,7 @@ def test_scores_in_place_of_logits_are_refused() -> None:
 
 @pytest.mark.parametrize("layout", ["yolov5", "yolov8", "yolov10", "rtdetr", "paddledet", "boxes"])
 def test_shares_in_place_of_pixels_are_refused(layout: str) -> None:
-    """Boxes of a tenth of a pixel, all of them, are in another unit."""
+    """If all boxes are smaller than a pixel, they are in another unit."""
     boxes = np.array([[10, 20, 50, 60], [60, 60, 90, 99], [5, 5, 99, 99]]) / 256
     with pytest.raises(LayoutError, match="within one pixel"):
         read(layout, encode(layout, boxes, [0.5, 0.6, 0.7], [0, 1, 2], num_classes=3, hw=HW))
@@ -160,13 +161,13 @@ def test_shares_in_place_of_pixels_are_refused(layout: str) -> None:
 @pytest.mark.parametrize("layout", ["rtdetr-ultralytics", "rfdetr"])
 def test_pixels_in_place_of_shares_are_refused(layout: str) -> None:
     """A box at 30 times the picture's width is in another unit."""
-    with pytest.raises(LayoutError, match="shares of the picture"):
+    with pytest.raises(LayoutError, match="fractions of the input"):
         read(layout, encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3, hw=(1, 1)))
 
 
 @pytest.mark.parametrize("layout", KNOWN)
 def test_boxes_without_area_are_dropped(layout: str) -> None:
-    """What has no width or height, or is turned inside out, is no object."""
+    """Boxes with no or negative width or height are dropped."""
     boxes = [[10, 20, 10, 60], [10, 20, 50, 20], [50, 60, 10, 20], [10, 20, 50, 60]]
     got = read(layout, encode(layout, boxes, [0.5, 0.6, 0.7, 0.8], [0] * 4, num_classes=3, hw=HW))
 
@@ -195,15 +196,15 @@ def test_an_anchor_is_one_object() -> None:
 
 @pytest.mark.parametrize(("layout", "value"), [("yolov10", 1.5), ("yolov10", -1.0), ("paddledet", 1.5)])
 def test_a_class_that_is_no_number_is_another_layout(layout: str, value: float) -> None:
-    """A class of 1.5 is none: the six numbers mean something else."""
+    """1.5 is not a class, so the six numbers mean something else."""
     arrays = encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
     arrays["output0"][0, PLACES[layout]["class"]] = value
-    with pytest.raises(LayoutError, match="no number of a class"):
+    with pytest.raises(LayoutError, match="not a class number"):
         read(layout, arrays)
 
 
 def test_a_class_that_is_nan_is_no_filler() -> None:
-    """Only rows of class -1 stand for nothing."""
+    """Only rows of class -1 are padding."""
     arrays = encode("paddledet", [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
     arrays["output0"][0, 0] = np.nan
     with pytest.raises(EngineRunError, match="NaN or infinite classes"):
@@ -212,7 +213,7 @@ def test_a_class_that_is_nan_is_no_filler() -> None:
 
 @pytest.mark.parametrize("layout", BACKGROUND)
 def test_the_background_of_labels_is_left_out(layout: str) -> None:
-    """Labels as torchvision's count from 1: with background 0 stated, 1 is the first class and 0 no object."""
+    """If background 0 is stated, as for torchvision's labels, 1 is the first class and 0 is no object."""
     arrays = encode(layout, [[10, 20, 50, 60]] * 3, [0.9, 0.8, 0.7], [0, 1, 3], num_classes=4)
     assert [0, 2] == read(layout, arrays, background=0, stated=True).classes.tolist()
     assert [0, 1] == read(layout, arrays, background=3, stated=True).classes.tolist()
@@ -233,7 +234,7 @@ def test_the_background_of_labels_is_left_out(layout: str) -> None:
 def test_the_background_of_rfdetr_is_where_the_archive_says(
     channels: int, words: dict[str, Any], classes: int | None, want: list[int]
 ) -> None:
-    """Its logit never wins; without a word it is the last, where there is one more than classes."""
+    """The background's logit never wins. If not stated, it is the last one if there is one more than classes."""
     first = 1 if words.get("background") == 0 else 0
     given = [first + one for one in want]
     arrays = encode("rfdetr", [[10, 20, 50, 60]] * 3, [0.6, 0.7, 0.8], given, num_classes=channels, hw=HW)
@@ -262,7 +263,7 @@ def test_rfdetr_is_matched_by_name() -> None:
 def test_classes_that_disagree_with_the_channels_are_refused(
     layout: str, channels: int, classes: int
 ) -> None:
-    """Before any image where the shape is fixed, at the first batch where it is not."""
+    """If the shape is fixed, before any image; otherwise at the first batch."""
     fixed, free = {
         "yolov8": [(None, channels, 8400), (None, None, None)],
         "rfdetr": [(None, 300, channels), (None, None, None)],
@@ -294,7 +295,7 @@ def test_classes_that_disagree_with_the_channels_are_refused(
 def test_any_outputs_are_read_or_refused(
     layout: str | None, given_outputs: list[tuple[str, str, list[int]]], other: list[int], free: bool
 ) -> None:
-    """No shape or type of outputs ends in anything but objects or one of our errors."""
+    """Outputs of any shape and dtype give objects or one of our errors."""
     outputs = tuple(
         OutputSpec(name, dtype, tuple(None if free else side for side in shape))
         for name, dtype, shape in given_outputs
@@ -311,3 +312,41 @@ def test_any_outputs_are_read_or_refused(
             assert got.classes.shape == got.scores.shape
     except (LayoutError, ClassesError, EngineRunError):
         return
+
+
+@pytest.mark.parametrize(("value", "fits"), [(1.005, True), (-0.005, True), (1.02, False), (-0.02, False)])
+def test_scores_may_leave_0_to_1_only_by_rounding(value: float, fits: bool) -> None:
+    """bf16 rounds a little over 1, which is cut to 1; more is another layout."""
+    arrays = encode("yolov10", [[10, 20, 50, 60]], [value], [0], num_classes=3)
+    if fits:
+        scores = read("yolov10", arrays, -1.0).scores
+        assert np.isin(np.clip(np.float32(value), 0, 1), scores)
+        assert ((scores >= 0) & (scores <= 1)).all()
+    else:
+        with pytest.raises(LayoutError, match="must lie in 0 to 1"):
+            read("yolov10", arrays)
+
+
+@pytest.mark.parametrize(("count", "hw"), [(2, HW), (3, (63, 320))])
+def test_few_boxes_or_a_tiny_input_say_nothing_about_the_unit(count: int, hw: tuple[int, int]) -> None:
+    """Two boxes of less than a pixel may be two odd boxes, and in a tiny input many boxes are small."""
+    boxes = np.array([[0.1, 0.1, 0.5, 0.6]] * count)
+    arrays = encode("yolov10", boxes, [0.5] * count, [0] * count, num_classes=3)
+
+    assert count == len(choose(network("yolov10")).read(arrays, hw, 0.25).scores)
+
+
+def test_rows_that_pad_paddledets_output_are_no_objects() -> None:
+    """They have the class -1, and would pass a threshold of 0."""
+    rows = np.array([[-1, 0.0, 0, 0, 9, 9], [1, 0.5, 10, 20, 50, 60]], np.float32)
+
+    assert [1] == read("paddledet", {"output0": rows}, 0.0).classes.tolist()
+
+
+@pytest.mark.parametrize("layout", ["boxes", "paddledet"])
+def test_a_fixed_batch_needs_a_batch_axis(layout: str) -> None:
+    """Without one, the objects of two inputs could not be told apart."""
+    outputs = specs(layout, 3, batched=False)
+    assert not choose(replace(network(layout, outputs), batch=1)).batched
+    with pytest.raises(LayoutError, match="takes 2 inputs at once"):
+        choose(replace(network(layout, outputs), batch=2))

@@ -1,17 +1,18 @@
-"""The task that an archive names is made, and settings that do not apply to it are refused before that."""
+"""The record of each task agrees with the task, and settings that do not apply to a task are refused."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from quadrat import tasks
 from quadrat.errors import ManifestError, ParameterError
+from quadrat.parameters.applies import check_tasks
+from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import ModelPackage, OutputSpec
 from tests import detectors
-from tests.tasks.segment.test_task import LABELS, package
+from tests.tasks.folding import make_task
+from tests.tasks.segment.masks import LABELS, package
 from tests.values import settings_of
 
 PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {
@@ -20,21 +21,21 @@ PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("task", PACKAGES)
+def check(task: str, **values: Any) -> None:
+    """Check settings for one model of a task."""
+    check_tasks(settings_of(**values), {"tiny": task}, {task: kind_of(task).all_pictures})
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_the_task_that_the_archive_names_is_made(task: str) -> None:
-    """Its name is the one in the archive."""
-    assert task == tasks.make(*PACKAGES[task], settings_of()).name
+    """Its name is the one in the archive and in its record."""
+    assert task == make_task(*PACKAGES[task], settings_of()).name == kind_of(task).name
 
 
 def test_an_unknown_task_is_a_fault_of_the_archive() -> None:
-    """The error lists the tasks that this version has."""
-    unknown = replace(PACKAGES["segment"][0], task="dance")
-    for refused in (
-        lambda: tasks.check(unknown, settings_of()),
-        lambda: tasks.make(unknown, (LABELS,), settings_of()),
-    ):
-        with pytest.raises(ManifestError, match=r"no task 'dance'.*segment, detect"):
-            refused()
+    """The error names the archive and lists the tasks that this version has."""
+    with pytest.raises(ManifestError, match=r"tiny: .*'dance'.*segment, detect"):
+        kind_of("dance", "tiny")
 
 
 @pytest.mark.parametrize(
@@ -57,13 +58,13 @@ def test_an_unknown_task_is_a_fault_of_the_archive() -> None:
 def test_what_is_for_another_task_is_refused(task: str, values: dict[str, Any], name: str) -> None:
     """It would silently do nothing."""
     with pytest.raises(ParameterError, match=r"the task of the model .* is ") as caught:
-        tasks.check(PACKAGES[task][0], settings_of(**values))
+        check(task, **values)
     assert name == caught.value.where
 
 
-@pytest.mark.parametrize("task", tasks.PICTURES)
+@pytest.mark.parametrize("task", TASKS)
 def test_pictures_of_the_task_and_none_are_let_through(task: str) -> None:
     """Each by itself, and all together."""
-    pictures = tasks.PICTURES[task]
+    pictures = kind_of(task).all_pictures
     for outputs in ((), ("none",), pictures, *((one,) for one in pictures)):
-        tasks.check(PACKAGES[task][0], settings_of(outputs=outputs))
+        check(task, outputs=outputs)

@@ -18,9 +18,8 @@ from quadrat.geometry import Geometry
 from quadrat.media import images, scratch
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.cover import measure, mean_confidence
-from quadrat.tasks.segment.task import make
 from quadrat.types import Blob, FrameKey, ModelPackage, OutputSpec, Part
-from tests.tasks.folding import predict
+from tests.tasks.folding import make_task, predict
 from tests.values import settings_of
 
 images.MAX_SOURCE_PIXELS = scratch.LARGE_PIXELS = 1_000_000
@@ -39,7 +38,7 @@ def parts(task, frame, peaks):
 
 settings = settings_of(tile_size=512, tile_overlap=128)
 package = ModelPackage(Path(), "m", "", "segment", {}, None, (), (), 3, ())
-task = make(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
+task = make_task(package, [OutputSpec("s", "float32", (None, 3, None, None))], settings)
 base = anonymous()
 peaks = [base]
 frame = images.decode(Blob(Path(sys.argv[1])), FrameKey("u"), -1, mosaic=True)
@@ -55,7 +54,7 @@ print(json.dumps({"grown": max(peaks) - base, "covers": [c.cover for c in covers
 
 
 def strip_of_grey(path: Path, height: int, width: int) -> None:
-    """Write a grey TIFF in one strip: rows of 0, and of 200 in every second hundred."""
+    """Write a grey TIFF in one strip, with alternating bands of 100 rows of 0 and of 200."""
     tags = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 134), (277, 1), (278, height),
             (279, height * width), (284, 1)]  # fmt: skip
     head = b"II*\0\x08\0\0\0" + len(tags).to_bytes(2, "little")
@@ -68,9 +67,9 @@ def strip_of_grey(path: Path, height: int, width: int) -> None:
             file.write(bytes([200 * (top // 100 % 2)]) * (100 * width))
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory by kind is told by Linux alone")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports memory by kind")
 def test_memory_is_flat(tmp_path: Path) -> None:
-    """12 and 24 million pixels: both take under 30 MB, and the same; whole, the second takes 144 MB."""
+    """12 and 24 million pixels both take under 30 MB, and the same; in memory, the second would take 144 MB."""
     grown = []
     for height in (4000, 8000):
         strip_of_grey(tmp_path / "m.tif", height, 3000)

@@ -1,4 +1,4 @@
-"""Masks by tiles are the masks of whole pictures, as far as a network sees."""
+"""A mask made of tiles is the mask of the whole image, as far as the network's receptive field allows."""
 
 from __future__ import annotations
 
@@ -20,20 +20,31 @@ from quadrat.errors import EngineRunError, GraphError
 from quadrat.geometry import Geometry, Window
 from quadrat.media import scratch
 from quadrat.parameters import Settings, TileSettings
-from quadrat.tasks.segment.task import Segment, make
+from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan
-from quadrat.types import UNKNOWN, Frame, FrameKey, Part, Segmentation
-from tests.tasks.folding import predict
-from tests.tasks.segment.test_task import LABELS, SCORES, STATED, THREE, package
+from quadrat.types import UNKNOWN, Frame, Part, Segmentation
+from tests.tasks.folding import make_task, predict
+from tests.tasks.segment.masks import (
+    LABELS,
+    SCORES,
+    STATED,
+    THREE,
+    Fit,
+    Network,
+    by_colour,
+    classes_and_confidence,
+    classes_only,
+    keep,
+    package,
+    parts,
+    picture,
+)
 from tests.values import settings_of
-
-Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-Fit = Callable[[np.ndarray, Geometry], tuple[np.ndarray, Geometry]]
 
 
 @cache
 def _conv5() -> onnxruntime.InferenceSession:
-    """Make a network that looks 2 pixels far: a 5 x 5 convolution of whole numbers, so that sums are exact."""
+    """Make a network with a receptive field of 5 x 5: a convolution with integer weights, so that sums are exact."""
     weights = np.random.default_rng(3).integers(-9, 10, (3, 3, 5, 5)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["scores"], pads=[2, 2, 2, 2])],
@@ -52,36 +63,6 @@ def conv5(pixels: np.ndarray) -> dict[str, np.ndarray]:
     return {"scores": _conv5().run(["scores"], {"x": tensor})[0][0]}
 
 
-def by_colour(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Score every pixel by itself: its channels are the logits."""
-    return {"scores": pixels.astype(np.float32).transpose(2, 0, 1) / 16}
-
-
-def keep(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
-    """Leave a tile as it is."""
-    return pixels, geometry
-
-
-def picture(hw: tuple[int, int], seed: int = 0, source: tuple[int, int] | None = None) -> Frame:
-    """Draw a frame of noise."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (*hw, 3)).astype(np.uint8)
-    return Frame(FrameKey("urn:x"), source or hw, pixels)
-
-
-def parts(
-    frame: Frame, windows: tuple[Window | None, ...], network: Network, fit: Fit = keep
-) -> Iterator[Part]:
-    """Run a network over the windows of a frame, one after the other."""
-    start = Geometry.identity(frame.source_hw).resized(frame.pixels.shape[:2])
-    for window in windows:
-        pixels, geometry = frame.pixels, start
-        if window is not None:
-            pixels = pixels[window.top : window.bottom, window.left : window.right]
-            geometry = start.cropped(window)
-        tensor, geometry = fit(pixels, geometry)
-        yield Part(network(tensor), geometry, window)
-
-
 def both(
     frame: Frame, task: Callable[..., Segment], tiled: Settings, network: Network, fit: Fit = keep
 ) -> tuple[Segmentation, Segmentation]:
@@ -96,7 +77,7 @@ def both(
 
 def scored(values: Settings) -> Segment:
     """Make the task for an archive that gives scores."""
-    return make(package(), [SCORES], values)
+    return make_task(package(), [SCORES], values)
 
 
 def same(whole: Segmentation, tiled: Segmentation) -> None:
@@ -113,7 +94,7 @@ def same(whole: Segmentation, tiled: Segmentation) -> None:
 def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mask(
     height: int, width: int, tile: int, data: st.DataObject
 ) -> None:
-    """A 5 x 5 convolution and an overlap of 8 and more (a halo of 2): not one pixel differs, nor its confidence."""
+    """With a 5 x 5 convolution and an overlap of at least 8 (a halo of 2), labels and confidence are equal."""
     overlap = data.draw(st.integers(8, tile - 1))
     same(*both(picture((height, width)), scored, settings_of(tile_size=tile, tile_overlap=overlap), conv5))
 
@@ -123,7 +104,7 @@ def test_a_network_that_sees_no_farther_than_the_halo_gives_the_whole_images_mas
 def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_tiling(
     height: int, width: int, tile: int, data: st.DataObject
 ) -> None:
-    """Without any overlap too, and with one of nearly the whole tile."""
+    """Also without any overlap, and with one of nearly the whole tile."""
     if (height // tile + 1) * (width // tile + 1) > 200:
         return
     overlap = data.draw(st.integers(0, (tile - 1) * 3 // 4))
@@ -133,7 +114,7 @@ def test_a_network_that_sees_single_pixels_gives_the_whole_images_mask_on_any_ti
 
 
 def test_a_halo_that_is_too_small_is_seen() -> None:
-    """Without an overlap the same convolution differs at the seams: the law above tests something."""
+    """Without an overlap the same convolution gives other labels at the seams, so the law above can fail."""
     whole, tiled = both(picture((60, 60)), scored, settings_of(tile_size=20, tile_overlap=0), conv5)
     assert (whole.labels != tiled.labels).any()
 
@@ -155,41 +136,27 @@ def doubled(pixels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometr
 @pytest.mark.parametrize("fit", [padded, doubled])
 @pytest.mark.parametrize("source", [None, (150, 210)])
 def test_what_an_archives_transforms_do_to_a_tile_is_undone(fit: Fit, source: tuple[int, int] | None) -> None:
-    """Padding and resizing of tiles leave the mask as it is, of a picture shrunk to working size too."""
+    """Padding and resizing of tiles do not change the mask, nor does shrinking to working size."""
     frame = picture((50, 70), source=source)
     same(*both(frame, scored, settings_of(tile_size=32, tile_overlap=9), by_colour, fit))
 
 
-def classes_only(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Give the classes alone, as an original archive does."""
-    return {"argmax_0": by_colour(pixels)["scores"].argmax(0)}
-
-
-def classes_and_confidence(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Give classes and their confidence, but no scores."""
-    scores = by_colour(pixels)["scores"]
-    return {
-        "labels": scores.argmax(0).astype(np.uint8),
-        "confidence": (scores.max(0) / 16).astype(np.float32),
-    }
-
-
 def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
-    """Classes cannot be blended: each pixel is of the tile that it lies most inside of."""
+    """Labels cannot be blended: each pixel takes that of the tile in which it lies farthest from a border."""
     tiled = settings_of(tile_size=20, tile_overlap=6)
-    same(*both(picture((50, 45)), lambda s: make(package(), [LABELS], s), tiled, classes_only))
+    same(*both(picture((50, 45)), lambda s: make_task(package(), [LABELS], s), tiled, classes_only))
     stated = {"labels": "labels", "confidence": "confidence"}
     same(
         *both(
             picture((50, 45)),
-            lambda s: make(package(outputs=stated), THREE[:2], s),
+            lambda s: make_task(package(outputs=stated), THREE[:2], s),
             tiled,
             classes_and_confidence,
         )
     )
 
     frame = picture((1, 30))
-    task = make(package(3), [LABELS], tiled)
+    task = make_task(package(3), [LABELS], tiled)
     named = [np.full((1, 20), i) for i in (1, 2)]
     given_ = zip(named, parts(frame, plan((1, 30), 20, 6), by_colour), strict=True)
     got = predict(task, frame, (Part({"argmax_0": n}, p.geometry, p.window) for n, p in given_))
@@ -197,16 +164,16 @@ def test_an_archive_of_labels_alone_is_joined_by_who_sees_most() -> None:
 
 
 def test_scores_are_asked_for_where_tiles_are_joined() -> None:
-    """Tiles take scores where the archive has them, and labels where not."""
+    """Tiles use scores if the archive has them, and labels if not."""
     tiled = settings_of(tile_size=64)
-    assert make(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
-    assert make(package(), [LABELS], tiled).wanted == ("argmax_0",)
+    assert make_task(package(outputs=STATED), THREE, tiled).wanted == ("logits",)
+    assert make_task(package(), [LABELS], tiled).wanted == ("argmax_0",)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (19, 19)])
 def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int]) -> None:
-    """One bad number is an error, even where the tile counts nothing."""
+    """One bad number is an error, even where the tile's weight is 0."""
     frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     made = list(parts(frame, plan((50, 50), 20, 8), by_colour))
     made[4].arrays["scores"][1][place] = value
@@ -215,7 +182,7 @@ def test_nan_in_any_tile_fails_the_picture(value: float, place: tuple[int, int])
 
 
 def test_a_class_that_is_ruled_out_stays_out() -> None:
-    """Minus infinity for a class is as good in tiles as in a whole picture."""
+    """Logits of minus infinity for a class give the same mask in tiles as in a whole image."""
 
     def ruled_out(pixels: np.ndarray) -> dict[str, np.ndarray]:
         scores = by_colour(pixels)["scores"]
@@ -226,7 +193,7 @@ def test_a_class_that_is_ruled_out_stays_out() -> None:
 
 
 def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
-    """Joined probabilities are not softened again."""
+    """Blended probabilities do not go through a softmax."""
 
     def soft(pixels: np.ndarray) -> dict[str, np.ndarray]:
         shares = pixels.astype(np.float32).transpose(2, 0, 1) + 1
@@ -237,7 +204,7 @@ def test_a_network_that_ends_in_a_softmax_keeps_its_probabilities() -> None:
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_floor_and_result_size_go_with_tiles(size: str) -> None:
-    """Unknown pixels and the source's size come out as for a whole picture."""
+    """min-confidence and result-size have the same effect as for a whole image."""
     frame = picture((50, 60), source=(125, 150))
     tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size, min_confidence=0.9)
     whole, found = both(frame, scored, tiled, by_colour)
@@ -248,7 +215,7 @@ def test_floor_and_result_size_go_with_tiles(size: str) -> None:
 
 @pytest.mark.parametrize("size", ["working", "source"])
 def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Classes and confidence of a large picture are mapped files, and the same numbers."""
+    """Labels and confidence of a large image are mapped files, with the same numbers."""
     frame = picture((50, 60), source=(125, 150))
     tiled = settings_of(tile_size=20, tile_overlap=8, result_size=size)
     whole, _ = both(frame, scored, tiled, by_colour)
@@ -263,7 +230,7 @@ def test_the_mask_of_a_mosaic_lies_on_disk(size: str, monkeypatch: pytest.Monkey
 
 
 def test_tiles_are_taken_one_by_one_and_let_go() -> None:
-    """Of all tiles three are in memory at most: the first, the one before, and this one."""
+    """At most three tiles are in memory at a time, including those that the test itself holds."""
     frame, alive = picture((100, 100)), []
 
     def lazily() -> Iterator[Part]:
@@ -277,7 +244,7 @@ def test_tiles_are_taken_one_by_one_and_let_go() -> None:
 
 
 def test_a_mask_of_another_size_than_its_tile_is_refused() -> None:
-    """It would have to be stretched, which is a wrong measure."""
+    """It would have to be stretched, and would give a wrong cover."""
     frame, tiled = picture((50, 50)), settings_of(tile_size=20, tile_overlap=8)
     halves = (
         Part({"scores": p.arrays["scores"][:, ::2, ::2]}, p.geometry, p.window)
@@ -285,3 +252,17 @@ def test_a_mask_of_another_size_than_its_tile_is_refused() -> None:
     )
     with pytest.raises(GraphError, match="10 x 10 pixels for an input of 20 x 20"):
         predict(scored(tiled), frame, halves)
+
+
+def test_scores_stay_logits_once_a_tile_has_shown_that_they_are() -> None:
+    """A later tile whose logits happen to sum to 1 goes through the softmax like the others."""
+    frame = picture((1, 40))
+    fold = scored(settings_of(tile_size=20, tile_overlap=0)).start(frame)
+    start = Geometry.identity((1, 40))
+    for number, scores in enumerate(([5.0, 0.0, 0.0], [0.75, 0.25, 0.0])):
+        planes = np.broadcast_to(np.array(scores, np.float32)[:, None, None], (3, 1, 20))
+        fold.add(number, Part({"scores": planes}, start.cropped(Window(0, 20 * number, 1, 20))))
+    found = fold.finish().confidence
+    assert found is not None
+    logits = np.array([0.75, 0.25, 0.0])
+    np.testing.assert_allclose(found[0, 20:], np.exp(0.75) / np.exp(logits).sum(), atol=1e-3)
