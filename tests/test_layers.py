@@ -199,7 +199,10 @@ def test_an_upward_arrow_is_seen(house, path, text):
         ),
         ("quadrat/job.py", "from quadrat.tasks import segment\n"),
         ("quadrat/media/images.py", "from quadrat.parameters import FrameSettings\n"),
-        ("quadrat/parameters/parse.py", "from quadrat.errors import X\nfrom quadrat.parameters import groups\n"),
+        (
+            "quadrat/parameters/parse.py",
+            "from quadrat.errors import X\nfrom quadrat.parameters import groups\n",
+        ),
         ("quadrat/tasks/segment.py", "from quadrat import __version__\nimport numpy\n"),
         ("quadrat/task_kinds.py", "TASKS = {'segment': 'quadrat.tasks.segment:KIND'}\n"),
     ],

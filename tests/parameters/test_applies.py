@@ -74,7 +74,11 @@ def test_parsing_checks_the_media(sources: str, values: dict[str, object], line:
     [
         ("detect", {"min_confidence": 0.5}, "Use --min-score for objects"),
         ("detect", {"with_argmax": True}, "Leave --with-argmax out"),
-        ("segment", {"full_frame": True, "tile_size": 640}, "a mask is made from tiles or from the whole image"),
+        (
+            "segment",
+            {"full_frame": True, "tile_size": 640},
+            "a mask is made from tiles or from the whole image",
+        ),
     ],
 )
 def test_the_hint_for_a_task(task: str, values: dict[str, object], hint: str) -> None:
@@ -119,7 +123,9 @@ def test_the_pictures_of_a_task_are_taken(task: str) -> None:
 def test_several_models_take_what_one_of_them_takes() -> None:
     """A parameter or picture applies if it applies to any model of the order."""
     models = {"fish": "detect", "grass": "segment"}
-    check_tasks(settings_of(min_score=0.5, min_confidence=0.5, outputs=("annotated", "pseudo")), models, PICTURES)
+    check_tasks(
+        settings_of(min_score=0.5, min_confidence=0.5, outputs=("annotated", "pseudo")), models, PICTURES
+    )
     with pytest.raises(ParameterError, match="'fish' is detect and the task of the model 'crabs' is detect"):
         check_tasks(settings_of(min_confidence=0.5), {"fish": "detect", "crabs": "detect"}, PICTURES)
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from quadrat.errors import ParameterError
-from quadrat.parameters import GROUPS, NAMES_OF_FILES, PARAMETERS, SETTINGS, Parameter, Settings, parameters_of
+from quadrat.parameters import (
+    GROUPS,
+    NAMES_OF_FILES,
+    PARAMETERS,
+    SETTINGS,
+    Parameter,
+    Settings,
+    parameters_of,
+)
 from quadrat.parameters.declare import Group
 from tests.parameters.values import TASKS
 
@@ -104,7 +112,9 @@ def test_the_parameters_of_an_unknown_task() -> None:
     """A misspelt task would be described as one without parameters of its own."""
     with pytest.raises(ParameterError) as caught:
         parameters_of("dance")
-    assert "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment" == caught.value.line
+    assert (
+        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment" == caught.value.line
+    )
 
 
 def compared(tree: ast.AST) -> list[tuple[str, object, int]]:
@@ -132,7 +142,9 @@ def compared(tree: ast.AST) -> list[tuple[str, object, int]]:
 def test_no_code_compares_a_setting_with_its_literal_default() -> None:
     """A default that also means "not given" ignores a value that was given on purpose; only numbers can mean that."""
     assert [("batch_size", 1, 1)] == compared(ast.parse("settings.engine.batch_size not in (1, fixed)"))
-    numbers = {each.field: each.default for each in SETTINGS if each.default and each.kind in ("int", "float")}
+    numbers = {
+        each.field: each.default for each in SETTINGS if each.default and each.kind in ("int", "float")
+    }
     numbers["max_img_size"] = 1_000_000
     files = [*ROOT.glob("*.py"), *(ROOT / "quadrat").rglob("*.py"), *(ROOT / "export_model").rglob("*.py")]
     wrong = [

@@ -54,13 +54,15 @@ def test_only_masks_of_whole_images_are_shrunk_by_default() -> None:
     plain, tiled, small = parse({}), parse({"tile-size": 512}), parse({"max-img-size": 5000, "tile-size": 64})
 
     assert plain.frames_for(shrinks=True).max_img_size == 1_000_000
-    assert plain.frames_for(shrinks=False).max_img_size == -1 == tiled.for_masks(whole=True).max_img_size
-    assert small.frames_for(shrinks=True).max_img_size == 5000 == small.for_masks(whole=False).max_img_size
+    assert plain.frames_for(shrinks=False).max_img_size == -1 == tiled.frames_for(shrinks=True).max_img_size
+    assert small.frames_for(shrinks=True).max_img_size == 5000 == small.frames_for(shrinks=False).max_img_size
 
 
 @pytest.mark.parametrize("tile", [{}, {"tile-size": 512}], ids=["whole", "tiles"])
 @pytest.mark.parametrize("task", ["segment", "detect"])
-def test_a_size_given_on_purpose_holds_for_every_task(tmp_path: Path, task: str, tile: dict[str, int]) -> None:
+def test_a_size_given_on_purpose_holds_for_every_task(
+    tmp_path: Path, task: str, tile: dict[str, int]
+) -> None:
     """Also where it is the size that masks of whole images have anyway, and where -1 is given."""
     make = brightness_archive if task == "segment" else detector_archive
     archive = make(tmp_path / "m.tgz")

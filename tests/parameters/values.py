@@ -7,7 +7,12 @@ from quadrat.parameters import SETTINGS, Parameter
 MEDIA = ("image", "video", "stream")
 TASKS = ("segment", "detect")
 
-SIZES: dict[str, object] = {"max-img-size": 1_000_000, "tile-size": 640, "outputs": ("none",), "model-name": "a"}
+SIZES: dict[str, object] = {
+    "max-img-size": 1_000_000,
+    "tile-size": 640,
+    "outputs": ("none",),
+    "model-name": "a",
+}
 
 
 def changed(parameter: Parameter) -> object:
