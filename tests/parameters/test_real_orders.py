@@ -30,7 +30,8 @@ MODEL = Path(__file__).parents[2] / "examples" / "models" / "seagrass-tiny.tgz"
 
 def order(model: Path, given: Path, out: Path, *, moving: bool = False, **settings: Any) -> Path:
     """Run an order to its end and give the folder of its products."""
-    assert job.run_order(settings_of(**settings), FolderStore(model, given, out, moving=moving), LOG) == 0
+    outcome = job.run_order(settings_of(**settings), FolderStore(model, given, out, moving=moving), LOG)
+    assert outcome.error is None
     return out
 
 
