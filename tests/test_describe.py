@@ -54,12 +54,14 @@ def test_every_parameter_can_be_declared(parameter: Parameter) -> None:
 
 
 def test_the_request_schema_asks_for_one_kind_of_sources() -> None:
-    """The model is required, and exactly one of image, images, video, videos and streams."""
+    """Exactly one of model and models, and one of image, images, video, videos and streams."""
     schema = request_schema()
 
-    assert schema["required"] == ["model"]
-    kinds = ["image", "images", "video", "videos", "streams"]
-    assert [[kind] for kind in kinds] == [option["required"] for option in schema["oneOf"]]
+    assert schema["required"] == []
+    alternatives = [
+        [name for option in each["oneOf"] for name in option["required"]] for each in schema["allOf"]
+    ]
+    assert alternatives == [["model", "models"], ["image", "images", "video", "videos", "streams"]]
     assert {p.name for p in PARAMETERS} == set(schema["properties"])
 
 
