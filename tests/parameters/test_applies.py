@@ -93,7 +93,7 @@ def test_defaults_that_are_given_are_never_refused(sources: str) -> None:
     """A platform may send every default by name, whatever is measured."""
     values = every_default()
     assert parse({}) == parse(values) == parse({**values, sources: "a"})
-    assert parse({}).digest == parse({**values, sources: "a"}).digest
+    assert parse({}).result_digest == parse({**values, sources: "a"}).result_digest
     for tasks in (("segment",), ("detect",), TASKS):
         check_tasks(parse(values), {f"m{n}": task for n, task in enumerate(tasks)}, PICTURES)
 

@@ -25,19 +25,23 @@ def test_settings_are_made_by_field() -> None:
         Settings.of({"colour": "red"})
 
 
-def test_the_digest_tells_settings_apart() -> None:
-    """Equal settings have equal digests, others do not."""
-    assert parse({}).digest == parse({"batch-size": 1}).digest != parse({"batch-size": 2}).digest
-    assert parse({"min-score": 1}).digest == parse({"min-score": 1.0}).digest
+def test_equal_settings_have_equal_digests() -> None:
+    """However a value is written, and whether a default is given or not."""
+    assert (
+        parse({}).result_digest
+        == parse({"tile-size": 0}).result_digest
+        != parse({"tile-size": 64}).result_digest
+    )
+    assert parse({"min-score": 1}).result_digest == parse({"min-score": 1.0}).result_digest
 
 
 @pytest.mark.parametrize("parameter", SETTINGS, ids=lambda p: p.name)
-def test_a_changed_value_is_in_the_digests(parameter: Parameter) -> None:
-    """The settings digest covers all values, the result digest only those that shape results."""
+def test_a_changed_value_is_in_the_digest_if_it_shapes_results(parameter: Parameter) -> None:
+    """The digest covers no other values."""
     usual, other = Settings(), Settings.of({parameter.field: changed(parameter)})
 
     assert [parameter] == other.changed()
-    assert usual.digest != other.digest
+    assert usual != other
     assert parameter.shapes_result == (usual.result_digest != other.result_digest)
 
 

@@ -46,7 +46,7 @@ def test_an_order_is_run_again_by_its_record(ready: Service) -> None:
     assert [] == [name for name in set(first) - timed if first[name] != again[name]]
     told = [json.loads(made["run.json"]) for made in (first, again, other)]
     assert told[0]["settings"] == told[1]["settings"]
-    assert told[0]["provenance"]["settings-digest"] == told[1]["provenance"]["settings-digest"]
+    assert told[0]["provenance"]["result-digest"] == told[1]["provenance"]["result-digest"]
     assert told[2]["settings"] == {**told[0]["settings"], "min-confidence": 0.0}
 
 
