@@ -64,7 +64,7 @@ def test_a_config_file_on_the_platform(service: Service, double: DataProxy, phot
     """An artifact is fetched like the model; a default that the order gives, too, does not hide it."""
     model, photo, config = double.add(TINY.read_bytes()), double.add(photos[0]), double.add(SAID.encode())
     given = ("--model", model.urn, "--image", photo.urn, "--config", config.urn)
-    words = ("--outputs", "auto", "--max-img-size", "1000000", "--min-confidence", "0.25")
+    words = ("--outputs", "auto", "--batch-size", "1", "--max-img-size", "", "--min-confidence", "0.25")
 
     ran = service.order(*given, *words, env=double.environment(ORDER))
 
