@@ -36,7 +36,7 @@ def main() -> None:
     engines: list[float] = []
     with load_models([options.model], settings, log) as models:
         (model,) = models.values()
-        executor = LocalExecutor(models, facts_of(models, "", ["urn:model"]), moving=False)
+        executor = LocalExecutor(models, facts_of(models, "", ["urn:model"], moving=False), moving=False)
         tensors = []
         for path in sorted(options.images.iterdir()):
             frame = decode(Blob(path), FrameKey(str(path)), model.frames.max_img_size)

@@ -125,7 +125,7 @@ def whole(model: LoadedModel, path: Path, folder: Path) -> None:
 
 def run_order(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
     """Run an order on videos with models that are loaded; files under way go below `folder`."""
-    executor = LocalExecutor(models, facts_of(models, store.order, ["urn:model"]), moving=True)
+    executor = LocalExecutor(models, facts_of(models, store.order, ["urn:model"], moving=True), moving=True)
     with tempfile.TemporaryDirectory(dir=folder) as under_way:
         Order(models.settings, store, log, executor).run(Path(under_way))
 
