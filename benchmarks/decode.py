@@ -17,13 +17,13 @@ from time import process_time
 import cv2
 import numpy as np
 import simplejpeg
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from benchmarks.photos import make_photos
 from benchmarks.segment import B0, SHARED
 from quadrat.geometry import Geometry
 from quadrat.media.size import working_hw
 from quadrat.parameters import Settings
+from quadrat.pipeline.models import LoadedModel, load_models
 from quadrat.types import Frame, FrameKey, ImageU8, Part
 
 LIMIT_POINTS = 0.1
@@ -58,8 +58,9 @@ def main() -> None:
     differences = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        load_model(options.model, Settings(), logging.getLogger("quadrat")) as model,
+        load_models([options.model], Settings(), logging.getLogger("quadrat")) as models,
     ):
+        (model,) = models.values()
         real = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() == ".jpg")
         made = make_photos(real, Path(folder), options.images)
         print(

@@ -12,12 +12,12 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from quadrat.pipeline.loaded import load_model
-
+from quadrat.executors.local import LocalExecutor
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.images import decode
 from quadrat.parameters import Settings
+from quadrat.pipeline.models import facts_of, load_models
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey
 
@@ -34,15 +34,19 @@ def main() -> None:
     log = logging.getLogger("quadrat")
     paths: list[float] = []
     engines: list[float] = []
-    with load_model(options.model, settings, log) as model:
+    with load_models([options.model], settings, log) as models:
+        (model,) = models.values()
+        executor = LocalExecutor(models, facts_of(models, "", ["urn:model"], moving=False), moving=False)
         tensors = []
         for path in sorted(options.images.iterdir()):
-            frame = decode(Blob(path), FrameKey(str(path)), settings.max_img_size)
+            frame = decode(Blob(path), FrameKey(str(path)), model.frames.max_img_size)
             tensors.append(model.transform(frame.pixels, Geometry.identity(frame.pixels.shape[:2]))[0][None])
         for turn in range(options.rounds + 1):
             with tempfile.TemporaryDirectory() as out:
                 begin = perf_counter()
-                Order(settings, FolderStore(options.model, options.images, Path(out)), log, model).run()
+                store = FolderStore(options.model, options.images, Path(out))
+                with tempfile.TemporaryDirectory() as folder:
+                    Order(settings, store, log, executor).run(Path(folder))
                 path_s = perf_counter() - begin
             begin = perf_counter()
             for tensor in tensors:

@@ -28,21 +28,24 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from quadrat.pipeline.interpret import Interpreter
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from benchmarks.process import spread
 from examples.rectangles_net import COLORS
 from quadrat import tracking
+from quadrat.executors.local import LocalExecutor
 from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.video import open_video
 from quadrat.media.video_write import VideoWriter
-from quadrat.parameters import EngineSettings, Settings
+from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.events import Taken
-from quadrat.pipeline.prepare import Gate, prepare
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import LoadedModel, Pass, facts_of, load_models
+from quadrat.pipeline.prepare import prepare
+from quadrat.pipeline.state import SourceState
+from quadrat.pipeline.task import TaskStage
 from quadrat.protocols import Fold, Task
 from quadrat.render.boxes import draw_boxes
 from quadrat.stores.folder import FolderStore
@@ -99,9 +102,9 @@ def write_video(path: Path, count: int, hw: tuple[int, int] = HW) -> Path:
     return path
 
 
-def frames_of(path: Path, settings: Settings) -> Iterator[Frame]:
+def frames_of(path: Path, frames: FrameSettings) -> Iterator[Frame]:
     """Read a video as the product does."""
-    yield from open_video(path, Source("urn:video", path.name, "video"), settings.for_task("detect"))
+    yield from open_video(path, Source("urn:video", path.name, "video"), frames)
 
 
 def measure(model: LoadedModel, frame: Frame) -> Any:
@@ -117,7 +120,14 @@ def measure(model: LoadedModel, frame: Frame) -> Any:
 def whole(model: LoadedModel, path: Path, folder: Path) -> None:
     """The product: an order on the video, with all its tables."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        Order(model.settings, FolderStore(MODEL, path, Path(out), moving=True), LOG, model).run()
+        run_order(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG, Path(folder))
+
+
+def run_order(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
+    """Run an order on videos with models that are loaded; files under way go below `folder`."""
+    executor = LocalExecutor(models, facts_of(models, store.order, ["urn:model"], moving=True), moving=True)
+    with tempfile.TemporaryDirectory(dir=folder) as under_way:
+        Order(models.settings, store, log, executor).run(Path(under_way))
 
 
 def loop(model: LoadedModel, path: Path, folder: Path) -> None:
@@ -149,19 +159,21 @@ class Alone:
 
     def __init__(self, model: LoadedModel, path: Path, folder: Path, frames: int) -> None:
         self._model, self._path, self._folder = model, path, folder
-        kept = list(islice(frames_of(path, model.settings), KEPT))
+        kept = list(islice(frames_of(path, model.frames), KEPT))
         found = [measure(model, frame) for frame in kept]
         self._turns = [(n, kept[n % KEPT], found[n % KEPT]) for n in range(frames)]
 
     def decode(self) -> None:
         """Read the file."""
-        deque(frames_of(self._path, self._model.settings), maxlen=0)
+        deque(frames_of(self._path, self._model.frames), maxlen=0)
 
     def detect(self) -> None:
         """Transforms, network and task."""
-        source, gate = Source("urn:video", "video", "video"), Gate(skip_black=False, idle_s=0)
-        frames = (Taken(source, replace(frame, key=FrameKey(source.urn, n))) for n, frame, _ in self._turns)
-        found = Interpreter(self._model.task, gate)(Batches(self._model)(prepare(self._model, gate, frames)))
+        models = Pass([self._model])
+        chosen = FrameFilter(models)
+        state = SourceState.of(Source("urn:video", "video", "video"), models.names)
+        frames = (Taken(state, replace(frame, key=FrameKey("urn:video", n))) for n, frame, _ in self._turns)
+        found = TaskStage(models, chosen)(Batches(self._model)(prepare(models, chosen, frames)))
         deque(found, maxlen=0)
 
     def track(self) -> None:
@@ -201,9 +213,10 @@ def compare(rounds: int, frames: int, threads: int) -> None:
         folder = Path(made)
         path = write_video(folder / "reef.mp4", frames)
         with (
-            load_model(MODEL, settings, LOG, many=True) as model,
-            load_model(MODEL, settings, LOG) as one,
+            load_models([MODEL], settings, LOG, throughput=True) as models,
+            load_models([MODEL], settings, LOG) as others,
         ):
+            (model,), (one,) = models.values(), others.values()
             for turn in range(rounds + 1):
                 ours = timed(lambda: whole(model, path, folder))
                 alone = Alone(model, path, folder, frames).times()
@@ -267,10 +280,14 @@ def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[
             write_video(videos / f"camera-{number}.mp4", frames // sources, hw)
         settings = Settings.of({"sources_at_once": sources, "batch_size": sources})
         log = logging.getLogger("quadrat.memory")
-        with load_model(MODEL, settings, LOG, many=True) as model, tempfile.TemporaryDirectory() as out:
+        with (
+            load_models([MODEL], settings, LOG, throughput=True) as models,
+            tempfile.TemporaryDirectory() as out,
+        ):
+            (model,) = models.values()
             watched = Watched(FolderStore(MODEL, videos, Path(out), moving=True), frames)
             watched_model = replace(model, task=Counting(model.task, watched))
-            Order(settings, watched.store, log, watched_model).run()
+            run_order(Pass([watched_model]), watched.store, log, Path(made))
     return watched.seen
 
 

@@ -18,6 +18,7 @@ from quadrat.parameters import (
     GROUPS,
     INPUTS,
     MEMORY,
+    MODELS,
     NAME,
     PARAMETERS,
     SETTINGS,
@@ -70,7 +71,7 @@ def request_schema(parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, An
         "type": "object",
         "properties": {parameter.name: _property(parameter) for parameter in parameters},
         "required": [p.name for p in parameters if p.required],
-        "oneOf": [{"required": [name]} for name in INPUTS],
+        "allOf": [{"oneOf": [{"required": [name]} for name in names]} for names in (MODELS, INPUTS)],
         "additionalProperties": False,
     }
 

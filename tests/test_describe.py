@@ -8,7 +8,7 @@ import pytest
 
 from quadrat import errors
 from quadrat.describe import generated, platform_parameter, reference, request_schema, service_json
-from quadrat.parameters import PARAMETERS, Parameter
+from quadrat.parameters import PARAMETERS, Parameter, parameters_of
 
 
 @pytest.mark.parametrize("path", list(generated()), ids=lambda p: p.name)
@@ -26,6 +26,18 @@ def test_the_batch_definition_has_what_the_platform_requires() -> None:
     )
     assert ("#SERVICE_ID#", "#DOCKER_IMG#") == (definition["$id"], definition["controller"]["image"])
     assert [p.name for p in PARAMETERS] == [p["name"] for p in definition["parameters"]]
+    assert [f"{p.group}: {p.name}" for p in PARAMETERS] == [p["label"] for p in definition["parameters"]]
+
+
+@pytest.mark.parametrize("task", ["segment", "detect"])
+def test_the_definition_of_one_task(task: str) -> None:
+    """Its parameters alone, in the list and in the schema of an order."""
+    definition = service_json(task)
+    names = [parameter.name for parameter in parameters_of(task)]
+
+    assert names == [listed["name"] for listed in definition["parameters"]]
+    assert names == list(definition["request-schema"]["properties"])
+    assert len(names) < len(PARAMETERS)
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda p: p.name)
@@ -42,12 +54,14 @@ def test_every_parameter_can_be_declared(parameter: Parameter) -> None:
 
 
 def test_the_request_schema_asks_for_one_kind_of_sources() -> None:
-    """The model is required, and exactly one of image, images, video, videos and streams."""
+    """Exactly one of model and models, and one of image, images, video, videos and streams."""
     schema = request_schema()
 
-    assert schema["required"] == ["model"]
-    kinds = ["image", "images", "video", "videos", "streams"]
-    assert [[kind] for kind in kinds] == [option["required"] for option in schema["oneOf"]]
+    assert schema["required"] == []
+    alternatives = [
+        [name for option in each["oneOf"] for name in option["required"]] for each in schema["allOf"]
+    ]
+    assert alternatives == [["model", "models"], ["image", "images", "video", "videos", "streams"]]
     assert {p.name for p in PARAMETERS} == set(schema["properties"])
 
 

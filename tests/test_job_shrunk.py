@@ -22,6 +22,7 @@ from tests.values import settings_of
         ({"max_img_size": 200_000}, "1 image was shrunk to 200000 pixels; --max-img-size -1 measures it whole, "),
         ({}, "1 image was shrunk to 1 million pixels; --max-img-size -1 measures it whole, --tile-size in tiles"),
         ({"max_img_size": 60_000, "tile_size": 200}, "2 images were shrunk to 60000 pixels; --max-img-size -1 measures"),
+        ({"max_img_size": 1_000_000, "tile_size": 200}, "1 image was shrunk to 1 million pixels; --max-img-size -1 measures"),
         ({"max_img_size": -1}, ""),
         ({"tile_size": 1200}, ""),
     ],

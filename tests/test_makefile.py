@@ -346,6 +346,17 @@ def test_describe_asks_the_cli_for_the_account(project):
     assert project.make("-s", "service-description").stdout.strip() == ACCOUNT
 
 
+@pytest.mark.parametrize("task", ["detect", ""])
+def test_the_description_is_of_the_task_that_is_named(project, task):
+    """TASK= reaches the service by its environment; without it every task is described."""
+    (project.root / "infer_service.py").write_text(
+        "import os; print(repr(os.environ['QUADRAT_DESCRIBE_TASK']))\n"
+    )
+    project.set_up()
+    stand_in(project.bin, "v0.47.4")
+    assert project.make("-s", "service-description", f"TASK={task}").stdout.strip() == repr(task)
+
+
 def test_an_unsupported_python_is_refused_by_name(project):
     """A Python that we do not support is one line that says what to do, before anything is made."""
     old = project.bin / "python3.10"

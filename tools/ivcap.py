@@ -138,7 +138,9 @@ def describe(identifiers: dict[str, str], image: str, task: str = "") -> str:
         env={**os.environ, **env, "IVCAP_CACHE_DIR": "", "QUADRAT_DESCRIBE_TASK": task}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise PlatformError(f"{SERVICE_FILE.name} gives no description: {(done.stdout + done.stderr)[-500:]}")
+        raise PlatformError(
+            f"{SERVICE_FILE.name} gives no description: {(done.stdout + done.stderr)[-500:].strip()}"
+        )
     return done.stdout
 
 

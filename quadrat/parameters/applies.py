@@ -22,11 +22,11 @@ def check_media(settings: Settings, media: str) -> None:
     for parameter in settings.changed():
         if parameter.media and media not in parameter.media:
             kinds = " and ".join(MEDIA[kind] for kind in parameter.media)
-            instead = f", or give --{MEDIA[parameter.media[0]]}"
+            hint = f"{_leave_out(parameter)}, or give --{MEDIA[parameter.media[0]]}"
             raise ParameterError(
                 f"it applies to {kinds}, and {MEDIA[media]} are given",
                 where=parameter.name,
-                hint=_leave_out(parameter) + instead,
+                hint=dict(parameter.hints).get(media, hint),
             )
     still = [name for name in settings.pictures.outputs if name in ONLY_IMAGES]
     if still and media != "image":
@@ -45,10 +45,11 @@ def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping
     tasks = set(models.values())
     for parameter in settings.changed():
         if parameter.tasks and not tasks & set(parameter.tasks):
+            hints = [hint for task, hint in parameter.hints if task in tasks]
             raise ParameterError(
                 f"it applies to the task {' or '.join(parameter.tasks)}, and {_described(models)}",
                 where=parameter.name,
-                hint=parameter.alternative or _leave_out(parameter),
+                hint=hints[0] if hints else _leave_out(parameter),
             )
     known = {name for task in tasks for name in pictures[task]}
     unknown = [name for name in settings.pictures.outputs if name not in {*known, "none"}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quadrat.errors import ParameterError
 from quadrat.parameters.engines import EngineSettings
+from quadrat.parameters.orders import PictureSettings
 from quadrat.parameters.results import TileSettings
 from quadrat.parameters.settings import Settings
 from quadrat.parameters.tracks import TrackingSettings
@@ -22,7 +23,7 @@ def check_combinations(settings: Settings) -> None:
             hint="Leave one of them out",
         )
     _check_tracking(settings.tracking)
-    if settings.pictures.outputs == ("none",) and settings.pictures.codec != "h264":
+    if settings.pictures.outputs == ("none",) and settings.pictures.codec != PictureSettings().codec:
         raise ParameterError(
             "outputs is none, so no video is drawn",
             where="codec",

@@ -24,8 +24,8 @@ class Parameter:
     `kind` is the platform's word for its type. `default` None means that an unset parameter stays None; `required`
     parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
     ("image", "video", "stream") that the parameter applies to; empty means all. `shapes_result` is True if the
-    value can change a mask, a box, a track or a number. `alternative` is a hint for tasks that it does not
-    apply to.
+    value can change a mask, a box, a track or a number. `hints` say what to do instead, each for one task or
+    medium that the parameter does not apply to, where a general hint would not help.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Parameter:
     tasks: tuple[str, ...] = ()
     media: tuple[str, ...] = ()
     shapes_result: bool = False
-    alternative: str = ""
+    hints: tuple[tuple[str, str], ...] = ()
     since: str = "original"
 
     @property
@@ -69,7 +69,7 @@ def parameter(
     tasks: tuple[str, ...] = (),
     media: tuple[str, ...] = (),
     shapes_result: bool = False,
-    alternative: str = "",
+    hints: tuple[tuple[str, str], ...] = (),
     since: str = "original",
 ) -> Any:
     """Declare one field of a group; the words are the attributes of Parameter.
@@ -80,7 +80,7 @@ def parameter(
     declared = {
         "kind": kind, "help": text, "default": default, "required": required, "unit": unit, "low": low, "high": high,
         "choices": choices, "tasks": tasks, "media": media, "shapes_result": shapes_result,
-        "alternative": alternative, "since": since,
+        "hints": hints, "since": since,
     }  # fmt: skip
     usual = False if kind == "bool" else default
     return field(default=usual if unset is None else unset, metadata={"declared": declared})

@@ -55,6 +55,7 @@ class FrameSettings(Group):
         high=1000.0,
         media=("video",),
         shapes_result=True,
+        hints=(("stream", "Leave --sequence-rate out: a stream has the rate of its camera"),),
         since="2",
     )
     sources_at_once: int = parameter(
@@ -65,6 +66,7 @@ class FrameSettings(Group):
         low=1,
         high=256,
         media=("video",),
+        hints=(("stream", "Leave --sources-at-once out: streams are always read all at once"),),
         since="2",
     )
     skip_black: bool = parameter(

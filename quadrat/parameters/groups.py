@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quadrat.errors import ParameterError
 from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
@@ -29,5 +30,12 @@ PARAMETERS: tuple[Parameter, ...] = tuple(each for group in GROUPS for each in g
 
 
 def parameters_of(task: str = "") -> list[Parameter]:
-    """List the parameters that apply to a task; all of them if `task` is empty."""
+    """List the parameters that apply to a task; all of them if `task` is empty.
+
+    Raises ParameterError for a task that no parameter names.
+    """
+    known = sorted({name for each in PARAMETERS for name in each.tasks})
+    if task and task not in known:
+        hint = f"Choose from {', '.join(known)}"
+        raise ParameterError(f"there is no such task as {task!r}", where="TASK", hint=hint)
     return [each for each in PARAMETERS if not (task and each.tasks) or task in each.tasks]

@@ -17,7 +17,9 @@ from quadrat.parameters.settings import Settings
 
 INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "video", "streams": "stream"}
 """The parameters of which exactly one says what is measured, and the media that each gives."""
-NAMES_OF_FILES = ("model", "models", *INPUTS, "config")
+MODELS = ("model", "models")
+"""The parameters of which exactly one names the models."""
+NAMES_OF_FILES = (*MODELS, *INPUTS, "config")
 """Parameters that name files, artifacts or addresses: all others are settings."""
 RUN = "urn:ibenthos:schema:quadrat.run.1"
 """Schema of run.json, whose `settings` are those of its order by name."""

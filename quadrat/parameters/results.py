@@ -32,7 +32,7 @@ class MaskSettings(Group):
         high=1.0,
         tasks=MASKS,
         shapes_result=True,
-        alternative="Use --min-score for objects",
+        hints=(("detect", "Use --min-score for objects"),),
         since="1",
     )
     with_argmax: bool = parameter(
@@ -76,6 +76,7 @@ class TileSettings(Group):
         "Also detect on the whole image, besides the tiles. Needs tile-size.",
         tasks=OBJECTS,
         shapes_result=True,
+        hints=(("segment", "Leave --full-frame out: a mask is made from tiles or from the whole image"),),
         since="2",
     )
     merge: str = parameter(

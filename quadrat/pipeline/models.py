@@ -17,7 +17,7 @@ from quadrat.engines.common import threads
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
-from quadrat.parameters import FrameSettings, Settings
+from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
@@ -216,7 +216,7 @@ def _started(
 
 def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
     fixed = opened.input_shape[0] if opened.input_shape else None
-    if fixed is not None and settings.engine.batch_size not in (1, fixed):
+    if fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
         log.warning(
             "batch-size %d is not used: this network takes %d at once. Export it with a dynamic batch to choose",
             settings.engine.batch_size,

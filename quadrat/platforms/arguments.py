@@ -78,6 +78,8 @@ class _Once(Action):
 
 def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
     """Convert a text to a number or a boolean; ranges and choices are checked later."""
+    if parameter.optional and not text:
+        return None
     if parameter.kind == "bool":
         if text.lower() not in WORDS:
             raise ArgumentTypeError(f"{text!r} is not true or false")
@@ -91,8 +93,6 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
             return float(text)
         except ValueError:
             raise ArgumentTypeError(f"{text!r} is not a number") from None
-    if parameter.optional and not text:
-        return None
     return Addresses(text) if parameter.name == "streams" else text
 
 

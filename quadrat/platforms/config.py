@@ -35,7 +35,7 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
         if content["$schema"] != RUN:
             raise _no("its $schema is not that of a run.json of this version", name, "Leave it out")
         where = f"{name}, settings"
-        content = _mapping(content.get("settings"), where)
+        content = _recorded(content, _mapping(content.get("settings"), where))
     settings: dict[str, Any] = {}
     for entry, value in content.items():
         parameter = _setting(entry, where)
@@ -44,6 +44,18 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
         _check(parameter, value, f"{where}, {parameter.name}")
         settings[parameter.field] = value
     return {field: value for field, value in settings.items() if value is not None}
+
+
+def _recorded(record: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Give the settings of a run.json, without a max-img-size that was not in force.
+
+    Records of earlier versions give a default of 1000000, also for tiles and detectors, which kept the size.
+    """
+    in_force, size = record.get("in-force"), settings.get("max-img-size")
+    unused = isinstance(in_force, dict) and in_force.get("max-img-size", size) is None
+    if unused and isinstance(size, int) and size > 0:
+        return {name: value for name, value in settings.items() if name != "max-img-size"}
+    return settings
 
 
 def _setting(entry: str, file: str) -> Parameter:

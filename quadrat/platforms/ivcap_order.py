@@ -44,6 +44,11 @@ def serve(handler: Handler) -> None:
 
     `handler` receives the values by name and the SDK's logger, and returns the exit status.
     """
+    try:
+        declared = parameters_of(os.environ.get(TASK, ""))
+    except ParameterError as error:
+        sys.stderr.write(f"{error.line}\n")
+        raise SystemExit(error.exit_status) from None
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _terminate)
     sys.unraisablehook = _terminate_again
@@ -61,7 +66,7 @@ def serve(handler: Handler) -> None:
     service = sdk.Service(
         name=NAME,
         description=DESCRIPTION,
-        parameters=[_declare(sdk, parameter) for parameter in parameters_of(os.environ.get(TASK, ""))],
+        parameters=[_declare(sdk, parameter) for parameter in declared],
         workflow=sdk.PythonWorkflow(min_memory=MEMORY, min_cpu=CPU, min_ephemeral_storage=DISK),
     )
 

@@ -51,6 +51,7 @@ def test_a_switch_stands_alone_or_says_true_or_false(words: list[str], value: bo
         (["--device", "tpu"], "device", "tpu"),
         (["--image", ""], "image", None),
         (["--model-name", ""], "model_name", None),
+        (["--max-img-size", ""], "max_img_size", None),
         (["--model-name=-x"], "model_name", "-x"),
     ],
 )

@@ -16,7 +16,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from quadrat.errors import ParameterError
-from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, Parameter, Settings, parse
+from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, RUN, Parameter, Settings, parse
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import over_config, read_config
 from quadrat.report.base import ModelFacts
@@ -176,6 +176,18 @@ def test_a_wrong_entry_is_refused_with_file_and_name(tmp_path: Path, body: str, 
 def test_files_and_artifacts_are_named_by_the_order_alone(tmp_path: Path, name: str) -> None:
     """A config file cannot say what is measured, by which model, or where more settings are."""
     assert f"dive.yaml, {name}: it names a file or an artifact" in refused(tmp_path, f"{name}: a")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "in_force", "given"),
+    [(1_000_000, None, None), (1_000_000, 1_000_000, 1_000_000), (-1, None, -1), (None, 1_000_000, None)],
+)
+def test_a_recorded_size_that_was_not_in_force_is_not_given(
+    tmp_path: Path, recorded: int | None, in_force: int | None, given: int | None
+) -> None:
+    """Earlier versions recorded the default for detectors, too, which did not use it."""
+    record = {"$schema": RUN, "settings": {"max-img-size": recorded}, "in-force": {"max-img-size": in_force}}
+    assert given == read(tmp_path, json.dumps(record)).get("max_img_size")
 
 
 BOMB = "\n".join(

@@ -196,6 +196,34 @@ def test_what_the_sdk_is_told(
         assert said.default == meant.default
         assert said.default is None or meant.kind != "bool"
         assert [o.value for o in said.options or []] == list(meant.choices)
+        assert said.to_dict()["label"] == f"{meant.group}: {meant.name}"
+
+
+@pytest.mark.parametrize("task", ["segment", "detect"])
+def test_the_sdk_is_given_the_parameters_of_a_task(
+    sdk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """A service can be described for one task; what only another task uses is left out."""
+    monkeypatch.setenv(ivcap_order.TASK, task)
+    ivcap_order.serve(lambda values, log: 0)
+
+    ((service, _),) = sdk.registered
+    assert [p.name for p in service.parameters] == [
+        p.name for p in PARAMETERS if not p.tasks or task in p.tasks
+    ]
+
+
+def test_an_unknown_task_is_one_line(
+    sdk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the tasks, and registers nothing."""
+    monkeypatch.setenv(ivcap_order.TASK, "dance")
+    with pytest.raises(SystemExit) as ended:
+        ivcap_order.serve(lambda values, log: 0)
+
+    assert (ended.value.code, sdk.registered) == (2, [])
+    line = "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment\n"
+    assert ("", line) == capsys.readouterr()
 
 
 def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from quadrat.errors import ParameterError, VideoTruncatedError
+from quadrat.errors import VideoTruncatedError
 from quadrat.report import objects as report_objects
 from quadrat.report.survey import Survey
 from quadrat.types import Detections, Gap, Source
@@ -262,14 +262,6 @@ def test_what_the_classes_do_not_list_is_named_by_number(tmp_path: Path) -> None
 
     assert [r["class"] for r in rows(survey)] == ["class 17"]
     assert coco["categories"][-1]["id"] == 18 == coco["annotations"][0]["category_id"]
-
-
-def test_pictures_of_masks_are_refused(tmp_path: Path) -> None:
-    """A detector has no pseudo-colour picture, and a mask is not annotated."""
-    with pytest.raises(ParameterError, match="pseudo"):
-        make(tmp_path / "a", outputs=("annotated", "pseudo"))
-    with pytest.raises(ParameterError, match="annotated"):
-        make(tmp_path / "b", "segment", outputs=("annotated",))
 
 
 def test_odd_names_do_not_break_a_table(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_bar_ends_where_the_frames_that_are_taken_do(
     with Progress(LOG, 2, moving=True, step=step) as progress:
         for video in (Source("urn:a", "a", "video"), Source("urn:b", "b", "video")):
             progress.begun(Begun(video, Reading((1, 1), declared_frames=declared)))
-            sampling = Sampling(settings_of(frame_step=step))
+            sampling = Sampling(settings_of(frame_step=step).frames)
             for index in range(declared):
                 if sampling.takes(index, index / 25):
                     progress.frame(video)
@@ -106,7 +106,7 @@ def test_the_bar_ends_where_frames_are_taken_by_time(
 ) -> None:
     """One in each slot of the video's length, and never more than there are; without a length there is no end."""
     monkeypatch.setattr(sys, "stderr", Terminal())
-    video, sampling = Source("urn:a", "a", "video"), Sampling(settings_of(frame_seconds=seconds))
+    video, sampling = Source("urn:a", "a", "video"), Sampling(settings_of(frame_seconds=seconds).frames)
     with Progress(LOG, 1, moving=True, seconds=seconds) as progress:
         progress.begun(Begun(video, Reading((1, 1), declared_frames=frames, declared_s=frames / 25)))
         for index in range(frames):

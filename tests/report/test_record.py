@@ -41,7 +41,7 @@ def test_the_record_accounts_for_the_time() -> None:
         "name": "read", "busy-seconds": 2.5, "waiting-for-input-seconds": 0.0, "waiting-for-output-seconds": 7.5,
         "occupancy": 0.25, "queue": 4,
     } == content["stages"][0]  # fmt: skip
-    assert (content["settings"]["outputs"], content["settings"]["max-img-size"]) == (["annotated"], 1_000_000)
+    assert (content["settings"]["outputs"], content["settings"]["max-img-size"]) == (["annotated"], None)
     assert content["counts"] == {"ok": 2, "partial": 1}
     assert content["machine"]["cores"] >= 1
     assert {"python", "numpy"} <= set(content["versions"])
@@ -74,6 +74,13 @@ def record_of(settings: Settings, task: str, *, moving: bool = False) -> Any:
         ("segment", False, {"tile_size": 640, "tile_overlap": 0}, {"tile-overlap": 0}),
         ("detect", False, {}, {}),
         ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000}),
+        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000}),
+        (
+            "segment",
+            False,
+            {"max_img_size": 1_000_000, "tile_size": 640},
+            {"max-img-size": 1_000_000, "tile-overlap": 128},
+        ),
         ("detect", True, {"tracker": "sort"}, {"tracker": "sort"}),
         ("detect", True, {"tracker": "none"}, {}),
     ],

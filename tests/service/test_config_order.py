@@ -46,7 +46,7 @@ def test_an_order_is_run_again_by_its_record(ready: Service) -> None:
     assert [] == [name for name in set(first) - timed if first[name] != again[name]]
     told = [json.loads(made["run.json"]) for made in (first, again, other)]
     assert told[0]["settings"] == told[1]["settings"]
-    assert told[0]["provenance"]["settings-digest"] == told[1]["provenance"]["settings-digest"]
+    assert told[0]["provenance"]["result-digest"] == told[1]["provenance"]["result-digest"]
     assert told[2]["settings"] == {**told[0]["settings"], "min-confidence": 0.0}
 
 
@@ -64,7 +64,7 @@ def test_a_config_file_on_the_platform(service: Service, double: DataProxy, phot
     """An artifact is fetched like the model; a default that the order gives, too, does not hide it."""
     model, photo, config = double.add(TINY.read_bytes()), double.add(photos[0]), double.add(SAID.encode())
     given = ("--model", model.urn, "--image", photo.urn, "--config", config.urn)
-    words = ("--outputs", "auto", "--max-img-size", "1000000", "--min-confidence", "0.25")
+    words = ("--outputs", "auto", "--batch-size", "1", "--max-img-size", "", "--min-confidence", "0.25")
 
     ran = service.order(*given, *words, env=double.environment(ORDER))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from quadrat.parameters import PARAMETERS
+from quadrat.parameters import GROUPS, PARAMETERS, parameters_of
 from tests.service.run import Service
 
 HEAVY = {"openvino", "onnxruntime", "onnx", "paddle", "torch", "cv2", "PIL", "simplejpeg", "numpy"}
@@ -62,8 +62,12 @@ def test_saying_what_it_is_loads_nothing_and_leaves_nothing(service: Service, wo
 
 @pytest.mark.parametrize("word", ["-H", "--ivcap:service-help"])
 def test_help_names_every_parameter(service: Service, word: str) -> None:
-    """The service's help has every parameter with what it does."""
-    said = " ".join(service.run_bare(word).said.split())
+    """The service's help has every group, and every parameter with what it does."""
+    lines = service.run_bare(word).said
+    assert [group.title for group in GROUPS if f"\n{group.title}:\n" not in lines] == []
+    said = " ".join(lines.split())
+    for group in GROUPS:
+        assert group.about in said
 
     for parameter in PARAMETERS:
         assert f"--{parameter.name} " in said
@@ -75,6 +79,24 @@ def test_the_description_has_what_the_platform_takes(description: dict[str, Any]
     assert {"name", "description", "parameters", "workflow"} <= set(description) <= KEYS
     assert all(isinstance(description[key], str) and description[key] for key in ("name", "description"))
     assert [p["name"] for p in description["parameters"]] == [p.name for p in PARAMETERS]
+
+
+def test_labels_begin_with_the_group(description: dict[str, Any]) -> None:
+    """A form that shows parameters in one long list still shows what belongs together."""
+    labels = [parameter["label"] for parameter in description["parameters"]]
+    assert labels == [f"{group.title}: {each.name}" for group in GROUPS for each in group.declared()]
+
+
+@pytest.mark.parametrize("task", ["segment", "detect"])
+def test_a_task_is_described_by_itself(service: Service, task: str) -> None:
+    """Only the parameters that the task uses, in the same order."""
+    env = {"QUADRAT_DESCRIBE_TASK": task, "PYTHONWARNINGS": "ignore"}
+    ran = service.run_bare("--ivcap:print-service-description", env=env)
+
+    assert ran.status == 0, ran.said
+    names = [parameter["name"] for parameter in yaml.safe_load(ran.said)["parameters"]]
+    assert names == [each.name for each in parameters_of(task)]
+    assert ("min-score" in names, "min-confidence" in names) == (task == "detect", task == "segment")
 
 
 def test_the_description_starts_the_service(description: dict[str, Any]) -> None:

@@ -204,6 +204,14 @@ def test_describe_without_a_cli(ivcap, tmp_path, capsys, monkeypatch):
     assert "SERVICE_ID stays open: cannot run no-such-program" in said.err
 
 
+def test_the_description_of_an_unknown_task_is_refused(ivcap, capsys):
+    """One line that names the tasks."""
+    words = ["--cli", "no-such-program", "--name", "infer", "describe", "--image", "i:1", "--task", "dance"]
+    assert ivcap.main(words) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment")
+
+
 def test_register_without_a_cli(ivcap, capsys):
     """Registration needs the CLI's login: one line and status 1."""
     assert ivcap.main(["--cli", "no-such-program", "--name", "infer", "register", "--image", "i:1"]) == 1

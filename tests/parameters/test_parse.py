@@ -1,0 +1,97 @@
+"""Given values become settings, or are refused with the name of the parameter."""
+
+from __future__ import annotations
+
+import pytest
+
+from quadrat.errors import ParameterError
+from quadrat.parameters import INPUTS, PARAMETERS, check_inputs, find, parse
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"max-img-size": 0}, "max-img-size: 0 is not -1, or at least 1"),
+        ({"max-img-size": "big"}, "max-img-size"),
+        ({"max-img-size": 10**13}, "max-img-size"),
+        ({"batch-size": -1}, "batch-size: -1 is not an integer from 1 to 1024"),
+        ({"batch-size": 1.5}, "batch-size"),
+        ({"batch-size": True}, "batch-size"),
+        ({"min-confidence": float("nan")}, "min-confidence: nan is not a number from 0 to 1"),
+        ({"min-confidence": 1.1}, "min-confidence"),
+        ({"device": "GPU"}, "device: 'GPU' is not one of cpu, gpu"),
+        ({"use-trt": "True"}, "use-trt"),
+        ({"use-trt": True}, "use-trt: TensorRT runs only on a GPU. Add --device gpu"),
+        ({"device": "gpu", "enable-auto-tune": True}, "enable-auto-tune"),
+        ({"precision": "int8"}, "precision"),
+        (
+            {"min-subgraph-size": 5},
+            "min-subgraph-size: it is the smallest part of the network that TensorRT takes over. Add --use-trt",
+        ),
+        ({"precision": "bf16", "device": "gpu"}, "precision"),
+        ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn"),
+        ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn"),
+        ({"outputs": "pseudo,art"}, "outputs: 'art' is not an output"),
+        ({"outputs": " , "}, "outputs: no output is named"),
+        ({"outputs": "none,overlay"}, "outputs: none cannot be combined with other outputs"),
+        ({"outputs": 5}, "outputs: 5 is not a text, or several"),
+        ({"batch-size": 10**400}, "batch-size: 1000"),
+        ({"min-confidence": 10**400}, "min-confidence: 1000"),
+        ({"model-name": 3}, "model-name"),
+        ({"on-eror": "stop"}, "Did you mean on-error?"),
+        ({"cpu-threads": 0}, "cpu-threads"),
+        ({"tracker": "botsort"}, "tracker: 'botsort' is not one of none, sort, bytetrack, ocsort, deepsort"),
+        ({"tracker-gate": 1}, "there is no such parameter"),
+        ({"merge": "nmm"}, "merge: 'nmm' is not one of ios, iou, wbf"),
+        ({"max-failures": -2}, "max-failures"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name(values: dict[str, object], says: str) -> None:
+    """The error names the parameter, the value and what is allowed, in one line."""
+    with pytest.raises(ParameterError) as caught:
+        parse(values)
+
+    assert says in str(caught.value)
+    assert "\n" not in caught.value.line
+
+
+def test_outputs_are_a_list_without_doubles() -> None:
+    """Commas and blanks are forgiven."""
+    assert parse({"outputs": " overlay,pseudo, overlay "}).pictures.outputs == ("overlay", "pseudo")
+
+
+def test_a_parameter_is_found_by_either_spelling() -> None:
+    """Dashes and underscores are one; where there is no such parameter, the nearest is named."""
+    assert find("batch-size") is find("batch_size")
+    with pytest.raises(
+        ParameterError, match=r"batchsize: there is no such parameter\. Did you mean batch-size\?"
+    ):
+        find("batchsize")
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"image": "a", "images": "b"}, {"image": None, "videos": "", "streams": ""}]
+)
+def test_exactly_one_kind_of_sources(given: dict[str, str | None]) -> None:
+    """None and several are errors (the original's Makefile gave the wrong one)."""
+    with pytest.raises(ParameterError, match="exactly one"):
+        check_inputs(given)
+
+
+def test_sources_are_not_looked_for_in_a_config_file() -> None:
+    """Who gives a config file and no sources may think that it names them."""
+    for given, said in (
+        ({"config": "c.yaml"}, True),
+        ({}, False),
+        ({"image": "a", "video": "b", "config": "c"}, False),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            check_inputs(given)
+        assert said == caught.value.hint.endswith("; a config file has settings only")
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_kind_of_sources_given_is_told(name: str) -> None:
+    """One of image, images, video, videos and streams."""
+    assert name == check_inputs({"model": "m", name: "a"})
+    assert name in {p.name for p in PARAMETERS}

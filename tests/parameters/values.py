@@ -1,0 +1,36 @@
+"""Values for tests of parameters: for each setting one that is not its default."""
+
+from __future__ import annotations
+
+from quadrat.parameters import SETTINGS, Parameter
+
+MEDIA = ("image", "video", "stream")
+TASKS = ("segment", "detect")
+
+SIZES: dict[str, object] = {
+    "max-img-size": 1_000_000,
+    "tile-size": 640,
+    "outputs": ("none",),
+    "model-name": "a",
+}
+
+
+def changed(parameter: Parameter) -> object:
+    """Give a value of the parameter, as Settings holds it, that is not its default."""
+    if parameter.name in SIZES:
+        return SIZES[parameter.name]
+    if parameter.kind == "bool":
+        return True
+    if parameter.kind == "option":
+        return next(choice for choice in parameter.choices if choice != parameter.default)
+    assert isinstance(parameter.default, int | float)
+    assert parameter.high is not None
+    more = parameter.default + (1 if parameter.kind == "int" or parameter.high > 1 else 0.25)
+    assert more <= parameter.high
+    return more
+
+
+def every_default() -> dict[str, object]:
+    """Give every setting that has a default its default, as a platform may send it."""
+    switches: dict[str, object] = {each.name: False for each in SETTINGS if each.kind == "bool"}
+    return switches | {each.name: each.default for each in SETTINGS if each.default is not None}
