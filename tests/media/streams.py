@@ -44,8 +44,8 @@ class Told(StreamReader):
         super().__init__(*args, **more)
         self.lost = threading.Event()
 
-    def _lose(self, link: Connection, now: float) -> None:
-        super()._lose(link, now)
+    def _drop_connection(self, link: Connection, now: float) -> None:
+        super()._drop_connection(link, now)
         self.lost.set()
 
 
@@ -56,9 +56,9 @@ class Paced(StreamReader):
         super().__init__(*args, **more)
         self._let = threading.Semaphore(0)
 
-    def give(self, link: Any, raw: Any) -> bool:
+    def on_frame(self, link: Any, raw: Any) -> bool:
         """Wait for leave."""
-        return self._let.acquire(timeout=10) and super().give(link, raw)
+        return self._let.acquire(timeout=10) and super().on_frame(link, raw)
 
     def let(self, count: int, of: int) -> None:
         """Let so many frames come, up to frame `of` of all, and wait until they have."""

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.media.black import BRIGHTEST, SPREAD, is_black
+from quadrat.media.black import MAX_BLACK, MAX_SPREAD, is_black
 from tests.videos import frame
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, BRIGHTEST - SPREAD // 2), st.integers(0, 99))
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.integers(0, MAX_BLACK - MAX_SPREAD // 2), st.integers(0, 99)
+)
 def test_dark_noise_is_black(height: int, width: int, base: int, seed: int) -> None:
     """Noise of a sensor over black is black, whether 0 or 16 stands for it, at every size."""
-    noise = np.random.default_rng(seed).integers(0, SPREAD // 2, (height, width, 3), np.uint8)
+    noise = np.random.default_rng(seed).integers(0, MAX_SPREAD // 2, (height, width, 3), np.uint8)
     assert is_black(noise + np.uint8(base))
 
 
@@ -23,7 +25,7 @@ def test_one_lit_value_is_seen(height: int, width: int, data: st.DataObject) -> 
     """A single value that is not dark, anywhere, makes a frame not black."""
     pixels = np.zeros((height, width, 3), np.uint8)
     at = [data.draw(st.integers(0, size - 1)) for size in pixels.shape]
-    pixels[tuple(at)] = data.draw(st.integers(BRIGHTEST + 1, 255))
+    pixels[tuple(at)] = data.draw(st.integers(MAX_BLACK + 1, 255))
     assert not is_black(pixels)
 
 
@@ -36,7 +38,7 @@ def test_flat_frames(value: int, black: bool) -> None:
 def test_a_dim_scene_is_no_black_frame() -> None:
     """A night scene with contrast is measured, and so is any usual frame, also one that is a view of another."""
     dim = np.zeros((48, 64, 3), np.uint8)
-    dim[10:20, 10:20] = SPREAD + 1
+    dim[10:20, 10:20] = MAX_SPREAD + 1
     assert not is_black(dim)
     assert not is_black(frame(3))
     assert is_black(np.zeros((48, 64, 3), np.uint8)[::2, ::2])

@@ -307,5 +307,5 @@ def test_an_array_is_the_frame_that_its_file_would_be(grey: bool, limit: int) ->
 def test_an_array_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of files holds for pictures in memory, too."""
     monkeypatch.setattr(images, "MAX_SOURCE_PIXELS", 10)
-    with pytest.raises(ImageSizeError, match="4 x 3 pixels are more"):
+    with pytest.raises(ImageSizeError, match="4 x 3 pixels exceed"):
         images.decode(Blob(np.zeros((3, 4, 3), np.uint8)), FrameKey("urn:test:1"), -1)

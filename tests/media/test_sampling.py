@@ -18,7 +18,7 @@ STEPS = st.lists(st.floats(0.001, 5), min_size=1, max_size=200)
 def taken(times: list[float], settings: FrameSettings) -> list[int]:
     """Give the indices of the frames taken."""
     sampling = Sampling(settings)
-    return [n for n, time_s in enumerate(times) if sampling.takes(n, time_s)]
+    return [n for n, time_s in enumerate(times) if sampling.selects(n, time_s)]
 
 
 def summed(steps: list[float]) -> list[float]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import VideoFormatError, VideoTruncatedError
-from quadrat.media.sequence import natural, open_sequence
+from quadrat.media.sequence import natural_key, open_sequence
 from quadrat.parameters import FrameSettings
 from tests import videos
 
@@ -29,14 +29,14 @@ def opened(folder: Path, **settings: float):
 def test_numbers_order_by_value(numbers: list[int], form: str) -> None:
     """Names that differ by a number only come in the order of the number, zeros before it or not."""
     names = [form.format(n) for n in numbers]
-    assert sorted(names, key=natural) == [form.format(n) for n in sorted(numbers)]
+    assert sorted(names, key=natural_key) == [form.format(n) for n in sorted(numbers)]
 
 
 @given(st.lists(st.text(max_size=8), unique=True))
 def test_every_name_has_its_place(names: list[str]) -> None:
     """Any names can be ordered, and the order does not depend on how they were listed."""
     backwards = list(reversed(names))
-    assert sorted(names, key=natural) == sorted(backwards, key=natural)
+    assert sorted(names, key=natural_key) == sorted(backwards, key=natural_key)
 
 
 @given(st.integers(1, 30), st.sampled_from([0.5, 10.0, 25.0, 30.0]), st.integers(1, 7))
@@ -117,9 +117,9 @@ def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:
     with pytest.raises(VideoFormatError, match="no picture"):
         opened(empty)
     (empty / "dive.MP4").write_bytes(b"x")
-    with pytest.raises(VideoFormatError, match="holds videos"):
+    with pytest.raises(VideoFormatError, match="contains videos"):
         opened(empty)
-    with pytest.raises(VideoFormatError, match="no folder"):
+    with pytest.raises(VideoFormatError, match="folder cannot be read"):
         opened(tmp_path / "absent")
 
 
@@ -127,7 +127,7 @@ def test_nothing_readable_is_refused(tmp_path: Path) -> None:
     """A folder of which not one picture can be read is an error that names the first."""
     for n in range(3):
         (tmp_path / f"{n}.jpg").write_bytes(b"no picture")
-    with pytest.raises(VideoTruncatedError, match=r"not one of 3 pictures.*0\.jpg"):
+    with pytest.raises(VideoTruncatedError, match=r"none of the 3 pictures.*0\.jpg"):
         opened(tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from quadrat.errors import StreamError
 from quadrat.media import stream
 from quadrat.media.connection import Address
-from quadrat.media.stream import BACKOFF_S, LONGEST_BACKOFF_S, StreamReader
+from quadrat.media.stream import BACKOFF_S, MAX_BACKOFF_S, StreamReader
 from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 
@@ -65,7 +65,7 @@ class Camera:
 
         def answer() -> None:
             if len(self.tried) == self._answers:
-                owner.give(link, av.VideoFrame(16, 16, "rgb24"))  # type: ignore[arg-type]
+                owner.on_frame(link, av.VideoFrame(16, 16, "rgb24"))  # type: ignore[arg-type]
             link.reason = "refused"
 
         self._waiting = answer
@@ -75,11 +75,11 @@ class Camera:
 class _Link:
     """What a reader knows of a connection."""
 
-    finite = ran_out = False
+    finite = ended_normally = False
     codec, rate = "h264", 25.0
 
     def __init__(self, now: float) -> None:
-        self.alive_at = now
+        self.last_active_at = now
         self.reason = ""
 
     def abandon(self) -> None:
@@ -108,7 +108,7 @@ def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(pauses) > 20
     assert pauses[0] <= BACKOFF_S + TINY
     assert all(late > JITTER * early for early, late in zip(pauses[:5], pauses[2:7], strict=True))
-    assert all(LONGEST_BACKOFF_S / JITTER - TINY <= pause <= LONGEST_BACKOFF_S + TINY for pause in pauses[6:])
+    assert all(MAX_BACKOFF_S / JITTER - TINY <= pause <= MAX_BACKOFF_S + TINY for pause in pauses[6:])
 
 
 def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_a_frame_makes_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> No
     camera.read(monkeypatch, seconds=600.0)
 
     before, after = camera.pauses[:9], camera.pauses[9:]
-    assert before[-1] >= LONGEST_BACKOFF_S / JITTER
+    assert before[-1] >= MAX_BACKOFF_S / JITTER
     assert after[0] <= BACKOFF_S + TINY
     assert after[2] > JITTER * after[0]
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.media.colors import to_rgb, usual_matrix
+from quadrat.media.colors import default_matrix, to_rgb
 from quadrat.media.exif import upright
 from quadrat.media.video import VideoReader, open_video
 from quadrat.parameters import FrameSettings
@@ -164,7 +164,7 @@ def test_conversion_is_near_the_formula(y: int, u: int, v: int, hd: bool) -> Non
 
 def test_the_custom_of_untagged_videos() -> None:
     """720p and more are BT.709 without a tag, less is BT.601, lying or standing."""
-    assert [usual_matrix(hw) for hw in ((720, 1280), (1280, 720), (1080, 1080), (576, 720), (480, 854))] == [
+    assert [default_matrix(hw) for hw in ((720, 1280), (1280, 720), (1080, 1080), (576, 720), (480, 854))] == [
         1, 1, 1, 5, 5,
     ]  # fmt: skip
 
