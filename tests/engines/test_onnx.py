@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.engines import start
-from quadrat.engines.onnx import CPU, OnnxEngine, _need_first, providers
+from quadrat.engines.onnx import CPU, OnnxEngine, _need_active, providers
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
@@ -182,7 +182,7 @@ def test_tensorrt_is_given_the_networks_own_input_name(
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 @pytest.mark.parametrize(
-    ("make", "said"), [(graphs.two_inputs, "2 inputs"), (graphs.whole_numbers, "is int32 and must be float")]
+    ("make", "said"), [(graphs.two_inputs, "2 inputs"), (graphs.whole_numbers, "is int32, but must be float")]
 )
 def test_a_network_has_one_input_and_it_is_float(
     tmp_path: Path, log: logging.Logger, name: str, make: Callable[[], Any], said: str
@@ -202,16 +202,20 @@ def test_every_option_is_one_that_onnx_runtime_documents() -> None:
 @pytest.mark.parametrize(
     ("settings", "available", "said"),
     [
-        (EngineSettings(device="gpu", engine="onnx"), ["CPUExecutionProvider"], "no CUDAExecutionProvider"),
+        (
+            EngineSettings(device="gpu", engine="onnx"),
+            ["CPUExecutionProvider"],
+            "does not include CUDAExecutionProvider",
+        ),
         (
             EngineSettings(device="gpu", engine="onnx", use_trt=True),
             ["CUDAExecutionProvider"],
-            "no TensorrtExecutionProvider",
+            "does not include TensorrtExecutionProvider",
         ),
         (
             EngineSettings(device="gpu", engine="onnx", precision="fp16"),
             ["CUDAExecutionProvider"],
-            "does not run in fp16 on the gpu. Add --use-trt",
+            "does not support fp16 on the gpu. Add --use-trt",
         ),
     ],
 )
@@ -228,6 +232,6 @@ def test_a_gpu_that_the_library_cannot_use_is_an_error(
 
 def test_a_provider_left_out_in_silence_is_an_error() -> None:
     """ONNX Runtime drops a provider whose libraries do not load and only warns."""
-    _need_first(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
-    with pytest.raises(DeviceError, match="CUDAExecutionProvider does not load"):
-        _need_first(["CPUExecutionProvider"], "CUDAExecutionProvider")
+    _need_active(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider cannot be loaded"):
+        _need_active(["CPUExecutionProvider"], "CUDAExecutionProvider")

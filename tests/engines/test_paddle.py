@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines import paddle as engine_module
 from quadrat.engines import start
-from quadrat.engines.common import threads
+from quadrat.engines.common import thread_count
 from quadrat.engines.paddle import PaddleEngine, Plan
 from quadrat.errors import DeviceError, EngineUnavailableError
 from quadrat.parameters import EngineSettings
@@ -135,7 +135,7 @@ def test_print_detail_leaves_glog_on_and_threads_are_bounded_by_the_cores() -> N
     calls = configured(plan(print_detail=True, cpu_threads=4096))
     assert ("disable_glog_info",) not in calls
     assert ("set_cpu_math_library_num_threads", len(os.sched_getaffinity(0))) in calls
-    assert threads(1) == 1
+    assert thread_count(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_pir_on_a_gpu_is_refused_by_name(
 ) -> None:
     """Whether paddle is there or not."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
-    with pytest.raises(DeviceError, match=r"a PIR model\.json does not run on a GPU here"):
+    with pytest.raises(DeviceError, match=r"a PIR model\.json cannot run on a GPU"):
         start(pir, EngineSettings(device="gpu", engine="paddle"), log)
 
 

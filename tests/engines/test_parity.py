@@ -167,7 +167,7 @@ def test_paddle_2_6_2_survives_what_kills_it(
     """It dies of SIGSEGV on rubbish and on PIR; we say so, or do not let it come to that."""
     path = tmp_path / "model.pdmodel"
     path.write_bytes(b"no network " * 999)
-    with pytest.raises(GraphError, match="died of SIGSEGV while reading the network"):
+    with pytest.raises(GraphError, match="terminated by SIGSEGV while reading the network"):
         start(replace(pdmodel, engines={"pdmodel": path}), EngineSettings(engine="paddle"), log)
     with pytest.raises(EngineUnavailableError, match=r"too old for a PIR model\.json"):
         start(pir, EngineSettings(engine="paddle"), log)

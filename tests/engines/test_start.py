@@ -97,8 +97,8 @@ def test_auto_goes_on_where_a_library_does_not_import(
         [sys.executable, "-c", code, str(tiny.engines["onnx"])], env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "engine openvino does not start" in done.stderr
-    assert f"openvino does not import: {said}" in done.stderr
+    assert "engine openvino cannot start" in done.stderr
+    assert f"openvino cannot be imported: {said}" in done.stderr
 
 
 def test_paddle_that_does_not_import_is_no_engine(
@@ -108,7 +108,7 @@ def test_paddle_that_does_not_import_is_no_engine(
     folder = _module(tmp_path / "broken", "paddle", "raise ImportError('libgomp.so.1: cannot open')")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.delenv("QUADRAT_PADDLE_PYTHON", raising=False)
-    with pytest.raises(EngineUnavailableError, match=r"paddle does not import: libgomp\.so\.1"):
+    with pytest.raises(EngineUnavailableError, match=r"paddle cannot be imported: libgomp\.so\.1"):
         start(pir, EngineSettings(engine="paddle"), log)
 
 
@@ -214,7 +214,7 @@ def test_gpu_order_is_onnx_then_paddle_and_never_openvino(pir: ModelPackage, log
     """On a GPU the reasons are onnx's and paddle's; PIR on a GPU is refused by name."""
     with pytest.raises(EngineUnavailableError) as caught:
         start(pir, EngineSettings(device="gpu"), log)
-    assert "a PIR model.json does not run on a GPU here" in str(caught.value)
+    assert "a PIR model.json cannot run on a GPU" in str(caught.value)
     assert "openvino" not in str(caught.value)
 
 
@@ -231,10 +231,10 @@ def test_a_cpu_build_of_onnx_runtime_does_not_run_a_gpu_order(
 @pytest.mark.parametrize(
     ("engine", "settings", "said"),
     [
-        ("onnx", {"precision": "bf16"}, "onnx does not run in bf16 on the cpu"),
-        ("onnx", {"precision": "fp16"}, "onnx does not run in fp16 on the cpu"),
-        ("openvino", {"precision": "int8"}, "openvino does not run in int8"),
-        ("paddle", {"precision": "bf16"}, "paddle does not run in bf16 on the cpu"),
+        ("onnx", {"precision": "bf16"}, "onnx does not support bf16 on the cpu"),
+        ("onnx", {"precision": "fp16"}, "onnx does not support fp16 on the cpu"),
+        ("openvino", {"precision": "int8"}, "openvino does not support int8"),
+        ("paddle", {"precision": "bf16"}, "paddle does not support bf16 on the cpu"),
     ],
 )
 def test_a_precision_that_an_engine_lacks_is_refused(
@@ -253,21 +253,21 @@ def test_when_every_engine_lacks_the_precision_the_device_is_at_fault(
     """bf16 on a CPU without it: a DeviceError that says so for each engine."""
     monkeypatch.setitem(engines.ORDER, "cpu", ("openvino", "onnx"))
     monkeypatch.setattr("quadrat.engines.openvino.PRECISIONS", {"bf16": ("bf16", "A CAPABILITY OF NO CPU")})
-    with pytest.raises(DeviceError, match=r"openvino: .*this CPU has no bf16.*onnx: ") as caught:
+    with pytest.raises(DeviceError, match=r"openvino: .*this CPU does not support bf16.*onnx: ") as caught:
         start(tiny, EngineSettings(precision="bf16"), log)
     assert caught.value.exit_status == 4
 
 
 def test_onnx_is_refused_when_onednn_is_insisted_on(tiny: ModelPackage, log: logging.Logger) -> None:
     """enable-mkldnn with auto runs openvino, and onnx says why not."""
-    with pytest.raises(EngineUnavailableError, match="no oneDNN"):
+    with pytest.raises(EngineUnavailableError, match="does not support oneDNN"):
         start(tiny, EngineSettings(engine="onnx", enable_mkldnn=True), log)
     assert start(tiny, EngineSettings(enable_mkldnn=True), log).name == "openvino"
 
 
 def test_an_unknown_engine_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
     """The name is checked where engines are found."""
-    with pytest.raises(EngineUnavailableError, match="no engine 'tflite'"):
+    with pytest.raises(EngineUnavailableError, match="unknown engine 'tflite'"):
         start(tiny, EngineSettings(engine="tflite"), log)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from quadrat.engines import blobs
-from quadrat.engines.blobs import BlobCache
+from quadrat.engines import compile_cache
+from quadrat.engines.compile_cache import CompileCache
 
 
 def test_what_is_stored_is_loaded(tmp_path: Path, log: logging.Logger) -> None:
     """Header and blob come back as they were, whatever the blob's size; writing leaves nothing else."""
-    cache = BlobCache(tmp_path / "new", log)
+    cache = CompileCache(tmp_path / "new", log)
     for size in (1, 4095, 4096, 4097, 100_000):
         body = os.urandom(size)
         cache.store(f"k{size}", {"outputs": ["a"]}, memoryview(body))
@@ -26,7 +26,7 @@ def test_what_is_stored_is_loaded(tmp_path: Path, log: logging.Logger) -> None:
 
 def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
     """Writing to a loaded blob does not reach the file."""
-    cache = BlobCache(tmp_path, log)
+    cache = CompileCache(tmp_path, log)
     cache.store("k", {}, memoryview(b"a" * 100))
     found = cache.load("k")
     assert found is not None
@@ -38,13 +38,13 @@ def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
 
 def test_any_flipped_bit_and_any_cut_end_in_not_used(tmp_path: Path, log: logging.Logger) -> None:
     """In magic, digest, length, header, zeros or blob: no exception, no answer, and the file is gone."""
-    cache, path = BlobCache(tmp_path, log), tmp_path / "k.blob"
+    cache, path = CompileCache(tmp_path, log), tmp_path / "k.blob"
     cache.store("k", {"outputs": ["labels"], "input": "float32"}, memoryview(b"weights" * 9))
     whole = path.read_bytes()
     told = whole.index(b"}") + 1
-    zeros = range(told * 8, blobs.PAGE * 8, 97)  # of the zeros every 97th bit
-    damaged = [whole[:size] for size in (0, 7, 8, 39, 40, 47, 48, told, blobs.PAGE, len(whole) - 1)]
-    for bit in [*range(told * 8), *zeros, *range(blobs.PAGE * 8, len(whole) * 8)]:
+    zeros = range(told * 8, compile_cache.PAGE * 8, 97)  # of the zeros every 97th bit
+    damaged = [whole[:size] for size in (0, 7, 8, 39, 40, 47, 48, told, compile_cache.PAGE, len(whole) - 1)]
+    for bit in [*range(told * 8), *zeros, *range(compile_cache.PAGE * 8, len(whole) * 8)]:
         body = bytearray(whole)
         body[bit // 8] ^= 1 << bit % 8
         damaged.append(bytes(body))
@@ -58,8 +58,8 @@ def test_any_flipped_bit_and_any_cut_end_in_not_used(tmp_path: Path, log: loggin
 
 def test_an_unknown_key_and_no_folder_give_nothing(tmp_path: Path, log: logging.Logger) -> None:
     """Neither is an error."""
-    assert BlobCache(tmp_path / "absent", log).load("k") is None
-    nowhere = BlobCache(None, log)
+    assert CompileCache(tmp_path / "absent", log).load("k") is None
+    nowhere = CompileCache(None, log)
     nowhere.store("k", {}, memoryview(b"a"))
     assert nowhere.load("k") is None
 
@@ -68,8 +68,8 @@ def test_only_the_last_used_are_kept(
     tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cache does not grow without end, and a load counts as a use."""
-    monkeypatch.setattr(blobs, "KEEP", 2)
-    cache = BlobCache(tmp_path, log)
+    monkeypatch.setattr(compile_cache, "MAX_ENTRIES", 2)
+    cache = CompileCache(tmp_path, log)
     for age, key in ((300, "a"), (200, "b")):
         cache.store(key, {}, memoryview(b"x"))
         at = (tmp_path / f"{key}.blob").stat().st_mtime - age
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_no_part(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    BlobCache(tmp_path, log).store("k", {}, memoryview(b"x"))
+    CompileCache(tmp_path, log).store("k", {}, memoryview(b"x"))
     assert not list(tmp_path.iterdir())
 
 
@@ -99,5 +99,5 @@ def test_what_a_killed_write_left_is_removed_after_an_hour(tmp_path: Path, log: 
         part.write_bytes(b"half")
         at = part.stat().st_mtime - age
         os.utime(part, (at, at))
-    BlobCache(tmp_path, log).store("k", {}, memoryview(b"x"))
+    CompileCache(tmp_path, log).store("k", {}, memoryview(b"x"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k.blob", "young.part"]
