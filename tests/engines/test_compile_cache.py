@@ -11,7 +11,7 @@ from quadrat.engines.compile_cache import CompileCache
 
 
 def test_what_is_stored_is_loaded(tmp_path: Path, log: logging.Logger) -> None:
-    """Header and blob come back as they were, whatever the blob's size; writing leaves nothing else."""
+    """Header and network are loaded unchanged, for any size; writing leaves no other files."""
     cache = CompileCache(tmp_path / "new", log)
     for size in (1, 4095, 4096, 4097, 100_000):
         body = os.urandom(size)
@@ -25,7 +25,7 @@ def test_what_is_stored_is_loaded(tmp_path: Path, log: logging.Logger) -> None:
 
 
 def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
-    """Writing to a loaded blob does not reach the file."""
+    """Writing to a loaded network does not change the file."""
     cache = CompileCache(tmp_path, log)
     cache.store("k", {}, memoryview(b"a" * 100))
     found = cache.load("k")
@@ -37,14 +37,16 @@ def test_the_map_is_private(tmp_path: Path, log: logging.Logger) -> None:
 
 
 def test_any_flipped_bit_and_any_cut_end_in_not_used(tmp_path: Path, log: logging.Logger) -> None:
-    """In magic, digest, length, header, zeros or blob: no exception, no answer, and the file is gone."""
+    """Damage anywhere in the file raises no exception: nothing is loaded, and the file is removed."""
     cache, path = CompileCache(tmp_path, log), tmp_path / "k.blob"
     cache.store("k", {"outputs": ["labels"], "input": "float32"}, memoryview(b"weights" * 9))
     whole = path.read_bytes()
-    told = whole.index(b"}") + 1
-    zeros = range(told * 8, compile_cache.PAGE * 8, 97)  # of the zeros every 97th bit
-    damaged = [whole[:size] for size in (0, 7, 8, 39, 40, 47, 48, told, compile_cache.PAGE, len(whole) - 1)]
-    for bit in [*range(told * 8), *zeros, *range(compile_cache.PAGE * 8, len(whole) * 8)]:
+    header_end = whole.index(b"}") + 1
+    zeros = range(header_end * 8, compile_cache.PAGE * 8, 97)  # every 97th bit of the zeros
+    damaged = [
+        whole[:size] for size in (0, 7, 8, 39, 40, 47, 48, header_end, compile_cache.PAGE, len(whole) - 1)
+    ]
+    for bit in [*range(header_end * 8), *zeros, *range(compile_cache.PAGE * 8, len(whole) * 8)]:
         body = bytearray(whole)
         body[bit // 8] ^= 1 << bit % 8
         damaged.append(bytes(body))
@@ -67,7 +69,7 @@ def test_an_unknown_key_and_no_folder_give_nothing(tmp_path: Path, log: logging.
 def test_only_the_last_used_are_kept(
     tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cache does not grow without end, and a load counts as a use."""
+    """The cache is limited, and loading counts as use."""
     monkeypatch.setattr(compile_cache, "MAX_ENTRIES", 2)
     cache = CompileCache(tmp_path, log)
     for age, key in ((300, "a"), (200, "b")):
@@ -82,7 +84,7 @@ def test_only_the_last_used_are_kept(
 def test_a_failed_write_leaves_no_part(
     tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk: no blob, no half of one, no error."""
+    """A full disk leaves no file, not even a partial one, and raises no error."""
 
     def full(self: Path, target: object) -> None:
         raise OSError(28, "No space left on device")
@@ -93,7 +95,7 @@ def test_a_failed_write_leaves_no_part(
 
 
 def test_what_a_killed_write_left_is_removed_after_an_hour(tmp_path: Path, log: logging.Logger) -> None:
-    """A younger one may still be under way in another process."""
+    """A more recent one may still be written by another process."""
     for age, name in ((2 * 3600, "old"), (1800, "young")):
         part = tmp_path / f"{name}.part"
         part.write_bytes(b"half")

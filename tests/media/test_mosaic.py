@@ -1,4 +1,4 @@
-"""Mosaics are read piece by piece, and every pixel is what the same file gives when it is read whole."""
+"""Mosaics are read piece by piece, and every pixel equals that of the same file read as a whole."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pictures of more than a thousand pixels be mosaics."""
+    """Treat pictures of more than a thousand pixels as mosaics."""
     monkeypatch.setattr(images, "MAX_SOURCE_PIXELS", 1000)
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
 
@@ -60,7 +60,7 @@ def read(small: None, tmp_path: Path) -> Callable[..., Frame]:
 
 
 def whole(body: bytes, max_pixels: int = -1) -> Frame:
-    """Read bytes as a photograph, whatever the fixtures have set."""
+    """Read bytes as a photograph, ignoring the limit of the fixtures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "MAX_SOURCE_PIXELS", 10**6)
         return decode(Blob(body), FrameKey("urn:m"), max_pixels)
@@ -79,7 +79,7 @@ def same(one: Frame, other: Frame) -> None:
 def test_files_of_other_writers_are_read_as_they_are_read_whole(
     name: str, read: Callable[..., Frame]
 ) -> None:
-    """GDAL's and tifffile's tiles, strips and planes, in every packing and width, give the very same frame."""
+    """Tiles, strips and planes of GDAL and tifffile, in every compression and depth, give the same frame."""
     path = FOLDER / f"{name}.tif"
     frame = read(path)
     same(frame, whole(path.read_bytes()))
@@ -92,7 +92,7 @@ def test_files_of_other_writers_are_read_as_they_are_read_whole(
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_one_meaning_is_refused(name: str, read: Callable[..., Frame]) -> None:
-    """Several pictures, numbers of no brightness and bands of no colour are refused, whole or by pieces."""
+    """Several pictures, undefined brightness ranges and bands without colours are refused in both ways."""
     path = FOLDER / f"{name}.tif"
     for attempt in (lambda: read(path), lambda: whole(path.read_bytes())):
         with pytest.raises(ImageFormatError, match=REFUSED[name]):
@@ -100,7 +100,7 @@ def test_what_has_no_one_meaning_is_refused(name: str, read: Callable[..., Frame
 
 
 def test_tiles_that_were_never_written_are_black(read: Callable[..., Frame]) -> None:
-    """GDAL leaves tiles without data out of a sparse file."""
+    """GDAL omits tiles without data from sparse files."""
     wanted = np.zeros_like(RGB)
     wanted[32:64, :32] = RGB[32:64, :32]
     np.testing.assert_array_equal(read(FOLDER / "sparse.tif").pixels, wanted)
@@ -109,7 +109,7 @@ def test_tiles_that_were_never_written_are_black(read: Callable[..., Frame]) -> 
 @pytest.mark.parametrize("packing", ["raw", "tiff_lzw", "jpeg", "packbits"])
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_a_mosaic_is_upright(turn: int, packing: str, read: Callable[..., Frame]) -> None:
-    """Turned as its EXIF says, at full size and shrunk."""
+    """Mosaics are rotated by EXIF, at full size and shrunk."""
     body = oriented(RGB, turn, "TIFF", compression=packing)
     same(read(body), whole(body))
     small, wanted = read(body, 3000), whole(body, 3000)
@@ -119,7 +119,7 @@ def test_a_mosaic_is_upright(turn: int, packing: str, read: Callable[..., Frame]
 
 @pytest.mark.parametrize("mode", ["1", "P", "CMYK", "RGBA", "LA", "RGBX"])
 def test_every_mode_is_made_rgb_as_of_a_photograph(mode: str, read: Callable[..., Frame]) -> None:
-    """Palettes, inks and alpha mean in a mosaic what they mean in a photograph."""
+    """Palettes, inks and alpha are treated as in photographs."""
     image = Image.fromarray(RGB)
     image = image.convert("RGBA").convert(mode) if mode in ("LA", "RGBA") else image.convert(mode)
     body = encode(image, "TIFF", compression="raw" if mode == "RGBX" else "tiff_lzw")
@@ -127,7 +127,7 @@ def test_every_mode_is_made_rgb_as_of_a_photograph(mode: str, read: Callable[...
 
 
 def test_camera_tags_are_kept(read: Callable[..., Frame]) -> None:
-    """Make and position come with a mosaic too."""
+    """EXIF make and position are read from mosaics as well."""
     exif = Image.Exif()
     exif[0x010F] = "Quadrat Instruments"
     body = encode(RGB, "TIFF", exif=exif)
@@ -139,7 +139,7 @@ def test_camera_tags_are_kept(read: Callable[..., Frame]) -> None:
 )
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.97])
 def test_a_mosaic_cut_anywhere_is_refused(name: str, share: float, read: Callable[..., Frame]) -> None:
-    """Half a mosaic never gives pixels."""
+    """A truncated mosaic never returns pixels."""
     body = (FOLDER / f"{name}.tif").read_bytes()
     with pytest.raises(ImageTruncatedError):
         read(body[: int(len(body) * share)])
@@ -149,7 +149,7 @@ def test_a_mosaic_cut_anywhere_is_refused(name: str, share: float, read: Callabl
     "name", ["bigtiff-deflate", "jpeg-rgb", "planes-lzw", "mask-and-overviews", "one-strip"]
 )
 def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str, read: Callable[..., Frame]) -> None:
-    """Damage anywhere in a mosaic never escapes as a foreign exception or a warning, nor takes the process."""
+    """Damage anywhere in a mosaic raises only InputErrors, without warnings or crashes."""
     body, generator = (FOLDER / f"{name}.tif").read_bytes(), np.random.default_rng(7)
     heads = generator.integers(0, min(len(body), 1500), 60)
     places = np.concatenate([heads, generator.integers(0, len(body), 30)])
@@ -161,7 +161,7 @@ def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str, read: Ca
 
 
 def test_a_damaged_jpeg_tile_is_refused_and_not_filled_with_grey(read: Callable[..., Frame]) -> None:
-    """A tile whose scan ends early stops the picture, as it does in a photograph."""
+    """A tile whose scan ends early is an error, as in a photograph."""
     body = bytearray((FOLDER / "jpeg-rgb.tif").read_bytes())
     ends = [i for i in range(len(body) - 1) if body[i : i + 2] == b"\xff\xd9"]
     body[ends[3] - 30 : ends[3]] = b"\xff\xd9" * 15
@@ -170,7 +170,7 @@ def test_a_damaged_jpeg_tile_is_refused_and_not_filled_with_grey(read: Callable[
 
 
 def test_without_tiles_it_is_refused_with_what_to_do(small: None) -> None:
-    """The limit of a photograph stands, and the error names the parameter that lifts it."""
+    """The limit of photographs applies, and the error names the parameter that lifts it."""
     with pytest.raises(ImageSizeError, match=r"100 x 72.*--tile-size"):
         decode(Blob(FOLDER / "rgba-lzw.tif"), FrameKey("urn:m"), -1)
 
@@ -204,7 +204,7 @@ def test_within_the_limit_a_file_is_a_photograph(name: str, tmp_path: Path) -> N
 
 
 def header(width: int, height: int, rows: int, packing: int = 5) -> bytes:
-    """Write a TIFF that promises a picture packed in strips of so many rows, with next to no data."""
+    """Return a TIFF whose header declares a picture in strips of this many rows, with hardly any data."""
     tags = [
         (256, width),
         (257, height),
@@ -223,7 +223,7 @@ def header(width: int, height: int, rows: int, packing: int = 5) -> bytes:
 def test_bombs_are_refused_by_their_header(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many pixels, no room on disk, or one huge packed piece: nothing is decoded, and the hint fits."""
+    """Too many pixels, too little disk space or a huge compressed strip are refused before decoding, with a hint."""
     with pytest.raises(ImageSizeError, match="20000 million for a mosaic"):
         read(header(200_000, 200_000, 1))
     monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: Usage(0, 0, 10**9))
@@ -238,7 +238,7 @@ def test_bombs_are_refused_by_their_header(
 def test_a_full_disk_is_an_error_and_not_a_dead_process(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Room is taken before it is written to: a map without room behind it would end the process."""
+    """Disk space is allocated before writing, as a full disk would kill the process later."""
 
     def full(_file: int, _offset: int, _size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -251,7 +251,7 @@ def test_a_full_disk_is_an_error_and_not_a_dead_process(
 def test_nothing_is_left_on_disk(
     read: Callable[..., Frame], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file behind a mosaic has no name even while it is in use."""
+    """The file of a mosaic has no name, even while in use."""
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     frame = read(FOLDER / "one-strip.tif")
@@ -263,7 +263,7 @@ def test_nothing_is_left_on_disk(
 def test_one_strip_of_plain_numbers_is_read_by_rows(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture in one uncompressed strip is no reason to read it whole, in planes neither."""
+    """A picture in one uncompressed strip, or one per plane, is not read as a whole."""
     monkeypatch.setattr(tiff, "_RAW_PIXELS", 700)
     monkeypatch.setattr(tiff, "MAX_PIECE_PIXELS", 700)
     for name in ("one-strip", "planes-of-strips"):

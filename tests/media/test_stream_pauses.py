@@ -1,4 +1,4 @@
-"""Pauses before a stream is connected anew, by a clock that is moved by hand: no test waits for them."""
+"""Pauses between reconnections, with a simulated clock, so that no test waits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 
 JITTER = 2.0
-"""By what the longest pause of one step exceeds its shortest."""
+"""Ratio of the longest to the shortest pause of one step."""
 TINY = 1e-6
 
 
 class Camera:
-    """Whoever connects is refused at once, the `answers`-th time after one frame; waiting only moves the clock."""
+    """Connections fail at once, the `answers`-th after one frame; waiting only moves the clock."""
 
     def __init__(self, answers: int = 0) -> None:
         self.now = 1000.0
@@ -31,7 +31,7 @@ class Camera:
         self._waiting: Callable[[], None] | None = None
 
     def read(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> StreamReader:
-        """Read it to its end, which comes after `seconds` of trying in vain."""
+        """Read the stream to its end, `seconds` after the loss."""
         monkeypatch.setattr(stream, "monotonic", lambda: self.now)
         monkeypatch.setattr(stream, "Connection", self._connect)
         settings = StreamSettings(reconnect_seconds=seconds, stall_seconds=3600.0)
@@ -48,11 +48,11 @@ class Camera:
 
     @property
     def pauses(self) -> list[float]:
-        """Seconds from each refusal to the next try, but for the last, which the end may have cut short."""
+        """Seconds from each failure to the next attempt, except the last, which the end may have shortened."""
         return [after - before for before, after in pairwise(self.tried)][:-1]
 
     def wait(self, seconds: float) -> None:
-        """Let an answer come, or the time pass."""
+        """Deliver a frame, or advance the clock."""
         if self._waiting is not None:
             answer, self._waiting = self._waiting, None
             answer()
@@ -73,7 +73,7 @@ class Camera:
 
 
 class _Link:
-    """What a reader knows of a connection."""
+    """The attributes of a connection that a reader uses."""
 
     finite = ended_normally = False
     codec, rate = "h264", 25.0
@@ -87,20 +87,20 @@ class _Link:
 
 
 class _Clocked(threading.Condition):
-    """A condition on which nobody waits."""
+    """A condition that never blocks."""
 
     def __init__(self, camera: Camera) -> None:
         super().__init__()
         self._camera = camera
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Move the clock instead."""
+        """Advance the clock instead."""
         self._camera.wait(timeout or 0.0)
         return True
 
 
 def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two pauses the second after another exceeds it whatever the jitter, until all are near 30 s."""
+    """Every second pause is longer, whatever the jitter, until pauses are near 30 s."""
     camera = Camera()
     camera.read(monkeypatch, seconds=600.0)
 
@@ -112,7 +112,7 @@ def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cameras that were lost together are not all asked again at the same moments."""
+    """Cameras that were lost together reconnect at different times."""
     cameras = [Camera(), Camera()]
     for camera in cameras:
         camera.read(monkeypatch, seconds=600.0)
@@ -122,7 +122,7 @@ def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_frame_makes_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that has come back and is lost once more is asked for soon."""
+    """After a successful connection, pauses start short again."""
     camera = Camera(answers=10)
     camera.read(monkeypatch, seconds=600.0)
 
@@ -133,7 +133,7 @@ def test_a_frame_makes_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_last_pause_ends_with_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last try is made when reconnect-seconds are over, not a pause later."""
+    """The last attempt is made after reconnect-seconds, not one pause later."""
     camera = Camera()
     camera.read(monkeypatch, seconds=100.0)
 

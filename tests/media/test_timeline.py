@@ -14,7 +14,7 @@ FRAMES = st.lists(
 
 @given(FRAMES)
 def test_times_grow_whatever_the_stream_says(frames: list[tuple[float | None, float, float, bool]]) -> None:
-    """Missing, backward and wild presentation times, and new connections anywhere: from 0, and never back."""
+    """With any presentation times and reconnections, times start at 0 and never go back."""
     timeline = Timeline()
     arrival, before = 1000.0, -1.0
     for pts_s, later, duration_s, connects in frames:
@@ -31,7 +31,7 @@ def test_times_grow_whatever_the_stream_says(frames: list[tuple[float | None, fl
     st.floats(-1e5, 1e5), st.lists(st.tuples(st.floats(0.001, 5), st.floats(0, 5)), min_size=1, max_size=20)
 )
 def test_within_a_connection_presentation_times_rule(first: float, steps: list[tuple[float, float]]) -> None:
-    """However unevenly frames arrive, their distances are those of the stream."""
+    """Intervals follow presentation times, however unevenly frames arrive."""
     timeline = Timeline()
     arrival = pts_s = 0.0
     assert 0.0 == timeline.add(first, arrival)
@@ -42,7 +42,7 @@ def test_within_a_connection_presentation_times_rule(first: float, steps: list[t
 
 
 def test_a_new_connection_begins_when_it_arrives() -> None:
-    """A gap lasts as long as it lasted on the wall, whatever the stream's own count does."""
+    """A gap has its wall-clock duration, whatever the stream's presentation times."""
     timeline = Timeline()
     assert [0.0, 0.04] == [timeline.add(n / 25, 50.0, 0.04) for n in range(2)]
     timeline.connected()
@@ -50,7 +50,7 @@ def test_a_new_connection_begins_when_it_arrives() -> None:
 
 
 def test_a_count_that_begins_anew_is_no_pause() -> None:
-    """A leap of hours, or one back, goes on at the time of arrival."""
+    """After a jump forward or back, times continue from the arrival time."""
     timeline = Timeline()
     places = [(95443.6, 0.0), (95443.7, 0.1), (0.0, 0.2), (0.1, 0.3), (90000.0, 0.4)]
     assert [pytest.approx(arrival) for _, arrival in places] == [
@@ -59,7 +59,7 @@ def test_a_count_that_begins_anew_is_no_pause() -> None:
 
 
 def test_the_rate_seen() -> None:
-    """Where no rate is stated, the frames tell it; a single one does not."""
+    """Without a stated rate, the rate is computed from the frames, if there are several."""
     timeline = Timeline()
     timeline.add(0.0, 0.0)
     assert timeline.mean_rate(1) is None

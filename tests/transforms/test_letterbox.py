@@ -119,7 +119,7 @@ def test_bgr_reverses_the_channels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "says"),
+    ("params", "text"),
     [
         ({}, "size is missing"),
         ({"size": 640}, "size"),
@@ -130,7 +130,7 @@ def test_bgr_reverses_the_channels() -> None:
         ({"size": [640, 640], "auto": True}, "auto.*Known parameters: size, color, scale_up, center"),
     ],
 )
-def test_wrong_parameters_are_named(params: dict[str, Any], says: str) -> None:
+def test_wrong_parameters_are_named(params: dict[str, Any], text: str) -> None:
     """The error names the parameter, before any picture is read."""
-    with pytest.raises(TransformError, match=says):
+    with pytest.raises(TransformError, match=text):
         build([TransformSpec("Letterbox", params)])
