@@ -34,3 +34,10 @@ def test_an_error_is_one_line_and_crosses_a_process(kind: type[QuadratError]) ->
 
     assert error.line == f"{kind.code} a b: it broke. mend it"
     assert (type(again), again.line) == (kind, error.line)
+
+
+def test_an_error_at_another_place_keeps_or_replaces_its_hint() -> None:
+    """Without a hint the old one stays; an empty hint removes it."""
+    error = QuadratError("it broke", where="a", hint="mend it")
+
+    assert [str(error.at("b")), str(error.at("b", ""))] == ["b: it broke. mend it", "b: it broke"]

@@ -94,3 +94,11 @@ def test_padding_is_never_in_the_result(
     padded = np.pad(np.ones(tensor, np.uint8), ((top, 3), (left, 3)), constant_values=255)
     geometry = Geometry.identity(hw).resized(tensor).padded(padded.shape, top=top, left=left)
     assert (pull_back(padded, geometry, out_hw) == 1).all()
+
+
+@given(SIDES, SIDES, SIDES)
+def test_each_pixel_is_the_one_under_its_centre(source: int, tensor: int, out: int) -> None:
+    """Rounding errors do not shift a pixel: indices equal those of integer arithmetic."""
+    plane = np.arange(tensor, dtype=np.int64)[None]
+    back = pull_back(plane, Geometry.identity((1, source)).resized((1, tensor)), (1, out))
+    assert back[0].tolist() == [(2 * i + 1) * tensor // (2 * out) for i in range(out)]

@@ -103,3 +103,21 @@ def test_what_a_killed_write_left_is_removed_after_an_hour(tmp_path: Path, log: 
         os.utime(part, (at, at))
     CompileCache(tmp_path, log).store("k", {}, memoryview(b"x"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k.blob", "young.part"]
+
+
+def test_a_file_of_another_user_is_not_loaded(
+    tmp_path: Path, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that another user could have written is ignored and removed."""
+    cache = CompileCache(tmp_path, log)
+    cache.store("k", {}, memoryview(b"x"))
+    real = Path.stat
+
+    def stat(path: Path, **words: bool) -> os.stat_result:
+        fields = list(real(path, **words))
+        return os.stat_result([*fields[:4], os.getuid() + 1, *fields[5:]])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", stat)
+        assert cache.load("k") is None
+    assert not list(tmp_path.iterdir())

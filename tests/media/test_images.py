@@ -213,6 +213,7 @@ def test_camera_tags_are_kept_where_they_are_sane(photo_small: Path) -> None:
         ((32.0, 0.0, 0.0), (181.0, 0.0, 0.0), "SE"),
         ((32.0, 0.0, 0.0), (115.0, 0.0, 0.0), "XE"),
         ((32.0, 0.0), (115.0, 0.0, 0.0), "SE"),
+        ((32.0, 60.0, 0.0), (115.0, 0.0, 0.0), "SE"),
     ],
 )
 def test_positions_that_cannot_be_are_left_out(

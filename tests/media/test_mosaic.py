@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import struct
 import tempfile
@@ -268,3 +269,18 @@ def test_one_strip_of_plain_numbers_is_read_by_rows(
     monkeypatch.setattr(tiff, "MAX_PIECE_PIXELS", 700)
     for name in ("one-strip", "planes-of-strips"):
         np.testing.assert_array_equal(read(FOLDER / f"{name}.tif").pixels, RGB)
+
+
+def test_pixels_beyond_the_end_are_refused_from_the_tags() -> None:
+    """A strip that starts in the file and ends after it is an error before anything is decoded."""
+    body = encode(RGB, "TIFF")
+    with Image.open(io.BytesIO(body)) as image:
+        assert tiff.read_layout(image, len(body)).hw == RGB.shape[:2]  # type: ignore[arg-type]  # it is a TIFF
+        with pytest.raises(ImageTruncatedError, match="beyond the end of the file"):
+            tiff.read_layout(image, image.tag_v2[273][-1] + 1)  # type: ignore[arg-type,attr-defined]  # as above
+
+
+def test_the_limit_of_large_planes() -> None:
+    """A plane of LARGE_PIXELS is kept in memory, and one pixel more is not."""
+    assert not scratch.large((1, scratch.LARGE_PIXELS))
+    assert scratch.large((1, scratch.LARGE_PIXELS + 1))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.media.sampling import Sampling
+from quadrat.media.sampling import Sampling, is_due
 from quadrat.parameters import FrameSettings
 
 SECONDS = st.floats(0.01, 20)
@@ -62,3 +62,8 @@ def test_a_long_film_does_not_drift() -> None:
     assert [math.floor(t + 1e-6) for t in chosen] == list(
         range(math.floor(chosen[0]), math.floor(chosen[-1]) + 1)
     )
+
+
+def test_a_time_counts_a_microsecond_early() -> None:
+    """A frame is due from one microsecond before the given time on."""
+    assert [is_due(time_s, 1.0) for time_s in (0.999, 1 - 5e-7, 1.0, 2.0)] == [False, True, True, True]

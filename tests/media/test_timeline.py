@@ -66,3 +66,9 @@ def test_the_rate_seen() -> None:
     for n in range(1, 11):
         timeline.add(n / 10, n / 10)
     assert pytest.approx(10.0) == timeline.mean_rate(11)
+
+
+def test_a_presentation_time_that_stands_still_starts_a_new_count() -> None:
+    """Two frames with the same presentation time have their arrival times."""
+    timeline = Timeline()
+    assert [0.0, 1.0] == [timeline.add(7.0, arrival) for arrival in (10.0, 11.0)]

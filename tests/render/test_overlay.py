@@ -46,3 +46,13 @@ def test_the_palette_has_each_class_at_its_own_index() -> None:
 
     assert [(1, 2, 3), (0, 0, 0), (9, 8, 7)] == palette(classes)
     assert [9, 8, 7] == lookup_table(classes)[2].tolist()
+
+
+def test_class_edges_have_the_full_class_colour() -> None:
+    """The last pixel before another class, to the right or below, is not blended with the picture."""
+    labels = np.ones((40, 60), np.uint8)
+    labels[20:, 30:] = 0
+    drawn = draw_overlay(np.full((40, 60, 3), 100, np.uint8), labels, COVERS)
+
+    assert drawn[30, 29].tolist() == drawn[19, 45].tolist() == [0, 200, 0]
+    assert drawn[30, 28].tolist() == drawn[18, 45].tolist() != [0, 200, 0]

@@ -68,3 +68,10 @@ def test_an_overlay_of_a_mosaic_is_small(
     (_, overlay), *_ = [one for one in drawn() if one[0].kind == "overlay"]
     assert overlay.shape[1] == size[0]
     assert overlay.shape[0] > size[1]
+
+
+def test_the_overlay_of_a_photograph_is_not_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of pixels applies to mosaics only."""
+    monkeypatch.setattr(pictures, "OVERLAY_PIXELS", 100)
+    (_, overlay), *_ = [one for one in drawn() if one[0].kind == "overlay"]
+    assert overlay.shape[1] == 80

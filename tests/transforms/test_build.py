@@ -173,3 +173,20 @@ def test_a_picture_that_does_not_fit_is_at_fault_itself(
     chain = build([TransformSpec(name, params)])
     with pytest.raises(ImageSizeError, match=name):
         chain(np.zeros((*shape, 3), np.uint8), Geometry.identity(shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((60, 90), (60, 90)), ((30, 60), (50, 100)), ((30, 200), (15, 100))]
+)
+def test_the_long_side_limits_the_short_one(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """ResizeByShort reduces the short side just enough for the long side to meet max_size."""
+    chain = build([TransformSpec("ResizeByShort", {"short_size": 60, "max_size": 100})])
+    tensor, _ = chain(np.zeros((*shape, 3), np.uint8), Geometry.identity(shape))
+    assert tensor.shape == (3, *size)
+
+
+def test_a_mean_may_be_negative() -> None:
+    """The range of means applies to their magnitude."""
+    chain = build([TransformSpec("Normalize", {"mean": [-0.5], "std": [1.0]})])
+    tensor, _ = chain(np.zeros((1, 1, 3), np.uint8), Geometry.identity((1, 1)))
+    assert (tensor == 0.5).all()

@@ -113,3 +113,10 @@ def test_tiles_that_would_run_for_days_are_refused() -> None:
     """An overlap close to the tile size would give millions of tiles per photograph."""
     with pytest.raises(ParameterError, match="1985261 tiles"):
         plan((3000, 4000), 640, 638)
+
+
+def test_tiles_that_advance_by_twice_the_grid_start_on_it() -> None:
+    """The grid is used from a step of 64 pixels on, and not below."""
+    aligned, free = (starts(plan_masks((96, 1000), tile, 32), "left")[:-1] for tile in (96, 95))
+    assert all(left % 32 == 0 for left in aligned)
+    assert any(left % 32 for left in free)
