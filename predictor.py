@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
-from quadrat.media.kinds import PICTURES_GO_BY, VIDEOS_GO_BY
+from quadrat.media.kinds import PICTURE_HINT, VIDEO_HINT
 from quadrat.parameters import NAMES_OF_FILES, find, parse
 from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
@@ -50,8 +50,8 @@ __all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
 IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8, red first: of a picture of Pillow, its file"
 ONE_VIDEO = "Give the path of a video, or of a folder of images"
 HINTS = {
-    VIDEOS_GO_BY: "Videos go by predictor.video(path)",
-    PICTURES_GO_BY: "Pictures go by predictor.predict(path)",
+    VIDEO_HINT: "Videos go by predictor.video(path)",
+    PICTURE_HINT: "Pictures go by predictor.predict(path)",
 }
 """What the service says to do, as calls of this module."""
 

@@ -1,9 +1,9 @@
-"""Why photographs are decoded in full: what the JPEG codec's own down-scaling would do to the cover.
+"""Measure how the JPEG codec's own down-scaling would change the cover, and so why photographs are decoded in full.
 
     python -m benchmarks.decode [--model ARCHIVE] [--photos FOLDER]
 
-Each photograph is brought to the working size by averaging areas, once from the full decode (what the service does)
-and once from the codec's scaled decode, and measured by the same network.
+Each photograph is reduced to working size by area averaging, once from the full decode (as in the service) and once
+from the codec's scaled decode; the same network measures both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIMIT_POINTS = 0.1
 
 
 def cover(model: LoadedModel, pixels: ImageU8) -> float:
-    """Give the share of the last class in percent."""
+    """Return the cover of the last class in percent."""
     hw = pixels.shape[:2]
     tensor, geometry = model.transform(pixels, Geometry.identity(hw))
     arrays = model.engine.run(tensor[None], model.task.wanted)
@@ -42,12 +42,12 @@ def cover(model: LoadedModel, pixels: ImageU8) -> float:
 
 
 def shrink(pixels: ImageU8, hw: tuple[int, int]) -> ImageU8:
-    """Average areas, as media.images does."""
+    """Shrink by area averaging, as media.images does."""
     return np.asarray(cv2.resize(pixels, hw[::-1], interpolation=cv2.INTER_AREA))
 
 
 def main() -> None:
-    """Print a row for each photograph, and the largest difference."""
+    """Print one row per photograph, then the largest difference."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -86,7 +86,7 @@ def main() -> None:
                 f"| {sizes[1]} | {covers[1]:.2f} | {scaled_ms:.0f} | {covers[1] - covers[0]:+.2f} |"
             )
     print(
-        f"\nlargest: {max(differences):.2f} points, allowed: {LIMIT_POINTS}; the service decodes in full: 0"
+        f"\nlargest difference: {max(differences):.2f} points (limit: {LIMIT_POINTS}); the service decodes in full: 0"
     )
 
 

@@ -1,10 +1,10 @@
-"""Tiles against SAHI and supervision: the same network on drawn 4K scenes with exact truth, in one process, in turn.
+"""Compare tiling with SAHI and supervision: one network on drawn 4K scenes with exact ground truth, interleaved in one process.
 
     python -m benchmarks.detect --peers-python PY     PY has sahi, supervision, onnxruntime and opencv
-    python -m benchmarks.detect --smoke               two scenes, once; without PY our side alone
+    python -m benchmarks.detect --smoke               two scenes, once; without PY only quadrat
 
-QUADRAT_PEERS_PYTHON names PY too. The network is examples/rectangles_net.py: its boxes are exact, and objects
-are cut at a tile's border as a trained one cuts them. A second table blurs the boxes (`benchmarks/tilers.py`).
+QUADRAT_PEERS_PYTHON also sets PY. The network is examples/rectangles_net.py: its boxes are exact, and it cuts objects
+at tile borders as a trained network does. A second table adds errors to the boxes (`benchmarks/tilers.py`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MEASURES = ("precision at 0.5", "recall at 0.5", "precision at 0.9", "recall at 
 DEFAULTS = ("SAHI GREEDYNMM/IOS, whole (default)", "supervision NMS/IOU (default)")
 OURS = ("quadrat ios", "quadrat ios, whole")
 REPORTED = 201
-"""The first seed of the tables; lower ones were looked at while merging was built."""
+"""First seed of the tables; lower seeds were used while developing the merging."""
 Report = dict[str, Any]
-"""By scene: "objects", and by method what `tilers.measure` gives."""
+"""The report of `tilers.measure`, by scene."""
 
 
 def run(python: str, network: Path, *words: str) -> Report:
-    """Measure in a process of its own and give its report; RuntimeError where it fails."""
+    """Run `benchmarks.tilers` in its own process and return its report; raise RuntimeError if it fails."""
     print("  measuring", *words, flush=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -49,7 +49,7 @@ def run(python: str, network: Path, *words: str) -> Report:
 
 
 def rates(reports: Sequence[Report], scene: str, method: str) -> tuple[float, float, float, float]:
-    """Precision and recall at 0.5 and 0.9, over all seeds' objects together."""
+    """Return precision and recall at an IoU of 0.5, then of 0.9, over the objects of all seeds."""
     rows = [report[scene]["methods"][method] for report in reports]
     objects = sum(report[scene]["objects"] for report in reports)
     found = max(sum(row["found"] for row in rows), 1)
@@ -58,7 +58,7 @@ def rates(reports: Sequence[Report], scene: str, method: str) -> tuple[float, fl
 
 
 def table(head: str, reports: Sequence[Report], cell: Any) -> None:
-    """Print one row for each method and one column for each scene."""
+    """Print a table with one row per method and one column per scene."""
     (first, *_) = reports
     print(f"\n| {head} | " + " | ".join(first) + " |")
     print("|---" * (len(first) + 1) + "|")
@@ -76,8 +76,8 @@ def quality(head: str, reports: Sequence[Report]) -> None:
     table(head, reports, cell)
 
 
-def verdict(reports: Sequence[Report], *, timed: bool) -> None:
-    """Say where we are behind the best of the peers, and whether both defaults are surpassed."""
+def print_verdict(reports: Sequence[Report], *, timed: bool) -> None:
+    """Print where quadrat is behind the best peer, and where it does not surpass a peer's default."""
     (first, *_) = reports
     behind, slower, equal = [], [], []
     for scene in first:
@@ -94,7 +94,7 @@ def verdict(reports: Sequence[Report], *, timed: bool) -> None:
             for default in DEFAULTS:
                 theirs = rates(reports, scene, default)
                 if not any(a > b for a, b in zip(given, theirs, strict=True)):
-                    equal.append(f"{mine}, {scene}: in nothing better than {default}")
+                    equal.append(f"{mine}, {scene}: not better than {default} in any measure")
             if timed:
                 least = min(median(methods[m]["other_ms"]) for m in peers)
                 if (ms := median(methods[mine]["other_ms"])) > least:
@@ -102,18 +102,20 @@ def verdict(reports: Sequence[Report], *, timed: bool) -> None:
     print("\nBehind the best peer:", "; ".join(behind) or "nowhere")
     print("Not surpassing a default:", "; ".join(equal) or "nowhere")
     if timed:
-        print("More CPU time beside the network than the quickest peer:", "; ".join(slower) or "nowhere")
+        print("More CPU time outside the network than the fastest peer:", "; ".join(slower) or "nowhere")
 
 
 def main() -> None:
-    """Print the tables, then what they say about the targets."""
+    """Print the tables, then compare them with the targets."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers-python", default=os.environ.get("QUADRAT_PEERS_PYTHON", ""))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--blur", type=float, default=0.03)
-    parser.add_argument("--seeds", type=int, default=4, help="scenes of each kind; the first is timed")
+    parser.add_argument(
+        "--seeds", type=int, default=4, help="number of scenes of each kind; the first is timed"
+    )
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     python = options.peers_python or sys.executable
@@ -132,17 +134,17 @@ def main() -> None:
         return spread(exact[0][scene]["methods"][method]["other_ms"], ".1f")
 
     quality(f"exact boxes, {seeds} seeds: precision/recall at 0.5, at 0.9", exact)
-    table("CPU ms beside the network, min-median-max", exact, times)
+    table("CPU ms outside the network, min-median-max", exact, times)
     network_ms = [mean(row["network_ms"]) for scene in exact[0].values() for row in scene["methods"].values()]
     print(f"\nNetwork, letterbox, decoding and NMS of each tile: {mean(network_ms):.0f} CPU ms on average")
     quality(f"boxes blurred by {options.blur:.0%}, {seeds} seeds", blurred)
     if any(not m.startswith("quadrat") for m in exact[0][scenes[0]]["methods"]):
         print("\nExact boxes:")
-        verdict(exact, timed=True)
+        print_verdict(exact, timed=True)
         print("\nBlurred boxes:")
-        verdict(blurred, timed=False)
+        print_verdict(blurred, timed=False)
     else:
-        print("\nSAHI and supervision were left out: name a Python that has them with --peers-python")
+        print("\nSAHI and supervision were left out: set --peers-python to a Python that has them")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The path around the engine against the bare engine on the same tensors, in one process, in turn.
+"""Compare the whole pipeline with the bare engine on the same tensors, interleaved in one process.
 
-Run by segment.py as a process of its own; prints one JSON line.
+segment.py runs it as a separate process; it prints one JSON line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from quadrat.types import Blob, FrameKey
 
 
 def main() -> None:
-    """Time `--rounds` pairs of (whole path, bare engine) and print {"path": [...], "engine": [...]}."""
+    """Time `--rounds` pairs of (whole pipeline, bare engine) and print {"path": [...], "engine": [...]}."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("images", type=Path)

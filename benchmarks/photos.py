@@ -1,4 +1,4 @@
-"""Survey photographs for timing: cut and scaled from real ones, so that they decode like real ones."""
+"""Make survey photographs for timing: cropped and scaled from real ones, so that decoding them costs the same."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 SIZES = ((2560, 2048), (4000, 3000), (2592, 1944), (3264, 2448))
-"""(width, height) of common cameras, all 5 megapixels and more."""
+"""(width, height) of common cameras, about 5 megapixels and more."""
 
 
 def make_photos(originals: Sequence[Path], folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Write `count` JPEGs of 5 MP and more: random windows of the originals, scaled to camera sizes."""
+    """Write `count` JPEGs of SIZES: random crops of the originals, scaled to camera sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     pictures = [Image.open(path).convert("RGB") for path in originals]

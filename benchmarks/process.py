@@ -1,4 +1,4 @@
-"""Whole processes, timed from outside, in turn."""
+"""Time whole processes from outside, interleaved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One finished process: wall and CPU seconds, and the peak memory of its largest process in MB."""
+    """A finished process: wall and CPU seconds, and the peak memory of its largest process in MB."""
 
     wall_s: float
     cpu_s: float
@@ -23,7 +23,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program under comparison, by name."""
+    """A program to compare; `OUT` in `argv` stands for its output folder."""
 
     name: str
     argv: Sequence[str]
@@ -32,7 +32,7 @@ class Command:
 
 
 def run(command: Command, products: int) -> Run:
-    """Run to the end in a fresh out-dir (`OUT` in the arguments); RuntimeError if it fails or delivers too little."""
+    """Run a command in a fresh output folder; raise RuntimeError if it fails or writes fewer masks than `products`."""
     with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as out, tempfile.TemporaryFile() as log:
         argv = [word.replace("OUT", out) for word in command.argv]
         environment = {**os.environ, **command.env}
@@ -52,7 +52,7 @@ def run(command: Command, products: int) -> Run:
 
 
 def interleave(commands: Sequence[Command], products: int, rounds: int) -> dict[str, list[Run]]:
-    """Run all commands in turn, A B C A B C, after one uncounted round that warms caches."""
+    """Run all commands in turn, A B C A B C, after one uncounted warm-up round."""
     runs: dict[str, list[Run]] = {command.name: [] for command in commands}
     for turn in range(rounds + 1):
         for command in commands:
@@ -67,5 +67,5 @@ def interleave(commands: Sequence[Command], products: int, rounds: int) -> dict[
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Write min-median-max."""
+    """Format values as min-median-max."""
     return "-".join(format(v, form) for v in (min(values), statistics.median(values), max(values)))

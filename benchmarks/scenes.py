@@ -1,4 +1,4 @@
-"""Drawn 4K scenes of flat rectangles, whose boxes are known exactly, and how well found boxes meet them."""
+"""Draw 4K scenes of flat rectangles with exact boxes, and match detected boxes to them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 HW = (2160, 3840)
 COLORS = ((40, 90, 220), (215, 60, 45), (60, 190, 70))
-"""RGB of each class, as examples/rectangles_net.py knows them."""
+"""RGB of each class, as in examples/rectangles_net.py."""
 GROUND = 128
 MOAT = 8
-"""Pixels of ground that part a nested object from the one of its own class around it."""
+"""Pixels of background between a nested object and an enclosing object of the same class."""
 
 Boxes = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`pixels` (H, W, 3) uint8 RGB; `boxes` (N, 4) x0, y0, x1, y1 in pixels and `classes` (N,), all visible."""
+    """`pixels` (H, W, 3) uint8 RGB; `boxes` (N, 4) x0, y0, x1, y1 in pixels; `classes` (N,)."""
 
     name: str
     pixels: NDArray[np.uint8]
@@ -30,7 +30,7 @@ class Scene:
 
 
 class _Canvas:
-    """A picture under way: places are found at random, and nothing is drawn over anything by chance."""
+    """A picture being drawn: objects get random free places, so that none overlap by chance."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -40,11 +40,11 @@ class _Canvas:
         self.taken = np.zeros(HW, bool)
 
     def side(self, low: int, high: int) -> int:
-        """Draw a length, both ends included."""
+        """Return a random length in low..high."""
         return int(self.rng.integers(low, high + 1))
 
     def place(self, width: int, height: int, gap: int) -> tuple[int, int] | None:
-        """Find a free place with `gap` pixels around it; None where a thousand tries found none."""
+        """Reserve a random free place with `gap` pixels around it; return None after a thousand failed tries."""
         for _ in range(1000):
             x, y = self.side(0, HW[1] - width), self.side(0, HW[0] - height)
             if not self.taken[max(y - gap, 0) : y + height + gap, max(x - gap, 0) : x + width + gap].any():
@@ -60,14 +60,14 @@ class _Canvas:
         self.classes.append(kind)
 
     def scatter(self, count: int, low: int, high: int, gap: int = 8) -> None:
-        """Draw `count` objects apart from each other."""
+        """Draw `count` objects at least `gap` pixels apart."""
         for _ in range(count):
             width, height = self.side(low, high), self.side(low, high)
             if (at := self.place(width, height, gap)) is not None:
                 self.fill((*at, at[0] + width, at[1] + height), self.side(0, 2))
 
     def nest(self, count: int, low: int, high: int) -> None:
-        """Draw `count` objects with one to four others inside, of the same class (in a moat) or another."""
+        """Draw `count` objects, each with one to four others inside, of another class or, behind a moat, of the same."""
         for _ in range(count):
             width, height = self.side(low, high), self.side(low, high)
             if (at := self.place(width, height, 8)) is None:
@@ -77,10 +77,10 @@ class _Canvas:
             cells = [(i, j) for i in (0, 1) for j in (0, 1)]
             self.rng.shuffle(cells)
             for i, j in cells[: self.side(1, 4)]:
-                self._inner(x + i * width // 2, y + j * height // 2, width // 2, height // 2, kind)
+                self._nest_one(x + i * width // 2, y + j * height // 2, width // 2, height // 2, kind)
 
-    def _inner(self, x: int, y: int, width: int, height: int, outer: int) -> None:
-        """Draw an object inside another's quarter, at least 12 pixels and a moat from its sides."""
+    def _nest_one(self, x: int, y: int, width: int, height: int, outer: int) -> None:
+        """Draw an object inside one quarter of another, at least 12 pixels and a moat from the quarter's sides."""
         rim = 12 + MOAT
         w, h = (self.side(16, max(16, min(90, side - 2 * rim))) for side in (width, height))
         left, top = x + self.side(rim, width - rim - w), y + self.side(rim, height - rim - h)
@@ -90,7 +90,7 @@ class _Canvas:
         self.fill((left, top, left + w, top + h), kind)
 
     def walls(self, count: int) -> None:
-        """Draw `count` rows of three to eight objects of one class that are a single pixel apart."""
+        """Draw `count` rows of three to eight objects of one class, one pixel apart."""
         for _ in range(count):
             height, upright = self.side(20, 120), bool(self.side(0, 1))
             lengths = [self.side(20, 120) for _ in range(self.side(3, 8))]
@@ -106,7 +106,7 @@ class _Canvas:
                 along += length + 1
 
     def scene(self, name: str) -> Scene:
-        """Give what is drawn."""
+        """Return the finished scene."""
         return Scene(name, self.pixels, np.array(self.boxes, float), np.array(self.classes, np.int64))
 
 
@@ -138,14 +138,17 @@ SCENES: dict[str, Callable[[_Canvas], None]] = {
 
 
 def draw(name: str, seed: int) -> Scene:
-    """Draw one of SCENES; equal seeds give equal scenes."""
+    """Draw one of SCENES; the same seed gives the same scene."""
     canvas = _Canvas(seed)
     SCENES[name](canvas)
     return canvas.scene(name)
 
 
-def hits(scene: Scene, boxes: Boxes, scores: Boxes, classes: Ints, least: float) -> int:
-    """Count the found boxes that meet an object of their class by an IoU of `least`, each object once, best first."""
+def count_hits(scene: Scene, boxes: Boxes, scores: Boxes, classes: Ints, least: float) -> int:
+    """Count the detections that match an object of their class with an IoU of at least `least`.
+
+    Detections are matched by decreasing score; each object is matched at most once.
+    """
     free = np.ones(len(scene.boxes), bool)
     count = 0
     for index in np.argsort(-scores, kind="stable"):

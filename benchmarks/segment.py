@@ -1,10 +1,10 @@
-"""Segmentation against the original service: whole processes, in turn, ratios with their spread.
+"""Compare segmentation with the original service: whole processes, interleaved, ratios with their spread.
 
     python -m benchmarks.segment --original DIR --original-python PY --light light.tgz
-    python -m benchmarks.segment --smoke        our side alone, few images, to see that it runs
+    python -m benchmarks.segment --smoke        only quadrat, few images, as a smoke test
 
-The original is a checkout of ivcap-paddle-paddle-seg with a Python that has paddle 2.6.2, paddleseg 2.8.0 and
-ivcap-sdk-service 0.6.0. --light is an archive of a light network (PP-LiteSeg; random weights do for speed).
+--original is a checkout of ivcap-paddle-paddle-seg, --original-python a Python with paddle 2.6.2, paddleseg 2.8.0 and
+ivcap-sdk-service 0.6.0. --light is an archive of a small network (PP-LiteSeg; random weights suffice for timing).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ TARGETS = {
     "SegFormer-B0": {("original", "fp32"): 1.5, ("original", "bf16"): 2.0, ("oneDNN off", "fp32"): 10.0},
     "PP-LiteSeg": {("original", "fp32"): 1.8, ("original", "bf16"): 3.0, ("oneDNN off", "fp32"): 7.0},
 }
-"""Speed-ups asked for; the targets against oneDNN off are for the default setting."""
+"""Target speed-ups by (peer, precision); "oneDNN off" has a target for the default precision only."""
 
 
 def ours(model: Path, images: Path, precision: str) -> Command:
-    """Our service on a folder."""
+    """Return the command that runs quadrat on a folder."""
     argv = [
         sys.executable, str(ROOT / "infer_service.py"), "--model", str(model), "--images", str(images),
         "--precision", precision, "--ivcap:in-dir", ".", "--ivcap:out-dir", "OUT",
@@ -45,7 +45,7 @@ def ours(model: Path, images: Path, precision: str) -> Command:
 
 
 def original(options: argparse.Namespace, model: Path, images: Path, *, mkldnn: bool) -> Command:
-    """The original service on the same folder, with oneDNN as its paddle has it, or off."""
+    """Return the command that runs the original service on the folder, with oneDNN at its default or disabled."""
     wrapper = [] if mkldnn else [str(ROOT / "benchmarks" / "without_mkldnn.py")]
     argv = [
         options.original_python, *wrapper, "infer_service.py", "--model", str(model), "--images", str(images),
@@ -55,14 +55,14 @@ def original(options: argparse.Namespace, model: Path, images: Path, *, mkldnn: 
 
 
 def has_bf16() -> bool:
-    """Whether OpenVINO finds bf16 on this CPU."""
+    """Return True if OpenVINO supports bf16 on this CPU."""
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def compare(name: str, model: Path, images: Path, count: int, options: argparse.Namespace) -> None:
-    """Print one network's table of ratios, original / ours, round by round."""
+    """Print one network's table, with ratios of original over quadrat by round."""
     precisions = ["fp32", "bf16"] if has_bf16() else ["fp32"]
     commands = [ours(model, images, precision) for precision in precisions]
     if options.original:
@@ -91,22 +91,22 @@ def _ratios(name: str, mine: str, peers: Sequence[Run] | None, runs: Sequence[Ru
         return ""
     ratios = [p.wall_s / m.wall_s for p, m in zip(peers, runs, strict=True)]
     target = TARGETS.get(name, {}).get((peer, mine.removeprefix("quadrat ")))
-    return spread(ratios) + (f" (asked: {target:g})" if target else "")
+    return spread(ratios) + (f" (target: {target:g})" if target else "")
 
 
 def overhead(model: Path, images: Path, rounds: int) -> None:
-    """Print the whole path against the bare engine."""
+    """Print the time of the whole pipeline over that of the bare engine."""
     argv = [sys.executable, "-m", "benchmarks.overhead", str(model), str(images), "--rounds", str(rounds)]
     found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     times = json.loads(found)
     ratios = [p / e for p, e in zip(times["path"], times["engine"], strict=True)]
     print(
-        f"\nWhole path over bare engine, {times['images']} images: {spread(ratios, '.3f')} (asked: at most 1.10)"
+        f"\nWhole pipeline over bare engine, {times['images']} images: {spread(ratios, '.3f')} (target: at most 1.10)"
     )
 
 
-def flat_memory(model: Path, photos: Sequence[Path], counts: tuple[int, int]) -> None:
-    """Print peak memory for few and many images."""
+def peak_memory(model: Path, photos: Sequence[Path], counts: tuple[int, int]) -> None:
+    """Print the peak memory for few and for many images."""
     peaks = []
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
@@ -115,12 +115,12 @@ def flat_memory(model: Path, photos: Sequence[Path], counts: tuple[int, int]) ->
             peaks.append(run(ours(model, Path(folder), "fp32"), count).peak_mb)
     print(
         f"\nPeak memory: {peaks[0]:.0f} MB for {counts[0]} images, {peaks[1]:.0f} MB for {counts[1]}: "
-        f"{peaks[1] / peaks[0]:.3f} (asked: within 10 %)"
+        f"{peaks[1] / peaks[0]:.3f} (target: within 10 %)"
     )
 
 
-def first_mask(model: Path, photo: Path, rounds: int) -> None:
-    """Print start to first mask of a warm cache, less one bare inference."""
+def start_time(model: Path, photo: Path, rounds: int) -> None:
+    """Print the time of a one-image order with a warm cache, minus one inference, and the import time."""
     with tempfile.TemporaryDirectory() as folder:
         os.link(photo, Path(folder) / "photo.jpg")
         command = ours(model, Path(folder), "fp32")
@@ -131,9 +131,7 @@ def first_mask(model: Path, photo: Path, rounds: int) -> None:
         ).stdout.splitlines()[-1]
     bare = median(json.loads(found)["engine"])
     starts = [wall - bare for wall in walls]
-    print(
-        f"\nStart to end of a one-image order, less one inference ({bare:.2f} s): {spread(starts)} s (asked: at most 2)"
-    )
+    print(f"\nOne-image order minus one inference ({bare:.2f} s): {spread(starts)} s (target: at most 2)")
     imports = []
     for _ in range(rounds):
         code = "import time; t = time.perf_counter(); import predictor; print(time.perf_counter() - t)"
@@ -144,24 +142,24 @@ def first_mask(model: Path, photo: Path, rounds: int) -> None:
                 ).stdout
             )
         )
-    print(f"import predictor: {spread(imports, '.3f')} s (asked: under 0.5)")
+    print(f"import predictor: {spread(imports, '.3f')} s (target: under 0.5)")
 
 
 def main() -> None:
-    """Run the comparison, or its smoke form."""
+    """Run the comparison, or its smoke test."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--original", help="checkout of the original service")
     parser.add_argument("--original-python", help="Python that runs it")
     parser.add_argument("--model", type=Path, default=B0, help="the SegFormer-B0 archive")
-    parser.add_argument("--light", type=Path, help="archive of a light network")
+    parser.add_argument("--light", type=Path, help="archive of a small network")
     parser.add_argument("--photos", type=Path, default=SHARED / "photos", help="folder of real photographs")
     parser.add_argument("--images", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory-images", type=int, nargs=2, default=(20, 200))
     parser.add_argument(
-        "--smoke", action="store_true", help="our side alone, two images, the small example model"
+        "--smoke", action="store_true", help="only quadrat, two images, the small example model"
     )
     options = parser.parse_args()
     print(
@@ -180,8 +178,8 @@ def main() -> None:
         if options.light:
             compare("PP-LiteSeg", options.light, Path(folder), options.images, options)
         overhead(options.model, Path(folder), options.rounds)
-        first_mask(options.model, photos[0], options.rounds)
-        flat_memory(options.light or options.model, photos, tuple(options.memory_images))
+        start_time(options.model, photos[0], options.rounds)
+        peak_memory(options.light or options.model, photos, tuple(options.memory_images))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Tiles of one picture, by us and by SAHI and supervision, with one network: run by detect.py as a process of its own.
+"""Detect objects by tiles with quadrat, SAHI and supervision, all with the same network.
 
-It runs in the peers' Python (with this checkout on PYTHONPATH), or in ours without peers, and prints one JSON line.
+detect.py runs it as a separate process, in the peers' Python (with this checkout on PYTHONPATH) or, without peers, in
+its own. It prints one JSON line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes import SCENES, draw, hits
+from benchmarks.scenes import SCENES, count_hits, draw
 from quadrat.engines.onnx import library
 from quadrat.tasks.detect.merge import METHODS, TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
@@ -31,12 +32,12 @@ Method = Callable[[NDArray[np.uint8]], Detections]
 
 
 class BenchmarkDetector:
-    """The network with what is the same for all: letterbox, batch of one size, decoding, NMS of each input.
+    """The network with the steps that all methods share: letterbox, batching, decoding, and NMS of each input.
 
-    `seconds` counts the CPU time spent here, so that a caller's own share can be told. With `blur` the boxes are as
-    inexact as a trained network's: each side is off by a normal error of `blur` times the box's length (a
-    pixel at least), scores vary, and each is missed with a chance of `blur`. The error depends on nothing but
-    the box and the picture it is found in, so it is the same for every caller that shows the same tile.
+    `seconds` is the CPU time spent here, to be subtracted from a method's total. With `blur`, boxes are as
+    inexact as a trained network's: each side has a normal error of `blur` times the box's length (at least one
+    pixel), scores vary, and each box is missed with probability `blur`. The errors depend only on the box and
+    the picture it is found in, so that all methods get the same errors for the same tile.
     """
 
     def __init__(self, path: Path, blur: float) -> None:
@@ -48,7 +49,7 @@ class BenchmarkDetector:
         self.seconds = 0.0
 
     def find(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """Objects of each image, in its own pixels."""
+        """Detect the objects of each image, in pixels of that image."""
         begin = process_time()
         batch, scales = np.empty((len(images), 3, TILE, TILE), np.float32), []
         for slot, image in zip(batch, images, strict=True):
@@ -62,38 +63,38 @@ class BenchmarkDetector:
             slot[:, :height, :width] /= 255
             scales.append(scale)
         (planes,) = self.session.run(None, {"images": batch})
-        found = [self._read(p.T, s, i) for p, s, i in zip(planes, scales, images, strict=True)]
+        found = [self._decode(p.T, s, i) for p, s, i in zip(planes, scales, images, strict=True)]
         self.seconds += process_time() - begin
         return found
 
-    def _read(self, rows: NDArray[np.float32], scale: float, image: NDArray[np.uint8]) -> Detections:
+    def _decode(self, rows: NDArray[np.float32], scale: float, image: NDArray[np.uint8]) -> Detections:
         scores = rows[:, 4:].max(axis=1)
         rows, scores = rows[scores >= LEAST_SCORE], scores[scores >= LEAST_SCORE]
         classes = rows[:, 4:].argmax(axis=1).astype(np.int32)
         half = rows[:, 2:4] / 2
         boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1) / np.float32(scale)
-        stay = nms(boxes, scores, classes, 0.7, 3000)
-        found = Detections(boxes[stay], scores[stay], classes[stay])
-        return self._blurred(found, image, scale) if self.blur else found
+        kept = nms(boxes, scores, classes, 0.7, 3000)
+        found = Detections(boxes[kept], scores[kept], classes[kept])
+        return self._add_errors(found, image, scale) if self.blur else found
 
-    def _blurred(self, found: Detections, image: NDArray[np.uint8], scale: float) -> Detections:
+    def _add_errors(self, found: Detections, image: NDArray[np.uint8], scale: float) -> Detections:
         corner = [int(v) for v in image[:4, :4, 0].ravel()]
         boxes, scores = found.boxes.copy(), found.scores.copy()
-        stay = np.ones(len(boxes), bool)
+        kept = np.ones(len(boxes), bool)
         for index, box in enumerate(found.boxes):
             rng = np.random.default_rng([*corner, *(int(v) for v in box)])
             error = np.maximum(self.blur * np.tile(box[2:] - box[:2], 2), 1 / scale)
             boxes[index] += np.clip(rng.normal(size=4), -2, 2) * error
             scores[index] *= rng.uniform(0.6, 1.0)
-            stay[index] = rng.uniform() >= self.blur
+            kept[index] = rng.uniform() >= self.blur
         boxes = np.clip(boxes, 0, np.tile(image.shape[1::-1], 2)).astype(np.float32)
-        return Detections(boxes, scores, found.classes)[stay]
+        return Detections(boxes, scores, found.classes)[kept]
 
 
 def ours(
     network: BenchmarkDetector, method: str, batch: int, whole: bool, pixels: NDArray[np.uint8]
 ) -> Detections:
-    """Tiles planned and merged by us."""
+    """Detect with tiles planned and merged by quadrat."""
     hw = (pixels.shape[0], pixels.shape[1])
     windows = plan(hw, TILE, OVERLAP)
     images = [pixels[w.top : w.bottom, w.left : w.right] for w in windows]
@@ -113,24 +114,24 @@ def ours(
 
 
 def _sahi_model(network: BenchmarkDetector) -> Any:
-    """Wrap the network as a user of SAHI does."""
+    """Wrap the network as a SAHI user would."""
     from sahi.models.base import DetectionModel
     from sahi.prediction import ObjectPrediction
     from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
 
     class Wrapped(DetectionModel):
-        """The network for SAHI, with a true batch."""
+        """The network as a SAHI model that supports batches."""
 
         def load_model(self) -> None:
-            """Take what is loaded."""
+            """Use the loaded network."""
             self.model = network
 
         def perform_inference(self, image: NDArray[np.uint8]) -> None:
-            """Find in one image."""
+            """Detect the objects of one image."""
             self._original_predictions = network.find([image])
 
         def perform_batch_inference(self, images: list[NDArray[np.uint8]]) -> None:
-            """Find in all images at once."""
+            """Detect the objects of all images in one batch."""
             self._original_predictions = network.find(images)
 
         def _create_object_prediction_list_from_original_predictions(
@@ -153,7 +154,7 @@ def _sahi_model(network: BenchmarkDetector) -> Any:
 
 
 def sahi_methods(network: BenchmarkDetector) -> dict[str, Method]:
-    """SAHI with the network as its DetectionModel."""
+    """Return SAHI's methods, with the network as its DetectionModel."""
     from sahi.predict import get_sliced_prediction
 
     model = _sahi_model(network)
@@ -178,7 +179,7 @@ def sahi_methods(network: BenchmarkDetector) -> dict[str, Method]:
 
 
 def supervision_methods(network: BenchmarkDetector) -> dict[str, Method]:
-    """The slicer of supervision around the network."""
+    """Return supervision's methods, with the network as its callback."""
     import supervision
 
     def callback(images: Any) -> Any:
@@ -205,7 +206,7 @@ def supervision_methods(network: BenchmarkDetector) -> dict[str, Method]:
 
 
 def methods(network: BenchmarkDetector) -> dict[str, Method]:
-    """All methods that this Python can run, ours first."""
+    """Return all methods that this Python can run, quadrat's first."""
     every: dict[str, Method] = {
         f"quadrat {kind}{', whole' * whole}": partial(ours, network, kind, 8, whole)
         for kind in METHODS
@@ -219,7 +220,7 @@ def methods(network: BenchmarkDetector) -> dict[str, Method]:
 
 
 def measure(path: Path, names: Sequence[str], seed: int, rounds: int, blur: float) -> dict[str, Any]:
-    """Run every method on every scene in turn; a first round warms and gives the boxes, which never differ."""
+    """Run all methods on each scene, interleaved; the warm-up round provides the boxes, which are the same in all rounds."""
     network = BenchmarkDetector(path, blur)
     every = methods(network)
     report: dict[str, Any] = {}
@@ -232,7 +233,7 @@ def measure(path: Path, names: Sequence[str], seed: int, rounds: int, blur: floa
                 found = method(scene.pixels)
                 other = process_time() - begin - network.seconds
                 if not turn:
-                    met = [hits(scene, *_columns(found), least) for least in (0.5, 0.9)]
+                    met = [count_hits(scene, *_columns(found), least) for least in (0.5, 0.9)]
                     table[label] = {"found": len(found), "hits": met, "other_ms": [], "network_ms": []}
                 else:
                     table[label]["other_ms"].append(other * 1e3)
@@ -246,7 +247,7 @@ def _columns(found: Detections) -> tuple[Any, Any, Any]:
 
 
 def main() -> None:
-    """Measure the scenes and print one JSON line."""
+    """Measure the scenes and print the report as one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", type=Path)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,7 +1,7 @@
-"""Draw seagrass quadrats with their exact masks: sand, blades, shells and a PVC frame.
+"""Draw seagrass quadrats with exact masks: sand, blades, shells and a PVC frame.
 
-Drawings stand in for photographs wherever a true mask is needed, or where photographs may not be
-shipped. One seed gives one drawing. `python examples/draw_quadrats.py` draws examples/images again.
+Drawings replace photographs where a true mask is needed or photographs may not be distributed. A seed
+determines the drawing. `python examples/draw_quadrats.py` redraws examples/images.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ EXAMPLES: tuple[tuple[str, int, tuple[int, int], float], ...] = (
     ("site-b/quadrat-01.jpg", 103, (1200, 1200), 0.12),
     ("site-b/quadrat-03.jpg", 104, (1280, 960), 0.55),
 )
-"""Name below examples/images, seed, (height, width) in pixels, density of the meadow in 0..1."""
+"""Path below examples/images, seed, (height, width) in pixels, density of the meadow in 0..1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """`pixels` (H, W, 3) uint8 RGB and `mask` (H, W) uint8, a class index for every pixel."""
+    """`pixels` (H, W, 3) uint8 RGB and `mask` (H, W) uint8, the class index of every pixel."""
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.uint8]
@@ -44,13 +44,13 @@ def draw(
 ) -> Drawing:
     """Draw one quadrat of `hw` (height, width) pixels.
 
-    `density` (0..1) says how full of grass it is, `frame` whether the PVC frame is in the picture;
-    what is None is left to the seed.
+    `density` (0..1) is the amount of grass; `frame` adds the PVC frame. The seed determines those that are
+    None.
     """
     rng = np.random.default_rng(seed)
     drawn_density = float(rng.beta(1.1, 1.3))
     drawn_frame = bool(rng.random() < 0.7)
-    unit = math.sqrt(hw[0] * hw[1]) / 100  # a hundredth of the side: all sizes follow the picture's
+    unit = math.sqrt(hw[0] * hw[1]) / 100  # a hundredth of the side: all sizes scale with the picture
     canvas = _sand(rng, hw, unit)
     mask = np.full(hw, SAND, np.uint8)
     _litter(rng, canvas, unit)
@@ -61,7 +61,7 @@ def draw(
 
 
 def _noise(rng: np.random.Generator, hw: tuple[int, int], cell: float) -> F32:
-    """Smooth noise (H, W) float32 of about -1..1, whose bumps are `cell` pixels wide."""
+    """Return smooth noise (H, W) float32 of about -1..1, with features `cell` pixels wide."""
     small = (max(2, round(hw[0] / cell) + 2), max(2, round(hw[1] / cell) + 2))
     values = rng.random(small, dtype=np.float32) * 2 - 1
     out: F32 = cv2.resize(values, hw[::-1], interpolation=cv2.INTER_CUBIC)
@@ -69,7 +69,7 @@ def _noise(rng: np.random.Generator, hw: tuple[int, int], cell: float) -> F32:
 
 
 def _sand(rng: np.random.Generator, hw: tuple[int, int], unit: float) -> F32:
-    """Sand with mottles, ripples and grain: (H, W, 3) float32 in 0..255."""
+    """Draw sand with mottles, ripples and grain, (H, W, 3) float32 in 0..255."""
     base = np.array([rng.uniform(150, 215), 0, 0])
     base[1] = base[0] * rng.uniform(0.86, 1.0)
     base[2] = base[1] * rng.uniform(0.70, 1.02)
@@ -86,7 +86,7 @@ def _sand(rng: np.random.Generator, hw: tuple[int, int], unit: float) -> F32:
 
 
 def _litter(rng: np.random.Generator, canvas: F32, unit: float) -> None:
-    """Strew shells, stones and dead leaves, which all count as sand."""
+    """Draw shells, stones and dead leaves, which all count as sand."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(5, 60))):
         centre = (int(rng.integers(width)), int(rng.integers(height)))
@@ -109,7 +109,7 @@ def _litter(rng: np.random.Generator, canvas: F32, unit: float) -> None:
 def _blade(
     rng: np.random.Generator, root: NDArray[np.float64], angle: float, length: float, width: float
 ) -> I32:
-    """Outline of one curved, tapering blade: (2n, 2) int32 (x, y)."""
+    """Return the outline of one curved, tapering blade, (2n, 2) int32 (x, y)."""
     steps = 12
     along = np.linspace(0, 1, steps)
     bend = angle + rng.uniform(-1.3, 1.3) * along**1.5
@@ -122,7 +122,7 @@ def _blade(
 def _meadow(
     rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], unit: float, density: float
 ) -> None:
-    """Plant shoots of three to six blades in patches; each blade throws a shadow, which is not grass."""
+    """Draw shoots of three to six blades in patches; each blade casts a shadow, which does not count as grass."""
     height, width = mask.shape
     patches = _noise(rng, mask.shape, rng.uniform(15, 40) * unit)
     green = np.array([rng.uniform(40, 110), rng.uniform(95, 150), rng.uniform(20, 60)])
@@ -143,7 +143,7 @@ def _meadow(
             cv2.fillPoly(canvas, [outline], tone.tolist())
             cv2.polylines(canvas, [outline[: len(outline) // 2]], False, (tone * 0.75).tolist(), 1)
             cv2.fillPoly(mask, [outline], SEAGRASS)
-            if rng.random() < 0.15:  # epiphytes: pale spots that stay grass
+            if rng.random() < 0.15:  # epiphytes: pale spots that count as grass
                 for point in outline[2:-2:3]:
                     spot = (outline[:12].mean(0) * 0.3 + point * 0.7).astype(int)
                     if cv2.pointPolygonTest(outline, (float(spot[0]), float(spot[1])), True) >= 1:
@@ -151,7 +151,7 @@ def _meadow(
 
 
 def _shade(canvas: F32, outline: I32, offset: int, factor: float) -> None:
-    """Darken what lies under an outline (n, 2) moved by `offset` pixels to the lower right."""
+    """Darken the area of an outline (n, 2) shifted by `offset` pixels to the lower right."""
     moved = outline + offset
     left, top = np.maximum(moved.min(0), 0)
     right, bottom = np.minimum(moved.max(0) + 1, (canvas.shape[1], canvas.shape[0]))
@@ -163,7 +163,7 @@ def _shade(canvas: F32, outline: I32, offset: int, factor: float) -> None:
 
 
 def _pvc_frame(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], unit: float) -> None:
-    """Lay a square of pale pipe over the picture, a little turned, part of it perhaps outside."""
+    """Draw a square of pale pipe over the picture, slightly rotated and perhaps partly outside."""
     height, width = mask.shape
     side, pipe = min(height, width) * rng.uniform(0.80, 0.98), rng.uniform(1.6, 3.0) * unit
     turn = rng.normal(0, 0.06)
@@ -186,7 +186,7 @@ def _pvc_frame(rng: np.random.Generator, canvas: F32, mask: NDArray[np.uint8], u
 def _bar(
     start: NDArray[np.float64], end: NDArray[np.float64], across: NDArray[np.float64], half: float
 ) -> I32:
-    """Outline (4, 2) int32 of a bar from `start` to `end`, `half` pixels to either side."""
+    """Return the outline (4, 2) int32 of a bar from `start` to `end`, `half` pixels to either side."""
     outline: I32 = np.rint(
         [start + across * half, end + across * half, end - across * half, start - across * half]
     ).astype(np.int32)
@@ -194,7 +194,7 @@ def _bar(
 
 
 def _photograph(rng: np.random.Generator, canvas: F32) -> NDArray[np.uint8]:
-    """Add what water and camera add: uneven light, caustics, a blue-green cast, blur and noise."""
+    """Add the effects of water and camera: uneven light, caustics, a blue-green cast, blur and noise."""
     hw = canvas.shape[:2]
     rows, columns = np.mgrid[0 : hw[0], 0 : hw[1]].astype(np.float32)
     angle = rng.uniform(0, 2 * math.pi)
@@ -212,12 +212,12 @@ def _photograph(rng: np.random.Generator, canvas: F32) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Draw the example images; with --masks, their true masks beside them as grey PNG."""
-    parser = argparse.ArgumentParser(description="Draw the example images again, with the same seeds.")
+    """Draw the example images and, with --masks, their true masks as grey PNGs beside them."""
+    parser = argparse.ArgumentParser(description="Redraw the example images with the same seeds.")
     parser.add_argument(
         "--into", type=Path, default=Path(__file__).parent / "images", help="folder to write to"
     )
-    parser.add_argument("--masks", action="store_true", help="write NAME.mask.png (class indices) too")
+    parser.add_argument("--masks", action="store_true", help="also write NAME.mask.png (class indices)")
     given = parser.parse_args()
     for name, seed, hw, density in EXAMPLES:
         drawing = draw(seed, hw, density=density, frame=True)

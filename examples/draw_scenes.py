@@ -1,8 +1,8 @@
-"""Draw objects whose boxes are known exactly: still scenes, and sequences in which they meet, hide and leave.
+"""Draw objects with exact boxes: still scenes, and sequences in which objects cross, hide and leave.
 
-Objects are flat rectangles in the colours of rectangles_net.py, on a drawn seabed, so every edge is exact and
-`models/rectangles.tgz` finds every box. One seed gives one drawing.
-`python examples/draw_scenes.py` draws examples/scenes, examples/videos and examples/truth again.
+Objects are flat rectangles in the colours of rectangles_net.py on a drawn seabed, so every edge is exact and
+`models/rectangles.tgz` finds every box. A seed determines the drawing.
+`python examples/draw_scenes.py` redraws examples/scenes, examples/videos and examples/truth.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 CLASSES = ("fish", "crab", "urchin")
 COLORS = ((40, 90, 220), (215, 60, 45), (60, 190, 70))
-"""The same as in rectangles_net.py, which needs onnx; a test holds them together."""
+"""The same as in rectangles_net.py, which needs onnx; a test compares them."""
 ROCK = (62, 60, 57)
 EYE = (24, 24, 26)
-EYED = 32
-"""Side in pixels from which a fish gets an eye."""
+MIN_EYE_SIDE = 32
+"""Smallest side in pixels of a fish with an eye."""
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -45,11 +45,11 @@ class Scene(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """One frame of a sequence and the objects that are in the picture, hidden ones too.
+    """One frame of a sequence and the objects inside the picture, including hidden ones.
 
-    `boxes` (N, 4) float32: each whole object, cut off at the picture's border; `visible` (N, 4): the box of
-    what can be seen of it, zeros where it is hidden; `visibility` (N,) float32: the share of the whole object
-    that can be seen; `ids` (N,) int32 from 1, `classes` (N,) int32.
+    `boxes` (N, 4) float32: the whole object, clipped to the picture; `visible` (N, 4): the box of its
+    visible part, zeros if it is hidden; `visibility` (N,) float32: the visible share of the whole object;
+    `ids` (N,) int32 from 1, `classes` (N,) int32.
     """
 
     pixels: U8
@@ -65,7 +65,7 @@ STILLS: tuple[tuple[str, int, HW, int], ...] = (
     ("reef-slope.png", 302, (960, 1280), 40),
     ("empty-sand.png", 303, (480, 640), 0),
 )
-"""Name below examples/scenes, seed, (height, width), objects."""
+"""File below examples/scenes, seed, (height, width), number of objects."""
 RATE = 15
 VIDEOS: tuple[tuple[str, int, str, int, HW], ...] = (
     ("reef-1", 311, "reef", 75, (288, 512)),
@@ -73,7 +73,7 @@ VIDEOS: tuple[tuple[str, int, str, int, HW], ...] = (
 )
 """Name below examples/videos, seed, scenario, frames, (height, width)."""
 FOLDER = ("still", 313, "linear", 40, (180, 240))
-"""An image sequence, in the same words; ten frames from the middle of it are kept."""
+"""An image sequence, in the format of VIDEOS; ten frames from its middle are kept."""
 
 
 def scene(
@@ -87,11 +87,11 @@ def scene(
     touching: int = 0,
     textured: bool = True,
 ) -> Scene:
-    """Draw `objects` apart from each other by at least `gap` pixels, sides from `sides[0]` to `sides[1]`.
+    """Draw `objects` at least `gap` pixels apart, with sides from `sides[0]` to `sides[1]` pixels.
 
-    `nested` of them have a smaller one of another class within; `touching` have a neighbour against their
-    right side, of another class, or of their own with two pixels between. Where there is no room left, fewer
-    are drawn. Not `textured` is plain grey.
+    The first `nested` contain a smaller object of another class. The first `touching` have a neighbour at
+    their right side, of another class, or of the same class with two pixels between. Fewer objects are drawn
+    if there is no room left. Without `textured`, the background is plain grey.
     """
     rng = np.random.default_rng(seed)
     pixels = seabed(rng, hw) if textured else np.full((*hw, 3), 150, np.uint8)
@@ -121,7 +121,7 @@ def scene(
 
 
 def _place(rng: np.random.Generator, taken: NDArray[np.bool_], size: HW, gap: int) -> tuple[int, int] | None:
-    """Find and take a free place, (top, left), with `gap` pixels around it; None where there seems to be none."""
+    """Reserve a random free place (top, left) with `gap` pixels around it; return None if none is found."""
     rows, columns = (side - own for side, own in zip(taken.shape, size, strict=True))
     for _ in range(300 if rows >= 0 and columns >= 0 else 0):
         top, left = int(rng.integers(rows + 1)), int(rng.integers(columns + 1))
@@ -133,7 +133,7 @@ def _place(rng: np.random.Generator, taken: NDArray[np.bool_], size: HW, gap: in
 
 
 def seabed(rng: np.random.Generator, hw: HW) -> U8:
-    """Draw sand (H, W, 3) uint8 with soft hills and ripples; grey enough that no class is in it."""
+    """Draw sand (H, W, 3) uint8 with soft hills and ripples, too grey to be any class."""
     tone = np.array([rng.uniform(168, 184), rng.uniform(166, 178), rng.uniform(150, 168)])
     light = np.zeros(hw, np.float32)
     for cell, height in ((160, 14.0), (40, 7.0)):
@@ -144,23 +144,23 @@ def seabed(rng: np.random.Generator, hw: HW) -> U8:
     rows, columns = np.mgrid[0 : hw[0], 0 : hw[1]].astype(np.float32)
     turn = rng.uniform(0, np.pi)
     light += 5 * np.sin((rows * np.sin(turn) + columns * np.cos(turn)) / rng.uniform(4, 8) + light / 6)
-    steps = np.rint(light / 3) * 3  # few values: small files
+    steps = np.rint(light / 3) * 3  # few distinct values keep the files small
     out: U8 = np.clip(tone + steps[:, :, None], 0, 255).astype(np.uint8)
     return out
 
 
 def _fill(pixels: U8, box: Sequence[int], kind: int, *, eyed: bool = True) -> None:
-    """Draw one object, cut off by the picture; a large fish has an eye."""
+    """Draw one object, clipped to the picture; a large fish has an eye."""
     x0, y0, x1, y1 = box
     pixels[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = COLORS[kind]
-    if eyed and kind == 0 and min(x1 - x0, y1 - y0) >= EYED:
+    if eyed and kind == 0 and min(x1 - x0, y1 - y0) >= MIN_EYE_SIDE:
         eye = (y0 + (y1 - y0) // 3, x1 - 14)
         pixels[max(0, eye[0]) : max(0, eye[0] + 4), max(0, eye[1]) : max(0, eye[1] + 4)] = EYE
 
 
 @dataclass(frozen=True, slots=True)
 class Swimmer:
-    """One object on its way: `start` and `speed` (x, y) in pixels and pixels a frame, `sway` up and down."""
+    """A moving object: `start` (x, y) in pixels, `speed` (x, y) in pixels per frame, vertical `sway` in pixels."""
 
     number: int
     kind: int
@@ -171,14 +171,14 @@ class Swimmer:
     phase: float = 0.0
 
     def box(self, frame: int) -> tuple[int, int, int, int]:
-        """Where it is, in whole pixels, the picture's border or not."""
+        """Return the object's box in whole pixels, not clipped to the picture."""
         x = round(self.start[0] + self.speed[0] * frame)
         y = round(self.start[1] + self.speed[1] * frame + self.sway * np.sin(0.15 * frame + self.phase))
         return x, y, x + self.size[0], y + self.size[1]
 
 
 SCENARIOS = ("linear", "crossing", "rock", "wandering", "reef")
-"""Straight ways apart from each other; pairs that pass over each other; all behind a rock; swaying; all of it."""
+"""Separate straight paths; pairs that cross; all passing behind a rock; swaying; all of these."""
 
 
 def sequence(
@@ -186,11 +186,11 @@ def sequence(
 ) -> Iterator[Shot]:
     """Draw a sequence of one of SCENARIOS, frame by frame.
 
-    Later objects are over earlier ones, and a rock is over all. Those that cover each other are of different
-    classes, so that where one ends and the other begins can be seen. ValueError for another scenario.
+    Later objects cover earlier ones, and a rock covers all. Objects that cover each other have different
+    classes, so that their borders are visible. Raises ValueError for an unknown scenario.
     """
     if scenario not in SCENARIOS:
-        raise ValueError(f"{scenario!r} is none of {', '.join(SCENARIOS)}")
+        raise ValueError(f"unknown scenario {scenario!r}, use one of {', '.join(SCENARIOS)}")
     rng = np.random.default_rng(seed)
     ground = seabed(rng, hw)
     swimmers = _swimmers(rng, scenario, frames, hw, objects)
@@ -200,7 +200,7 @@ def sequence(
 
 
 def _swimmers(rng: np.random.Generator, scenario: str, frames: int, hw: HW, objects: int) -> list[Swimmer]:
-    """Give each object a lane, two to a lane where they are to meet, and a way through it in the time there is."""
+    """Place each object in a lane (two per lane if pairs cross), with a speed that takes it through the picture."""
     height, width = hw
     pairs = scenario in ("crossing", "reef")
     lanes = (objects + 1) // 2 if pairs else objects
@@ -232,7 +232,7 @@ def _swimmers(rng: np.random.Generator, scenario: str, frames: int, hw: HW, obje
 
 
 def _rock(rng: np.random.Generator, hw: HW) -> tuple[int, int, int, int]:
-    """Lay a rock across the middle third."""
+    """Return the box of a rock in the middle of the picture."""
     left = int(hw[1] * rng.uniform(0.4, 0.5))
     top = int(hw[0] * rng.uniform(0.1, 0.3))
     return left, top, left + int(hw[1] * 0.14), top + int(hw[0] * 0.55)
@@ -254,7 +254,7 @@ def _shot(
     if rock:
         pixels[rock[1] : rock[3], rock[0] : rock[2]] = ROCK
         owner[rock[1] : rock[3], rock[0] : rock[2]] = -1
-    seen = [_seen(owner, swimmer.number, cut) for swimmer, cut in inside]
+    seen = [_visible_part(owner, swimmer.number, cut) for swimmer, cut in inside]
     shares = [
         count / (swimmer.size[0] * swimmer.size[1])
         for (swimmer, _), (count, _) in zip(inside, seen, strict=True)
@@ -269,8 +269,10 @@ def _shot(
     )
 
 
-def _seen(owner: I32, number: int, cut: tuple[int, int, int, int]) -> tuple[int, tuple[int, int, int, int]]:
-    """Count the pixels of an object that can be seen, and give the box around them."""
+def _visible_part(
+    owner: I32, number: int, cut: tuple[int, int, int, int]
+) -> tuple[int, tuple[int, int, int, int]]:
+    """Return the number of visible pixels of an object and the box around them."""
     x0, y0, x1, y1 = cut
     mine = owner[y0:y1, x0:x1] == number
     if not mine.any():
@@ -281,16 +283,16 @@ def _seen(owner: I32, number: int, cut: tuple[int, int, int, int]) -> tuple[int,
 
 
 def few_frames() -> list[Shot]:
-    """Draw the image sequence that is kept."""
+    """Draw the ten frames of the image sequence."""
     _, seed, scenario, frames, size = FOLDER
     return list(islice(sequence(seed, scenario, frames, size, objects=4), 15, 25))
 
 
 def mot_truth(shots: Sequence[Shot]) -> str:
-    """Write the truth as MOTChallenge text: frame, id, left, top, width, height, 1 where seen, 1, visibility.
+    """Format the truth as MOTChallenge text: frame, id, left, top, width, height, 1 if visible, 1, visibility.
 
-    Frames count from 1, boxes are in continuous pixels from 0. The class is always the challenge's only one that
-    is evaluated: by its other numbers (3 is a car) evaluators leave objects out. `kinds` tells ours.
+    Frames count from 1; boxes are in continuous pixels from 0. The class is always 1, the only one that the
+    challenge evaluates: evaluators skip other numbers (3 is a car). `class_names` gives the actual classes.
     """
     lines = []
     for frame, shot in enumerate(shots, 1):
@@ -300,8 +302,8 @@ def mot_truth(shots: Sequence[Shot]) -> str:
     return "".join(lines)
 
 
-def kinds(shots: Sequence[Shot]) -> dict[str, str]:
-    """Give the class of each object of a sequence by its id, in order of the ids."""
+def class_names(shots: Sequence[Shot]) -> dict[str, str]:
+    """Return the class name of each object of a sequence by its id, in order of ids."""
     found = {
         int(number): int(kind) for shot in shots for number, kind in zip(shot.ids, shot.classes, strict=True)
     }
@@ -309,7 +311,7 @@ def kinds(shots: Sequence[Shot]) -> dict[str, str]:
 
 
 def write_video(path: Path, shots: Sequence[Shot], rate: float = RATE) -> None:
-    """Write the frames as H.264."""
+    """Write the frames as an H.264 video."""
     from quadrat.media.video_write import VideoWriter
 
     writer = VideoWriter(path, shots[0].pixels.shape[:2], rate)
@@ -319,7 +321,7 @@ def write_video(path: Path, shots: Sequence[Shot], rate: float = RATE) -> None:
 
 
 def write_png(path: Path, pixels: U8) -> None:
-    """Write an RGB picture without loss."""
+    """Write RGB pixels as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
@@ -327,9 +329,7 @@ def write_png(path: Path, pixels: U8) -> None:
 
 def main() -> None:
     """Draw the example scenes and videos, and write their truth."""
-    parser = argparse.ArgumentParser(
-        description="Draw the example scenes and videos again, with the same seeds."
-    )
+    parser = argparse.ArgumentParser(description="Redraw the example scenes and videos with the same seeds.")
     parser.add_argument("--into", type=Path, default=Path(__file__).parent, help="folder to write to")
     into: Path = parser.parse_args().into
     (into / "truth").mkdir(parents=True, exist_ok=True)
@@ -348,12 +348,12 @@ def main() -> None:
         write_video(path, shots)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")
-        tracks[name] = kinds(shots)
+        tracks[name] = class_names(shots)
     name, shots = FOLDER[0], few_frames()
     for index, shot in enumerate(shots, 1):
         write_png(into / "videos" / name / f"frame-{index:02d}.png", shot.pixels)
     (into / "truth" / f"{name}.gt.txt").write_text(mot_truth(shots), encoding="utf-8")
-    tracks[name] = kinds(shots)
+    tracks[name] = class_names(shots)
     (into / "truth" / "tracks.json").write_text(json.dumps(tracks, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Measure the example images from Python and save one picture to look at.
+"""Measure the example images from Python and save an overlay of each.
 
 python examples/quickstart.py [OUT_FOLDER]
 """

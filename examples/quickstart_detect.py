@@ -1,4 +1,4 @@
-"""Find objects in the example scenes and follow them through a video, from Python; save pictures to look at.
+"""Detect objects in the example scenes and track them through a video, from Python; save annotated pictures.
 
 python examples/quickstart_detect.py [OUT_FOLDER]
 """

@@ -10,7 +10,7 @@ CLASSES = 3
 
 
 def build() -> nn.Module:
-    """Make the untrained network; export.py calls this: `--torch seagrass_net:build`."""
+    """Build the untrained network; export.py calls it with `--torch seagrass_net:build`."""
     return SeagrassNet()
 
 
@@ -21,7 +21,7 @@ def _conv(inside: int, outside: int, *, stride: int = 1) -> nn.Sequential:
 
 
 class Separable(nn.Module):
-    """Depthwise 3x3 then pointwise 1x1; adds its input where the shapes allow."""
+    """Depthwise 3x3, then pointwise 1x1 convolution, with a residual connection if the shapes match."""
 
     def __init__(self, inside: int, outside: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ class Separable(nn.Module):
 
 
 class SeagrassNet(nn.Module):
-    """Scores per class and pixel for pictures of any height and width.
+    """Return scores per class and pixel, for pictures of any height and width.
 
-    The encoder goes down to a sixteenth, where dilated layers see some 500 pixels around; the
-    decoder comes back to a half and the scores are interpolated to the input's own size.
+    The encoder reduces to a sixteenth, where dilated layers have a receptive field of about 500 pixels;
+    the decoder returns to half size, and the scores are interpolated to the input's size.
     """
 
     def __init__(self, classes: int = CLASSES) -> None:
@@ -73,11 +73,11 @@ class SeagrassNet(nn.Module):
 
 
 def _up(x: Tensor, like: Tensor) -> Tensor:
-    """Interpolate (N, C, h, w) to the height and width of `like`, whatever they are."""
+    """Interpolate (N, C, h, w) to the height and width of `like`."""
     out: Tensor = functional.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
     return out
 
 
 def parameters(network: nn.Module) -> int:
-    """Count what is trained."""
+    """Return the number of trainable parameters."""
     return sum(torch.numel(p) for p in network.parameters())

@@ -1,10 +1,10 @@
-"""Draw, train, judge and export examples/models/seagrass-tiny.tgz.
+"""Draw, train, evaluate and export examples/models/seagrass-tiny.tgz.
 
-    python examples/train_seagrass.py            # all of it: five to fifteen minutes on two cores
-    python examples/train_seagrass.py --judge    # only mIoU of the weights that are there
+    python examples/train_seagrass.py            # everything: five to fifteen minutes on two cores
+    python examples/train_seagrass.py --judge    # only compute the mIoU of existing weights
 
-Needs the project's `[export]` extra, or torch beside the run-time. Seeds are fixed, and the drawings used
-for judging are never trained on; two machines may still differ in the last bits of a weight.
+Needs the project's `[export]` extra, or torch in addition to the run-time. Seeds are fixed, and the drawings
+used for evaluation are never trained on; weights may still differ in the last bits between machines.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ BATCH = 8
 
 
 def drawings_from(first: int, count: int) -> Iterator[Drawing]:
-    """Yield `count` drawings at full size; those from FIRST_JUDGED on are never trained on."""
+    """Yield `count` drawings at full size; seeds from FIRST_JUDGED on are never used for training."""
     for seed in range(first, first + count):
         yield draw(seed, SIZES[seed % len(SIZES)])
 
 
 def iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union per class, from a confusion matrix (true, predicted) of pixel counts."""
-    both = np.diag(confusion).astype(float)
-    return np.asarray(both / (confusion.sum(0) + confusion.sum(1) - both))
+    """Return the intersection over union per class, from a confusion matrix (true, predicted) of pixel counts."""
+    intersection = np.diag(confusion).astype(float)
+    return np.asarray(intersection / (confusion.sum(0) + confusion.sum(1) - intersection))
 
 
 def tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Map (..., H, W, 3) uint8 RGB to (..., 3, H, W) float32 as the archive's Normalize does."""
+    """Convert (..., H, W, 3) uint8 RGB to (..., 3, H, W) float32, as the archive's Normalize does."""
     planes = np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
     return torch.from_numpy(planes).float().div(127.5).sub(1)
 
 
 def judge(network: torch.nn.Module, count: int) -> NDArray[np.float64]:
-    """IoU per class over `count` unseen drawings together."""
+    """Return the IoU per class over `count` unseen drawings."""
     network.eval()
     confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     with torch.inference_mode():
         for drawing in drawings_from(FIRST_JUDGED, count):
-            said = network(tensor(drawing.pixels)[None]).argmax(1)[0].numpy()
-            pairs = drawing.mask.astype(np.int64) * len(CLASSES) + said
+            predicted = network(tensor(drawing.pixels)[None]).argmax(1)[0].numpy()
+            pairs = drawing.mask.astype(np.int64) * len(CLASSES) + predicted
             confusion += np.bincount(pairs.ravel(), minlength=confusion.size).reshape(confusion.shape)
     return iou(confusion)
 
 
 def crops(drawings: list[Drawing], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut, scale, turn and tint one batch: (N, 3, CROP, CROP) float32 and (N, CROP, CROP) int64."""
+    """Crop, scale, rotate and tint one batch: (N, 3, CROP, CROP) float32 and (N, CROP, CROP) int64."""
     pictures, masks = [], []
     for _ in range(BATCH):
         drawing = drawings[rng.integers(len(drawings))]
@@ -84,16 +84,16 @@ def crops(drawings: list[Drawing], rng: np.random.Generator) -> tuple[torch.Tens
 
 
 def loss_of(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Cross entropy plus the part of each class that is missed or invented (soft Dice)."""
+    """Return cross entropy plus soft Dice loss."""
     shares = scores.softmax(1)
     truth = functional.one_hot(masks, len(CLASSES)).movedim(-1, 1).float()
-    both = (shares * truth).sum((0, 2, 3))
-    dice = (2 * both + 1) / (shares.sum((0, 2, 3)) + truth.sum((0, 2, 3)) + 1)
+    intersection = (shares * truth).sum((0, 2, 3))
+    dice = (2 * intersection + 1) / (shares.sum((0, 2, 3)) + truth.sum((0, 2, 3)) + 1)
     return functional.cross_entropy(scores, masks) + (1 - dice).mean()
 
 
 def train(steps: int, count: int) -> torch.nn.Module:
-    """Train on crops of `count` drawings; the learning rate rises, then falls to nothing."""
+    """Train on crops of `count` drawings; the learning rate rises, then falls to zero."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     drawings = list(drawings_from(FIRST_TRAINED, count))
@@ -118,7 +118,7 @@ def train(steps: int, count: int) -> torch.nn.Module:
 
 
 def export(weights: Path, archive: Path) -> None:
-    """Make the archive through export_model/export.py, as a user would."""
+    """Create the archive with export_model/export.py, as a user would."""
     classes = [
         f"--class={name}=#{r:02x}{g:02x}{b:02x}" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True)
     ]
@@ -130,12 +130,17 @@ def export(weights: Path, archive: Path) -> None:
 
 
 def main() -> None:
-    """Train, judge, export."""
-    parser = argparse.ArgumentParser(description="Draw, train, judge and export the example model.")
+    """Train, evaluate and export."""
+    parser = argparse.ArgumentParser(description="Draw, train, evaluate and export the example model.")
     parser.add_argument("--steps", type=int, default=2600, help="training steps")
-    parser.add_argument("--drawings", type=int, default=120, help="to train on; a tenth as many judge")
+    parser.add_argument(
+        "--drawings",
+        type=int,
+        default=120,
+        help="number to train on; a tenth as many are used for evaluation",
+    )
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
-    parser.add_argument("--judge", action="store_true", help="do not train: judge the weights that are there")
+    parser.add_argument("--judge", action="store_true", help="do not train: evaluate existing weights")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="weights file")
     parser.add_argument("--save-path", type=Path, default=ARCHIVE, help="archive to write")
     given = parser.parse_args()

@@ -1,37 +1,37 @@
-"""Every error a user can meet, as one tree.
+"""All errors that a user can see, as one tree.
 
     QuadratError                   E_INTERNAL        exit 1
       ParameterError               E_PARAMETER       exit 2
       ModelError                   E_MODEL           exit 3   the model archive is at fault
-        ArchiveFormatError         E_MODEL_FORMAT             not a whole gzip'd tar (truncated, flipped, trailing bytes)
+        ArchiveFormatError         E_MODEL_FORMAT             not a complete gzipped tar (truncated, corrupted, trailing bytes)
         ArchiveUnsafeError         E_MODEL_UNSAFE             links, devices, escapes, bombs, code
         ManifestError              E_MODEL_MANIFEST           deploy.yaml or meta.json missing or wrong
-        DigestError                E_MODEL_DIGEST             a file differs from the sha256 the archive states
-        TransformError             E_MODEL_TRANSFORM          a transform we do not know, or cannot run
-        ClassesError               E_MODEL_CLASSES            classes and network outputs do not agree
+        DigestError                E_MODEL_DIGEST             a file does not match the sha256 in the archive
+        TransformError             E_MODEL_TRANSFORM          a transform is unknown or cannot run
+        ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
-        LayoutError                E_MODEL_LAYOUT             a detector's outputs are not what its layout says
+        LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
-        EngineUnavailableError     E_ENGINE_MISSING           none of the engines tried can start here
-        DeviceError                E_DEVICE                   the device or precision asked for is not here
-        EngineRunError             E_ENGINE_RUN               a started engine failed or died on a batch
-      InputError                   E_INPUT           exit 5   images, one or all
-        NotAnImageError            E_NOT_IMAGE                skipped: not of the kind that the order measures
-        ImageFormatError           E_IMAGE_FORMAT             not a picture we read
+        EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
+        DeviceError                E_DEVICE                   the requested device or precision is not available
+        EngineRunError             E_ENGINE_RUN               a running engine failed or crashed on a batch
+      InputError                   E_INPUT           exit 5   a source, or all of them
+        NotAnImageError            E_NOT_IMAGE                skipped: not the kind of file that the order measures
+        ImageFormatError           E_IMAGE_FORMAT             not a supported picture format
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
-        TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best are counted
-        VideoFormatError           E_VIDEO_FORMAT             no video or sequence we read, or one that changes its size
-        VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: measured in part
-        StreamError                E_STREAM                   a stream cannot be reached, or was lost
+        TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best-scoring are counted
+        VideoFormatError           E_VIDEO_FORMAT             not a supported video or sequence, or its frames change size
+        VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
+        StreamError                E_STREAM                   a stream cannot be reached or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
-        NoImagesError              E_NO_IMAGES                nothing to do
-        AllFailedError             E_ALL_FAILED               not one image could be measured
+        NoImagesError              E_NO_IMAGES                no image to measure
+        AllFailedError             E_ALL_FAILED               no image could be measured
         StoppedError               E_STOPPED                  on-error=stop or max-failures ended the order
       DeliveryError                E_DELIVERY        exit 6   a product could not be delivered
-        EncoderError               E_ENCODER                  no video can be drawn with this codec: measured without
+        EncoderError               E_ENCODER                  the codec cannot encode the annotated video: measured without it
 
-An error says what happened, where, and what to do, in one line. `code` never changes its meaning.
+An error states what happened, where, and what to do, in one line. A `code` never changes its meaning.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from typing import ClassVar, Self
 
 
 class QuadratError(Exception):
-    """Base of all errors meant for a user to read; not raised itself.
+    """Base class of all errors shown to users; never raised itself.
 
-    `what` is a sentence without a full stop; `where` names the file, member or parameter;
+    `what` is a sentence without a full stop, `where` names the file, archive member or parameter, and
     `hint` says what to do.
     """
 
@@ -56,21 +56,21 @@ class QuadratError(Exception):
         super().__init__(self.what, self.where, self.hint)
 
     def __str__(self) -> str:
-        """Give the whole error as one line, without its code."""
+        """Return the error as one line, without its code."""
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}. {self.hint}" if self.hint else text
 
     @property
     def line(self) -> str:
-        """The one line that logs and tables show: code, where, what, hint."""
+        """The line that logs and tables show: code, where, what, hint."""
         return f"{self.code} {self}"
 
     def at(self, where: str, hint: str | None = None) -> Self:
-        """Give the same error of another place, and with another hint where one is given."""
+        """Return this error with another `where`, and with another `hint` if one is given."""
         return type(self)(self.what, where=where, hint=self.hint if hint is None else hint)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle across the engine's process border."""
+        """Support pickling, so that errors can cross process boundaries."""
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
@@ -79,7 +79,7 @@ def _rebuild(kind: type[QuadratError], what: str, where: str, hint: str) -> Quad
 
 
 class ParameterError(QuadratError):
-    """A parameter is missing, out of range, or does not go with another."""
+    """A parameter is missing, out of range, or conflicts with another."""
 
     code = "E_PARAMETER"
     exit_status = 2
@@ -93,13 +93,13 @@ class ModelError(QuadratError):
 
 
 class ArchiveFormatError(ModelError):
-    """The archive is not a whole gzip'd tar."""
+    """The archive is not a complete gzipped tar."""
 
     code = "E_MODEL_FORMAT"
 
 
 class ArchiveUnsafeError(ModelError):
-    """The archive holds something that a model has no need of."""
+    """The archive contains something that a model does not need: a link, a device, code."""
 
     code = "E_MODEL_UNSAFE"
 
@@ -111,7 +111,7 @@ class ManifestError(ModelError):
 
 
 class DigestError(ModelError):
-    """A file in the archive differs from the digest that the archive states for it."""
+    """A file does not match the sha256 that the archive states for it."""
 
     code = "E_MODEL_DIGEST"
 
@@ -123,7 +123,7 @@ class TransformError(ModelError):
 
 
 class ClassesError(ModelError):
-    """The classes of the manifest and the outputs of the network do not agree."""
+    """The manifest's classes and the network's outputs disagree."""
 
     code = "E_MODEL_CLASSES"
 
@@ -135,7 +135,7 @@ class GraphError(ModelError):
 
 
 class LayoutError(ModelError):
-    """A detector's outputs are not what its layout says, or match no layout."""
+    """A detector's outputs do not match its layout, or any layout."""
 
     code = "E_MODEL_LAYOUT"
 
@@ -148,19 +148,19 @@ class EngineError(QuadratError):
 
 
 class EngineUnavailableError(EngineError):
-    """None of the engines tried can start here; the reasons are in one line."""
+    """No engine can start on this machine; the message lists the reason for each."""
 
     code = "E_ENGINE_MISSING"
 
 
 class DeviceError(EngineError):
-    """The device or precision asked for is not on this machine."""
+    """The requested device or precision is not available on this machine."""
 
     code = "E_DEVICE"
 
 
 class EngineRunError(EngineError):
-    """A started engine failed on a batch, or its process died."""
+    """A running engine failed on a batch, or its process died."""
 
     code = "E_ENGINE_RUN"
 
@@ -173,31 +173,31 @@ class InputError(QuadratError):
 
 
 class NotAnImageError(InputError):
-    """The file is not of the kind that this order measures (images, or videos), or is a marker or hidden; it is skipped."""
+    """The file is skipped: not the kind that this order measures (images, or videos), a marker, or hidden."""
 
     code = "E_NOT_IMAGE"
 
 
 class ImageFormatError(InputError):
-    """The bytes are no picture in a format that we read."""
+    """The bytes are not a picture in a supported format."""
 
     code = "E_IMAGE_FORMAT"
 
 
 class ImageTruncatedError(InputError):
-    """The picture's file ends early or is damaged."""
+    """The picture file ends early or is damaged."""
 
     code = "E_IMAGE_TRUNCATED"
 
 
 class ImageSizeError(InputError):
-    """The picture has no pixels, or more than we accept."""
+    """The picture has no pixels, or more than the limit."""
 
     code = "E_IMAGE_SIZE"
 
 
 class TooManyObjectsError(InputError):
-    """There are more objects than max-detections; only the best are counted."""
+    """There are more objects than max-detections; only the best-scoring ones are counted."""
 
     code = "E_TOO_MANY"
 
@@ -212,19 +212,19 @@ class TooManyObjectsError(InputError):
 
 
 class VideoFormatError(InputError):
-    """It is no video or sequence that we read, or has no pictures; or its pictures change size, and all are scaled to the first."""
+    """Not a supported video or sequence, without frames, or with frames that change size (scaled to the first)."""
 
     code = "E_VIDEO_FORMAT"
 
 
 class VideoTruncatedError(InputError):
-    """The video ends early or is damaged; what could be read of it is measured."""
+    """The video ends early or is damaged; the readable part is measured."""
 
     code = "E_VIDEO_TRUNCATED"
 
 
 class StreamError(InputError):
-    """A stream cannot be reached, or was lost."""
+    """A stream cannot be reached or was lost."""
 
     code = "E_STREAM"
 
@@ -242,7 +242,7 @@ class NoImagesError(InputError):
 
 
 class AllFailedError(InputError):
-    """Not one image of the order could be measured."""
+    """No image of the order could be measured."""
 
     code = "E_ALL_FAILED"
 
@@ -261,6 +261,6 @@ class DeliveryError(QuadratError):
 
 
 class EncoderError(DeliveryError):
-    """An encoder takes no such video, which is no fault of the disk: it is measured, and none is drawn."""
+    """The codec cannot encode the video (the disk is not at fault); the source is measured without it."""
 
     code = "E_ENCODER"

@@ -1,4 +1,4 @@
-"""Source pixels <-> tensor pixels: one affine map, composed forward and undone by sampling.
+"""Map source pixels to tensor pixels and back: one affine matrix, composed forward and inverted by sampling.
 
 Coordinates are continuous and (x, y): pixel i of a row covers [i, i + 1). A resize is then a pure
 scale and a pad a pure shift, whatever the interpolation does with pixel centres.
@@ -29,21 +29,21 @@ class Window:
 
     @property
     def bottom(self) -> int:
-        """The first row below it."""
+        """Row after the last one."""
         return self.top + self.height
 
     @property
     def right(self) -> int:
-        """The first column to its right."""
+        """Column after the last one."""
         return self.left + self.width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
-    """How the upright source picture lies in the network's input.
+    """Position of the upright source picture in the network's input.
 
-    `source_hw` and `tensor_hw` are (height, width) in pixels; `matrix` (3, 3) float64 takes a
-    column (x, y, 1) of source coordinates to tensor coordinates. Only scales and shifts occur.
+    `source_hw` and `tensor_hw` are (height, width) in pixels; `matrix` (3, 3) float64 maps a
+    column (x, y, 1) of source coordinates to tensor coordinates. It holds scales and shifts only.
     """
 
     source_hw: HW
@@ -52,40 +52,40 @@ class Geometry:
 
     @classmethod
     def identity(cls, hw: HW) -> Geometry:
-        """Start at the upright source picture of `hw` (height, width)."""
+        """Return the identity for an upright source picture of `hw` (height, width)."""
         return cls(hw, hw, np.eye(3))
 
     def resized(self, hw: HW) -> Geometry:
-        """Follow a resize of the whole tensor to `hw` (height, width)."""
+        """Return the geometry after the whole tensor is resized to `hw` (height, width)."""
         (old_h, old_w), (new_h, new_w) = self.tensor_hw, hw
         return Geometry(self.source_hw, hw, np.diag([new_w / old_w, new_h / old_h, 1.0]) @ self.matrix)
 
     def padded(self, hw: HW, *, top: int = 0, left: int = 0) -> Geometry:
-        """Follow a pad to `hw` with `top` and `left` new pixels before the content."""
+        """Return the geometry after padding to `hw`, with `top` and `left` new pixels before the content."""
         shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
         return Geometry(self.source_hw, hw, shift @ self.matrix)
 
     def cropped(self, window: Window) -> Geometry:
-        """Follow a cut to `window`, which is in pixels of the present tensor."""
+        """Return the geometry after cropping to `window`, in pixels of the current tensor."""
         shift = np.array([[1.0, 0.0, -window.left], [0.0, 1.0, -window.top], [0.0, 0.0, 1.0]])
         return Geometry(self.source_hw, (window.height, window.width), shift @ self.matrix)
 
     def to_tensor(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take points (N, 2) float64 (x, y) from source to tensor coordinates."""
+        """Map points (N, 2) float64 (x, y) from source to tensor coordinates."""
         return points * np.diag(self.matrix)[:2] + self.matrix[:2, 2]
 
     def to_source(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take points (N, 2) float64 (x, y) from tensor to source coordinates."""
+        """Map points (N, 2) float64 (x, y) from tensor to source coordinates."""
         return (points - self.matrix[:2, 2]) / np.diag(self.matrix)[:2]
 
 
 def pull_back(plane: NDArray[T], geometry: Geometry, out_hw: HW) -> NDArray[T]:
-    """Sample a tensor-sized plane (h, w) at the pixel centres of the source seen at `out_hw`.
+    """Resample a tensor-sized plane (h, w) to the source picture, at `out_hw` (height, width).
 
-    `out_hw` is (height, width) of the wanted result and spans the whole source picture, so
-    padding is left out and any resize is undone by its nearest tensor pixel; where tensor and
-    result pixels coincide the values are returned as they are. Works on labels and confidences
-    alike, and never invents a class.
+    The result spans the whole source picture: padding is dropped, and each result pixel takes the
+    value of the tensor pixel under its centre (nearest neighbour). Where tensor and result pixels
+    coincide, `plane` itself is returned. Works for labels and confidences alike: it introduces no
+    new values.
     """
     (out_h, out_w), (src_h, src_w) = out_hw, geometry.source_hw
     height, width = plane.shape[:2]
@@ -99,7 +99,7 @@ def pull_back(plane: NDArray[T], geometry: Geometry, out_hw: HW) -> NDArray[T]:
 
 
 def _nearest(positions: NDArray[np.float64], size: int) -> NDArray[np.intp]:
-    """Index of the pixel that each continuous position lies in, kept inside [0, size)."""
+    """Return the index of the pixel that contains each continuous position, clipped to [0, size)."""
     return np.clip(np.floor(positions + 1e-9), 0, size - 1).astype(np.intp)
 
 

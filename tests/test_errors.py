@@ -1,4 +1,4 @@
-"""The error tree is what its drawing says."""
+"""The error classes match the tree in the module's docstring."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ from quadrat.errors import QuadratError
 KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, QuadratError)]
 
 
-def test_the_drawing_and_the_classes_agree() -> None:
-    """Every class is drawn with its code, and every drawn class exists, in the drawn place."""
-    drawn = re.findall(r"^ +(\w+Error) +(E_\w+)", errors.__doc__ or "", re.MULTILINE)
+def test_the_docstring_lists_every_class() -> None:
+    """The tree lists every class with its code, and no others."""
+    listed = re.findall(r"^ +(\w+Error) +(E_\w+)", errors.__doc__ or "", re.MULTILINE)
 
-    assert {(k.__name__, k.code) for k in KINDS} == set(drawn)
+    assert {(k.__name__, k.code) for k in KINDS} == set(listed)
 
 
 def test_codes_are_unique_and_statuses_are_in_range() -> None:
-    """A code means one thing; a status is no signal's and not the SDK's 255."""
+    """No two classes share a code; exit statuses are neither a signal's nor the SDK's 255."""
     assert len({k.code for k in KINDS}) == len(KINDS)
     assert all(1 <= k.exit_status <= 6 for k in KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_is_one_line_and_crosses_a_process(kind: type[QuadratError]) -> None:
-    """Line ends in foreign messages are folded, and pickling loses nothing."""
+    """Line breaks in foreign messages are folded, and pickling loses nothing."""
     error = kind("it\nbroke", where="a\nb", hint="mend\nit")
     again = pickle.loads(pickle.dumps(error))
 
     assert error.line == f"{kind.code} a b: it broke. mend it"
     assert (type(again), again.line) == (kind, error.line)
+
+
+def test_an_error_at_another_place_keeps_or_replaces_its_hint() -> None:
+    """Without a hint the old one stays; an empty hint removes it."""
+    error = QuadratError("it broke", where="a", hint="mend it")
+
+    assert [str(error.at("b")), str(error.at("b", ""))] == ["b: it broke. mend it", "b: it broke"]

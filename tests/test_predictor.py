@@ -108,7 +108,7 @@ def test_a_folder_of_videos_is_given_one_at_a_time(model: Path, tmp_path: Path) 
     """`video` takes one video; of a folder that holds several it does not say that pictures are missing."""
     for name in ("a.mp4", "b.mp4"):
         videos.write(tmp_path / name, videos.frames(2))
-    match = r"holds videos.*one video at a time"
+    match = r"contains videos.*one video at a time"
     with Predictor(model) as predictor, pytest.raises(VideoFormatError, match=match):
         list(predictor.video(tmp_path))
 

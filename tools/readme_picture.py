@@ -1,4 +1,4 @@
-"""Draw the pictures of README and guides: what the service makes of the examples.
+"""Draw the pictures for README and guides from the results of the examples.
 
 python tools/readme_picture.py [FOLDER]
 """
@@ -20,18 +20,18 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 DETECTOR = EXAMPLES / "models" / "rectangles.tgz"
 WIDTH = 560
-"""Of each half in pixels."""
+"""Width of each half of a picture, in pixels."""
 FRAMES = (5, 40)
-"""Of reef-1.mp4: before the rock, and behind it."""
+"""Frames of reef-1.mp4: before the rock and behind it."""
 TILE, OVERLAP = 400, 80
 SHOWN = (450, 300, 780, 590)
-"""What of the scene is shown of the seam: left, top, right, bottom."""
+"""Part of the scene that shows the seam: left, top, right, bottom."""
 LEFT, RIGHT = (225, 105, 0), (110, 30, 180)
 """Colours of the two tiles."""
 
 
 def cover() -> Image.Image:
-    """A quadrat, and the same with its classes tinted."""
+    """Draw a quadrat beside its overlay."""
     with Predictor(EXAMPLES / "models" / "seagrass-tiny.tgz") as predictor:
         (measured,) = predictor.predict(EXAMPLES / "images" / "site-a" / "quadrat-02.jpg")
     if not isinstance(measured, Measurement):
@@ -43,14 +43,14 @@ def cover() -> Image.Image:
 
 
 def frames() -> list[Objects]:
-    """The frames FRAMES of a video, followed from its beginning."""
+    """Measure a video from its start and return the frames FRAMES."""
     with Predictor(DETECTOR) as predictor:
         found = list(islice(predictor.video(EXAMPLES / "videos" / "reef-1.mp4"), max(FRAMES) + 1))
     return [one for one in (found[index] for index in FRAMES) if isinstance(one, Objects)]
 
 
 def seam() -> Image.Image:
-    """What two neighbouring tiles find, each in its colour, and what becomes of it."""
+    """Draw the objects found in two neighbouring tiles, each tile in its colour, beside the merged result."""
     scene = EXAMPLES / "scenes" / "reef-flat.png"
     pixels = Image.open(scene).convert("RGB")
     before = Image.blend(pixels, Image.new("RGB", pixels.size, "white"), 0.65)
@@ -71,7 +71,7 @@ def seam() -> Image.Image:
 
 
 def boxes(picture: Image.Image) -> Iterator[Sequence[float]]:
-    """Find the objects of one tile by itself."""
+    """Yield the boxes found in one tile on its own."""
     with tempfile.TemporaryDirectory() as folder, Predictor(DETECTOR) as predictor:
         path = Path(folder) / "tile.png"
         picture.save(path)
@@ -81,7 +81,7 @@ def boxes(picture: Image.Image) -> Iterator[Sequence[float]]:
 
 
 def beside(*pictures: Image.Image) -> Image.Image:
-    """Put pictures of one size side by side, with a white line between."""
+    """Put pictures of the same size side by side, with a white line between them."""
     rows: list[NDArray[np.uint8]] = []
     for picture in pictures:
         size = WIDTH, round(picture.height * WIDTH / picture.width)
@@ -91,7 +91,7 @@ def beside(*pictures: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
     first, later = frames()
     pictures = {

@@ -1,4 +1,4 @@
-"""Room 5: arrays -> arrays. Engines know no image and no class; each starts a network or says why not."""
+"""Room 6: run networks on arrays. Engines know nothing of images or classes."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ ENGINES = {
     "paddle": "quadrat.engines.paddle:start",
     "fake": "quadrat.engines.fake:start",
 }
-"""Every engine by name; `fake` is for code that asks for it, the parameter does not offer it."""
+"""All engines by name; `fake` is available to code, but not as a value of the parameter."""
 
 ORDER = {"cpu": ("openvino", "onnx", "paddle"), "gpu": ("onnx", "paddle")}
-"""What `engine=auto` tries, by device."""
+"""Engines that `engine=auto` tries in order, by device."""
 
-SIDE_BY_SIDE = ("openvino",)
-"""Those that can be told to do several runs at once."""
+CONCURRENT = ("openvino",)
+"""Engines that can run several batches at once."""
 
 Start = Callable[..., Engine]
 
 
 def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
-    """Start the engine asked for, or with `auto` the first that can run this model on this device.
+    """Start the requested engine, or with `auto` the first that can run this model on this device.
 
-    It does `at_once` runs side by side where it can; its own `at_once` says how many.
-    Raises what the engine asked for raises. With `auto`, when none starts: GraphError if any engine
-    could not read the network, DeviceError if all lack the device or precision, else
-    EngineUnavailableError; the reasons of all are in its one line.
+    The engine runs up to `at_once` batches at once if it supports that; its `at_once` attribute is the actual
+    number. Raises the errors of the requested engine. With `auto`, if no engine starts, raises GraphError if an
+    engine could not read the network, DeviceError if all lack the device or precision, else
+    EngineUnavailableError; the message lists the reason for each engine.
     """
     if settings.device == "gpu" and settings.engine != "fake":
         need_gpu()
     if settings.engine != "auto":
         try:
-            return _started(settings.engine, package, settings, log, at_once)
+            return _start_one(settings.engine, package, settings, log, at_once)
         except EngineUnavailableError as error:
             where = error.where or f"engine {settings.engine}, {package.name}"
             raise EngineUnavailableError(error.what, where=where, hint=error.hint) from error
     reasons: dict[str, QuadratError] = {}
     for name in ORDER[settings.device]:
         try:
-            return _started(name, package, settings, log, at_once)
+            return _start_one(name, package, settings, log, at_once)
         except QuadratError as error:
             reasons[name] = error
-            log.info("engine %s does not start: %s", name, error.line)
-    raise _none_started(package, settings, reasons)
+            log.info("engine %s cannot start: %s", name, error.line)
+    raise _combine_reasons(package, settings, reasons)
 
 
-def _started(
+def _start_one(
     name: str, package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int
 ) -> Engine:
     if name not in ENGINES:
         raise EngineUnavailableError(
-            f"there is no engine {name!r}", where="engine", hint="Choose from " + ", ".join(ORDER["cpu"])
+            f"unknown engine {name!r}", where="engine", hint="Use one of " + ", ".join(ORDER["cpu"])
         )
     module, attribute = ENGINES[name].split(":")
-    several = (at_once,) if name in SIDE_BY_SIDE else ()
+    several = (at_once,) if name in CONCURRENT else ()
     engine = cast(Start, getattr(import_module(module), attribute))(package, settings, log, *several)
     log.info("engine %s %s on %s in %s", engine.name, engine.version, engine.device, engine.precision)
     return engine
 
 
-def _none_started(
+def _combine_reasons(
     package: ModelPackage, settings: EngineSettings, reasons: dict[str, QuadratError]
 ) -> QuadratError:
-    """Join all reasons into one error, whose kind says what is at fault."""
+    """Combine the reasons into one error, whose class states what is at fault."""
     listed = "; ".join(f"{name}: {error}" for name, error in reasons.items())
     kind: type[QuadratError]
     if any(isinstance(error, GraphError) for error in reasons.values()):
-        kind, said = GraphError, "the network cannot be read"
+        kind, text = GraphError, "the network cannot be read"
     elif all(isinstance(error, DeviceError) for error in reasons.values()):
-        kind, said = DeviceError, f"no engine runs in {settings.precision} on this {settings.device}"
+        kind, text = DeviceError, f"no engine supports {settings.precision} on this {settings.device}"
     else:
-        kind, said = EngineUnavailableError, f"no engine can run this model on the {settings.device}"
-    return kind(f"{said} ({listed})", where=package.name)
+        kind, text = EngineUnavailableError, f"no engine can run this model on the {settings.device}"
+    return kind(f"{text} ({listed})", where=package.name)

@@ -17,17 +17,17 @@ from quadrat.types import ModelPackage, OutputSpec
 
 
 def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
-    """Start; nothing can fail, and no file of the archive is read."""
-    log.debug("the fake engine measures nothing real: it is for tests and dry runs")
+    """Start the engine; this cannot fail, and reads no file of the archive."""
+    log.debug("the fake engine is for tests and dry runs only; its results are meaningless")
     classes = package.num_classes or len(package.classes) or 2
     return FakeEngine(classes, dict(package.outputs) or {"labels": "labels"}, settings)
 
 
 class FakeEngine:
-    """The score of class k of K is minus the distance of a pixel's brightness from (k + 0.5) / K.
+    """An engine that scores class k of K by minus the distance of a pixel's brightness from (k + 0.5) / K.
 
-    Brightness is the logistic of the mean over channels, in 0..1. Outputs by role, as the archive
-    names them: labels (N, H, W) int64, confidence (N, H, W) float32, logits (N, K, H, W) float32.
+    Brightness is the logistic function of the mean over channels, in 0..1. Outputs have the archive's names for
+    these roles: labels (N, H, W) int64, confidence (N, H, W) float32, logits (N, K, H, W) float32.
     """
 
     name = "fake"
@@ -49,20 +49,20 @@ class FakeEngine:
         self._closed = False
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Run (N, C, H, W) float32; EngineRunError for an unknown output or after close."""
+        """Run (N, C, H, W) float32. Raises EngineRunError for an unknown output or after close."""
         need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
         if self._closed:
             raise EngineRunError("the engine is closed", where=self.name)
         brightness = 1 / (1 + np.exp(-batch.mean(axis=1, dtype=np.float32)))
         logits = -np.abs(brightness[:, None] - self._centres[:, None, None])
-        return {name: _head(self._roles[name], logits) for name in outputs}
+        return {name: _output(self._roles[name], logits) for name in outputs}
 
     def close(self) -> None:
-        """End; a second call does nothing."""
+        """Close the engine; a second call does nothing."""
         self._closed = True
 
 
-def _head(role: str, logits: NDArray[np.float32]) -> NDArray[Any]:
+def _output(role: str, logits: NDArray[np.float32]) -> NDArray[Any]:
     if role == "labels":
         return np.asarray(logits.argmax(axis=1), dtype=np.int64)
     if role == "logits":

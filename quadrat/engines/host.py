@@ -1,9 +1,9 @@
-"""An engine in a child process: a native crash on a bad model or batch becomes an error of ours.
+"""Run an engine in a child process, so that a native crash on a bad model or batch becomes an error.
 
-The host looks like the engine that it holds. The child may run under another interpreter: it takes
-this very quadrat, and all else from its own environment. Its standard input is a lifeline: when it
-closes, the parent is gone and the child ends. What it prints goes to the log, and the last of it
-into the error when it dies.
+The host has the interface of the engine it runs. The child may use another Python interpreter: it imports
+this copy of quadrat, and everything else from its own environment. The child exits when its standard input
+is closed, that is, when its parent is gone. Its output goes to the log, and the last line into the error if
+it dies.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage, OutputSpec
 
 START_TIMEOUT_S = 600.0
-"""Building a TensorRT engine takes minutes."""
+"""Building a TensorRT engine can take minutes."""
 MAX_DEATHS = 3
-"""Deaths in a row after which the child is not started again."""
-BOOT = """
+"""Consecutive deaths after which the child is not restarted."""
+CHILD_CODE = """
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 home, fd = sys.argv[1:]
@@ -49,16 +49,16 @@ spec.loader.exec_module(sys.modules["quadrat"])
 from quadrat.engines.host import main
 main(int(fd))
 """
-"""What the child runs: quadrat from its own folder, without the packages that lie beside that folder."""
+"""Code of the child: it imports quadrat from its folder, without the packages beside that folder."""
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")
 
 
 class HostedEngine:
-    """The engine that `target` ("module:function", called as an engine's start) makes, in a child.
+    """Runs the engine that `target` ("module:function", called like an engine's `start`) returns, in a child.
 
-    Errors of ours cross the border as they are. A death while the network is being read is a
-    GraphError if the child crashed, else an EngineRunError; a death on a batch is an
-    EngineRunError, and the next batch gets a new child.
+    A QuadratError in the child is raised unchanged in the parent. If the child dies while reading the network,
+    a GraphError is raised if it crashed, else an EngineRunError. If it dies on a batch, an EngineRunError is
+    raised, and the next batch starts a new child.
     """
 
     at_once = 1
@@ -73,7 +73,11 @@ class HostedEngine:
         start_timeout_s: float = START_TIMEOUT_S,
         python: str = sys.executable,
     ) -> None:
-        self._order = {"target": target, "package": _packed(package), "settings": asdict(settings)}
+        self._start_message = {
+            "target": target,
+            "package": _package_to_json(package),
+            "settings": asdict(settings),
+        }
         self._python = python
         self._where, self._log, self._timeout_s = package.name, log, start_timeout_s
         self._level = logging.INFO if settings.print_detail else logging.DEBUG
@@ -88,7 +92,7 @@ class HostedEngine:
 
     @property
     def pid(self) -> int | None:
-        """The child's process number, or None while there is none."""
+        """The child's process id, or None if there is no child."""
         return self._child.process.pid if self._child else None
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -98,9 +102,9 @@ class HostedEngine:
         if self._child is None:
             if self._deaths >= MAX_DEATHS:
                 raise EngineRunError(f"its process died {self._deaths} times in a row", where=self.name)
-            self._log.info("%s: starting its process again", self.name)
+            self._log.info("%s: restarting its process", self.name)
             self._start()
-        _, arrays = self._ask({"op": "run", "outputs": list(outputs)}, {"batch": batch}, starting=False)
+        _, arrays = self._request({"op": "run", "outputs": list(outputs)}, {"batch": batch}, starting=False)
         self._deaths = 0
         return arrays
 
@@ -113,17 +117,17 @@ class HostedEngine:
         try:
             self._child = _Child(self._python, self._log, self._level)
         except OSError as error:
-            raise EngineUnavailableError(f"its process does not start: {error}") from error
+            raise EngineUnavailableError(f"its process could not be started: {error}") from error
         self._child.sock.settimeout(self._timeout_s)
         try:
-            about, _ = self._ask({"op": "start", **self._order}, {}, starting=True)
+            about, _ = self._request({"op": "start", **self._start_message}, {}, starting=True)
         except QuadratError:
             self._end()
             raise
         self._child.sock.settimeout(None)
         return about
 
-    def _ask(
+    def _request(
         self, message: dict[str, Any], arrays: dict[str, NDArray[Any]], *, starting: bool
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         if self._child is None:
@@ -137,22 +141,22 @@ class HostedEngine:
                 f"its process was not ready after {self._timeout_s:.0f} s", where=self._where
             ) from error
         except (EOFError, OSError, ValueError) as error:
-            raise self._death(starting=starting) from error
+            raise self._handle_death(starting=starting) from error
         except BaseException:
-            self._end()  # half a message may be under way: the line is of no more use
+            self._end()  # part of a message may have been sent, so the connection is unusable
             raise
         if "error" in answer:
-            raise _error(answer["error"])
+            raise _error_from_json(answer["error"])
         return answer, results
 
-    def _death(self, *, starting: bool) -> QuadratError:
-        """End what is left of the child and say how it died."""
+    def _handle_death(self, *, starting: bool) -> QuadratError:
+        """Clean up the child, and return an error that states how it died."""
         self._deaths += 1
         child = self._child
         if child is not None:
-            child.settle()
+            child.wait_briefly()
         self._end()
-        how = child.epitaph() if child else "is gone"
+        how = child.describe_exit() if child else "is gone"
         doing = "reading the network" if starting else "running a batch"
         crashed = any(name in how for name in CRASHES)
         kind = GraphError if starting and crashed else EngineRunError
@@ -166,7 +170,7 @@ class HostedEngine:
 
 
 class _Child:
-    """The process, its socket, and the thread that carries its words into the log."""
+    """The process, its socket, and the thread that logs its output."""
 
     def __init__(self, python: str, log: logging.Logger, level: int) -> None:
         self.sock, theirs = socket.socketpair()
@@ -174,7 +178,7 @@ class _Child:
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    [python, "-P", "-c", BOOT, home, str(theirs.fileno())],
+                    [python, "-P", "-c", CHILD_CODE, home, str(theirs.fileno())],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -183,26 +187,26 @@ class _Child:
         except OSError:
             self.sock.close()
             raise
-        self._words: deque[str] = deque(maxlen=20)
-        self._reader = threading.Thread(target=self._listen, args=(log, level), daemon=True)
+        self._lines: deque[str] = deque(maxlen=20)
+        self._reader = threading.Thread(target=self._log_output, args=(log, level), daemon=True)
         self._reader.start()
 
-    def _listen(self, log: logging.Logger, level: int) -> None:
+    def _log_output(self, log: logging.Logger, level: int) -> None:
         if self.process.stdout is not None:
             for raw in self.process.stdout:
                 line = raw.decode(errors="replace").strip()
                 if line:
-                    self._words.append(line)
+                    self._lines.append(line)
                     log.log(level, "engine: %s", line)
 
-    def settle(self) -> None:
-        """Give a process that hung up a moment to end in its own way."""
+    def wait_briefly(self) -> None:
+        """Close the socket and give the process time to exit by itself."""
         self.sock.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
 
     def end(self) -> None:
-        """Close the socket and the lifeline, wait a little, then kill; nothing stays open."""
+        """Close the socket and standard input, wait, then kill the process; close all files."""
         self.sock.close()
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -215,17 +219,17 @@ class _Child:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def epitaph(self) -> str:
-        """Say how it died, after `end`: the signal by name, or the exit status and its last words."""
+    def describe_exit(self) -> str:
+        """Describe how the process ended, after `end`: the signal, or the exit status and the last line of output."""
         status = self.process.returncode
         if status is not None and status < 0:
-            return f"died of {signal.Signals(-status).name}"
-        said = f" ({self._words[-1][:200]})" if self._words else ""
-        return f"ended with exit status {status}{said}"
+            return f"was terminated by {signal.Signals(-status).name}"
+        last_line = f" ({self._lines[-1][:200]})" if self._lines else ""
+        return f"ended with exit status {status}{last_line}"
 
 
-def _packed(package: ModelPackage) -> dict[str, Any]:
-    """Give what an engine needs of a package, as JSON can carry it."""
+def _package_to_json(package: ModelPackage) -> dict[str, Any]:
+    """Return the fields of a package that an engine needs, JSON-serialisable."""
     return {
         "root": str(package.root),
         "name": package.name,
@@ -239,29 +243,29 @@ def _packed(package: ModelPackage) -> dict[str, Any]:
     }
 
 
-def _unpacked(said: dict[str, Any]) -> ModelPackage:
+def _package_from_json(values: dict[str, Any]) -> ModelPackage:
     changed = {
-        "root": Path(said["root"]),
-        "engines": {name: Path(path) for name, path in said["engines"].items()},
-        "params": Path(said["params"]) if said["params"] else None,
-        "input_shape": tuple(said["input_shape"]),
+        "root": Path(values["root"]),
+        "engines": {name: Path(path) for name, path in values["engines"].items()},
+        "params": Path(values["params"]) if values["params"] else None,
+        "input_shape": tuple(values["input_shape"]),
     }
-    return ModelPackage(**{**said, **changed}, transforms=(), classes=())
+    return ModelPackage(**{**values, **changed}, transforms=(), classes=())
 
 
-def _error(said: Any) -> QuadratError:
-    """Rebuild an error of ours from the child's words; of no other kind."""
-    kind = getattr(errors, str(said.get("kind")), None)
+def _error_from_json(values: Any) -> QuadratError:
+    """Return the QuadratError that the child sent; other classes become EngineRunError."""
+    kind = getattr(errors, str(values.get("kind")), None)
     if not (isinstance(kind, type) and issubclass(kind, QuadratError)):
         kind = EngineRunError
-    return kind(str(said.get("what")), where=str(said.get("where")), hint=str(said.get("hint")))
+    return kind(str(values.get("what")), where=str(values.get("where")), hint=str(values.get("hint")))
 
 
 def main(fd: int) -> None:
-    """Be the child: start the engine that the first message names, then run batches until the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """Run the child: start the engine that the first message names, then run batches until the socket is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     engine: Any = None
     with socket.socket(fileno=fd) as sock, suppress(EOFError):
@@ -269,29 +273,29 @@ def main(fd: int) -> None:
             message, arrays = receive(sock)
             try:
                 if message["op"] == "start":
-                    engine = _started(message)
-                    send(sock, _about(engine), {})
+                    engine = _start_engine(message)
+                    send(sock, _describe_engine(engine), {})
                 else:
                     send(sock, {}, engine.run(arrays["batch"], message["outputs"]))
             except QuadratError as error:
-                said = {"kind": type(error).__name__, "what": error.what}
-                send(sock, {"error": {**said, "where": error.where, "hint": error.hint}}, {})
+                values = {"kind": type(error).__name__, "what": error.what}
+                send(sock, {"error": {**values, "where": error.where, "hint": error.hint}}, {})
 
 
-def _started(message: dict[str, Any]) -> Any:
+def _start_engine(message: dict[str, Any]) -> Any:
     module, attribute = message["target"].split(":")
     settings = EngineSettings(**message["settings"])
     make = getattr(import_module(module), attribute)
-    return make(_unpacked(message["package"]), settings, logging.getLogger("quadrat.engine"))
+    return make(_package_from_json(message["package"]), settings, logging.getLogger("quadrat.engine"))
 
 
-def _about(engine: Any) -> dict[str, Any]:
+def _describe_engine(engine: Any) -> dict[str, Any]:
     outputs = [(spec.name, spec.dtype, spec.shape) for spec in engine.outputs]
-    words = {name: getattr(engine, name) for name in ("name", "version", "device", "precision")}
-    return json.loads(json.dumps({**words, "outputs": outputs}))  # type: ignore[no-any-return]
+    fields = {name: getattr(engine, name) for name in ("name", "version", "device", "precision")}
+    return json.loads(json.dumps({**fields, "outputs": outputs}))  # type: ignore[no-any-return]
 
 
-def _end_with_parent() -> None:
-    """Block on the lifeline; end at once when the parent is gone, even in the middle of a batch."""
+def _exit_with_parent() -> None:
+    """Wait for standard input to close; then exit at once, even during a batch, as the parent is gone."""
     os.read(0, 1)
     os._exit(0)

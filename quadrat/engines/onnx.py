@@ -1,4 +1,4 @@
-"""ONNX Runtime: CUDA and TensorRT on a GPU, and a second opinion on the CPU."""
+"""Run networks with ONNX Runtime: CUDA and TensorRT on a GPU, or the CPU."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from quadrat.engines.common import (
     cache_folder,
     choose_format,
     fit_input,
-    last_words,
     load_library,
     need_float_input,
     need_outputs,
-    threads,
+    summarize,
+    thread_count,
 )
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.parameters import EngineSettings
@@ -35,25 +35,25 @@ CPU: Provider = ("CPUExecutionProvider", {})
 def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start the archive's ONNX network.
 
-    Raises EngineUnavailableError (no ONNX file, no library, oneDNN insisted on), DeviceError
-    (provider or precision not here) or GraphError (the file cannot be read).
+    Raises EngineUnavailableError (no ONNX file, no library, or oneDNN required), DeviceError
+    (provider or precision not available) or GraphError (the file cannot be read).
     """
     choose_format(package, ("onnx",))
     if settings.enable_mkldnn:
-        raise EngineUnavailableError("onnx has no oneDNN", where="enable-mkldnn")
+        raise EngineUnavailableError("onnx does not support oneDNN", where="enable-mkldnn")
     _need_precision(settings)
     runtime = library()
     _need_providers(settings, runtime.get_available_providers())
     path, name = package.engines["onnx"], ""
     folder = cache_folder() if settings.use_trt else None
-    if settings.use_trt and not settings.enable_auto_tune:  # its ranges are given by the input's name
-        name = _ports(_session(runtime, path, settings, [CPU]), path)[0]
+    if settings.use_trt and not settings.enable_auto_tune:  # its ranges need the input's name
+        name = _inputs_and_outputs(_session(runtime, path, settings, [CPU]), path)[0]
     chosen = providers(settings, name, package.input_shape, folder and folder / "tensorrt" / package.digest)
     return OnnxEngine(runtime, path, settings, chosen, log)
 
 
 def library() -> Any:
-    """Import onnxruntime with its telemetry off: it would send events, and keep those it could not send in the home."""
+    """Import onnxruntime with its telemetry disabled; it would send events, or store them in the home folder."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return load_library("onnxruntime", "pip install quadrat")
 
@@ -61,11 +61,10 @@ def library() -> Any:
 def providers(
     settings: EngineSettings, input_name: str, input_shape: Sequence[int | None], cache: Path | None
 ) -> list[Provider]:
-    """Give ONNX Runtime's providers with their options (all strings), best first.
+    """Return ONNX Runtime's providers with their options (all strings), best first.
 
-    TensorRT is built for fixed ranges of the input's shape; with auto-tune none are given, and it
-    takes the shape of the first images and widens it when one does not fit. `cache` keeps what it
-    has built.
+    TensorRT is built for fixed ranges of the input's shape; with auto-tune no ranges are set, and it starts
+    with the shape of the first images and extends it when necessary. `cache` is the folder for its engines.
     """
     if settings.device == "cpu":
         return [CPU]
@@ -82,15 +81,15 @@ def providers(
     if cache is not None:
         options |= {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(cache)}
     if not settings.enable_auto_tune:
-        for word, (height, width) in TRT_RANGE.items():
-            count = settings.batch_size if word == "max" else 1
-            shape = _fixed((count, 3, height, width), input_shape)
-            options[f"trt_profile_{word}_shapes"] = f"{input_name}:{'x'.join(map(str, shape))}"
+        for bound, (height, width) in TRT_RANGE.items():
+            count = settings.batch_size if bound == "max" else 1
+            shape = _apply_fixed_sizes((count, 3, height, width), input_shape)
+            options[f"trt_profile_{bound}_shapes"] = f"{input_name}:{'x'.join(map(str, shape))}"
     return [("TensorrtExecutionProvider", options), *rest]
 
 
-def _fixed(wanted: Sequence[int], declared: Sequence[int | None]) -> list[int]:
-    """Give the `wanted` shape, but each size that the network fixes as it is declared."""
+def _apply_fixed_sizes(wanted: Sequence[int], declared: Sequence[int | None]) -> list[int]:
+    """Return the `wanted` shape with the sizes that the network declares as fixed."""
     fixed = list(declared) if len(declared) == len(wanted) else [None] * len(wanted)
     return [own or size for own, size in zip(fixed, wanted, strict=True)]
 
@@ -101,24 +100,24 @@ def _need_precision(settings: EngineSettings) -> None:
         return
     hint = "Add --use-trt" if settings.precision == "fp16" and settings.device == "gpu" else ""
     raise DeviceError(
-        f"onnx does not run in {settings.precision} on the {settings.device}", where="precision", hint=hint
+        f"onnx does not support {settings.precision} on the {settings.device}", where="precision", hint=hint
     )
 
 
 def _need_providers(settings: EngineSettings, available: Sequence[str]) -> None:
-    """Raise DeviceError unless this build of ONNX Runtime has what the settings ask for."""
+    """Raise DeviceError unless this build of ONNX Runtime has the required providers."""
     if settings.device == "cpu":
         return
     for name in GPU if settings.use_trt else GPU[1:]:
         if name not in available:
             raise DeviceError(
-                f"this ONNX Runtime has no {name}", where="device",
-                hint="Install onnxruntime-gpu in place of onnxruntime",
+                f"this ONNX Runtime does not include {name}", where="device",
+                hint="Install onnxruntime-gpu instead of onnxruntime",
             )  # fmt: skip
 
 
 class OnnxEngine:
-    """An ONNX Runtime session; runs only what the outputs asked for need."""
+    """An ONNX Runtime session; it computes only what the requested outputs need."""
 
     name = "onnx"
     at_once = 1
@@ -137,12 +136,12 @@ class OnnxEngine:
             if "trt_engine_cache_path" in options:
                 Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True, mode=0o700)
         session = _session(runtime, path, settings, chosen)
-        _need_first(session.get_providers(), chosen[0][0])
+        _need_active(session.get_providers(), chosen[0][0])
         self._session: Any = session
-        self._only_asked = runtime.RunOptions()
-        self._only_asked.only_execute_path_to_fetches = True
+        self._run_options = runtime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True
         self.outputs: Sequence[OutputSpec]
-        self._input, self._dtype, self.outputs = _ports(session, path)
+        self._input, self._dtype, self.outputs = _inputs_and_outputs(session, path)
         if settings.print_detail:
             log.info("onnx: providers %s", session.get_provider_options())
 
@@ -151,14 +150,16 @@ class OnnxEngine:
         need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
         if self._session is None:
             raise EngineRunError("the engine is closed", where=self.name)
-        asked = list(dict.fromkeys(outputs))
+        requested = list(dict.fromkeys(outputs))
         try:
-            arrays = self._session.run(asked, {self._input: fit_input(batch, self._dtype)}, self._only_asked)
-        except Exception as error:  # its errors share no base class of their own
+            arrays = self._session.run(
+                requested, {self._input: fit_input(batch, self._dtype)}, self._run_options
+            )
+        except Exception as error:  # its errors have no common base class
             raise EngineRunError(
-                f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
+                f"a batch of shape {batch.shape} failed: {summarize(error)}", where=self.name
             ) from error
-        return dict(zip(asked, arrays, strict=True))
+        return dict(zip(requested, arrays, strict=True))
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
@@ -166,52 +167,52 @@ class OnnxEngine:
 
 
 def _session(runtime: Any, path: Path, settings: EngineSettings, chosen: Sequence[Provider]) -> Any:
-    """Make a session with the `chosen` providers; GraphError or DeviceError if none comes about."""
+    """Create a session with the `chosen` providers; raise GraphError or DeviceError if that fails."""
     setup = runtime.SessionOptions()
-    setup.intra_op_num_threads = threads(settings.cpu_threads)
+    setup.intra_op_num_threads = thread_count(settings.cpu_threads)
     setup.inter_op_num_threads = 1
     setup.log_severity_level = 1 if settings.print_detail else 3  # info, or errors only
-    names, options = [name for name, _ in chosen], [words for _, words in chosen]
+    names, options = [name for name, _ in chosen], [values for _, values in chosen]
     try:
         return runtime.InferenceSession(
             str(path), setup, providers=names, provider_options=options, enable_fallback=0
         )
-    except Exception as error:  # its errors share no base class of their own
-        raise _refused(error, settings, path) from error
+    except Exception as error:  # its errors have no common base class
+        raise _to_quadrat_error(error, settings, path) from error
 
 
-def _ports(session: Any, path: Path) -> tuple[str, str, tuple[OutputSpec, ...]]:
-    """Give the input's name and numpy type, and the outputs; GraphError unless it is one input, and float."""
+def _inputs_and_outputs(session: Any, path: Path) -> tuple[str, str, tuple[OutputSpec, ...]]:
+    """Return the input's name and dtype, and the outputs; raise GraphError unless there is one float input."""
     try:
         inputs, outputs = (
             [(entry.name, _numpy_name(entry.type), _dims(entry.shape)) for entry in entries]
             for entries in (session.get_inputs(), session.get_outputs())
         )
-    except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
+    except UnicodeDecodeError as error:  # ONNX Runtime accepts any bytes as a name
         raise GraphError(f"a name in it is not text: {error.reason}", where=path.name) from error
     dtype = inputs[0][1] if inputs else ""
     need_float_input([name for name, _, _ in inputs], dtype, path)
-    return inputs[0][0], dtype, tuple(OutputSpec(*said) for said in outputs)
+    return inputs[0][0], dtype, tuple(OutputSpec(*values) for values in outputs)
 
 
-def _refused(error: Exception, settings: EngineSettings, path: Path) -> GraphError | DeviceError:
-    """Say whether the network or the device is at fault when no session comes about."""
+def _to_quadrat_error(error: Exception, settings: EngineSettings, path: Path) -> GraphError | DeviceError:
+    """Return a DeviceError or GraphError for the failure to create a session."""
     if settings.device == "gpu" and type(error).__name__ in ("EPFail", "RuntimeException"):
         hint = "Add --enable-auto-tune" if "profile" in str(error) else ""
-        return DeviceError(f"onnx cannot use the GPU: {last_words(error)}", where="device", hint=hint)
-    return GraphError(f"onnx cannot read it: {last_words(error)}", where=path.name)
+        return DeviceError(f"onnx cannot use the GPU: {summarize(error)}", where="device", hint=hint)
+    return GraphError(f"onnx cannot read the network: {summarize(error)}", where=path.name)
 
 
-def _need_first(active: Sequence[str], wanted: str) -> None:
-    """Raise DeviceError if a provider was left out in silence: its libraries did not load."""
+def _need_active(active: Sequence[str], wanted: str) -> None:
+    """Raise DeviceError if ONNX Runtime silently dropped a provider whose libraries it could not load."""
     if not active or active[0] != wanted:
         raise DeviceError(
-            f"{wanted} does not load; its CUDA, cuDNN or TensorRT libraries are not found", where="device"
+            f"{wanted} cannot be loaded: its CUDA, cuDNN or TensorRT libraries were not found", where="device"
         )
 
 
 def _numpy_name(kind: str) -> str:
-    """Give numpy's name of 'tensor(float)' and its like."""
+    """Convert a type such as 'tensor(float)' to numpy's name."""
     word = kind.removeprefix("tensor(").removesuffix(")")
     return {"float": "float32", "double": "float64"}.get(word, word)
 

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: reads .pdmodel and ONNX without paddle, and keeps what it has compiled."""
+"""Run networks with OpenVINO on the CPU: it reads .pdmodel and ONNX without paddle, and caches compiled networks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.engines.blobs import BlobCache
 from quadrat.engines.common import (
     cache_folder,
     choose_format,
     fit_input,
-    last_words,
     load_library,
     need_float_input,
     need_outputs,
-    threads,
+    summarize,
+    thread_count,
 )
+from quadrat.engines.compile_cache import CompileCache
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
@@ -37,21 +37,21 @@ from quadrat.task_kinds import kind_of
 from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
-KEYS = 2
-"""Counted up when blobs of an earlier version must not be taken."""
+CACHE_VERSION = 2
+"""Increased when cached networks of earlier versions must not be used."""
 PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
-"""Our word -> OpenVINO's inference precision, and the capability that the CPU must list."""
+"""Value of `precision` -> OpenVINO's inference precision, and the capability that the CPU must have."""
 
 
 def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
-    """Start the network on the CPU; one that is not in the cache is first read by a child process.
+    """Start the network on the CPU; a network that is not in the cache is first read in a child process.
 
-    `at_once` runs share its threads: less of their time is lost than with all of them on one run.
-    Raises EngineUnavailableError (no format that it reads, no library), DeviceError (a GPU, or a
-    precision the CPU lacks) or GraphError (the file cannot be read or compiled, or crashes the child).
+    Up to `at_once` runs share the threads, which is more efficient than using all threads for one run.
+    Raises EngineUnavailableError (no supported format, or no library), DeviceError (a GPU, or a precision
+    that the CPU lacks) or GraphError (the file cannot be read or compiled, or crashes the child).
     """
     if settings.device != "cpu":
-        raise DeviceError("openvino runs on the CPU here", where="engine", hint="Choose --engine onnx")
+        raise DeviceError("openvino runs only on the CPU", where="engine", hint="Use --engine onnx")
     graph_format = choose_format(package, FORMATS)
 
     def trial() -> None:
@@ -61,46 +61,46 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, 
 
 
 def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
-    """Start the network in this process, whatever its file does to it; for the child only."""
+    """Start the network in this process, which an invalid file may crash; only for the child process."""
     return OpenVINOEngine(package, choose_format(package, FORMATS), settings, log)
 
 
 def library() -> Any:
-    """Import openvino with its telemetry off: importing it would send an event over the network."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
+    """Import openvino with its telemetry disabled; importing it would send an event."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes the import fail
     return load_library("openvino", "pip install quadrat")
 
 
 @cache
-def one_core() -> Any:
-    """Give the one Core of this process, which is never freed.
+def shared_core() -> Any:
+    """Return the Core of this process, which is never freed.
 
-    Its CPU plugin gives the thread a stack for signals and frees it with itself; the next signal, a
-    Ctrl-C in a notebook say, would then end the process by SIGSEGV.
+    The CPU plugin installs a signal stack for the thread, and frees it when it is freed itself; the next signal,
+    such as Ctrl-C in a notebook, would then crash the process with SIGSEGV.
     """
     return library().Core()
 
 
 def _config(core: Any, settings: EngineSettings) -> dict[str, Any]:
-    """Give the compile settings; DeviceError for a precision this CPU does not have."""
+    """Return the compile options; raise DeviceError for a precision that this CPU does not support."""
     if settings.precision not in PRECISIONS:
-        raise DeviceError(f"openvino does not run in {settings.precision}", where="precision")
+        raise DeviceError(f"openvino does not support {settings.precision}", where="precision")
     hint, capability = PRECISIONS[settings.precision]
     if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise DeviceError(
-            f"this CPU has no {settings.precision}", where="precision", hint="Choose --precision fp32"
+            f"this CPU does not support {settings.precision}", where="precision", hint="Use --precision fp32"
         )
     return {
-        "INFERENCE_PRECISION_HINT": hint,  # explicit, else it takes bf16 by itself where the CPU has it
-        "INFERENCE_NUM_THREADS": threads(settings.cpu_threads),
+        "INFERENCE_PRECISION_HINT": hint,  # explicit, as the default is bf16 on CPUs that support it
+        "INFERENCE_NUM_THREADS": thread_count(settings.cpu_threads),
         "PERFORMANCE_HINT": "LATENCY",
-        "CPU_RUNTIME_CACHE_CAPACITY": 64,  # kernels kept for other image sizes; by default 2 MB more each size
+        "CPU_RUNTIME_CACHE_CAPACITY": 64,  # kernels for other image sizes; the default grows by 2 MB per size
     }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Compiled:
-    """A network ready to run: its idle requests, input dtype, outputs in the requests' order, and weights."""
+    """A network ready to run: idle requests, input dtype, output names in order, and the memory of its weights."""
 
     requests: SimpleQueue[Any]
     dtype: str
@@ -109,9 +109,9 @@ class _Compiled:
 
 
 class OpenVINOEngine:
-    """A network compiled for exactly the outputs that are asked for; further calls than `at_once` wait.
+    """A network compiled for exactly the requested outputs; more than `at_once` concurrent calls wait.
 
-    The first guess, made at the start so that a bad graph shows there, is what the archive names: of a
+    At the start, it is compiled for the outputs that the archive names, to detect an invalid graph early: of a
     mask labels and confidence, of a detector all; else all outputs. A run that asks for others compiles
     for those.
     `trial` is called before that start reads the file, since OpenVINO dies of SIGSEGV on some invalid
@@ -134,7 +134,7 @@ class OpenVINOEngine:
         self.version = library().get_version().split("-")[0]
         self.precision = settings.precision
         self.outputs: Sequence[OutputSpec] = ()
-        self._core, self._log = one_core(), log
+        self._core, self._log = shared_core(), log
         self._config = _config(self._core, settings)
         self.at_once = min(at_once, self._config["INFERENCE_NUM_THREADS"])
         self._path = package.engines[graph_format]
@@ -142,19 +142,19 @@ class OpenVINOEngine:
         self._roles = tuple(package.outputs.values()) if graph_format == "onnx" else ()
         self._digest = package.digest or _digest(self._path, self._params)
         folder = cache_folder()
-        self._cache = BlobCache(folder / "openvino" if folder else None, log)
+        self._cache = CompileCache(folder / "openvino" if folder else None, log)
         self._detail = settings.print_detail
         self._changing = Lock()
         self._closed = False
         roles = package.outputs if graph_format == "onnx" else {}
         first = kind_of(package.task).first_roles or tuple(roles)
         wanted = tuple(roles[role] for role in first if role in roles)
-        self._compiled: _Compiled | None = self._prepare(wanted, trial)
+        self._compiled: _Compiled | None = self._load_or_compile(wanted, trial)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
         need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
-        compiled = self._made_for(tuple(dict.fromkeys(outputs)))
+        compiled = self._compiled_for(tuple(dict.fromkeys(outputs)))
         request = compiled.requests.get()
         try:
             request.infer({0: fit_input(batch, compiled.dtype)}, share_inputs=True)
@@ -163,7 +163,7 @@ class OpenVINOEngine:
             }
         except (RuntimeError, MemoryError) as error:
             raise EngineRunError(
-                f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
+                f"a batch of shape {batch.shape} failed: {summarize(error)}", where=self.name
             ) from error
         finally:
             compiled.requests.put(request)
@@ -172,27 +172,27 @@ class OpenVINOEngine:
         """Free the network; a second call does nothing."""
         self._closed, self._compiled = True, None
 
-    def _made_for(self, asked: tuple[str, ...]) -> _Compiled:
-        """Give the network as compiled for these outputs."""
+    def _compiled_for(self, requested: tuple[str, ...]) -> _Compiled:
+        """Return the network compiled for these outputs."""
         with self._changing:
             if self._closed:
                 raise EngineRunError("the engine is closed", where=self.name)
-            if self._compiled is None or set(asked) != set(self._compiled.names):
-                self._compiled = None  # first free what is held
-                self._compiled = self._prepare(asked)
+            if self._compiled is None or set(requested) != set(self._compiled.names):
+                self._compiled = None  # free the old network first
+                self._compiled = self._load_or_compile(requested)
             return self._compiled
 
-    def _prepare(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> _Compiled:
-        """Compile for the outputs `wanted` (all when empty), or take that from the cache if it is there."""
-        key = self._key(wanted)
-        compiled = self._cached(key)
+    def _load_or_compile(self, wanted: tuple[str, ...], trial: Callable[[], None] | None = None) -> _Compiled:
+        """Load the network for the outputs `wanted` (all if empty) from the cache, or compile it."""
+        key = self._cache_key(wanted)
+        compiled = self._load_cached(key)
         if compiled is None and trial is not None:
             trial()
-            compiled = self._cached(key)
+            compiled = self._load_cached(key)
         return compiled or self._compile(wanted, key)
 
-    def _ready(self, network: Any, dtype: str, names: Sequence[str], blob: Any = None) -> _Compiled:
-        """Make the requests of a compiled network."""
+    def _with_requests(self, network: Any, dtype: str, names: Sequence[str], blob: Any = None) -> _Compiled:
+        """Create the requests of a compiled network."""
         if self._detail:
             self._log.info("openvino: %s", _detail(network))
         requests: SimpleQueue[Any] = SimpleQueue()
@@ -200,31 +200,40 @@ class OpenVINOEngine:
             requests.put(network.create_infer_request())
         return _Compiled(requests, dtype, tuple(names), blob)
 
-    def _side_by_side(self) -> dict[str, Any]:
-        """Give the compile settings with those for `at_once`; a blob of the cache serves any number."""
+    def _compile_options(self) -> dict[str, Any]:
+        """Return the compile options for `at_once` runs; a cached network can be used with any number."""
         return self._config | {"NUM_STREAMS": self.at_once}
 
-    def _key(self, wanted: tuple[str, ...]) -> str:
-        """Digest all that a compiled network depends on."""
+    def _cache_key(self, wanted: tuple[str, ...]) -> str:
+        """Return the digest of everything that a compiled network depends on."""
         cpu = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         able = sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-        parts = [KEYS, self._digest, self._path.name, wanted, self._roles, library().get_version(), cpu, able]
+        parts = [
+            CACHE_VERSION,
+            self._digest,
+            self._path.name,
+            wanted,
+            self._roles,
+            library().get_version(),
+            cpu,
+            able,
+        ]
         return hashlib.sha256(json.dumps([*parts, self._config]).encode()).hexdigest()
 
-    def _cached(self, key: str) -> _Compiled | None:
-        found = self._cache.load(key)
-        if found is None:
+    def _load_cached(self, key: str) -> _Compiled | None:
+        entry = self._cache.load(key)
+        if entry is None:
             return None
-        header, blob = found
+        header, blob = entry
         try:
             tensor = library().Tensor(blob, shared_memory=True)
-            compiled = self._core.import_model(tensor, "CPU", self._side_by_side())
+            compiled = self._core.import_model(tensor, "CPU", self._compile_options())
         except RuntimeError as error:
-            self._log.warning("compiled network in the cache is not used: %s", last_words(error))
+            self._log.warning("ignoring a compiled network in the cache: %s", summarize(error))
             self._cache.drop(key)
             return None
         self.outputs = tuple(OutputSpec(n, d, tuple(s)) for n, d, s in header["outputs"])
-        return self._ready(compiled, header["input"], header["compiled"], blob)
+        return self._with_requests(compiled, header["input"], header["compiled"], blob)
 
     def _compile(self, wanted: tuple[str, ...], key: str) -> _Compiled:
         try:
@@ -237,22 +246,22 @@ class OpenVINOEngine:
             missing = [name for name in wanted if name not in ports]
             if missing:
                 raise GraphError(f"the network has no output {missing[0]!r}", where=self._path.name)
-            every = not wanted or set(wanted) == set(ports)
-            names = tuple(ports) if every else wanted  # in the order that the requests have them
-            if not every:
+            all_outputs = not wanted or set(wanted) == set(ports)
+            names = tuple(ports) if all_outputs else wanted  # in the order of the requests' outputs
+            if not all_outputs:
                 chosen = [ports[name] for name in wanted]
                 model = library().Model(chosen, model.get_parameters(), model.friendly_name)
-            compiled = self._core.compile_model(model, "CPU", self._side_by_side())
+            compiled = self._core.compile_model(model, "CPU", self._compile_options())
         except GraphError:
             raise
-        except Exception as error:  # each of its frontends has errors of its own
+        except Exception as error:  # each of its frontends has its own errors
             raise GraphError(
-                f"openvino cannot read it: {last_words(error)}", where=self._path.name
+                f"openvino cannot read the network: {summarize(error)}", where=self._path.name
             ) from error
-        self._keep(key, compiled, dtype, names)
-        return self._ready(compiled, dtype, names)
+        self._store(key, compiled, dtype, names)
+        return self._with_requests(compiled, dtype, names)
 
-    def _keep(self, key: str, compiled: Any, dtype: str, names: tuple[str, ...]) -> None:
+    def _store(self, key: str, compiled: Any, dtype: str, names: tuple[str, ...]) -> None:
         stream = io.BytesIO()
         compiled.export_model(stream)
         header = {
@@ -272,14 +281,14 @@ def _digest(*paths: Path | None) -> str:
 
 
 def _port_name(port: Any, index: int, roles: Sequence[str]) -> str:
-    """Name an output: as the archive calls it if one of its names is a role's, else its first name."""
+    """Return an output's name: the one that the archive uses for a role if there is one, else its first name."""
     names = sorted(port.get_names())
     known = [name for name in names if name in roles]
     return str((known or names or [f"output{index}"])[0])
 
 
 def _specs(ports: Mapping[str, Any], wanted: Sequence[str]) -> tuple[OutputSpec, ...]:
-    """Describe the outputs; one whose number of axes is free is left out, and a GraphError where it is wanted."""
+    """Describe the outputs; one with a dynamic number of axes is skipped, or a GraphError if it is wanted."""
     found = []
     for name, port in ports.items():
         shape = port.partial_shape

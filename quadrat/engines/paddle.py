@@ -1,6 +1,6 @@
-"""Paddle itself: PIR archives on the CPU, .pdmodel on a GPU with TensorRT.
+"""Run networks with Paddle: PIR archives on the CPU, and .pdmodel on a GPU with TensorRT.
 
-It always runs in a child process, since paddle 2.6.2 dies of SIGSEGV on a damaged .pdmodel.
+Paddle always runs in a child process, as paddle 2.6.2 crashes with SIGSEGV on a damaged .pdmodel.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from quadrat.engines.common import (
     TRT_RANGE,
     choose_format,
-    last_words,
     load_library,
     need_outputs,
-    threads,
+    summarize,
+    thread_count,
 )
 from quadrat.engines.host import HostedEngine
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
@@ -33,13 +33,13 @@ from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 PYTHON = "QUADRAT_PADDLE_PYTHON"
-"""Names another interpreter for the child: paddle 2.6.2 wants numpy 1, and quadrat numpy 2."""
+"""Environment variable for the child's interpreter: paddle 2.6.2 needs numpy 1, and quadrat numpy 2."""
 
 INSTALL = {
     "cpu": "Run make setup-paddle, or pip install 'quadrat[paddle]' in this environment",
-    "gpu": f"Install paddlepaddle-gpu 2.6.2 with numpy<2 in a venv of its own and name its python in {PYTHON}",
+    "gpu": f"Install paddlepaddle-gpu 2.6.2 with numpy<2 in its own venv, and set {PYTHON} to its python",
 }
-"""What to do where paddle is not installed, by device."""
+"""Hint if paddle is not installed, by device."""
 
 TUNE_RUNS = 3
 """Batches whose shapes are collected before TensorRT is built, with enable-auto-tune."""
@@ -48,8 +48,8 @@ TUNE_RUNS = 3
 def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
     """Start paddle in a child process.
 
-    Raises EngineUnavailableError (not installed, too old or new for the format), DeviceError (GPU
-    or precision not here), GraphError (it cannot read the network, or dies over it).
+    Raises EngineUnavailableError (not installed, or too old or new for the format), DeviceError (GPU or
+    precision not available) or GraphError (it cannot read the network, or crashes on it).
     """
     graph_format = choose_format(package, ("pdmodel", "pir"))
     _need_device(graph_format, settings)
@@ -58,21 +58,21 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) 
 
 
 def _need_device(graph_format: str, settings: EngineSettings) -> None:
-    """Raise DeviceError for what paddle cannot do, whatever its version."""
+    """Raise DeviceError for a device and precision that no version of paddle supports."""
     if settings.device == "gpu" and graph_format == "pir":
         raise DeviceError(
-            "a PIR model.json does not run on a GPU here", where="device",
-            hint="Export the model as .pdmodel or ONNX, or choose --device cpu",
+            "a PIR model.json cannot run on a GPU", where="device",
+            hint="Export the model as .pdmodel or ONNX, or use --device cpu",
         )  # fmt: skip
     allowed = {"cpu": ("fp32",), "gpu": ("fp32", "fp16", "int8")}[settings.device]
     if settings.precision not in allowed:
         raise DeviceError(
-            f"paddle does not run in {settings.precision} on the {settings.device}", where="precision"
+            f"paddle does not support {settings.precision} on the {settings.device}", where="precision"
         )
 
 
 def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
-    """Start paddle in this process; for the child only."""
+    """Start paddle in this process; only for the child process."""
     graph_format = choose_format(package, ("pdmodel", "pir"))
     paddle = _library(INSTALL[settings.device])
     plan = Plan(
@@ -92,11 +92,11 @@ def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -
 
 
 def _library(hint: str) -> Any:
-    # paddle 2.6.2 brings zlib symbols of its own: whoever loads zlib after it crashes
+    # paddle 2.6.2 exports its own zlib symbols: loading zlib after it crashes
     import tarfile  # noqa: F401
     import zlib  # noqa: F401
 
-    with suppress(ImportError):  # another interpreter need not have it
+    with suppress(ImportError):  # another interpreter may not have it
         import PIL.Image  # noqa: F401
 
     paddle = load_library("paddle", hint)
@@ -106,7 +106,7 @@ def _library(hint: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be configured: the files, whether they are PIR, paddle's (major, minor), settings."""
+    """The inputs of the configuration: files, whether they are PIR, paddle's (major, minor) version, settings."""
 
     graph: Path
     params: Path | None
@@ -116,13 +116,13 @@ class Plan:
 
 
 def version_of(text: str) -> tuple[int, int]:
-    """Give (major, minor) of a version."""
+    """Return (major, minor) of a version."""
     major, minor = text.split(".")[:2]
     return int(major), int(minor)
 
 
 def need_version(plan: Plan) -> None:
-    """Raise EngineUnavailableError where this paddle is known not to read or run the archive."""
+    """Raise EngineUnavailableError if this version of paddle is known to be unable to read or run the archive."""
     if plan.pir and plan.version < (3, 2):
         raise EngineUnavailableError(
             "this paddle is too old for a PIR model.json",
@@ -130,13 +130,13 @@ def need_version(plan: Plan) -> None:
         )
     if plan.pir and plan.version >= (3, 3) and plan.settings.enable_mkldnn:
         raise EngineUnavailableError(
-            "from 3.3 paddle cannot run a PIR model.json with oneDNN", where="enable-mkldnn",
-            hint="Leave enable-mkldnn out, or install paddlepaddle 3.2.2",
+            "paddle 3.3 and later cannot run a PIR model.json with oneDNN", where="enable-mkldnn",
+            hint="Remove --enable-mkldnn, or install paddlepaddle 3.2.2",
         )  # fmt: skip
 
 
 def base_config(inference: Any, plan: Plan) -> Any:
-    """Make a Config with what all devices share."""
+    """Return a Config with the options for all devices."""
     config = inference.Config(str(plan.graph), str(plan.params or ""))
     if not plan.settings.print_detail:
         config.disable_glog_info()
@@ -144,23 +144,25 @@ def base_config(inference: Any, plan: Plan) -> Any:
     config.switch_ir_optim(True)
     if plan.pir:
         config.enable_new_ir(True)
-        config.enable_new_executor(True)  # without it the memory pass is not found
+        config.enable_new_executor(True)  # the memory pass needs it
     return config
 
 
 def configure_cpu(config: Any, plan: Plan) -> None:
-    """Set up the CPU: threads, and oneDNN where this version can run the format with it."""
+    """Configure the CPU: threads, and oneDNN if this version supports it for the format."""
     config.disable_gpu()
-    config.set_cpu_math_library_num_threads(threads(plan.settings.cpu_threads))
+    config.set_cpu_math_library_num_threads(thread_count(plan.settings.cpu_threads))
     if plan.pir and plan.version >= (3, 3):
         config.disable_mkldnn()
         return
-    config.set_mkldnn_cache_capacity(10)  # shapes; without a bound every image size stays in memory
+    config.set_mkldnn_cache_capacity(
+        10
+    )  # shapes; unlimited by default, which keeps every image size in memory
     config.enable_mkldnn()
 
 
 def configure_gpu(config: Any, inference: Any, plan: Plan) -> None:
-    """Set up the GPU: 100 MB to start with, device 0, and TensorRT if asked for (shapes come later)."""
+    """Configure the GPU: device 0, initially 100 MB, and TensorRT if requested (without its shapes)."""
     settings = plan.settings
     kinds = inference.PrecisionType
     precision = {"fp32": kinds.Float32, "fp16": kinds.Half, "int8": kinds.Int8}[settings.precision]
@@ -179,23 +181,25 @@ def configure_gpu(config: Any, inference: Any, plan: Plan) -> None:
 
 
 def configure_collect(config: Any, shapes: Path) -> None:
-    """Set up a plain GPU run that writes the shapes that it sees to `shapes` when it is freed."""
+    """Configure a GPU run without TensorRT that writes its input shapes to `shapes` when it is freed."""
     config.enable_use_gpu(100, 0)
     config.collect_shape_range_info(str(shapes))
 
 
 def configure_shapes(config: Any, plan: Plan, name: str, channels: int, shapes: Path | None) -> None:
-    """Give TensorRT its shapes: those collected in `shapes`, else fixed ranges for input `name`."""
+    """Configure TensorRT's shapes: those collected in `shapes`, or fixed ranges for input `name`."""
     if shapes is not None:
-        config.enable_tuned_tensorrt_dynamic_shape(str(shapes), True)  # build at run time what is missing
+        config.enable_tuned_tensorrt_dynamic_shape(str(shapes), True)  # build missing shapes at run time
         return
     counts = {"min": 1, "max": plan.settings.batch_size, "opt": 1}
-    low, high, best = ({name: [counts[word], channels, *TRT_RANGE[word]]} for word in ("min", "max", "opt"))
+    low, high, best = (
+        {name: [counts[bound], channels, *TRT_RANGE[bound]]} for bound in ("min", "max", "opt")
+    )
     config.set_trt_dynamic_shape_info(low, high, best)
 
 
 class PaddleEngine:
-    """A paddle predictor; with enable-auto-tune it collects shapes on the first batches, then rebuilds."""
+    """A paddle predictor; with enable-auto-tune, it collects shapes on the first batches and is then rebuilt."""
 
     name = "paddle"
     at_once = 1
@@ -212,7 +216,7 @@ class PaddleEngine:
         self._tuning = plan.settings.use_trt and plan.settings.enable_auto_tune
         self._folder = tempfile.TemporaryDirectory(prefix="quadrat-trt-") if self._tuning else None
         self._runs = 0
-        self._predictor: Any = self._make(tuned=False)
+        self._predictor: Any = self._make_predictor(tuned=False)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
@@ -221,14 +225,14 @@ class PaddleEngine:
             raise EngineRunError("the engine is closed", where=self.name)
         try:
             arrays = feed(self._predictor, self._input, batch)
-        except Exception as error:  # any kind: C++ exceptions come as IndexError and others
+        except Exception as error:  # C++ exceptions can arrive as any class, such as IndexError
             raise EngineRunError(
-                f"it fails on a batch of shape {batch.shape}: {last_words(error)}", where=self.name
+                f"a batch of shape {batch.shape} failed: {summarize(error)}", where=self.name
             ) from error
         self._runs += 1
         if self._tuning and self._runs == TUNE_RUNS:
-            self._predictor = None  # it writes the shapes as it goes
-            self._predictor = self._make(tuned=True)
+            self._predictor = None  # freeing it writes the shapes
+            self._predictor = self._make_predictor(tuned=True)
         return {name: arrays[name] for name in outputs}
 
     def close(self) -> None:
@@ -237,7 +241,7 @@ class PaddleEngine:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _make(self, *, tuned: bool) -> Any:
+    def _make_predictor(self, *, tuned: bool) -> Any:
         config = base_config(self._inference, self._plan)
         shapes = Path(self._folder.name) / "shapes.pbtxt" if self._folder else None
         if self.device == "cpu":
@@ -252,15 +256,17 @@ class PaddleEngine:
 
 
 def create(inference: Any, config: Any, plan: Plan) -> Any:
-    """Make a predictor; GraphError if paddle cannot read the network."""
+    """Create a predictor; raise GraphError if paddle cannot read the network."""
     try:
         return inference.create_predictor(config)
-    except Exception as error:  # any kind: its C++ exceptions come as IndexError and others
-        raise GraphError(f"paddle cannot read it: {last_words(error)}", where=plan.graph.name) from error
+    except Exception as error:  # C++ exceptions can arrive as any class, such as IndexError
+        raise GraphError(
+            f"paddle cannot read the network: {summarize(error)}", where=plan.graph.name
+        ) from error
 
 
 def feed(predictor: Any, name: str, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """Run one batch and give all outputs by name."""
+    """Run one batch and return all outputs by name."""
     handle = predictor.get_input_handle(name)
     handle.reshape(batch.shape)
     handle.copy_from_cpu(np.ascontiguousarray(batch))
@@ -271,10 +277,10 @@ def feed(predictor: Any, name: str, batch: NDArray[np.float32]) -> dict[str, NDA
 def probe(
     inference: Any, plan: Plan, input_shape: Sequence[int | None]
 ) -> tuple[str, tuple[OutputSpec, ...]]:
-    """Give the input's name and the outputs, learnt from two small runs on the CPU.
+    """Return the input's name and the outputs, found by two small runs on the CPU.
 
-    Paddle's predictor does not tell its outputs' types and shapes; sizes that differ between runs
-    of different batch, height and width are dynamic.
+    Paddle's predictor does not provide the types and shapes of outputs; sizes that differ between runs
+    with different batch, height and width are dynamic.
     """
     config = base_config(inference, plan)
     config.disable_gpu()
@@ -283,7 +289,7 @@ def probe(
     predictor = create(inference, config, plan)
     names = predictor.get_input_names()
     if len(names) != 1:
-        raise GraphError(f"the network has {len(names)} inputs and must have one", where=plan.graph.name)
+        raise GraphError(f"the network has {len(names)} inputs, but must have one", where=plan.graph.name)
     declared = tuple(input_shape) if len(input_shape) == 4 else (None, None, None, None)
     seen: list[Mapping[str, NDArray[Any]]] = []
     for sizes in ((1, 3, 128, 192), (2, 3, 192, 128)):
@@ -291,8 +297,8 @@ def probe(
         try:
             seen.append(feed(predictor, names[0], np.zeros(shape, np.float32)))
         except Exception as error:  # as above
-            said = f"paddle cannot run it on an input of shape {shape}: {last_words(error)}"
-            raise GraphError(said, where=plan.graph.name) from error
+            text = f"paddle cannot run the network on an input of shape {shape}: {summarize(error)}"
+            raise GraphError(text, where=plan.graph.name) from error
     return names[0], tuple(_spec(name, array, seen[1][name]) for name, array in seen[0].items())
 
 

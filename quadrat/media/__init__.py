@@ -1,1 +1,1 @@
-"""Bytes to frames and back: one decoding policy for every picture, and the encoders of the products."""
+"""Decode pictures, videos and streams to frames, and encode pictures and videos."""

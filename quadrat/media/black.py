@@ -1,4 +1,4 @@
-"""Whether a frame shows nothing: a covered lens, a dead camera, a fade."""
+"""Detect black frames: a covered lens, a dead camera, a fade."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import cv2
 
 from quadrat.types import ImageU8
 
-BRIGHTEST = 24
-"""No value of a black frame is above this: black of limited range is 16 where its range went unsaid."""
-SPREAD = 16
-"""From the darkest to the brightest value of a black frame: room for the noise of a sensor and of coding."""
+MAX_BLACK = 24
+"""Maximum value in a black frame: untagged limited-range video has black at 16."""
+MAX_SPREAD = 16
+"""Maximum difference between two values of a black frame; it allows for sensor noise and compression."""
 _COARSE = 16
 
 
 def is_black(pixels: ImageU8) -> bool:
-    """Say whether (H, W, 3) uint8 is black all over: no value above BRIGHTEST, all within SPREAD.
+    """Return True if (H, W, 3) uint8 is black: no value above MAX_BLACK, and all within MAX_SPREAD of each other.
 
-    Exact: every value counts, so one lit pixel is seen. Most frames are told from black by each 16th pixel
-    of each 16th row already, and only those that are not are looked at whole.
+    The check is exact: a single bright pixel is detected. Every 16th pixel of every 16th row is checked
+    first, so that most frames need no full scan.
     """
     coarse = pixels[::_COARSE, ::_COARSE]
-    if int(coarse.max()) > BRIGHTEST:
+    if int(coarse.max()) > MAX_BLACK:
         return False
     darkest, brightest, _, _ = cv2.minMaxLoc(pixels.reshape(pixels.shape[0], -1))
-    return bool(brightest <= BRIGHTEST and brightest - darkest <= SPREAD)
+    return bool(brightest <= MAX_BLACK and brightest - darkest <= MAX_SPREAD)

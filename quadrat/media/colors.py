@@ -1,4 +1,4 @@
-"""Which numbers of a video are which colours: matrix and range, when tagged and when not."""
+"""Convert video frames to RGB by their matrix and range, tagged or not."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 BT709, BT601 = 1, 5
-"""Matrices by swscale's numbers; a stream's tag has the same for BT.709, and 5 or 6 for BT.601."""
+"""Matrix numbers of swscale; a stream's tag is the same for BT.709, and 5 or 6 for BT.601."""
 LIMITED, FULL = 1, 2
-_OF_TAG = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+_MATRIX_BY_TAG = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _HD_WIDTH, _HD_HEIGHT = 1280, 720
 
 
-def usual_matrix(hw: HW) -> int:
-    """Give the matrix of a video that states none, as players do: BT.709 from 720p on, BT.601 below."""
+def default_matrix(hw: HW) -> int:
+    """Return the matrix of an untagged video, as players choose it: BT.709 from 720p on, else BT.601."""
     return BT709 if max(hw) >= _HD_WIDTH or min(hw) >= _HD_HEIGHT else BT601
 
 
 def to_rgb(frame: VideoFrame, reformatter: VideoReformatter | None = None) -> ImageU8:
-    """Convert a decoded frame to (H, W, 3) uint8 RGB, C-contiguous, by its own tags, else by custom.
+    """Convert a decoded frame to (H, W, 3) uint8 RGB, C-contiguous, by its tags or, without tags, the defaults.
 
-    A `reformatter` kept for all frames of a reader saves setting up swscale's tables for each. swscale converts, as
-    it knows every matrix and range: within 3 levels of the formula, on average one too dark. OpenCV's own
-    conversion is BT.601 of limited range only, up to 33 levels off on BT.709, and no faster.
+    Pass the same `reformatter` for all frames of a reader to set up swscale's tables only once. swscale supports
+    every matrix and range, and is within 3 levels of the exact formula (on average one level darker). OpenCV
+    supports only limited-range BT.601, is up to 33 levels off for BT.709, and is no faster.
     """
     full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
-    matrix = _OF_TAG.get(int(frame.colorspace)) or usual_matrix((frame.height, frame.width))
+    matrix = _MATRIX_BY_TAG.get(int(frame.colorspace)) or default_matrix((frame.height, frame.width))
     converted = (reformatter or VideoReformatter()).reformat(
         frame,
         format="rgb24",
@@ -44,5 +44,5 @@ def to_rgb(frame: VideoFrame, reformatter: VideoReformatter | None = None) -> Im
     )
     plane = converted.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    # A copy costs less than it saves: FFmpeg's buffer is used again, numpy's large pages are not cleared one by one.
+    # Copying is faster overall: FFmpeg reuses its buffer, and numpy does not fault in new pages one by one.
     return rows[: frame.height, : frame.width * 3].copy().reshape(frame.height, frame.width, 3)

@@ -1,4 +1,4 @@
-"""One connection to a live stream: opened, read and decoded in a thread that nobody has to wait for."""
+"""A connection to a live stream, opened, read and decoded in its own thread, which can be abandoned."""
 
 from __future__ import annotations
 
@@ -40,20 +40,24 @@ PROTOCOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rtmps": ("rtmps", "tcp", "tls"),
     }
 )
-"""What an address of each kind may lead to, by FFmpeg's names: never a file of this machine."""
+"""Protocols that an address of each scheme may use, by FFmpeg's names; never local files."""
 _RAW = ("h264", "hevc", "m4v", "mjpeg", "mpegvideo", "nut")
-_OF_KIND = {"rtsp": ("rtsp", "rtp", "sdp"), "http": ("hls", "mpjpeg", "live_flv"), "rtmp": ("live_flv",)}
+_FORMATS_BY_KIND = {
+    "rtsp": ("rtsp", "rtp", "sdp"),
+    "http": ("hls", "mpjpeg", "live_flv"),
+    "rtmp": ("live_flv",),
+}
 _PLAYLISTS = ("hls", "rtsp", "sdp")
-_SLICE_MS = 100
-_ANALYSE_S = 5.0
+_POLL_MS = 100
+_MAX_ANALYSIS_S = 5.0
 _THREADS = 2
-_WITHOUT_KEY = 300
-"""Frames after damage, without a key frame, from which on they are taken again: some cameras send none."""
+_MAX_SKIPPED = 300
+"""Frames skipped after damage while waiting for a key frame: some cameras never send one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a stream is: `path` on this machine (a pipe, say), else `text`, an address of this `kind`."""
+    """The address of a stream: a local `path` (a pipe, for example), or `text` with the scheme `kind`."""
 
     text: str
     kind: str
@@ -61,179 +65,177 @@ class Address:
 
 
 def parse_address(text: str, name: str) -> Address:
-    """Read an address, or a path; StreamError for a kind that we do not read."""
+    """Parse an address or a path; raise StreamError for an unsupported scheme."""
     kind = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)) else ""
     if kind == "file" or text.startswith("file:"):
         return Address(text, "file", Path(unquote(urlsplit(text).path)))
     if not kind:
         return Address(text, "file", Path(text))
     if kind not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
         raise StreamError(
-            f"addresses that begin with {kind}:// are not read", where=name, hint=f"Use {known}"
+            f"addresses with {kind}:// are not supported", where=name, hint=f"Use {', '.join(PROTOCOLS)}"
         )
     return Address(text, kind)
 
 
-class Owner(Protocol):
-    """Who takes what a connection gives; all of it is called from the connection's thread."""
+class Listener(Protocol):
+    """Receives the frames and events of a connection, in the connection's thread."""
 
-    def give(self, link: Connection, raw: VideoFrame) -> bool:
-        """Take a frame, or wait for room for it; False where the connection is not wanted any more."""
+    def on_frame(self, connection: Connection, raw: VideoFrame) -> bool:
+        """Accept a frame, waiting for space if necessary; return False if the connection is no longer needed."""
 
-    def damaged(self, link: Connection) -> None:
-        """Hear of a frame that could not be decoded."""
+    def on_damage(self, connection: Connection) -> None:
+        """Handle a frame that could not be decoded."""
 
-    def ended(self, _link: Connection) -> None:
-        """Hear that no more will come; the connection's `reason` says why."""
+    def on_end(self, _connection: Connection) -> None:
+        """Handle the end of the connection; its `reason` states why."""
 
 
 class Connection:
-    """A thread that connects and gives frames until the end, a fault, or `abandon`.
+    """A thread that connects and passes frames to its listener until the end, an error, or `abandon`.
 
-    What blocks in FFmpeg gives up by itself after `patience_s` seconds without a byte, so that an abandoned
-    thread ends, and with it its socket. `alive_at` (monotonic seconds) is the owner's to keep. At the end `reason`
-    is set; `finite` says that there was a whole of known length, `ran_out` that its end, or that of a stream, came
-    in good order.
+    Blocking calls in FFmpeg time out after `timeout_s` seconds without data, so that an abandoned thread ends and
+    closes its socket. The listener maintains `last_active_at` (monotonic seconds). At the end, `reason` is set;
+    `finite` is True for a source of known length, and `ended_normally` if the source or stream ended without error.
     """
 
-    def __init__(self, address: Address, owner: Owner, patience_s: float, name: str) -> None:
-        self.alive_at = time.monotonic()
+    def __init__(self, address: Address, listener: Listener, timeout_s: float, name: str) -> None:
+        self.last_active_at = time.monotonic()
         self.reason = ""
         self.finite = False
-        self.ran_out = False
+        self.ended_normally = False
         self.codec = ""
         self.rate: float | None = None
-        self._reads = False
+        self._reading = False
         self._address = address
-        self._owner = owner
-        self._patience_s = patience_s
+        self._listener = listener
+        self._timeout_s = timeout_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"quadrat-stream-{name}", daemon=True)
         self._thread.start()
 
     def abandon(self) -> None:
-        """Tell the thread to end, without waiting for it."""
+        """Ask the thread to end, without waiting for it."""
         self._stop.set()
 
     def _work(self) -> None:
-        feed: _Feed | None = None
+        local: _LocalFile | None = None
         try:
             if self._address.path is not None:
-                feed = _Feed(self._address.path, self._stop)
-                self.finite = feed.finite
-            with self._open(feed) as container:
+                local = _LocalFile(self._address.path, self._stop)
+                self.finite = local.finite
+            with self._open(local) as container:
                 self._read(container)
             self.reason = self.reason or "it ended"
-        except av.error.FFmpegError as error:  # its text has the address, and so perhaps a password
-            # a web server's stream without a length ends so
-            self.ran_out = error.errno == errno.EIO and self._reads and not self.finite
+        except av.error.FFmpegError as error:  # its message contains the address, and perhaps a password
+            # a web server's stream without a length ends this way
+            self.ended_normally = error.errno == errno.EIO and self._reading and not self.finite
             early = " early" * (self.finite and error.errno == errno.EIO)
-            self.reason = _said(error, self._patience_s, reads=self._reads) + early
+            self.reason = _describe(error, self._timeout_s, reading=self._reading) + early
         except OSError as error:
             self.reason = error.strerror or type(error).__name__
-        except Exception as error:  # noqa: BLE001 - whatever a stream sends, it is that stream's fault
-            self.reason = f"it cannot be read, {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001 - an invalid stream can raise anything
+            self.reason = f"reading failed with {type(error).__name__}"
         finally:
-            if feed is not None:
-                feed.close()
-            self._owner.ended(self)
+            if local is not None:
+                local.close()
+            self._listener.on_end(self)
 
-    def _open(self, feed: _Feed | None) -> InputContainer:
-        kind, wait = self._address.kind, self._patience_s
-        formats = (*VIDEO_CONTAINERS, *_RAW, *_OF_KIND.get(kind.removesuffix("s"), ()))
+    def _open(self, local: _LocalFile | None) -> InputContainer:
+        kind, wait = self._address.kind, self._timeout_s
+        formats = (*VIDEO_CONTAINERS, *_RAW, *_FORMATS_BY_KIND.get(kind.removesuffix("s"), ()))
         options = {
             "protocol_whitelist": ",".join(PROTOCOLS.get(kind, ("none",))),
             "format_whitelist": ",".join(formats),
-            "analyzeduration": str(int(min(_ANALYSE_S, wait / 2) * 1e6)),
+            "analyzeduration": str(int(min(_MAX_ANALYSIS_S, wait / 2) * 1e6)),
             "rw_timeout": str(int(wait * 1e6)),
         }
         if kind.startswith("rtsp"):
             options |= {"rtsp_transport": "tcp", "allowed_media_types": "video"}
-        if kind in ("rtsp", "rtsps", "tcp"):  # for others it means something else, or nothing
+        if kind in ("rtsp", "rtsps", "tcp"):  # other protocols ignore or redefine it
             options["timeout"] = options["rw_timeout"]
         return av.open(
-            self._address.text if feed is None else feed,
+            self._address.text if local is None else local,
             "r",
             container_options=options,
-            timeout=None if feed is not None else (wait, wait),
+            timeout=None if local is not None else (wait, wait),
             metadata_errors="replace",
         )
 
     def _read(self, container: InputContainer) -> None:
         if not container.streams.video or container.streams.video[0].codec_context is None:
-            self.reason = "it has no pictures that we can decode"
+            self.reason = "it has no video in a supported codec"
             return
         stream = container.streams.video[0]
-        _prepare(stream)
+        _configure(stream)
         self.codec = stream.codec_context.codec.canonical_name
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.rate = rate if 0 < rate <= 240 else None
         self.finite = self.finite or _is_finite(container)
-        self._reads = True
-        decoder = _Decoder(self, self._owner)
+        self._reading = True
+        decoder = _Decoder(self, self._listener)
         try:
-            for packet in container.demux():  # all of them: else sound alone would keep this thread for ever
+            for packet in container.demux():  # all streams, to see `stop` even if only audio arrives
                 if self._stop.is_set():
                     return
-                if packet.stream_index == stream.index and not decoder.takes(packet, stream):
+                if packet.stream_index == stream.index and not decoder.decode(packet, stream):
                     return
         except av.error.FFmpegError:
-            decoder.takes(None, stream)
+            decoder.decode(None, stream)
             raise
-        self.ran_out = True
+        self.ended_normally = True
 
 
-def _prepare(stream: VideoStream) -> None:
+def _configure(stream: VideoStream) -> None:
     stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
-    stream.thread_type = "SLICE"  # threads by frames would hold back the last frames before a stall
+    stream.thread_type = "SLICE"  # frame threads would delay the last frames before a stall
     stream.thread_count = _THREADS
 
 
 def _is_finite(container: InputContainer) -> bool:
-    """Whether the source is a whole of known length, such as a file on a web server; its end is the end."""
+    """Return True if the source has a known length, such as a file on a web server."""
     playlist = any(name in _PLAYLISTS for name in container.format.name.split(","))
     return bool(container.duration) if playlist else container.size > 0
 
 
 class _Decoder:
-    """Packets to frames; from damage on, none until the next key frame, as they would look like pictures."""
+    """Decodes packets; after damage, frames are skipped until the next key frame, as they would be corrupt."""
 
-    def __init__(self, link: Connection, owner: Owner) -> None:
-        self._link = link
-        self._owner = owner
-        self._begun = False
-        self._damage = 0
+    def __init__(self, connection: Connection, listener: Listener) -> None:
+        self._connection = connection
+        self._listener = listener
+        self._started = False
+        self._skipped = 0
 
-    def takes(self, packet: Packet[Any] | None, stream: VideoStream) -> bool:
-        """Decode a packet, or without one what is held back, and give its frames; False where none are wanted."""
+    def decode(self, packet: Packet[Any] | None, stream: VideoStream) -> bool:
+        """Decode a packet, or flush the decoder if None, and pass its frames on; return False if no more are needed."""
         try:
             frames = stream.codec_context.decode(packet)
         except av.error.EOFError:
             return True
         except av.error.FFmpegError:
-            self._spoilt()
+            self._count_damage()
             return True
-        return all(self._takes(frame) for frame in frames)
+        return all(self._pass_on(frame) for frame in frames)
 
-    def _takes(self, frame: VideoFrame) -> bool:
-        if frame.key_frame or self._damage > _WITHOUT_KEY:
-            self._damage = 0
-        if frame.is_corrupt or self._damage:
-            self._spoilt()
+    def _pass_on(self, frame: VideoFrame) -> bool:
+        if frame.key_frame or self._skipped > _MAX_SKIPPED:
+            self._skipped = 0
+        if frame.is_corrupt or self._skipped:
+            self._count_damage()
             return True
-        self._begun = True
-        return self._owner.give(self._link, frame)
+        self._started = True
+        return self._listener.on_frame(self._connection, frame)
 
-    def _spoilt(self) -> None:
-        """Count a damaged frame; those before the first whole one are none, as one joins in the middle."""
-        if self._begun:
-            self._damage += 1
-            self._owner.damaged(self._link)
+    def _count_damage(self) -> None:
+        """Count a damaged frame, unless it is before the first intact one: streams are joined in the middle."""
+        if self._started:
+            self._skipped += 1
+            self._listener.on_damage(self._connection)
 
 
-class _Feed:
-    """A pipe, device or file read by its bytes alone; a read ends soon after `stop` is set."""
+class _LocalFile:
+    """A pipe, device or file without a name, which FFmpeg could interpret; reads end soon after `stop` is set."""
 
     def __init__(self, path: Path, stop: threading.Event) -> None:
         self._stop = stop
@@ -243,9 +245,9 @@ class _Feed:
         self.finite = stat.S_ISREG(os.fstat(self._handle).st_mode)
 
     def read(self, size: int) -> bytes:
-        """Give up to `size` bytes as soon as there are some; none at the end."""
+        """Return up to `size` bytes as soon as some are available, or none at the end."""
         while not self._stop.is_set():
-            if self._poll.poll(_SLICE_MS):
+            if self._poll.poll(_POLL_MS):
                 try:
                     return os.read(self._handle, size)
                 except BlockingIOError:
@@ -257,13 +259,13 @@ class _Feed:
         os.close(self._handle)
 
 
-def _said(error: av.error.FFmpegError, patience_s: float, *, reads: bool) -> str:
-    """Say in a few words what FFmpeg says with the whole address; `reads` where frames were asked for already."""
+def _describe(error: av.error.FFmpegError, timeout_s: float, *, reading: bool) -> str:
+    """Describe an FFmpeg error without the address; `reading` is True once frames are being read."""
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        # the watch of the reader may notice the same silence first: the words are its own
-        return f"no {'frame' if reads else 'answer'} for {patience_s:.1f} s"
+        # the same words as StreamReader, which may detect the timeout first
+        return f"no {'frame' if reading else 'answer'} for {timeout_s:.1f} s"
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
-        return "it sends no video that we read"
+        return "it sends no supported video"
     if error.errno == errno.EIO:
         return "it ended"
     return error.strerror or type(error).__name__

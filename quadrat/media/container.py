@@ -1,4 +1,4 @@
-"""Opens a video file, and nothing that the file may point at."""
+"""Open a video file, without following references to other files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.formats import IMAGE_FORMATS, VIDEO_CONTAINERS
-from quadrat.media.kinds import PICTURES_GO_BY, looks_like
+from quadrat.media.kinds import PICTURE_HINT, looks_like
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_VIDEO_PIXELS = 36_000_000
-"""Of one frame: 8192 x 4352, the largest that H.264 and H.265 know. A decoder holds up to twenty frames at once,
-then about one gigabyte."""
+"""Limit of one frame: 8192 x 4352, the maximum of H.264 and H.265. A decoder holds up to twenty frames at once,
+about one gigabyte."""
 
 _BUFFER = 1 << 18
 _COVER_ART = 0x400
-_LISTS: tuple[tuple[bytes, str], ...] = (
+_PLAYLISTS: tuple[tuple[bytes, str], ...] = (
     (b"#extm3u", "a playlist (m3u8) of other files"),
     (b"ffconcat", "a playlist (ffconcat) of other files"),
     (b"v=0", "a description of a stream (sdp)"),
@@ -35,8 +35,8 @@ _BOXES = (b"ftyp", b"moov", b"mdat")
 _VIDEO_MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 
 
-class _Bytes:
-    """A file by its bytes alone: without a name, FFmpeg cannot take one for a pattern or an address."""
+class _UnnamedFile:
+    """A file without a name, which FFmpeg could interpret as a pattern or an address."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.read = file.read
@@ -45,8 +45,8 @@ class _Bytes:
 
 
 @dataclass(slots=True, eq=False)
-class Opened:
-    """An open container, its pictures' stream, and the file they are read from."""
+class OpenVideo:
+    """An open container with its video stream, and the file it is read from."""
 
     name: str
     file: IO[bytes]
@@ -54,13 +54,13 @@ class Opened:
     stream: VideoStream
     others: tuple[Stream, ...]
 
-    def again(self) -> None:
-        """Begin anew at the file's first byte."""
+    def restart(self) -> None:
+        """Reopen the container at the start of the file."""
         self.container.close()
-        self.container, self.stream, self.others = _begin(self.file, self.name)
+        self.container, self.stream, self.others = _read_headers(self.file, self.name)
 
-    def is_cut(self) -> bool:
-        """Whether the file is shorter than its outermost boxes (MP4) or its first chunk (AVI) say."""
+    def is_truncated(self) -> bool:
+        """Return True if the file is shorter than its top-level boxes (MP4) or its first chunk (AVI) state."""
         self.file.seek(0)
         head = self.file.read(12)
         end = self.file.seek(0, 2)
@@ -69,38 +69,38 @@ class Opened:
         return head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") + 8 > end
 
     def close(self) -> None:
-        """Close container and file."""
+        """Close the container and the file."""
         self.container.close()
         self.file.close()
 
 
-def open_container(path: Path, name: str) -> Opened:
-    """Open a video file for decoding; only its own bytes are read, whatever they say.
+def open_container(path: Path, name: str) -> OpenVideo:
+    """Open a video file for decoding; no other file is read, whatever its content.
 
-    `name` is what errors call it. Raises VideoFormatError for what is no video that we read or has no pictures,
-    VideoTruncatedError for one whose index is missing, ImageSizeError for frames of more than
-    MAX_VIDEO_PIXELS, all before a frame is decoded.
+    Errors refer to the file as `name`. Before any frame is decoded, raises VideoFormatError for a file that is not
+    a supported video or has no video stream, VideoTruncatedError if its index is missing, and ImageSizeError for
+    frames of more than MAX_VIDEO_PIXELS.
     """
     try:
         file = path.open("rb")
     except OSError as error:
         raise VideoFormatError(f"it cannot be read ({error.strerror})", where=name) from error
     try:
-        return Opened(name, file, *_begin(file, name))
+        return OpenVideo(name, file, *_read_headers(file, name))
     except BaseException:
         file.close()
         raise
 
 
-def _begin(file: IO[bytes], name: str) -> tuple[InputContainer, VideoStream, tuple[Stream, ...]]:
-    """Read a file's headers: the container, its stream of pictures, and the others that have a duration."""
+def _read_headers(file: IO[bytes], name: str) -> tuple[InputContainer, VideoStream, tuple[Stream, ...]]:
+    """Read the headers; return the container, its video stream, and the other audio and video streams."""
     file.seek(0)
     head = file.read(1024)
-    _refuse_lists(head, name)
+    _refuse_playlists(head, name)
     file.seek(0)
     container = _open(file, head, name)
     try:
-        stream = _pictures(container, name)
+        stream = _choose_stream(container, name)
     except BaseException:
         container.close()
         raise
@@ -108,28 +108,28 @@ def _begin(file: IO[bytes], name: str) -> tuple[InputContainer, VideoStream, tup
     return container, stream, others
 
 
-def _refuse_lists(head: bytes, name: str) -> None:
+def _refuse_playlists(head: bytes, name: str) -> None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         raise VideoTruncatedError("the file is empty", where=name, hint="Copy it again")
-    for magic, kind in _LISTS:
+    for magic, kind in _PLAYLISTS:
         if text.startswith(magic) or (magic.startswith(b"<") and magic in text):
             raise VideoFormatError(f"this is {kind}, not a video", where=name, hint="Give the video itself")
 
 
-def _refuse(url: str, *_: Any) -> NoReturn:
-    raise VideoFormatError(f"it asks for another file ({url[:80]!r})", hint="Give the video itself")
+def _refuse_reference(url: str, *_: Any) -> NoReturn:
+    raise VideoFormatError(f"it refers to another file ({url[:80]!r})", hint="Give the video itself")
 
 
 def _open(file: IO[bytes], head: bytes, name: str) -> InputContainer:
     try:
         return av.open(
-            _Bytes(file),
+            _UnnamedFile(file),
             "r",
-            # No options for the streams: with them PyAV before 18 dies on formats that name no streams in front.
+            # No stream options: with them, PyAV before 18 crashes on formats without a list of streams in the header.
             container_options={"format_whitelist": ",".join(VIDEO_CONTAINERS), "protocol_whitelist": "none"},
             buffer_size=_BUFFER,
-            io_open=_refuse,
+            io_open=_refuse_reference,
             metadata_errors="replace",
         )
     except QuadratError as error:
@@ -139,24 +139,24 @@ def _open(file: IO[bytes], head: bytes, name: str) -> InputContainer:
 
 
 def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
-    """Say why FFmpeg could not open a file."""
+    """Return an error that explains why FFmpeg could not open the file."""
     if not any(head.startswith(magic, offset) for offset, magic in _VIDEO_MAGIC):
         kind = looks_like(head)
-        hint = PICTURES_GO_BY if kind in IMAGE_FORMATS else "Use MP4, MKV or AVI"
+        hint = PICTURE_HINT if kind in IMAGE_FORMATS else "Use MP4, MKV or AVI"
         kind = f"a {kind} picture" if kind in IMAGE_FORMATS else kind
-        return VideoFormatError(f"this is {kind}, not a video we read", where=name, hint=hint)
+        return VideoFormatError(f"this is {kind}, not a supported video", where=name, hint=hint)
     boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}
     if b"moov" not in boxes:
         return VideoTruncatedError(
-            "the video ends early: its index (moov), which comes last, is missing",
+            "the video ends early: its index (moov) is missing",
             where=name,
-            hint="Copy it again, or end the recording properly",
+            hint="Copy it again, or stop the recording properly",
         )
     return VideoTruncatedError("the video's header is damaged or cut off", where=name, hint="Copy it again")
 
 
 def _boxes(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and size of an MP4's outermost boxes that begin in the file."""
+    """Yield the type and size of an MP4's top-level boxes that start in the file."""
     end = file.seek(0, 2)
     at = 0
     while at + 8 <= end:
@@ -168,29 +168,29 @@ def _boxes(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         at += max(size, 8)
 
 
-def _pictures(container: InputContainer, name: str) -> VideoStream:
-    """Choose the stream of pictures: the first that is no cover art and can be decoded."""
+def _choose_stream(container: InputContainer, name: str) -> VideoStream:
+    """Return the first video stream that is not cover art and can be decoded."""
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not streams:
-        what = "sound but no pictures" if container.streams.audio else "no pictures"
+        what = "audio but no video" if container.streams.audio else "no video"
         raise VideoFormatError(f"it has {what}", where=name, hint="Give a video")
     stream = next((s for s in streams if s.codec_context is not None), None)
     if stream is None:
-        raise VideoFormatError("its pictures are coded in a way that nothing here decodes", where=name,
+        raise VideoFormatError("its video codec is not supported", where=name,
                                hint="Convert it to H.264")  # fmt: skip
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MAX_VIDEO_PIXELS:
         raise ImageSizeError(
-            f"frames of {width} x {height} pixels are more than the {MAX_VIDEO_PIXELS // 10**6} million we accept",
+            f"frames of {width} x {height} pixels exceed the limit of {MAX_VIDEO_PIXELS // 10**6} million",
             where=name,
-            hint="Shrink the video",
+            hint="Scale the video down",
         )
-    # "explode" makes a decoder report what it would otherwise paint over.
+    # "explode" makes a decoder report damage that it would otherwise conceal.
     stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
     return stream
 
 
 def _is_cover(stream: VideoStream) -> bool:
-    """Whether a stream is the cover of an album; PyAV 14 cannot tell, 15 to 17 say it with an enum."""
+    """Return True if a stream is cover art; PyAV 14 does not report it, and 15 to 17 use an enum."""
     disposition: Any = getattr(stream, "disposition", 0)
     return bool(int(getattr(disposition, "value", disposition)) & _COVER_ART)

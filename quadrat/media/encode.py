@@ -1,4 +1,4 @@
-"""Arrays to the bytes of picture files; the same array gives the same bytes."""
+"""Encode arrays as picture files; the same array gives the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UP = 2
 
 
 def as_levels(confidence: NDArray[np.float16]) -> NDArray[np.uint8]:
-    """Turn confidences in 0..1 into grey levels 0..255, to the nearest."""
+    """Convert confidences in 0..1 to grey levels 0..255, rounded."""
     return np.rint(confidence.astype(np.float32) * 255).astype(np.uint8)
 
 
@@ -33,45 +33,47 @@ def write_png(
     palette: Sequence[tuple[int, int, int]] | None = None,
     levels: Callable[[NDArray[Any]], NDArray[np.uint8]] = np.asarray,
 ) -> None:
-    """Write a plane (H, W) as an 8-bit PNG, grey or with a palette, some rows at a time.
+    """Write a plane (H, W) as an 8-bit PNG, grey or with a palette, a few rows at a time.
 
-    It shows what `palette_png` and `gray_png` show of a plane that fits into memory; `levels` makes rows
-    uint8. Format: PNG 1.2, each row as its difference from the one above (filter 2).
+    The picture equals that of `palette_png` or `gray_png`, which need the plane in memory; `levels` converts
+    rows to uint8. Format: PNG 1.2, each row filtered as its difference from the row above (filter 2).
     """
     _check_palette(palette or ())
     (height, width), rows = plane.shape, max(1, _BLOCK_PIXELS // plane.shape[1])
     kind = _GREY if palette is None else _PALETTE
-    packer = zlib.compressobj(_PNG_LEVEL, strategy=zlib.Z_RLE)
+    compressor = zlib.compressobj(_PNG_LEVEL, strategy=zlib.Z_RLE)
     above = np.zeros((1, width), np.uint8)
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
+        _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
         if palette is not None:
-            _chunk(file, b"PLTE", bytes(value for color in palette for value in color).ljust(768, b"\0"))
+            _write_chunk(
+                file, b"PLTE", bytes(value for color in palette for value in color).ljust(768, b"\0")
+            )
         for top in range(0, height, rows):
             block = levels(plane[top : top + rows])
             filtered = np.full((len(block), width + 1), _UP, np.uint8)
             np.subtract(block, np.concatenate([above, block[:-1]]), out=filtered[:, 1:])
             above = block[-1:]
-            _chunk(file, b"IDAT", packer.compress(filtered.data))
-        _chunk(file, b"IDAT", packer.flush())
-        _chunk(file, b"IEND", b"")
+            _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
+        _write_chunk(file, b"IDAT", compressor.flush())
+        _write_chunk(file, b"IEND", b"")
 
 
-def _chunk(file: IO[bytes], name: bytes, body: bytes) -> None:
+def _write_chunk(file: IO[bytes], name: bytes, body: bytes) -> None:
     if body or name != b"IDAT":
         file.write(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))
 
 
 def _check_palette(palette: Sequence[tuple[int, int, int]]) -> None:
     if len(palette) > 256:
-        raise ValueError(f"a palette of {len(palette)} colours; a PNG holds 256")
+        raise ValueError(f"a palette of {len(palette)} colours, but PNG allows at most 256")
 
 
 def palette_png(labels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]) -> bytes:
-    """Write labels (H, W) uint8 as an 8-bit palette PNG whose index is the label.
+    """Encode labels (H, W) uint8 as an 8-bit palette PNG, with labels as palette indices.
 
-    `palette` gives (r, g, b) from label 0 on; labels beyond it are black. At most 256 entries.
+    `palette` holds (r, g, b) for each label, at most 256; labels beyond it are black.
     """
     _check_palette(palette)
     image = Image.fromarray(np.ascontiguousarray(labels))
@@ -80,12 +82,12 @@ def palette_png(labels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int
 
 
 def gray_png(values: NDArray[np.uint8]) -> bytes:
-    """Write values (H, W) uint8 as an 8-bit grey PNG."""
+    """Encode values (H, W) uint8 as an 8-bit grey PNG."""
     return _png(Image.fromarray(np.ascontiguousarray(values)))
 
 
 def jpeg(rgb: ImageU8, quality: int = 90) -> bytes:
-    """Write (H, W, 3) uint8 RGB as a JPEG without chroma subsampling, which would blur thin lines and text."""
+    """Encode (H, W, 3) uint8 RGB as a JPEG without chroma subsampling, which would blur thin lines and text."""
     return bytes(
         simplejpeg.encode_jpeg(
             np.ascontiguousarray(rgb), quality=quality, colorspace="RGB", colorsubsampling="444"

@@ -1,4 +1,4 @@
-"""The EXIF that a measurement needs: which way is up, when, with what, and where."""
+"""Read the EXIF tags that a measurement needs: orientation, camera, time and position."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LONGEST = 100
 
 
 def orientation(tags: Mapping[int, Any]) -> int:
-    """Give the EXIF orientation 1..8; anything else in the tag counts as 1, upright."""
+    """Return the EXIF orientation 1..8; any other value of the tag counts as 1 (upright)."""
     value = tags.get(ExifTags.Base.Orientation)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def upright(pixels: ImageU8, turn: int) -> ImageU8:
-    """Turn stored pixels (H, W, 3) upright after EXIF orientation `turn`, 1..8; C-contiguous."""
+    """Rotate and flip stored pixels (H, W, 3) upright by EXIF orientation `turn`, 1..8; C-contiguous."""
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if turn in (2, 3, 6, 7):
@@ -33,10 +33,10 @@ def upright(pixels: ImageU8, turn: int) -> ImageU8:
 
 
 def kept_tags(tags: Image.Exif) -> dict[str, str]:
-    """Give Make, Model, DateTimeOriginal as written, GPSLatitude and GPSLongitude in decimal degrees.
+    """Return Make, Model and DateTimeOriginal as stored, GPSLatitude and GPSLongitude in decimal degrees.
 
-    A tag that is missing, empty or not sane is left out: a position needs both coordinates inside
-    the globe, a time the form of EXIF.
+    Missing, empty and invalid tags are left out: a position needs both coordinates in range, and a time
+    must have EXIF's format.
     """
     detail = tags.get_ifd(ExifTags.IFD.Exif)
     found = {
@@ -51,7 +51,7 @@ def kept_tags(tags: Image.Exif) -> dict[str, str]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    # Cameras pad with NUL and blanks; anything unprintable would end in a table.
+    # Cameras pad with NUL and blanks; unprintable characters must not reach the tables.
     return "".join(c for c in value if c.isprintable()).strip()[:_LONGEST]
 
 
@@ -69,7 +69,7 @@ def _position(gps: Mapping[int, Any]) -> dict[str, str]:
 
 
 def _degrees(parts: Any, ref: Any, signs: str, limit: int) -> float | None:
-    """Turn (degrees, minutes, seconds) and a hemisphere into signed decimal degrees, None if not sane."""
+    """Convert (degrees, minutes, seconds) and a hemisphere to signed decimal degrees; None if invalid."""
     side = _text(ref)
     if not (isinstance(parts, tuple) and len(parts) == 3 and len(side) == 1 and side in signs):
         return None
@@ -81,7 +81,7 @@ def _degrees(parts: Any, ref: Any, signs: str, limit: int) -> float | None:
 
 
 def _number(value: Any) -> float:
-    """Read a rational; a zero denominator gives NaN, which no range holds."""
+    """Convert a rational to float; a zero denominator gives NaN, which is in no range."""
     try:
         return float(value)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -1,10 +1,10 @@
-"""Picture files to frames: one policy for every format.
+"""Decode picture files to frames, with the same rules for every format.
 
-Upright after EXIF; alpha and colour profiles ignored; 16 bits cut to the high 8; grey, palette and
-CMYK made RGB; shrunk to working size by area averaging of the full picture.
+Pictures are rotated upright by EXIF; alpha and colour profiles are ignored; of 16 bits the high 8 are
+kept; grey, palette and CMYK are converted to RGB; the full picture is shrunk to working size by area averaging.
 
-Pillow reads headers and EXIF, libjpeg-turbo (simplejpeg, strict) the pixels of JPEGs: it refuses a
-truncated or damaged scan, which OpenCV fills with grey and Pillow only partly notices.
+Pillow reads headers and EXIF. libjpeg-turbo (simplejpeg, strict) decodes JPEGs: it rejects truncated or
+damaged scans, which OpenCV fills with grey and Pillow detects only partly.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from quadrat.geometry import HW
 from quadrat.media import mosaic as mosaics
 from quadrat.media import pillow, tiff
 from quadrat.media.exif import upright
-from quadrat.media.kinds import VIDEOS_GO_BY, looks_like
+from quadrat.media.kinds import VIDEO_HINT, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
 MAX_SOURCE_PIXELS = 178_000_000
-"""A picture of more pixels is refused before any is decoded; 178 MP of RGB take half a gigabyte."""
+"""Larger pictures are refused before decoding; 178 MP of RGB take half a gigabyte."""
 
 _STRIP_PIXELS = 1 << 18
 _HEAD = 1024
@@ -103,12 +103,10 @@ def _known_kind(body: bytes) -> str:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
     kind = looks_like(body)
     if kind not in IMAGE_FORMATS:
-        hint = VIDEOS_GO_BY if kind.startswith("a video") else f"Use {IMAGE_WORDS}"
-        raise ImageFormatError(f"this is {kind}, not a picture we read", hint=hint)
+        hint = VIDEO_HINT if kind.startswith("a video") else f"Use {IMAGE_WORDS}"
+        raise ImageFormatError(f"this is {kind}, not a supported picture", hint=hint)
     if body.startswith(b"MM\0+"):
-        raise ImageFormatError(
-            "a BigTIFF with its bytes in big-endian order", hint="Save it in little-endian order"
-        )
+        raise ImageFormatError("big-endian BigTIFF is not supported", hint="Save it as little-endian")
     if kind in _SIZE_AT and len(body) >= 26:
         offset, form = _SIZE_AT[kind]
         if 0 in struct.unpack_from(form, body, offset):
@@ -117,22 +115,24 @@ def _known_kind(body: bytes) -> str:
 
 
 def _check(image: ImageFile.ImageFile, kind: str) -> None:
-    """Refuse what must not be decoded: too many pixels, several pictures, a preview, other numbers."""
+    """Refuse pictures that must not be decoded: too large, several in a file, raw, or an unsupported pixel type."""
     width, height = image.size
     if width * height > MAX_SOURCE_PIXELS:
         raise _too_large((height, width), kind)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tiff.check_pages(image)
     elif kind != "JPEG" and _frames(image) > 1:
-        raise ImageFormatError(f"a {kind} of several pictures", hint="Save each picture as a file of its own")
+        raise ImageFormatError(
+            f"the {kind} file contains several pictures", hint="Save each picture as a separate file"
+        )
     pillow.check_mode(image)
 
 
 def _too_large(hw: HW, kind: str) -> ImageSizeError:
-    tiled = "Give --tile-size 1024 to measure it by tiles, or shrink it"
+    tiled = "Set --tile-size 1024 to measure it by tiles, or scale it down"
     return ImageSizeError(
-        f"{hw[1]} x {hw[0]} pixels are more than the {MAX_SOURCE_PIXELS // 10**6} million we accept",
-        hint=tiled if kind == "TIFF" else "Shrink it, or save it as a TIFF and give --tile-size 1024",
+        f"{hw[1]} x {hw[0]} pixels exceed the limit of {MAX_SOURCE_PIXELS // 10**6} million",
+        hint=tiled if kind == "TIFF" else "Scale it down, or save it as a TIFF and set --tile-size 1024",
     )
 
 
@@ -140,18 +140,18 @@ def _frames(image: ImageFile.ImageFile) -> int:
     with pillow.quiet():
         try:
             return int(getattr(image, "n_frames", 1))
-        except Exception as error:  # counting a TIFF's pages walks through them
+        except Exception as error:  # damaged data can raise anything in Pillow
             raise pillow.damaged(image.format or "", error) from error
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:
-    """Decode a JPEG strictly: every warning of libjpeg is a refusal, bytes after its end are not."""
+    """Decode a JPEG strictly: every warning of libjpeg is an error, but bytes after its end are not."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(body)
     except ValueError:
-        return _pillow_pixels(image, "JPEG")  # chroma subsampling that turbo has no name for
+        return _pillow_pixels(image, "JPEG")  # chroma subsampling that libjpeg-turbo does not support
     if (width, height) != image.size:
-        raise ImageTruncatedError("the JPEG file states two different sizes")
+        raise ImageTruncatedError("the JPEG file contains two different sizes")
     try:
         if image.mode == "CMYK":
             simplejpeg.decode_jpeg(body, colorspace="CMYK", min_factor=8, strict=True)
@@ -168,8 +168,8 @@ def _pillow_pixels(image: ImageFile.ImageFile, kind: str) -> ImageU8:
 
 
 def _rgb(image: Image.Image) -> ImageU8:
-    """Give a loaded image as (H, W, 3) uint8, strip by strip: whole, Pillow would hold two more copies."""
-    image.info.pop("transparency", None)  # else converting a palette warns that it is dropped
+    """Convert a loaded image to (H, W, 3) uint8 in strips, as Pillow would hold two more copies of a whole one."""
+    image.info.pop("transparency", None)  # avoids a warning when a palette is converted
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)

@@ -1,10 +1,10 @@
-"""What a file is, by its first bytes."""
+"""Identify file types by their first bytes."""
 
 from __future__ import annotations
 
-VIDEOS_GO_BY = "Videos go by --video and --videos"
-PICTURES_GO_BY = "Pictures go by --image and --images"
-"""What to do with the other kind, in the service's words; the Python API has its own."""
+VIDEO_HINT = "Use --video or --videos for videos"
+PICTURE_HINT = "Use --image or --images for pictures"
+"""Hints for a file of the other kind, by the command line's options; the Python API has its own."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -34,7 +34,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def looks_like(body: bytes) -> str:
-    """Name what a file is by its first bytes: one of formats.IMAGE_FORMATS, or words for a person."""
+    """Return the type of a file from its first bytes: one of formats.IMAGE_FORMATS, or a description for errors."""
     for offset, magic, kind in _MAGIC:
         if body.startswith(magic, offset):
             return kind

@@ -1,6 +1,6 @@
-"""Pictures larger than memory: a TIFF's tiles or strips, one after the other, into a mapped file.
+"""Decode pictures larger than memory: copy a TIFF's tiles or strips one by one to a memory-mapped file.
 
-What a pixel becomes is what `images.decode` makes of it. At no time is more than one piece in memory.
+Pixels are converted as in `images.decode`. Only one tile or strip is in memory at a time.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from PIL.TiffImagePlugin import TiffImageFile
 from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
 from quadrat.media import pillow, tiff
-from quadrat.media.scratch import check_room, scratch
+from quadrat.media.scratch import check_space, scratch
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
 MAX_MOSAIC_PIXELS = 20_000_000_000
-"""A mosaic of more pixels is refused by its header; 20,000 MP of RGB take 60 GB of disk."""
+"""Larger mosaics are refused from their header; 20,000 MP of RGB take 60 GB of disk."""
 
 BYTES_PER_PIXEL = 6
-"""Disk that a pixel takes while it is measured: its colours, its class and its confidence."""
+"""Disk space per pixel during measurement: colours, class and confidence."""
 
 
 def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | None) -> Frame:
-    """Decode the picture of an open TIFF file whose header `image` is, to a frame at working size.
+    """Decode the picture of an open TIFF file to a frame at working size.
 
-    `stream` reads the content of `blob`. Raises ImageSizeError for more than MAX_MOSAIC_PIXELS or than the disk holds,
-    ImageFormatError and ImageTruncatedError as `images.decode` does.
+    `image` is the header, and `stream` reads the content of `blob`. Raises ImageSizeError for more than
+    MAX_MOSAIC_PIXELS or too little disk space, and ImageFormatError and ImageTruncatedError as `images.decode` does.
     """
     turn, tags = pillow.exif(image)
     size = stream.seek(0, os.SEEK_END)
@@ -41,13 +41,13 @@ def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max
     _check_size(hw)
     tiff.check_pages(image)
     pillow.check_mode(image)
-    found = tiff.layout(image, size)
-    source_hw = found.hw[::-1] if turn >= 5 else found.hw
+    layout = tiff.read_layout(image, size)
+    source_hw = layout.hw[::-1] if turn >= 5 else layout.hw
     pixels = scratch((*source_hw, 3), np.uint8)
-    _fill(_as_stored(pixels, turn), found, stream)
+    _fill(_stored_view(pixels, turn), layout, stream)
     target = working_hw(source_hw, max_pixels)
     if target != source_hw:
-        pixels = _shrunk(pixels, target)
+        pixels = _shrink(pixels, target)
     return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags)
 
 
@@ -55,14 +55,14 @@ def _check_size(hw: HW) -> None:
     height, width = hw
     if height * width > MAX_MOSAIC_PIXELS:
         raise ImageSizeError(
-            f"{width} x {height} pixels are more than the {MAX_MOSAIC_PIXELS // 10**6} million of a mosaic",
-            hint="Cut it into several files",
+            f"{width} x {height} pixels exceed the limit of {MAX_MOSAIC_PIXELS // 10**6} million for a mosaic",
+            hint="Split it into several files",
         )
-    check_room(height * width * BYTES_PER_PIXEL)
+    check_space(height * width * BYTES_PER_PIXEL)
 
 
-def _as_stored(pixels: ImageU8, turn: int) -> ImageU8:
-    """Show upright pixels as the file stores them, for writing through: the inverse of `exif.upright`."""
+def _stored_view(pixels: ImageU8, turn: int) -> ImageU8:
+    """Return a view of upright pixels in the file's orientation, for writing: the inverse of `exif.upright`."""
     if turn in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if turn in (2, 3, 6, 7):
@@ -70,8 +70,8 @@ def _as_stored(pixels: ImageU8, turn: int) -> ImageU8:
     return pixels.transpose(1, 0, 2) if turn >= 5 else pixels
 
 
-def _fill(stored: ImageU8, found: tiff.Layout, stream: IO[bytes]) -> None:
-    for piece in found.pieces():
+def _fill(stored: ImageU8, layout: tiff.TiffLayout, stream: IO[bytes]) -> None:
+    for piece in layout.pieces():
         if not piece.count:
             continue
         stream.seek(piece.offset)
@@ -79,30 +79,30 @@ def _fill(stored: ImageU8, found: tiff.Layout, stream: IO[bytes]) -> None:
         if len(body) < piece.count:
             raise pillow.damaged("TIFF", "its pixels end early")
         window = piece.window
-        pixels = _decoded(found, piece, body)[: window.height, : window.width]
+        pixels = _decode_piece(layout, piece, body)[: window.height, : window.width]
         channels = slice(piece.plane, None if piece.plane is None else piece.plane + 1)
         stored[window.top : window.bottom, window.left : window.right, channels] = pixels
 
 
-def _decoded(found: tiff.Layout, piece: tiff.Piece, body: bytes) -> NDArray[Any]:
-    """Decode one piece to (h, w, 3), or (h, w, 1) where it is grey or a plane."""
-    if found.jpeg_transform is not None:
+def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes) -> NDArray[Any]:
+    """Decode one tile or strip to (h, w, 3), or (h, w, 1) if it is grey or a single channel."""
+    if layout.jpeg_transform is not None:
         try:
-            # libtiff fills a damaged scan with grey; a strict reader refuses it.
-            pixels: ImageU8 = simplejpeg.decode_jpeg(found.jpeg_stream(body), colorspace="RGB", strict=True)
+            # libtiff fills damaged scans with grey; this decoder rejects them.
+            pixels: ImageU8 = simplejpeg.decode_jpeg(layout.jpeg_stream(body), colorspace="RGB", strict=True)
         except ValueError as error:
             raise pillow.damaged("TIFF", error) from error
     else:
-        with io.BytesIO(found.as_file(piece, body)) as file, pillow.open_header(file, "TIFF") as image:
+        with io.BytesIO(layout.as_file(piece, body)) as file, pillow.open_header(file, "TIFF") as image:
             pillow.check_mode(image)
             pillow.load(image, "TIFF")
             pixels = pillow.strip(image)
     if pixels.shape[0] < piece.window.height or pixels.shape[1] < piece.window.width:
-        raise pillow.damaged("TIFF", "a piece is smaller than stated")
+        raise pillow.damaged("TIFF", "a tile or strip is smaller than stated")
     return pixels[..., :1] if piece.plane is not None else pixels
 
 
-def _shrunk(pixels: ImageU8, hw: HW) -> ImageU8:
+def _shrink(pixels: ImageU8, hw: HW) -> ImageU8:
     small = scratch((*hw, 3), np.uint8)
     cv2.resize(pixels, (hw[1], hw[0]), dst=small, interpolation=cv2.INTER_AREA)
     return small

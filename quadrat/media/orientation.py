@@ -1,4 +1,4 @@
-"""How a video's frames are turned to be upright, as its display matrix says, in the words of EXIF."""
+"""Convert a video's display matrix to an EXIF orientation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-TURNS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
-"""Degrees, clockwise, of each EXIF orientation."""
+ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+"""Clockwise rotation in degrees for each EXIF orientation."""
 
 
 def orientation_of(raw: VideoFrame) -> int:
-    """Give the EXIF orientation, 1 to 8, that a frame's display matrix asks for; slanted ones as the nearest.
+    """Return the EXIF orientation, 1 to 8, nearest to a frame's display matrix; 1 without one.
 
-    The matrix takes a stored point (x, y) to (a x + c y, b x + d y) on the screen, y pointing down.
+    The matrix maps a stored point (x, y) to (a x + c y, b x + d y) on the screen; y points down.
     """
     side: Any = raw.side_data.get("DISPLAYMATRIX")
     if side is None:

@@ -1,4 +1,4 @@
-"""Pillow, kept strict and silent: headers, strips of pixels, EXIF, and its errors in our words."""
+"""Read headers, pixels and EXIF with Pillow, without its warnings and with quadrat's errors."""
 
 from __future__ import annotations
 
@@ -35,60 +35,60 @@ _OPEN: dict[str, type[ImageFile.ImageFile]] = {
 _UNSUPPORTED = ("unknown", "unsupported", "cannot handle", "not supported")
 _NO_PIXELS = "data organization"  # a TIFF that ends within its tags lists neither strips nor tiles
 
-# Pillow warns of odd headers and EXIF; Python's filters are the process's, hence one at a time.
+# Pillow warns of unusual headers and EXIF. Python's warning filters are global, so only one thread may change them.
 _header_lock = threading.Lock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings to ourselves; what matters in them is checked."""
+    """Suppress Pillow's warnings; quadrat checks the relevant conditions itself."""
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def open_header(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
-    """Read the header of a file of `kind`; the class itself, as Image.open would warn of sizes that we accept.
+    """Read the header of a file of `kind` with the plug-in class, as Image.open warns of sizes that are allowed here.
 
-    Raises ImageFormatError for a kind within the format that Pillow does not know, ImageTruncatedError otherwise.
+    Raises ImageFormatError for a variant of the format that Pillow does not support, else ImageTruncatedError.
     """
     try:
         with quiet():
             return _OPEN[kind](stream)
     except MemoryError:
         raise
-    except Exception as error:  # a header from a stranger can raise anything in Pillow
+    except Exception as error:  # an invalid header can raise anything in Pillow
         reason = str(error).lower()
         if any(word in reason for word in _UNSUPPORTED) and _NO_PIXELS not in reason:
             raise ImageFormatError(
-                f"a {kind} of a kind we do not read ({error})", hint="Save it as 8-bit RGB"
+                f"this variant of {kind} is not supported ({error})", hint="Save it as 8-bit RGB"
             ) from error
         raise damaged(kind, error) from error
 
 
 def damaged(kind: str, error: Exception | str) -> ImageTruncatedError:
-    """Make the error of a file that ends early or is damaged."""
+    """Return the error for a file that ends early or is damaged."""
     reason = str(error) or type(error).__name__
     return ImageTruncatedError(
         f"the {kind} file ends early or is damaged ({reason})",
-        hint="Copy it again from the camera, or save it anew",
+        hint="Copy it again from the camera, or save it again",
     )
 
 
 def check_mode(image: Image.Image) -> None:
-    """Refuse numbers of which nobody has said how bright they are."""
+    """Raise ImageFormatError for pixel types without a defined brightness range."""
     if image.mode in ("I", "F", "LAB", "HSV", "I;16S"):
         raise ImageFormatError(
-            f"pixels of type {image.mode} have no agreed brightness",
+            f"pixels of type {image.mode} have no defined brightness range",
             hint="Save it as 8-bit or 16-bit RGB or grey",
         )
 
 
 def load(image: ImageFile.ImageFile, kind: str) -> None:
-    """Decode the pixels into the image; ImageTruncatedError where they are damaged."""
+    """Decode the image's pixels; raise ImageTruncatedError if they are damaged."""
     try:
         if kind == "TIFF":
-            with quiet():  # reads EXIF as well
+            with quiet():  # this reads EXIF as well
                 image.load()
         else:
             image.load()
@@ -99,17 +99,17 @@ def load(image: ImageFile.ImageFile, kind: str) -> None:
 
 
 def strip(image: Image.Image) -> NDArray[Any]:
-    """Give RGB (h, w, 3), or grey (h, w, 1) for RGB; alpha dropped, 16 bits cut to the high byte."""
+    """Return pixels (h, w, 3) uint8 RGB, or (h, w, 1) for 16-bit grey; drops alpha and the low byte of 16 bits."""
     if image.mode.startswith("I;16"):
         return (np.asarray(image) >> 8)[..., None]
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def exif(image: ImageFile.ImageFile) -> tuple[int, dict[str, str]]:
-    """Give the orientation and the tags kept; broken EXIF is as none, it is no part of the picture."""
+    """Return the orientation and the tags to keep; damaged EXIF counts as none."""
     try:
         with quiet():
             tags = image.getexif()
             return orientation(tags), kept_tags(tags)
-    except Exception:  # noqa: BLE001 - EXIF from a stranger can raise anything in Pillow
+    except Exception:  # noqa: BLE001 - invalid EXIF can raise anything in Pillow
         return 1, {}

@@ -1,4 +1,4 @@
-"""The reader of each kind of moving source, found by name."""
+"""Readers of videos, sequences and streams, by name."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ READERS: Mapping[str, str] = MappingProxyType(
 
 
 def open_reader(source: Source, blob: Blob | None, frames: FrameSettings, streams: StreamSettings) -> Reader:
-    """Open a video, a sequence or a stream; `blob` is its file or folder, None for a stream.
+    """Open a video, a sequence or a stream; `blob` is its file or folder, or None for a stream.
 
-    Raises VideoFormatError for a medium without frames in time, and what the reader of the medium raises.
+    Raises VideoFormatError for any other medium, and the errors of the medium's own reader.
     """
     path = blob.content if blob is not None and isinstance(blob.content, Path) else None
     fits = blob is None if source.media == "stream" else path is not None

@@ -1,4 +1,4 @@
-"""Which frames of a video are taken: each n-th, or one in so many seconds of presentation time."""
+"""Select frames of a video: every n-th, or one every N seconds of presentation time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from quadrat.parameters import FrameSettings
 _SLACK_S = 1e-6
 
 
-def due(time_s: float, from_s: float) -> bool:
-    """Say whether a frame shown at `time_s` counts as shown at `from_s` or later: a microsecond early is in time."""
+def is_due(time_s: float, from_s: float) -> bool:
+    """Return True if a frame at `time_s` counts as at `from_s` or later, with a tolerance of one microsecond."""
     return time_s + _SLACK_S >= from_s
 
 
 class Sampling:
-    """Decides frame by frame, in order; one for each reading of a source.
+    """Decides for each frame of one source, in order, whether to measure it.
 
-    By seconds, time is cut into slots of that length from the first frame on, and the first frame of each
-    slot is taken: whatever the rate, or its changes, the frames taken never drift from the clock. A frame
-    that is a microsecond early counts into the slot that it rounds to, and a slot without a frame gives none.
+    When sampling by seconds, time is divided into slots of that length from the first frame on, and the first
+    frame of each slot is selected, so that the selection does not drift, whatever the frame rate. A frame up to
+    one microsecond early counts into the next slot; a slot may have no frame.
     """
 
     def __init__(self, frames: FrameSettings) -> None:
@@ -27,8 +27,8 @@ class Sampling:
         self._seconds = frames.frame_seconds
         self._slot = -1
 
-    def takes(self, index: int, time_s: float) -> bool:
-        """Say whether the frame number `index` of the source, shown at `time_s` seconds, is taken."""
+    def selects(self, index: int, time_s: float) -> bool:
+        """Return True if frame `index` of the source, shown at `time_s` seconds, is selected."""
         if self._seconds <= 0:
             return index % self._step == 0
         slot = math.floor((time_s + _SLACK_S) / self._seconds)

@@ -1,4 +1,4 @@
-"""Frames to another size."""
+"""Scale frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quadrat.types import ImageU8
 
 
 def scaled(pixels: ImageU8, hw: HW) -> ImageU8:
-    """Scale (H, W, 3) uint8 to `hw` (height, width): by area where it shrinks, else linearly."""
+    """Scale (H, W, 3) uint8 to `hw` (height, width): by area averaging if it shrinks, else bilinearly."""
     if pixels.shape[:2] == hw:
         return pixels
     shrinks = hw[0] * hw[1] < pixels.shape[0] * pixels.shape[1]

@@ -1,4 +1,4 @@
-"""Arrays too large for memory: they lie in a file without a name, which goes when the array goes."""
+"""Arrays in unnamed temporary files, for planes and pictures too large for memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
 
 LARGE_PIXELS = 50_000_000
-"""Planes and pictures of more pixels lie on disk."""
+"""Planes and pictures of more pixels are kept on disk."""
 
 
 def large(hw: HW) -> bool:
-    """Whether a plane of (height, width) lies on disk."""
+    """Return True if a plane of `hw` (height, width) is kept on disk."""
     return math.prod(hw) > LARGE_PIXELS
 
 
 def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Give an array (H, W, ...) of zeros: in memory, or mapped from a file where it is `large`.
+    """Return an array (H, W, ...) of zeros, in memory or, if it is `large`, in a memory-mapped file.
 
-    The file has no name, so nothing is left behind however the process ends. Raises ImageSizeError
-    where the disk of temporary files has no room for it.
+    The file has no name and is deleted with the array, however the process ends. Raises ImageSizeError
+    if the disk for temporary files has too little space.
     """
     if not large((shape[0], shape[1])):
         return np.zeros(shape, dtype)
@@ -39,28 +39,28 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     return np.frombuffer(mapped, dtype).reshape(shape)
 
 
-def check_room(size: int) -> None:
-    """Raise ImageSizeError where the disk of temporary files has fewer than `size` bytes free."""
+def check_space(size: int) -> None:
+    """Raise ImageSizeError if the disk for temporary files has fewer than `size` bytes free."""
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if size > free:
-        raise _no_room(size, free)
+        raise _no_space(size, free)
 
 
 def _reserve(file: IO[bytes], size: int) -> None:
-    """Take the room on disk now: a mapped file that finds none later ends the process (SIGBUS)."""
-    check_room(size)
+    """Allocate the disk space now: running out of it later would kill the process (SIGBUS)."""
+    check_space(size)
     if not hasattr(os, "posix_fallocate"):
         file.truncate(size)
         return
     try:
         os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
-        raise _no_room(size, shutil.disk_usage(tempfile.gettempdir()).free) from error
+        raise _no_space(size, shutil.disk_usage(tempfile.gettempdir()).free) from error
 
 
-def _no_room(size: int, free: int) -> ImageSizeError:
+def _no_space(size: int, free: int) -> ImageSizeError:
     folder = tempfile.gettempdir()
     return ImageSizeError(
-        f"measuring it takes {size / 1e9:.1f} GB of disk, and {folder} has {free / 1e9:.1f} GB free",
-        hint="Make room, or name another disk in the environment variable TMPDIR",
+        f"measuring it needs {size / 1e9:.1f} GB of disk, but {folder} has only {free / 1e9:.1f} GB free",
+        hint="Free some disk space, or set TMPDIR to a folder on another disk",
     )

@@ -1,4 +1,4 @@
-"""A folder of pictures to frames in time: order by name, a fixed rate."""
+"""Read a folder of pictures as frames, ordered by name, at a fixed rate."""
 
 from __future__ import annotations
 
@@ -21,30 +21,28 @@ from quadrat.types import Blob, Frame, FrameKey, Reading, Source
 
 
 def open_sequence(folder: Path, source: Source, frames: FrameSettings) -> SequenceReader:
-    """Open a folder of pictures as frames, `sequence-rate` of them to a second, in natural order of their names.
+    """Open a folder of pictures as a sequence of `sequence-rate` frames per second, in natural order of names.
 
-    The first picture that can be read is decoded here already, so that the size is known. Raises
-    VideoFormatError for a folder without pictures, VideoTruncatedError where none of them can be read.
+    The first readable picture is decoded here, to find the size. Raises VideoFormatError for a folder without
+    pictures, and VideoTruncatedError if none of them can be read.
     """
     try:
         names = {path.name for path in folder.iterdir() if path.is_file()}
     except OSError as error:
-        raise VideoFormatError(
-            f"it is no folder that can be read ({error.strerror})", where=source.name
-        ) from error
-    # What an earlier run delivered has its metadata beside it.
+        raise VideoFormatError(f"the folder cannot be read ({error.strerror})", where=source.name) from error
+    # Products of an earlier run have their metadata beside them.
     given = [name for name in names if f"{name}-meta.json" not in names]
     pictures = [name for name in given if skip_reason(name) is None]
     if not pictures:
-        films = any(skip_reason(name, moving=True) is None for name in given)
-        what = "the folder holds videos, and no picture" if films else "there is no picture in the folder"
-        hint = "Give one video at a time" if films else "Give JPEG or PNG"
+        videos = any(skip_reason(name, moving=True) is None for name in given)
+        what = "the folder contains videos but no pictures" if videos else "the folder contains no pictures"
+        hint = "Give one video at a time" if videos else "Give JPEG or PNG pictures"
         raise VideoFormatError(what, where=source.name, hint=hint)
-    return SequenceReader([folder / name for name in sorted(pictures, key=natural)], source, frames)
+    return SequenceReader([folder / name for name in sorted(pictures, key=natural_key)], source, frames)
 
 
-def natural(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Give a key by which img2 comes before img10, and names that are equal so by their letters."""
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Return a sort key that places img2 before img10; ties are sorted by the plain name."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return tuple(int(part) if n % 2 else part for n, part in enumerate(parts)), name
 
@@ -52,9 +50,9 @@ def natural(name: str) -> tuple[tuple[str | int, ...], str]:
 class SequenceReader:
     """Reads a folder of pictures once, in order.
 
-    A picture's index is its place among all pictures of the folder, and its time index / rate. One that cannot be
-    read is a damaged frame: it is counted, and the rest goes on. One of another size than the first is scaled to the
-    first's, as in a video, and `reading.error` names it. `reading.digest` is of the files' bytes in their order.
+    A picture's index is its position among all pictures of the folder, and its time is index / rate. An unreadable
+    picture is counted as a damaged frame and skipped. Pictures of another size than the first are scaled to it, as
+    in a video, and `reading.error` names the first of them. `reading.digest` covers the bytes of all files in order.
     """
 
     def __init__(self, paths: list[Path], source: Source, frames: FrameSettings) -> None:
@@ -79,48 +77,46 @@ class SequenceReader:
         self._first = self._next()
         if self._first is None:
             raise VideoTruncatedError(
-                f"not one of {count} pictures can be read: {self._damage}", where=source.name
+                f"none of the {count} pictures can be read: {self._damage}", where=source.name
             )
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames taken."""
+        """Yield the selected frames."""
         while not self._stop.is_set():
             frame, self._first = self._first or self._next(), None
             if frame is None:
                 break
-            taken = self._sampling.takes(frame.key.index, frame.time_s or 0.0)
+            taken = self._sampling.selects(frame.key.index, frame.time_s or 0.0)
             now, seconds = self.reading, (frame.key.index + 1) / self._settings.sequence_rate
             self.reading = replace(now, read=now.read + 1, taken=now.taken + taken, seconds=seconds)
             if taken:
                 yield frame
         if not self._stop.is_set():
-            whole = (
-                self.reading.declared_s or 0.0
-            )  # the last pictures may be damaged: their time passes all the same
+            whole = self.reading.declared_s or 0.0  # includes damaged pictures at the end
             digest = self._digest.hexdigest()
             self.reading = replace(self.reading, seconds=whole, digest=digest, error=self._fault())
 
     def close(self) -> None:
-        """Stop, from any thread; the iteration ends after the picture it is at."""
+        """Stop reading; thread-safe. The iteration ends after the current picture."""
         self._stop.set()
 
     def _next(self) -> Frame | None:
-        """Decode the next picture that can be read, counting those that cannot."""
+        """Decode the next readable picture, counting unreadable ones."""
         for index, path in self._files:
             if self._stop.is_set():
                 return None
             try:
                 body = path.read_bytes()
                 self._digest.update(body)
-                return self._fitted(images.decode(Blob(body), FrameKey(self._source.urn, index), -1), path)
+                return self._scaled(images.decode(Blob(body), FrameKey(self._source.urn, index), -1), path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"
                 self.reading = replace(self.reading, damaged=self.reading.damaged + 1)
         return None
 
-    def _fitted(self, frame: Frame, path: Path) -> Frame:
-        """Give a frame at working size, in the sequence's own geometry and time."""
+    def _scaled(self, frame: Frame, path: Path) -> Frame:
+        """Return the frame at working size, with the sequence's size and times."""
         if self._hw == (0, 0):
             self._hw = frame.source_hw
             self._working = working_hw(self._hw, self._settings.max_img_size)
@@ -132,14 +128,14 @@ class SequenceReader:
         return replace(frame, source_hw=self._hw, pixels=pixels, time_s=time_s, file=path.name)
 
     def _fault(self) -> QuadratError | None:
-        said = []
+        faults = []
         if self.reading.damaged:
-            said.append(f"{self.reading.damaged} of {self.reading.declared_frames} pictures cannot be read, "
-                        f"the first is {self._damage}")  # fmt: skip
+            faults.append(f"{self.reading.damaged} of {self.reading.declared_frames} pictures cannot be read, "
+                          f"the first is {self._damage}")  # fmt: skip
         if self._resized:
             height, width = self._hw
-            said.append(
-                f"from {self._resized} on some are of another size, and were scaled to {width} x {height}"
+            faults.append(
+                f"from {self._resized} on, some have another size and were scaled to {width} x {height}"
             )
         kind = VideoTruncatedError if self.reading.damaged else VideoFormatError
-        return kind("; ".join(said), where=self._source.name) if said else None
+        return kind("; ".join(faults), where=self._source.name) if faults else None

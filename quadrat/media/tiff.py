@@ -1,8 +1,8 @@
-"""Where the pixels of a TIFF lie: its pages, and the tiles or strips of the first one, each as a file of its own.
+"""Read the layout of a TIFF: its pages, and the tiles or strips of the first one, each as a separate file.
 
-Pillow reads the tags; libtiff inside it decodes, but only whole pictures. So each piece is handed to it
-as a small TIFF of one strip, with the tags that say how the piece is packed. Names of tags are those of
-the TIFF 6.0 specification; BigTIFF differs in the width of its numbers only.
+Pillow reads the tags, and its libtiff decodes, but only whole pictures. So each tile or strip (a piece) is
+wrapped in a small TIFF of one strip, with the tags that describe its encoding. Tag names are those of the
+TIFF 6.0 specification; BigTIFF differs only in the width of its numbers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from quadrat.geometry import HW, Window
 from quadrat.media.pillow import damaged
 
 MAX_PIECE_PIXELS = 32_000_000
-"""A packed tile or strip of more pixels is refused: it can only be decoded whole, in memory."""
+"""Larger compressed tiles and strips are refused: they can only be decoded as a whole, in memory."""
 JPEG = 7
-"""The value of Compression for baseline JPEG."""
+"""Value of the Compression tag for JPEG (as opposed to old-style JPEG, 6)."""
 _RAW, _OLD_JPEG = 1, 6
 _RAW_PIXELS = 1 << 20
 _MAX_PAGES = 1000
@@ -32,9 +32,9 @@ _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254,
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR = 273, 277, 278, 279, 284
 _PREDICTOR, _COLOR_MAP, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 317, 320, 322, 323, 324, 325
 _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES, _SUBSAMPLING, _DNG = 332, 338, 339, 347, 530, 50706
-_OF_A_PIECE = (_BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PREDICTOR, _COLOR_MAP, _INK_SET, _EXTRA_SAMPLES,
+_PIECE_TAGS = (_BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PREDICTOR, _COLOR_MAP, _INK_SET, _EXTRA_SAMPLES,
                _SAMPLE_FORMAT, _SUBSAMPLING)  # fmt: skip
-_OF_A_PLANE = (_COMPRESSION, _FILL_ORDER, _PREDICTOR)
+_PLANE_TAGS = (_COMPRESSION, _FILL_ORDER, _PREDICTOR)
 _LONGS = (_WIDTH, _LENGTH, _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_COUNTS)
 _SHORT, _LONG, _UNDEFINED = 3, 4, 7
 _LETTERS = {_SHORT: "H", _LONG: "L", _UNDEFINED: "B"}
@@ -45,10 +45,10 @@ Tags = dict[int, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One tile or strip: the pixels it gives, the (height, width) it is packed in, and its bytes in the file.
+    """One tile or strip: its window in the picture, its encoded (height, width), and its bytes in the file.
 
-    `plane` says which channel it holds, None where the channels of a pixel lie together; `count` 0 marks a
-    piece that was never written: its pixels are 0.
+    `plane` is the channel it holds, or None if channels are interleaved. A `count` of 0 marks a piece that was
+    never written: its pixels are 0.
     """
 
     window: Window
@@ -59,12 +59,12 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How the first page of a TIFF is packed.
+class TiffLayout:
+    """The tiles or strips of the first page of a TIFF.
 
-    `hw` stored (height, width); `block_hw` that of a tile, or of a strip but the last; `order` "<" or ">";
-    `planes` 1 where the channels of a pixel lie together; `tags` are those of every piece, and `tables` what
-    its JPEG pieces have in common.
+    `hw` is the stored (height, width), and `block_hw` that of a tile, or of a strip except the last; `order` is
+    "<" or ">" for the byte order; `planes` is 1 if channels are interleaved; `tags` are the tags of every
+    piece, and `tables` the tables that its JPEG pieces share.
     """
 
     hw: HW
@@ -78,7 +78,7 @@ class Layout:
     tables: bytes = b""
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the pieces row by row, plane after plane; of more than three planes only the first three."""
+        """Yield the pieces row by row, plane by plane, of the first three planes only."""
         (height, width), (block_h, block_w) = self.hw, self.block_hw
         places = [(top, left) for top in range(0, height, block_h) for left in range(0, width, block_w)]
         for plane in range(min(self.planes, 3)):
@@ -91,50 +91,52 @@ class Layout:
 
     @property
     def jpeg_transform(self) -> int | None:
-        """How the colours of JPEG pieces are coded, as Adobe's marker says it (0 RGB or grey, 1 YCbCr); None for others."""
+        """Colour transform of JPEG pieces for Adobe's marker: 0 for RGB or grey, 1 for YCbCr; None for other pieces."""
         if self.tags[_COMPRESSION] != (JPEG,) or self.tags[_SAMPLES] not in ((1,), (3,)):
             return None
         return int(self.tags[_PHOTOMETRIC] == (_YCBCR,))
 
     def as_file(self, piece: Piece, body: bytes) -> bytes:
-        """Write a TIFF of one strip that holds the piece."""
+        """Return a TIFF of one strip that contains the piece."""
         height, width = piece.packed_hw
         tags = self.tags | {_WIDTH: (width,), _LENGTH: (height,), _ROWS_PER_STRIP: (height,)}
         tags |= {_STRIP_COUNTS: (len(body),), _STRIP_OFFSETS: (0,)}
-        tags |= {_STRIP_OFFSETS: (len(_directory(tags, self.tables, self.order)),)}
-        return _directory(tags, self.tables, self.order) + body
+        tags |= {_STRIP_OFFSETS: (len(_tiff_header(tags, self.tables, self.order)),)}
+        return _tiff_header(tags, self.tables, self.order) + body
 
     def jpeg_stream(self, body: bytes) -> bytes:
-        """Write a JPEG piece as a stream of its own: the common tables put in, its colours said."""
+        """Return a JPEG piece as a complete stream, with the shared tables and its colour transform."""
         adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([self.jpeg_transform or 0])
         return body[:2] + adobe + self.tables[2:-2] + body[2:]
 
 
 def check_pages(image: TiffImageFile) -> None:
-    """Refuse a file of several pictures, and a camera's raw file; smaller copies and masks of the picture are no pictures.
+    """Refuse files with several pictures, and camera raw files; reduced copies and masks of the picture do not count.
 
-    Raises ImageFormatError, and ImageTruncatedError where the pages cannot be walked through.
+    Raises ImageFormatError, and ImageTruncatedError if the list of pages cannot be read.
     """
     if _DNG in image.tag_v2 or image.tag_v2.get(_SUBFILE) == 1:
-        raise ImageFormatError("a camera's raw file", hint="Develop it to JPEG or TIFF first")
+        raise ImageFormatError("camera raw files are not supported", hint="Convert it to JPEG or TIFF first")
     if image.fp is None:
         raise damaged("TIFF", "it is closed")
     position = image.fp.tell()
     try:
-        kinds = list(_pages(image.fp, "<" if image.tag_v2.prefix == b"II" else ">"))
+        kinds = list(_page_kinds(image.fp, "<" if image.tag_v2.prefix == b"II" else ">"))
     except (struct.error, OverflowError, OSError) as error:
         raise damaged("TIFF", "its list of pages is broken") from error
     finally:
         image.fp.seek(position)
     if not all(kind & _REDUCED_OR_MASK for kind in kinds[1:]):
-        raise ImageFormatError("a TIFF of several pictures", hint="Save each picture as a file of its own")
+        raise ImageFormatError(
+            "the TIFF file contains several pictures", hint="Save each picture as a separate file"
+        )
 
 
-def layout(image: TiffImageFile, size: int) -> Layout:
-    """Read how the first page of a file of `size` bytes is packed.
+def read_layout(image: TiffImageFile, size: int) -> TiffLayout:
+    """Read the layout of the first page of a file of `size` bytes.
 
-    Raises ImageFormatError for a way of packing that cannot be read piece by piece, ImageTruncatedError for
-    one that contradicts itself or points beyond the file.
+    Raises ImageFormatError for an encoding that cannot be read piece by piece, and ImageTruncatedError for
+    tags that are inconsistent or point beyond the end of the file.
     """
     tags = image.tag_v2
     try:
@@ -144,17 +146,17 @@ def layout(image: TiffImageFile, size: int) -> Layout:
         offsets = _numbers(tags[_TILE_OFFSETS if tiled else _STRIP_OFFSETS])
         counts = _numbers(tags[_TILE_COUNTS if tiled else _STRIP_COUNTS])
         planes = _samples(tags) if tags.get(_PLANAR, 1) == 2 else 1
-        kept = _kept(tags, planes)
+        kept = _piece_tags(tags, planes)
         tables = tags.get(_JPEG_TABLES, b"")
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise damaged("TIFF", "its tags contradict each other") from error
     if min(*hw, *block) < 1:
-        raise damaged("TIFF", "its pieces have no pixels")
+        raise damaged("TIFF", "its tiles or strips have no pixels")
     order = "<" if tags.prefix == b"II" else ">"
-    found = Layout(hw, block, tiled, planes, order, kept, offsets, counts, tables)
-    _check_places(found, size)
-    found = _split(found)
-    _check_packing(found)
+    found = TiffLayout(hw, block, tiled, planes, order, kept, offsets, counts, tables)
+    _check_offsets(found, size)
+    found = _split_raw_strip(found)
+    _check_encoding(found)
     return found
 
 
@@ -166,57 +168,59 @@ def _samples(tags: Any) -> int:
     return int(tags.get(_SAMPLES, 1))
 
 
-def _kept(tags: Any, planes: int) -> Tags:
-    """Give the tags that a piece needs to be decoded; a plane is decoded as a grey picture."""
-    kept: Tags = {tag: _numbers(tags[tag]) for tag in _OF_A_PIECE if tag in tags}
+def _piece_tags(tags: Any, planes: int) -> Tags:
+    """Return the tags needed to decode a piece; a single plane is decoded as a grey picture."""
+    kept: Tags = {tag: _numbers(tags[tag]) for tag in _PIECE_TAGS if tag in tags}
     kept = {_COMPRESSION: (1,), _SAMPLES: (1,), _BITS: (1,), **kept}
     if planes == 1:
         return kept
     if kept[_PHOTOMETRIC] not in ((_RGB,), (0,), (1,)):
         raise ImageFormatError(
-            "a TIFF whose channels lie apart and are neither grey nor RGB",
-            hint="Save it with the channels of a pixel together",
+            "a TIFF with separate planes must be grey or RGB",
+            hint="Save it with interleaved channels",
         )
-    plane = {tag: kept[tag] for tag in _OF_A_PLANE if tag in kept}
+    plane = {tag: kept[tag] for tag in _PLANE_TAGS if tag in kept}
     return {**plane, _SAMPLES: (1,), _BITS: kept[_BITS][:1], _PHOTOMETRIC: (_GREY,)}
 
 
-def _check_packing(found: Layout) -> None:
+def _check_encoding(found: TiffLayout) -> None:
     if found.tags[_COMPRESSION] == (_OLD_JPEG,):
-        raise ImageFormatError("a TIFF with JPEG of the old kind", hint="Save it anew, with tiles and LZW")
+        raise ImageFormatError(
+            "old-style JPEG compression in TIFF is not supported", hint="Save it again, with tiles and LZW"
+        )
     if (pixels := found.block_hw[0] * found.block_hw[1]) > MAX_PIECE_PIXELS:
         raise ImageFormatError(
-            f"a TIFF packed in pieces of {pixels // 10**6} million pixels, which cannot be read bit by bit",
-            hint="Save it with tiles, for example by gdal_translate -co TILED=YES",
+            f"tiles or strips of {pixels // 10**6} million pixels are too large to decode one by one",
+            hint="Save it with tiles, for example with gdal_translate -co TILED=YES",
         )
 
 
-def _check_places(found: Layout, size: int) -> None:
-    """Refuse a table of pieces that is too short or points beyond the file, before anything is decoded."""
+def _check_offsets(found: TiffLayout, size: int) -> None:
+    """Raise ImageTruncatedError if offsets are missing or point beyond the file, before anything is decoded."""
     (height, width), (block_h, block_w) = found.hw, found.block_hw
-    due = found.planes * -(-height // block_h) * -(-width // block_w)
-    if min(len(found.offsets), len(found.counts)) < due:
-        raise damaged("TIFF", f"it lists {len(found.offsets)} pieces of {due}")
+    expected = found.planes * -(-height // block_h) * -(-width // block_w)
+    if min(len(found.offsets), len(found.counts)) < expected:
+        raise damaged("TIFF", f"it lists {len(found.offsets)} of {expected} tiles or strips")
     if any(offset + count > size for offset, count in zip(found.offsets, found.counts, strict=False)):
         raise damaged("TIFF", "its pixels lie beyond the end of the file")
 
 
-def _split(found: Layout) -> Layout:
-    """Cut one strip of plain numbers for the whole picture into ones of few rows."""
+def _split_raw_strip(found: TiffLayout) -> TiffLayout:
+    """Split a single uncompressed strip for the whole picture into strips of a few rows."""
     (height, width), rows = found.hw, max(1, _RAW_PIXELS // found.hw[1])
     bits, samples = found.tags[_BITS], found.tags[_SAMPLES][0]
-    a_row = -(-width * (sum(bits) if len(bits) == samples else bits[0] * samples) // 8)
-    whole = not found.tiled and found.block_hw[0] == height and min(found.counts) == height * a_row
+    row_bytes = -(-width * (sum(bits) if len(bits) == samples else bits[0] * samples) // 8)
+    whole = not found.tiled and found.block_hw[0] == height and min(found.counts) == height * row_bytes
     if found.tags[_COMPRESSION] != (_RAW,) or not whole or rows >= height:
         return found
     tops = range(0, height, rows)
-    offsets = [start + top * a_row for start in found.offsets[: found.planes] for top in tops]
-    counts = [min(rows, height - top) * a_row for _ in range(found.planes) for top in tops]
+    offsets = [start + top * row_bytes for start in found.offsets[: found.planes] for top in tops]
+    counts = [min(rows, height - top) * row_bytes for _ in range(found.planes) for top in tops]
     return replace(found, block_hw=(rows, width), offsets=offsets, counts=counts)
 
 
-def _pages(stream: IO[bytes], order: str) -> Iterator[int]:
-    """Yield what kind each page is: bit 0 a smaller copy, bit 2 a mask, 0 a picture."""
+def _page_kinds(stream: IO[bytes], order: str) -> Iterator[int]:
+    """Yield each page's NewSubfileType: bit 0 for a reduced copy, bit 2 for a mask, 0 for a picture."""
     stream.seek(2)
     big = struct.unpack(order + "H", stream.read(2)) == (43,)
     count_form, entry_bytes, next_form = ("Q", 20, "Q") if big else ("H", 12, "L")
@@ -239,14 +243,14 @@ def _kind_of_page(body: bytes, entry_bytes: int, order: str) -> int:
     for start in range(0, len(body), entry_bytes):
         tag, form = struct.unpack_from(order + "HH", body, start)
         if tag == _SUBFILE:
-            value = start + entry_bytes // 2 + 2  # the tag, its type and its count come first
+            value = start + entry_bytes // 2 + 2  # after the tag, its type and its count
             kind: int = struct.unpack_from(order + ("H" if form == _SHORT else "L"), body, value)[0]
             return kind
     return 0
 
 
-def _directory(tags: Tags, tables: bytes, order: str) -> bytes:
-    """Write the head of a TIFF with one page, its pixels to follow at once."""
+def _tiff_header(tags: Tags, tables: bytes, order: str) -> bytes:
+    """Return the header of a TIFF with one page, to be followed by its pixels."""
     fields = [(tag, _LONG if tag in _LONGS else _SHORT, value) for tag, value in tags.items()]
     fields += [(_JPEG_TABLES, _UNDEFINED, tuple(tables))] if tables else []
     entries, after = [], b""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quadrat.media.black import is_black
-from quadrat.media.sampling import due
+from quadrat.media.sampling import is_due
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
 from quadrat.types import Frame
@@ -34,7 +34,7 @@ class FrameFilter:
             return ""
         if self._skip_black and is_black(frame.pixels):
             return "black"
-        return "" if due(frame.time_s, state.idle_until) else "idle"
+        return "" if is_due(frame.time_s, state.idle_until) else "idle"
 
     def sent(self, state: SourceState, frame: Frame) -> None:
         """Note that a frame is on its way to the network."""

@@ -1,1 +1,1 @@
-"""Predictions -> pictures."""
+"""Draw predictions on pictures."""

@@ -1,4 +1,4 @@
-"""A photograph with its classes tinted and a legend of names and percentages."""
+"""Tint a photograph by class and add a legend with names and percentages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from quadrat.render.palette import lookup_table
 from quadrat.types import ClassInfo, Cover, Frame, ImageU8, Segmentation
 
 TINT = 0.45
-"""Share of the class colour; the photograph stays readable under it."""
+"""Weight of the class colour; the photograph stays recognisable under it."""
 
 
 def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover]) -> ImageU8:
-    """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and write a legend below the picture.
+    """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and append a legend below the picture.
 
-    `labels` may be of another size: it is brought to the picture's by nearest neighbour. Returns
-    (H + legend, W, 3) uint8 RGB, so that the legend hides nothing.
+    `labels` may have another size; it is resized to the picture by nearest neighbour. Returns
+    (H + legend height, W, 3) uint8 RGB: the legend covers no part of the picture.
     """
     return np.concatenate([tint(pixels, labels, covers), _legend(pixels.shape[1], covers)])
 
@@ -28,19 +28,19 @@ def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Co
 def tint(
     pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[Cover] | Sequence[ClassInfo]
 ) -> ImageU8:
-    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, which are brought to its size by nearest neighbour."""
+    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, resized to the picture by nearest neighbour."""
     height, width = pixels.shape[:2]
     if labels.shape != (height, width):
         labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     paint = lookup_table(classes)[labels]
     tinted: ImageU8 = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
-    edges = _edges(labels)
+    edges = _class_edges(labels)
     tinted[edges] = paint[edges]
     return tinted
 
 
-def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour is of another class."""
+def _class_edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return a mask (H, W) of the pixels whose right or lower neighbour has another class."""
     edges = np.zeros(labels.shape, bool)
     edges[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edges[:-1] |= labels[:-1] != labels[1:]
@@ -48,7 +48,7 @@ def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _legend(width: int, covers: Sequence[Cover]) -> ImageU8:
-    """A white strip (h, width, 3) with a swatch, name and percentage for each class, wrapped to the width."""
+    """Draw a white strip (h, width, 3) with a swatch, name and percentage per class, wrapped to `width`."""
     size = max(12, min(28, width // 40))
     font = ImageFont.load_default(size)
     gap, line = size // 2, size * 2

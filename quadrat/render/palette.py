@@ -1,4 +1,4 @@
-"""Class colours as a palette: index = class."""
+"""Class colours as a palette indexed by class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RGB = tuple[int, int, int]
 
 
 def palette(covers: Sequence[Cover] | Sequence[ClassInfo]) -> list[RGB]:
-    """Give (r, g, b) for every index up to the highest class; indices between that no class has are black."""
+    """Return (r, g, b) for every index up to the highest class; unused indices are black."""
     colors: list[RGB] = [(0, 0, 0)] * (max((c.index for c in covers), default=0) + 1)
     for cover in covers:
         colors[cover.index] = cover.color
@@ -21,7 +21,7 @@ def palette(covers: Sequence[Cover] | Sequence[ClassInfo]) -> list[RGB]:
 
 
 def lookup_table(covers: Sequence[Cover] | Sequence[ClassInfo]) -> NDArray[np.uint8]:
-    """Give the palette as (256, 3) uint8, for painting a label plane by indexing."""
+    """Return the palette as (256, 3) uint8, for colouring a label plane by indexing."""
     table = np.zeros((256, 3), np.uint8)
     colors = palette(covers)
     table[: len(colors)] = colors

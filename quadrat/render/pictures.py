@@ -1,4 +1,4 @@
-"""The pictures of one segmented image, as encoded products."""
+"""Draw and encode the pictures of one segmented image."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from quadrat.render.palette import palette
 from quadrat.types import Cover, Frame, ImageU8, Segmentation
 
 OVERLAY_PIXELS = 16_000_000
-"""The overlay of a large picture is drawn on so many pixels: nobody opens a JPEG of a whole mosaic."""
+"""Size limit of the overlay of a large picture: viewers cannot open a JPEG of a whole mosaic."""
 OVERLAY_SIDE = 60_000
-"""A JPEG's sides end at 65,535, and a legend comes below."""
+"""JPEG allows 65,535 pixels per side; the rest is room for the legend."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One encoded picture and what its file is called: `<stem>.<kind><suffix>`.
+    """One encoded picture, whose file is named `<stem>.<kind><suffix>`.
 
-    A large one is a file, which is gone when the next picture is asked for.
+    `body` of a large picture is a file, which is deleted when the next picture is requested.
     """
 
     kind: str
@@ -45,29 +45,29 @@ def draw_pictures(
     covers: Sequence[Cover],
     kinds: Sequence[str],
 ) -> Iterator[Picture]:
-    """Yield the pictures asked for, pseudo first; colours are those of `covers`.
+    """Yield the pictures in `kinds`, pseudo first, in the colours of `covers`.
 
-    Those of a mosaic are written to files row by row; its overlay is drawn on a smaller copy.
+    Pictures of a mosaic are written to files row by row; its overlay is drawn on a smaller copy.
     """
     labels, confidence, colors = segmentation.labels, segmentation.confidence, palette(covers)
     if "pseudo" in kinds:
-        yield from _planes("pseudo", labels, colors)
+        yield from _encode_plane("pseudo", labels, colors)
     if "labels" in kinds:
-        yield from _planes("labels", labels)
+        yield from _encode_plane("labels", labels)
     if "confidence" in kinds and confidence is not None:
-        yield from _planes("confidence", confidence, levels=as_levels)
+        yield from _encode_plane("confidence", confidence, levels=as_levels)
     if "overlay" in kinds:
-        drawn = draw_overlay(_reduced(frame.pixels), labels, covers)
+        drawn = draw_overlay(_shrink_for_overlay(frame.pixels), labels, covers)
         yield Picture("overlay", ".jpg", "image/jpeg", jpeg(drawn))
 
 
-def _planes(
+def _encode_plane(
     kind: str,
     plane: NDArray[Any],
     colors: Sequence[tuple[int, int, int]] | None = None,
     levels: Callable[[NDArray[Any]], NDArray[np.uint8]] = np.asarray,
 ) -> Iterator[Picture]:
-    """Yield a plane as one PNG, as a file where it is large."""
+    """Yield a plane as one PNG: bytes, or a file if it is large."""
     if not large((plane.shape[0], plane.shape[1])):
         shown = levels(plane)
         body = gray_png(shown) if colors is None else palette_png(shown, colors)
@@ -79,8 +79,8 @@ def _planes(
         yield Picture(kind, ".png", "image/png", path)
 
 
-def _reduced(pixels: ImageU8) -> ImageU8:
-    """Shrink a picture too large for an overlay, its shape kept."""
+def _shrink_for_overlay(pixels: ImageU8) -> ImageU8:
+    """Shrink a picture that is too large for an overlay, keeping its aspect ratio."""
     whole: HW = (pixels.shape[0], pixels.shape[1])
     height, width = working_hw(whole, OVERLAY_PIXELS if large(whole) else -1)
     share = min(1.0, OVERLAY_SIDE / max(height, width))

@@ -1,7 +1,8 @@
-"""Frames to network inputs: PaddleSeg's transforms, re-created bit for bit or refused by name, and a few for detectors.
+"""Convert frames to network inputs with PaddleSeg's transforms, bit for bit, and a few for detectors.
 
-Every transform takes float32 (or untouched uint8) pixels (H, W, 3) RGB in 0-255 with their geometry
-and returns both; what it does to the pixels and what it does to the geometry stand side by side.
+Every transform takes float32 (or still uint8) pixels (H, W, 3) RGB in 0-255 with their geometry, and
+returns both, so that its effect on pixels and geometry is defined in one place. Transforms that cannot run
+at inference are refused by name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from quadrat.transforms.params import Params
 from quadrat.types import ImageU8, TransformSpec
 
 TRANSFORMS = {
-    "GenerateInstanceTargets": "quadrat.transforms.normalize:keep",
+    "GenerateInstanceTargets": "quadrat.transforms.normalize:generate_instance_targets",
     "Letterbox": "quadrat.transforms.letterbox:letterbox",
     "LimitLong": "quadrat.transforms.resize:limit_long",
     "Normalize": "quadrat.transforms.normalize:normalize",
@@ -33,10 +34,10 @@ TRANSFORMS = {
     "ResizeStepScaling": "quadrat.transforms.resize:resize_step_scaling",
     "ToBGR": "quadrat.transforms.letterbox:to_bgr",
 }
-"""Transform type -> the reader of its parameters, as "module:attribute"."""
+"""Transform type -> the function that reads its parameters, as "module:attribute"."""
 
 REFUSED = {
-    "Compose": "a list inside the list",
+    "Compose": "a nested list of transforms",
     "RandomAffine": "random",
     "RandomBlur": "random",
     "RandomCenterCrop": "random",
@@ -47,7 +48,7 @@ REFUSED = {
     "RandomRotation": "random",
     "RandomScaleAspect": "random",
     "RandomVerticalFlip": "random",
-    "ScalePadding": "unable to run without labels, in PaddleSeg too",
+    "ScalePadding": "not possible without labels, as in PaddleSeg",
 }
 """Transform type -> why it cannot run at inference."""
 
@@ -55,32 +56,32 @@ REFUSED = {
 def build(
     specs: Sequence[TransformSpec],
 ) -> Callable[[ImageU8, Geometry], tuple[NDArray[np.float32], Geometry]]:
-    """Make the chain that deploy.yaml's `transforms` describe.
+    """Build the chain that `transforms` in deploy.yaml describes.
 
-    It takes pixels (H, W, 3) uint8 RGB and their geometry, and gives a tensor (C, h, w) float32,
-    C-contiguous, and where the source lies in it. Raises TransformError for a type that is unknown
-    or cannot run, and for a parameter that is unknown, missing, or not of its type and range;
+    The chain takes pixels (H, W, 3) uint8 RGB with their geometry, and returns a C-contiguous tensor
+    (C, h, w) float32 with the position of the source in it. Raises TransformError for a type that is
+    unknown or cannot run, and for a parameter that is unknown, missing, or of the wrong type or range;
     calling the chain raises ImageSizeError for a picture that does not fit.
     """
-    return Chain(tuple(_step(spec) for spec in specs))
+    return Chain(tuple(_make_step(spec) for spec in specs))
 
 
-def _step(spec: TransformSpec) -> Transform:
+def _make_step(spec: TransformSpec) -> Transform:
     reason = REFUSED.get(spec.type)
     if reason is not None:
         raise TransformError(
             f"the transform is {reason}, so it cannot run at inference",
             where=f"transforms: {spec.type}",
-            hint="Take it out of deploy.yaml, or export the model anew",
+            hint="Remove it from deploy.yaml, or export the model again",
         )
-    found = TRANSFORMS.get(spec.type)
-    if found is None:
+    entry = TRANSFORMS.get(spec.type)
+    if entry is None:
         raise TransformError(
-            f"{spec.type[:60]!r} is no transform we know",
+            f"unknown transform {spec.type[:60]!r}",
             where="transforms",
-            hint=f"Known are {', '.join(TRANSFORMS)}",
+            hint=f"Known transforms: {', '.join(TRANSFORMS)}",
         )
-    module, attribute = found.split(":")
+    module, attribute = entry.split(":")
     read: Callable[[Params], Transform] = getattr(import_module(module), attribute)
     params = Params(spec)
     step = read(params)

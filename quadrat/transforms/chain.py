@@ -1,4 +1,4 @@
-"""The transforms of one archive in their order, ending as a tensor."""
+"""Run the transforms of one archive in order and return a tensor."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from quadrat.types import ImageU8
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Runs its steps on one picture after another and keeps nothing between them."""
+    """Runs its steps on each picture; it keeps no state between pictures."""
 
     steps: tuple[Transform, ...]
 
     def __call__(self, pixels: ImageU8, geometry: Geometry) -> tuple[NDArray[np.float32], Geometry]:
-        """Take (H, W, 3) uint8 RGB to (3, h, w) float32, C-contiguous."""
+        """Convert (H, W, 3) uint8 RGB to (3, h, w) float32, C-contiguous."""
         image: NDArray[Any] = pixels
         for number, step in enumerate(self.steps, start=1):
             last = number == len(self.steps)

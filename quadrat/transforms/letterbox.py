@@ -1,4 +1,4 @@
-"""Letterbox and the order of channels, as detectors are trained and exported with them."""
+"""Letterbox and channel order, as used in training and exporting detectors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def letterbox(params: Params) -> Letterbox:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Scale into `size` (height, width) with the ratio kept, and fill up with the grey value `color`.
+    """Scale to fit `size` (height, width), keeping the aspect ratio, and pad with the grey value `color`.
 
-    Without `scale_up` smaller pictures keep their size; with `center` the picture lies in the middle,
-    else in the upper left corner, an odd pixel going below and to the right as in YOLO's own. Bilinear
-    both ways, as the YOLO exports do, so that the numbers are those that the network was tested with.
+    Without `scale_up`, smaller pictures keep their size. With `center`, the picture is centred, and an odd
+    pixel of padding goes below and to the right, as in YOLO; otherwise the picture is in the upper left
+    corner. Scaling is bilinear in both directions, as in the YOLO exporters, so that the network sees the
+    same values as in its own tests.
     """
 
     size: HW
@@ -39,9 +40,9 @@ class Letterbox:
     center: bool
 
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
-        """Take (H, W, 3) of uint8 or float32 to `size` in the same dtype."""
+        """Letterbox (H, W, 3) uint8 or float32 to `size`, keeping the dtype."""
         old: HW = (pixels.shape[0], pixels.shape[1])
-        new = self._inner(old)
+        new = self._scaled_hw(old)
         if new != old:
             pixels = cv2.resize(pixels, (new[1], new[0]), interpolation=cv2.INTER_LINEAR)
             geometry = geometry.resized(new)
@@ -54,8 +55,8 @@ class Letterbox:
         )
         return padded, geometry.padded(self.size, top=top, left=left)
 
-    def _inner(self, old: HW) -> HW:
-        """The picture's (height, width) inside: at least one pixel each way, whatever its shape."""
+    def _scaled_hw(self, old: HW) -> HW:
+        """Return the (height, width) of the scaled picture, at least one pixel each."""
         scale = min(self.size[0] / old[0], self.size[1] / old[1])
         if not self.scale_up:
             scale = min(scale, 1.0)
@@ -63,13 +64,13 @@ class Letterbox:
 
 
 def to_bgr(_params: Params) -> ToBGR:
-    """Read ToBGR(), for networks trained on pictures as OpenCV reads them."""
+    """Read ToBGR(), for networks trained on BGR pictures as OpenCV reads them."""
     return ToBGR()
 
 
 @dataclass(frozen=True, slots=True)
 class ToBGR:
-    """Turn RGB into BGR; what comes after it counts its channels in that order."""
+    """Convert RGB to BGR; the transforms after it use this channel order."""
 
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
         """Reverse the channels of (H, W, 3)."""

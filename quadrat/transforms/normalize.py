@@ -1,4 +1,4 @@
-"""Normalize: pixel values to the numbers that the network was trained on."""
+"""Normalize: scale pixel values as in training."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from quadrat.types import ImageU8
 
 
 def normalize(params: Params) -> Normalize:
-    """Read Normalize(mean=(0.5,), std=(0.5,)), one value or one for each of R, G, B."""
+    """Read Normalize(mean=(0.5,), std=(0.5,)), with one value or one per channel."""
     mean = params.numbers("mean", (0.5,), low=0, high=1e6)
     return Normalize(mean, params.numbers("std", (0.5,), low=1e-6, high=1e6))
 
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """(pixels / 255 - mean) / std; the geometry stays.
+    """Compute (pixels / 255 - mean) / std; the geometry is unchanged.
 
-    The division by 255 is in float32, the rest in float64 rounded to float32 after each step:
-    PaddleSeg's numbers to the last bit.
+    The division by 255 is in float32; the other steps are in float64, rounded to float32 after each.
+    The results equal PaddleSeg's to the last bit.
     """
 
     mean: tuple[float, ...]
@@ -39,7 +39,7 @@ class Normalize:
         return values, geometry
 
     def planes(self, pixels: ImageU8) -> NDArray[np.float32]:
-        """Normalise (H, W, 3) uint8 straight to (3, H, W) float32: the same numbers, looked up."""
+        """Normalise (H, W, 3) uint8 to (3, H, W) float32 by a lookup table; same values as `__call__`."""
         grey = np.repeat(np.arange(256, dtype=np.float32)[:, None], 3, axis=1)
         table, _ = self(grey, Geometry.identity((1, 1)))
         tensor = np.empty((3, *pixels.shape[:2]), np.float32)
@@ -50,16 +50,16 @@ class Normalize:
         return tensor
 
 
-def keep(params: Params) -> Keep:
-    """Read GenerateInstanceTargets(num_classes, ignore_index), which only makes labels."""
+def generate_instance_targets(params: Params) -> NoOp:
+    """Read GenerateInstanceTargets(num_classes, ignore_index), which only creates labels."""
     params.ignore("num_classes", "ignore_index")
-    return Keep()
+    return NoOp()
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Changes nothing: it works on labels, of which there are none at inference."""
+class NoOp:
+    """A transform that affects labels only, and so does nothing at inference."""
 
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
-        """Return both as they are."""
+        """Return both arguments unchanged."""
         return pixels, geometry

@@ -1,4 +1,4 @@
-"""The paddings: new pixels below and to the right; the geometry knows them, so they never count."""
+"""Padding below and to the right; the geometry excludes it from every result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from quadrat.transforms.params import MAX_TENSOR_PIXELS, Params
 
 
 @dataclass(frozen=True, slots=True)
-class Padded:
-    """Grow the picture to the size that `target` gives for its (height, width), filled with `value`."""
+class Pad:
+    """Pad the picture with `value` to the size that `target` returns for its (height, width)."""
 
     name: str
     target: Callable[[HW], HW]
     value: float
 
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
-        """Pad (H, W, 3); untouched, uint8 included, where the size is right already."""
+        """Pad (H, W, 3); returned as is, uint8 included, if it already has the size."""
         old: HW = (pixels.shape[0], pixels.shape[1])
         height, width = new = self.target(old)
         if new == old:
@@ -42,28 +42,28 @@ class Padded:
         return padded, geometry.padded(new)
 
 
-def padding(params: Params) -> Padded:
+def padding(params: Params) -> Pad:
     """Read Padding(target_size as (w, h), im_padding_value=127.5, label_padding_value=255)."""
     width, height = params.size("target_size")
-    return Padded("Padding", _To((height, width)), _value(params))
+    return Pad("Padding", _FixedSize((height, width)), _padding_value(params))
 
 
 @dataclass(frozen=True, slots=True)
-class _To:
+class _FixedSize:
     size: HW
 
     def __call__(self, _hw: HW) -> HW:
         return self.size
 
 
-def padding_by_aspect_ratio(params: Params) -> Padded:
+def padding_by_aspect_ratio(params: Params) -> Pad:
     """Read PaddingByAspectRatio(aspect_ratio=1 as width / height, im_padding_value, label_padding_value)."""
     ratio = params.number("aspect_ratio", 1, low=1e-4, high=1e4)
-    return Padded("PaddingByAspectRatio", _Ratio(ratio), _value(params))
+    return Pad("PaddingByAspectRatio", _AspectRatio(ratio), _padding_value(params))
 
 
 @dataclass(frozen=True, slots=True)
-class _Ratio:
+class _AspectRatio:
     ratio: float
 
     def __call__(self, hw: HW) -> HW:
@@ -75,6 +75,6 @@ class _Ratio:
         return hw
 
 
-def _value(params: Params) -> float:
+def _padding_value(params: Params) -> float:
     params.ignore("label_padding_value")
     return params.number("im_padding_value", 127.5, low=-1e6, high=1e6)

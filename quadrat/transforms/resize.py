@@ -1,6 +1,6 @@
-"""The resizes: each decides a size from the picture's; one function scales pixels and geometry.
+"""Resizing: each transform computes a target size, and one class scales pixels and geometry.
 
-PaddleSeg resizes float32, not uint8, and its rounding is Python's: both are kept.
+As in PaddleSeg, pixels are resized as float32 rather than uint8, and sizes are rounded with Python's `round`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _INTERPOLATIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Resized:
-    """Scale the whole picture to the size that `target` gives for its (height, width)."""
+class Resize:
+    """Scale the picture to the size that `target` returns for its (height, width)."""
 
     name: str
     target: Callable[[HW], HW]
     interpolation: int = cv2.INTER_LINEAR
 
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
-        """Scale (H, W, 3); untouched, uint8 included, where the size is right already."""
+        """Scale (H, W, 3); returned as is, uint8 included, if it already has the size."""
         old: HW = (pixels.shape[0], pixels.shape[1])
         height, width = new = self.target(old)
         if min(new) < 1 or height * width > MAX_TENSOR_PIXELS:
             raise ImageSizeError(
-                f"the model's {self.name} would make {width} x {height} pixels of {old[1]} x {old[0]}",
-                hint="The picture's shape does not fit this model",
+                f"the model's {self.name} would resize {old[1]} x {old[0]} pixels to {width} x {height}",
+                hint="Crop the picture: its aspect ratio is too extreme for this model",
             )
         if new == old:
             return pixels, geometry
@@ -50,25 +50,25 @@ class Resized:
         return cv2.resize(values, (width, height), interpolation=self.interpolation), geometry.resized(new)
 
 
-def resize(params: Params) -> Resized:
+def resize(params: Params) -> Resize:
     """Read Resize(target_size=[512, 512] as (w, h), keep_ratio=False, size_divisor=None, interp=LINEAR).
 
     interp=RANDOM is refused.
     """
     size = params.size("target_size", (512, 512))
-    target = _Fit(
+    target = _FitSize(
         size,
         params.flag("keep_ratio", default=False),
         params.integer_or_none("size_divisor") or 1,
     )
-    return Resized(
+    return Resize(
         "Resize", target, _INTERPOLATIONS[params.choice("interp", "LINEAR", tuple(_INTERPOLATIONS))]
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """To `size` (width, height), or the largest inside it with the ratio kept; then up to a multiple."""
+class _FitSize:
+    """Exactly `size` (width, height), or with `keep_ratio` the largest size inside it; then up to a multiple."""
 
     size: tuple[int, int]
     keep_ratio: bool
@@ -82,63 +82,63 @@ class _Fit:
         return math.ceil(height / self.divisor) * self.divisor, math.ceil(width / self.divisor) * self.divisor
 
 
-def resize_by_long(params: Params) -> Resized:
-    """Read ResizeByLong(long_size): the long side to this many pixels."""
-    return Resized("ResizeByLong", _Long(params.integer("long_size")))
+def resize_by_long(params: Params) -> Resize:
+    """Read ResizeByLong(long_size): scale the long side to `long_size` pixels."""
+    return Resize("ResizeByLong", _LongSide(params.integer("long_size")))
 
 
-def resize_range_scaling(params: Params) -> Resized:
-    """Read ResizeRangeScaling(min_value=400, max_value=600); random, so refused, unless they are equal."""
+def resize_range_scaling(params: Params) -> Resize:
+    """Read ResizeRangeScaling(min_value=400, max_value=600); refused as random unless they are equal."""
     low, high = params.integer("min_value", 400), params.integer("max_value", 600)
     if low != high:
-        raise params.wrong("max_value", high, f"equal to min_value ({low}), else the size is random")
-    return Resized("ResizeRangeScaling", _Long(high))
+        raise params.error("max_value", high, f"equal to min_value ({low}): otherwise the size is random")
+    return Resize("ResizeRangeScaling", _LongSide(high))
 
 
 @dataclass(frozen=True, slots=True)
-class _Long:
+class _LongSide:
     size: int
 
     def __call__(self, hw: HW) -> HW:
-        return _scaled(hw, float(self.size) / float(max(hw)))
+        return _scale_hw(hw, float(self.size) / float(max(hw)))
 
 
-def limit_long(params: Params) -> Resized:
-    """Read LimitLong(max_long=None, min_long=None): the long side into this range."""
+def limit_long(params: Params) -> Resize:
+    """Read LimitLong(max_long=None, min_long=None): scale the long side into this range."""
     high, low = params.integer_or_none("max_long"), params.integer_or_none("min_long")
     if high is not None and low is not None and low > high:
-        raise params.wrong("min_long", low, f"at most max_long ({high})")
-    return Resized("LimitLong", _Limit(high, low))
+        raise params.error("min_long", low, f"at most max_long ({high})")
+    return Resize("LimitLong", _LongSideRange(high, low))
 
 
 @dataclass(frozen=True, slots=True)
-class _Limit:
+class _LongSideRange:
     high: int | None
     low: int | None
 
     def __call__(self, hw: HW) -> HW:
         if self.high is not None and max(hw) > self.high:
-            return _Long(self.high)(hw)
+            return _LongSide(self.high)(hw)
         if self.low is not None and max(hw) < self.low:
-            return _Long(self.low)(hw)
+            return _LongSide(self.low)(hw)
         return hw
 
 
-def resize_by_short(params: Params) -> Resized:
-    """Read ResizeByShort(short_size, max_size=1e10): the short side to this, the long one at most that.
+def resize_by_short(params: Params) -> Resize:
+    """Read ResizeByShort(short_size, max_size=1e10): scale the short side, limiting the long side.
 
-    PaddleSeg overwrites its short_size at the first limited picture and shrinks all later ones;
-    here every picture is treated as the first. A list of several short sizes is random: refused.
+    PaddleSeg overwrites its short_size at the first limited picture, and so shrinks all later ones;
+    here every picture is treated as the first. A list of several short sizes is refused as random.
     """
-    params.single("short_size")
-    return Resized(
+    params.unwrap_single("short_size")
+    return Resize(
         "ResizeByShort",
-        _Short(params.integer("short_size"), params.number("max_size", 1e10, low=1, high=1e12)),
+        _ShortSide(params.integer("short_size"), params.number("max_size", 1e10, low=1, high=1e12)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Short:
+class _ShortSide:
     size: int
     longest: float
 
@@ -146,31 +146,31 @@ class _Short:
         size = self.size
         if size / min(hw) * max(hw) > self.longest:
             size = int((self.longest / max(hw)) * min(hw))
-        return _scaled(hw, float(size) / float(min(hw)))
+        return _scale_hw(hw, float(size) / float(min(hw)))
 
 
-def resize_step_scaling(params: Params) -> Resized:
+def resize_step_scaling(params: Params) -> Resize:
     """Read ResizeStepScaling(min_scale_factor=0.75, max_scale_factor=1.25, scale_step_size=0.25).
 
-    Random, so refused, unless only one step lies in the range.
+    Refused as random unless the range contains a single step.
     """
     low = params.number("min_scale_factor", 0.75, low=1e-4, high=1e4)
     high = params.number("max_scale_factor", 1.25, low=1e-4, high=1e4)
     step = params.number("scale_step_size", 0.25, low=0, high=1e4)
     if low != high and (low > high or step == 0 or int((high - low) / step + 1) != 1):
-        raise params.wrong(
-            "max_scale_factor", high, f"equal to min_scale_factor ({low}), else the size is random"
+        raise params.error(
+            "max_scale_factor", high, f"equal to min_scale_factor ({low}): otherwise the size is random"
         )
-    return Resized("ResizeStepScaling", _Factor(low))
+    return Resize("ResizeStepScaling", _ScaleFactor(low))
 
 
 @dataclass(frozen=True, slots=True)
-class _Factor:
+class _ScaleFactor:
     scale: float
 
     def __call__(self, hw: HW) -> HW:
-        return _scaled(hw, self.scale)
+        return _scale_hw(hw, self.scale)
 
 
-def _scaled(hw: HW, scale: float) -> HW:
-    return int(round(hw[0] * scale)), int(round(hw[1] * scale))  # noqa: RUF046 - scale may be a whole number
+def _scale_hw(hw: HW, scale: float) -> HW:
+    return int(round(hw[0] * scale)), int(round(hw[1] * scale))  # noqa: RUF046 - scale may be an integer

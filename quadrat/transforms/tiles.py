@@ -1,21 +1,21 @@
-"""Where a picture is cut into tiles."""
+"""Plan the tiles of a picture."""
 
 from __future__ import annotations
 
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW, Window
 
-MOST_TILES = 1_000_000
-"""More are refused: they would run for days, and are an overlap close to the tile's size rather than a wish."""
+MAX_TILES = 1_000_000
+"""More tiles are refused: they would run for days, and usually mean an overlap too close to the tile size."""
 GRID = 32
-"""Stride of the coarsest layer of most networks for masks, in pixels."""
+"""Stride of the coarsest layer of most segmentation networks, in pixels."""
 
 
 def plan_masks(hw: HW, tile: int, overlap: int) -> tuple[Window, ...]:
-    """Cover a picture as `plan` does, with tiles that begin at multiples of GRID, the last of a row excepted.
+    """Plan tiles as `plan` does, starting at multiples of GRID except for the last tile of a row or column.
 
-    A network with strides then sees the same grid in a tile as in the whole picture, and gives the same
-    mask. Tiles whose step is under twice GRID stay as `plan` has them.
+    A strided network then sees the same grid in a tile as in the whole picture, and returns the same
+    mask. If tiles would advance by less than twice GRID, the plan is that of `plan`.
     """
     return plan(hw, tile, overlap, grid=GRID if tile - overlap >= 2 * GRID else 1)
 
@@ -23,11 +23,12 @@ def plan_masks(hw: HW, tile: int, overlap: int) -> tuple[Window, ...]:
 def plan(hw: HW, tile: int, overlap: int, *, grid: int = 1) -> tuple[Window, ...]:
     """Cover a picture of `hw` (height, width) with the fewest tiles of one size, row by row.
 
-    `tile` is their side and `overlap` the least overlap of neighbours, both in pixels. Along an axis where
-    the picture is no longer than a tile there is one tile of the picture's length. Neighbours overlap by
-    equal amounts, at most `grid` pixels more or less; the first and last tiles end where the picture does,
-    and the others begin at a multiple of `grid`.
-    Raises ParameterError for an overlap that is negative or not under `tile`, and a picture without pixels.
+    `tile` is the side of a tile and `overlap` the minimum overlap of neighbours, both in pixels. Along an
+    axis where the picture is not longer than a tile, there is one tile of the picture's length. Tiles are
+    spread evenly: overlaps differ by at most `grid` pixels, the first and last tiles align with the
+    picture's borders, and the others start at multiples of `grid`.
+    Raises ParameterError for an overlap that is negative or not less than `tile`, for a picture without
+    pixels, and for more than MAX_TILES tiles.
     """
     if tile < 1 or not 0 <= overlap < tile:
         raise ParameterError(
@@ -39,7 +40,7 @@ def plan(hw: HW, tile: int, overlap: int, *, grid: int = 1) -> tuple[Window, ...
         raise ParameterError(f"a picture of {hw[1]} x {hw[0]} pixels has no tiles", where="tile-size")
     height, width = min(tile, hw[0]), min(tile, hw[1])
     lefts, tops = _starts(hw[1], width, overlap, grid), _starts(hw[0], height, overlap, grid)
-    if len(lefts) * len(tops) > MOST_TILES:
+    if len(lefts) * len(tops) > MAX_TILES:
         raise ParameterError(
             f"{len(lefts) * len(tops)} tiles of {tile} pixels that overlap by {overlap} are too many",
             where="tile-overlap",
@@ -49,9 +50,11 @@ def plan(hw: HW, tile: int, overlap: int, *, grid: int = 1) -> tuple[Window, ...
 
 
 def _starts(side: int, size: int, overlap: int, grid: int) -> list[int]:
-    """First pixels of tiles of `size` along a side, evenly spread."""
+    """Return the first pixels of tiles of `size` along a side, evenly spread."""
     span = side - size
     if not span:
         return [0]
-    steps = -(-span // (size - overlap - grid + 1))  # moved back to the grid, two still overlap as asked
+    steps = -(
+        -span // (size - overlap - grid + 1)
+    )  # rounding down to the grid must not reduce the overlap below `overlap`
     return [*(span * i // steps // grid * grid for i in range(steps)), span]

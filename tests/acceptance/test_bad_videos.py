@@ -118,17 +118,17 @@ def empty(folder: Path) -> None:
 
 
 BAD: dict[Callable[[Path], None], tuple[str, str, str, str]] = {
-    r93_avi_of_nothing: ("r93.avi", "failed", "E_VIDEO_TRUNCATED", "not one of 12 frames"),
+    r93_avi_of_nothing: ("r93.avi", "failed", "E_VIDEO_TRUNCATED", "none of its 12 frames"),
     r94_no_index: ("r94.mp4", "failed", "E_VIDEO_TRUNCATED", "moov"),
     r95_m3u8: ("r95-m3u8.mp4", "failed", "E_VIDEO_FORMAT", "playlist"),
     r95_ffconcat: ("r95-ffconcat.mp4", "failed", "E_VIDEO_FORMAT", "playlist"),
     r95_sdp: ("r95-sdp.mp4", "failed", "E_VIDEO_FORMAT", "description of a stream"),
     r96_pattern: ("r96-%02d.mp4", "failed", "E_VIDEO_FORMAT", "PNG"),
-    r97_a_billion_frames: ("r97.avi", "partial", "E_VIDEO_TRUNCATED", "12 frames of 1000000000"),
+    r97_a_billion_frames: ("r97.avi", "partial", "E_VIDEO_TRUNCATED", "12 of 1000000000 frames"),
     r98_no_rate: ("r98-0.avi", "ok", "", ""),
     r98_variable_rate: ("r98-variable.mp4", "ok", "", ""),
     r99_turned: ("r99.mp4", "ok", "", ""),
-    r100_sound: ("r100.mp4", "failed", "E_VIDEO_FORMAT", "sound but no pictures"),
+    r100_sound: ("r100.mp4", "failed", "E_VIDEO_FORMAT", "audio but no video"),
     r101_two_sizes: ("r101.ts", "partial", "E_VIDEO_FORMAT", "another size"),
     r102_too_large: ("r102.avi", "failed", "E_IMAGE_SIZE", "36 million"),
     r103_green: ("r103.mp4", "partial", "E_VIDEO_TRUNCATED", "damaged"),

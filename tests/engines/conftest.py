@@ -1,4 +1,4 @@
-"""Fixtures of the engines' tests: opened archives, tensors of a real photograph, a cache of their own."""
+"""Fixtures for engine tests: opened archives, tensors of a real photograph, and a shared cache."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLES = {"labels": "labels", "confidence": "confidence", "logits": "logits"}
 
 @pytest.fixture
 def log() -> logging.Logger:
-    """The logger that engines are given."""
+    """The logger for engines."""
     return logging.getLogger("quadrat.test")
 
 
@@ -34,7 +34,7 @@ def cache_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests share a cache of compiled networks, and never touch the user's."""
+    """Use a cache of compiled networks shared by the tests instead of the user's."""
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(cache_root))
 
 
@@ -51,7 +51,7 @@ def pir(archive_pir: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPac
 
 
 def package_of(path: Path, **changes: Any) -> ModelPackage:
-    """Give a package around one ONNX file, with no roles unless they are given."""
+    """Return a package around one ONNX file, by default without roles."""
     plain = ModelPackage(
         root=path.parent, name="tiny", digest="", task="segment", engines={"onnx": path}, params=None,
         transforms=(), classes=(), num_classes=3, input_shape=(None, 3, None, None),
@@ -67,7 +67,7 @@ def tiny(tmp_path: Path) -> ModelPackage:
 
 @pytest.fixture(scope="session")
 def photo_tensor(photo_5mp: Path) -> Callable[[int, int], NDArray[np.float32]]:
-    """Give the real photograph as the archive's tensor (1, 3, height, width), by height and width."""
+    """Return a function that gives the photograph as a tensor (1, 3, height, width)."""
 
     def tensor(height: int, width: int) -> NDArray[np.float32]:
         with Image.open(photo_5mp) as image:

@@ -1,4 +1,4 @@
-"""Engines for the host's tests, loaded by name in the child: they crash, hang, refuse, or work."""
+"""Engines for tests of the host, loaded by name in the child: they crash, hang, fail or work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _fake(package: Any, settings: Any) -> FakeEngine:
 
 
 def working(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Start the fake engine and say a word."""
+    """Start the fake engine and print a line."""
     log.info("hello from %d", os.getpid())
     return _fake(package, settings)
 
@@ -31,23 +31,23 @@ def crashing_start(package: Any, settings: Any, log: logging.Logger) -> Any:
 
 
 def leaving_start(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Leave with a status and a last word."""
+    """Exit with a status after printing a line."""
     sys.stderr.write("first word\nlast word\n")
     sys.exit(7)
 
 
 def slow_start(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Never be ready."""
+    """Hang."""
     time.sleep(3600)
 
 
 def refusing_start(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Refuse with one of our errors."""
+    """Raise a QuadratError."""
     raise DeviceError("no flux", where="capacitor", hint="Wait for lightning")
 
 
 def moody(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Do on a batch what its first value says: 1 crash, 2 sleep, 3 refuse, else work."""
+    """Behave by the first value of a batch: 1 crash, 2 sleep, 3 raise, else work."""
     return _Moody(_fake(package, settings))
 
 

@@ -58,13 +58,13 @@ def whole_numbers() -> Any:
 
 
 def unknown_operator() -> Any:
-    """Build a network with an operator that ONNX itself does not know."""
+    """Build a network with an operator unknown to ONNX."""
     model = network()
     model.graph.node[0].op_type = "Konv"
     return model
 
 
 def write(model: Any, path: Path) -> Path:
-    """Write a network without any check and give its path."""
+    """Write a network without checks and return its path."""
     path.write_bytes(model.SerializeToString())
     return path

@@ -24,7 +24,7 @@ def fake(tiny: ModelPackage, log: logging.Logger) -> Engine:
 def test_labels_are_the_argmax_of_logits_and_confidence_their_softmax(
     fake: Engine, noise: NDArray[np.float32]
 ) -> None:
-    """The three outputs belong together as those of a real network do."""
+    """The three outputs are consistent, as in a real network."""
     arrays = fake.run(noise, list(ROLES))
     np.testing.assert_array_equal(arrays["labels"], arrays["logits"].argmax(axis=1))
     shares = np.exp(arrays["logits"])
@@ -55,21 +55,21 @@ def test_only_the_asked_outputs_come_back_and_specs_tell_their_form(
 
 
 def fits(shape: Sequence[int], declared: Sequence[int | None]) -> bool:
-    """Whether a shape is of the declared form."""
+    """Return True if a shape matches the declared one."""
     return len(shape) == len(declared) and all(
         own in (None, size) for own, size in zip(declared, shape, strict=True)
     )
 
 
 def test_the_same_batch_gives_the_same_bytes(fake: Engine, noise: NDArray[np.float32]) -> None:
-    """Nothing in it is random, and a batch of two is two batches of one."""
+    """The engine is deterministic, and a batch of two equals two batches of one."""
     both = fake.run(noise, ["logits"])["logits"]
     singly = [fake.run(noise[i : i + 1], ["logits"])["logits"] for i in range(2)]
     assert both.tobytes() == np.concatenate(singly).tobytes()
 
 
 def test_an_unknown_output_and_a_closed_engine_are_errors(fake: Engine, noise: NDArray[np.float32]) -> None:
-    """Both are errors of the engine, by name."""
+    """Both raise EngineRunError with the name."""
     with pytest.raises(EngineRunError, match="no output 'boxes'"):
         fake.run(noise, ["boxes"])
     fake.close()

@@ -27,7 +27,7 @@ Hosted = Callable[..., HostedEngine]
 
 @pytest.fixture
 def hosted(tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
-    """Host an engine of tests/engines/faulty.py, and end it after the test."""
+    """Host an engine of tests/engines/faulty.py, and close it after the test."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made: list[HostedEngine] = []
 
@@ -43,7 +43,7 @@ def hosted(tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPa
 
 
 def gone(pid: int) -> bool:
-    """Whether the process is no more."""
+    """Return True if the process has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -54,7 +54,7 @@ def gone(pid: int) -> bool:
 def test_a_hosted_engine_is_the_engine_that_it_hosts(
     hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
-    """Same names, specs and bytes as in this process; another process does the work."""
+    """Names, specs and bytes are the same as in this process, from another process."""
     inside = start(tiny, EngineSettings(engine="fake"), log)
     outside = hosted("quadrat.engines.fake:start")
     assert outside.outputs == inside.outputs
@@ -68,14 +68,14 @@ def test_a_hosted_engine_is_the_engine_that_it_hosts(
 def test_any_engine_can_be_hosted(
     hosted: Hosted, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
-    """OpenVINO in a child gives what it gives here."""
+    """OpenVINO gives the same results in a child."""
     here = start(tiny, EngineSettings(), log).run(noise, ["labels"])["labels"]
     there = hosted("quadrat.engines.openvino:start").run(noise, ["labels"])["labels"]
     np.testing.assert_array_equal(here, there)
 
 
 def test_our_errors_cross_the_border_as_they_are(hosted: Hosted, noise: NDArray[np.float32]) -> None:
-    """Kind, words, place and hint, at the start and on a batch; the child lives on after a refusal."""
+    """Class, message, place and hint are kept, at the start and on a batch; the child survives."""
     with pytest.raises(DeviceError) as caught:
         hosted("refusing_start")
     assert str(caught.value) == "capacitor: no flux. Wait for lightning"
@@ -88,25 +88,25 @@ def test_our_errors_cross_the_border_as_they_are(hosted: Hosted, noise: NDArray[
 
 
 def test_an_interpreter_that_is_not_there_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
-    """Said as such, and nothing stays open."""
-    with pytest.raises(EngineUnavailableError, match="does not start"):
+    """The error states the reason, and no file stays open."""
+    with pytest.raises(EngineUnavailableError, match="could not be started"):
         HostedEngine("quadrat.engines.fake:start", tiny, EngineSettings(), log, python="/no/such/python")
 
 
 def test_a_crash_while_reading_the_network_is_the_models_fault(hosted: Hosted) -> None:
-    """SIGSEGV at the start: GraphError with the signal's name."""
-    with pytest.raises(GraphError, match="died of SIGSEGV while reading the network"):
+    """SIGSEGV at the start is a GraphError with the signal's name."""
+    with pytest.raises(GraphError, match="terminated by SIGSEGV while reading the network"):
         hosted("crashing_start")
 
 
 def test_an_exit_at_the_start_gives_its_status_and_last_word(hosted: Hosted) -> None:
-    """An exit is no crash: the engine is at fault, and what it said last is told."""
+    """An exit is not a crash: the engine is at fault, and the error contains its last line."""
     with pytest.raises(EngineRunError, match=r"exit status 7 \(last word\)"):
         hosted("leaving_start")
 
 
 def test_a_start_that_takes_too_long_is_ended(hosted: Hosted) -> None:
-    """The limit is kept, and nothing of it stays."""
+    """The time limit applies, and no process stays."""
     begun = time.monotonic()
     with pytest.raises(EngineRunError, match="not ready after 1 s"):
         hosted("slow_start", timeout_s=1)
@@ -117,7 +117,7 @@ def test_a_crash_on_a_batch_costs_that_batch_only(hosted: Hosted, noise: NDArray
     """The batch is an EngineRunError with the signal's name; the next one gets a new child."""
     engine = hosted("moody")
     first = engine.pid
-    with pytest.raises(EngineRunError, match="died of SIGSEGV while running a batch"):
+    with pytest.raises(EngineRunError, match="terminated by SIGSEGV while running a batch"):
         engine.run(np.full_like(noise, 1), ["labels"])
     assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
     assert engine.pid not in (None, first)
@@ -134,7 +134,7 @@ def test_a_child_that_always_dies_is_given_up(hosted: Hosted, noise: NDArray[np.
 
 
 def test_kill_9_in_the_middle_of_a_batch_is_named(hosted: Hosted, noise: NDArray[np.float32]) -> None:
-    """As the kernel does when memory runs out."""
+    """SIGKILL, as from the kernel's OOM killer, is reported."""
     engine = hosted("moody")
     pid = engine.pid
     assert pid is not None
@@ -145,7 +145,7 @@ def test_kill_9_in_the_middle_of_a_batch_is_named(hosted: Hosted, noise: NDArray
 
 
 def test_close_ends_the_child_and_closes_twice(hosted: Hosted, noise: NDArray[np.float32]) -> None:
-    """No process is left, and a closed engine says so."""
+    """No process is left, and a closed engine raises EngineRunError."""
     engine = hosted("working")
     pid = engine.pid
     assert pid is not None
@@ -157,7 +157,7 @@ def test_close_ends_the_child_and_closes_twice(hosted: Hosted, noise: NDArray[np
 
 
 def test_what_the_child_says_goes_to_the_log(hosted: Hosted, caplog: pytest.LogCaptureFixture) -> None:
-    """At debug level, or as information with print-detail."""
+    """The child's output is logged at debug level, or at info level with print-detail."""
     with caplog.at_level(logging.INFO):
         hosted("working").close()
         assert "hello from" not in caplog.text

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.engines import start
-from quadrat.engines.onnx import CPU, OnnxEngine, _need_first, providers
+from quadrat.engines.onnx import CPU, OnnxEngine, _need_active, providers
 from quadrat.errors import DeviceError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
@@ -45,7 +45,7 @@ def engine(tiny: ModelPackage, log: logging.Logger) -> OnnxEngine:
 
 
 def test_a_run_leaves_nothing_in_the_home(tiny: ModelPackage, tmp_path: Path) -> None:
-    """ONNX Runtime's telemetry is off, where the environment says nothing of it: no device id, no store of events."""
+    """ONNX Runtime's telemetry is disabled by default: no device id and no stored events."""
     code = (
         "import sys\n"
         "import numpy as np\n"
@@ -65,7 +65,7 @@ def test_a_run_leaves_nothing_in_the_home(tiny: ModelPackage, tmp_path: Path) ->
 def test_onnx_and_openvino_agree_on_all_outputs(
     tiny: ModelPackage, engine: OnnxEngine, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
-    """The same file gives the same labels on both, and they are numpy's."""
+    """Both engines give the same labels, which equal numpy's."""
     ours = engine.run(noise, list(ROLES))
     theirs = start(tiny, EngineSettings(engine="openvino"), log).run(noise, list(ROLES))
     np.testing.assert_array_equal(ours["labels"], graphs.scores(noise).argmax(axis=1))
@@ -76,7 +76,7 @@ def test_onnx_and_openvino_agree_on_all_outputs(
 
 
 def test_batches_and_repeats_give_the_same_bytes(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:
-    """A batch of two is two of one, a run repeats, and close twice is fine."""
+    """A batch of two equals two of one, runs are repeatable, and closing twice is allowed."""
     both = engine.run(noise, ["labels"])["labels"]
     singly = [engine.run(noise[i : i + 1], ["labels"])["labels"] for i in range(2)]
     assert (
@@ -91,7 +91,7 @@ def test_batches_and_repeats_give_the_same_bytes(engine: OnnxEngine, noise: NDAr
 
 
 def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:
-    """One output comes back, a wrong name or shape is an error, and the engine goes on."""
+    """Only the requested output is returned; a wrong name or shape is an error, and the engine stays usable."""
     assert list(engine.run(noise, ["labels"])) == ["labels"]
     with pytest.raises(EngineRunError, match="no output 'boxes'"):
         engine.run(noise, ["boxes"])
@@ -134,12 +134,12 @@ def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.flo
     ids=["cpu", "cuda", "trt", "trt-fp16", "trt-auto-tune"],
 )
 def test_settings_become_providers(settings: EngineSettings, expected: list[object]) -> None:
-    """The table of what is configured for a GPU: TensorRT, then CUDA, then the CPU for shape arithmetic."""
+    """On a GPU, the providers are TensorRT, then CUDA, then the CPU for shape arithmetic."""
     assert providers(settings, "x", DYNAMIC, None) == expected
 
 
 def test_tensorrt_keeps_its_engines_and_fixed_sizes(tmp_path: Path) -> None:
-    """The cache has a folder by archive; an axis that the network fixes is fixed in every range."""
+    """The cache has a folder per archive; fixed axes of the network are fixed in every range."""
     settings = EngineSettings(device="gpu", use_trt=True)
     (_, options), *_ = providers(settings, "in", (1, 3, 512, None), tmp_path)
     assert options["trt_engine_cache_enable"] == "True"
@@ -151,7 +151,7 @@ def test_tensorrt_keeps_its_engines_and_fixed_sizes(tmp_path: Path) -> None:
 def test_tensorrt_is_given_the_networks_own_input_name(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session on the CPU tells the name; one that is not needed is not opened."""
+    """A CPU session provides the name; it is opened only if needed."""
     asked: list[tuple[list[str], str]] = []
     real = onnxruntime.InferenceSession
 
@@ -182,52 +182,56 @@ def test_tensorrt_is_given_the_networks_own_input_name(
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 @pytest.mark.parametrize(
-    ("make", "said"), [(graphs.two_inputs, "2 inputs"), (graphs.whole_numbers, "is int32 and must be float")]
+    ("make", "text"), [(graphs.two_inputs, "2 inputs"), (graphs.whole_numbers, "is int32, but must be float")]
 )
 def test_a_network_has_one_input_and_it_is_float(
-    tmp_path: Path, log: logging.Logger, name: str, make: Callable[[], Any], said: str
+    tmp_path: Path, log: logging.Logger, name: str, make: Callable[[], Any], text: str
 ) -> None:
-    """What the session says of its inputs is checked, on both engines."""
+    """The inputs are checked by both engines."""
     package = package_of(graphs.write(make(), tmp_path / "model.onnx"))
-    with pytest.raises(GraphError, match=said):
+    with pytest.raises(GraphError, match=text):
         start(package, EngineSettings(engine=name), log)
 
 
 def test_every_option_is_one_that_onnx_runtime_documents() -> None:
-    """Options travel as strings, since the library takes nothing else."""
+    """All options are documented, and all values are strings."""
     for _, options in providers(EngineSettings(device="gpu", use_trt=True), "x", DYNAMIC, Path("c")):
         assert all(isinstance(value, str) for value in options.values())
 
 
 @pytest.mark.parametrize(
-    ("settings", "available", "said"),
+    ("settings", "available", "text"),
     [
-        (EngineSettings(device="gpu", engine="onnx"), ["CPUExecutionProvider"], "no CUDAExecutionProvider"),
+        (
+            EngineSettings(device="gpu", engine="onnx"),
+            ["CPUExecutionProvider"],
+            "does not include CUDAExecutionProvider",
+        ),
         (
             EngineSettings(device="gpu", engine="onnx", use_trt=True),
             ["CUDAExecutionProvider"],
-            "no TensorrtExecutionProvider",
+            "does not include TensorrtExecutionProvider",
         ),
         (
             EngineSettings(device="gpu", engine="onnx", precision="fp16"),
             ["CUDAExecutionProvider"],
-            "does not run in fp16 on the gpu. Add --use-trt",
+            "does not support fp16 on the gpu. Add --use-trt",
         ),
     ],
 )
 def test_a_gpu_that_the_library_cannot_use_is_an_error(
     *, tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, settings: EngineSettings,
-    available: list[str], said: str,
+    available: list[str], text: str,
 ) -> None:  # fmt: skip
-    """Whatever is missing, no CPU run takes its place."""
+    """A missing provider is an error, never a silent CPU run."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    with pytest.raises(DeviceError, match=said):
+    with pytest.raises(DeviceError, match=text):
         start(tiny, settings, log)
 
 
 def test_a_provider_left_out_in_silence_is_an_error() -> None:
-    """ONNX Runtime drops a provider whose libraries do not load and only warns."""
-    _need_first(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
-    with pytest.raises(DeviceError, match="CUDAExecutionProvider does not load"):
-        _need_first(["CPUExecutionProvider"], "CUDAExecutionProvider")
+    """ONNX Runtime only warns about a provider whose libraries it cannot load."""
+    _need_active(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider cannot be loaded"):
+        _need_active(["CPUExecutionProvider"], "CUDAExecutionProvider")

@@ -26,7 +26,7 @@ PhotoTensor = Callable[[int, int], NDArray[np.float32]]
 
 @pytest.fixture
 def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that nothing was compiled into yet; the folder itself comes with the first blob."""
+    """An empty cache, whose folder is created with the first network."""
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "fresh"))
     return tmp_path / "fresh" / "openvino"
 
@@ -34,7 +34,7 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_batch_of_two_is_two_batches_of_one_and_runs_repeat(
     pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
-    """On the real archive: same labels batched or singly, the same bytes twice, and close twice is fine."""
+    """On the real archive, batches and single pictures give the same labels, runs are repeatable, and closing twice is allowed."""
     engine = start(pdmodel, EngineSettings(), log)
     (name,) = [spec.name for spec in engine.outputs]
     photo = photo_tensor(256, 320)
@@ -55,7 +55,7 @@ def test_a_batch_of_two_is_two_batches_of_one_and_runs_repeat(
 def test_two_runs_at_once_give_what_each_gives_alone(
     pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
-    """Eight different photographs from four threads, on an engine for two: the same labels as one by one."""
+    """Eight photographs from four threads, on an engine for two runs, give the same labels as one by one."""
     photo = photo_tensor(256, 320)
     photos = [np.roll(photo, 31 * n, axis=3) for n in range(8)]
     alone = start(pdmodel, EngineSettings(), log)
@@ -72,7 +72,7 @@ def test_two_runs_at_once_give_what_each_gives_alone(
 
 
 def test_no_more_runs_at_once_than_threads(tiny: ModelPackage, log: logging.Logger) -> None:
-    """One thread is one run at a time, compiled afresh or from the cache."""
+    """With one thread, one run at a time is allowed, freshly compiled or from the cache."""
     for _ in range(2):
         engine = openvino.OpenVINOEngine(tiny, "onnx", EngineSettings(cpu_threads=1), log, at_once=2)
         assert engine.at_once == 1
@@ -82,7 +82,7 @@ def test_no_more_runs_at_once_than_threads(tiny: ModelPackage, log: logging.Logg
 def test_memory_does_not_grow_with_the_number_of_image_sizes(
     pdmodel: ModelPackage, log: logging.Logger
 ) -> None:
-    """A hundred sizes: after the first thirty at most 60 MB more (with OpenVINO's default 110)."""
+    """A hundred sizes use at most 60 MB more than the first thirty (110 MB with OpenVINO's default)."""
 
     def resident() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -100,7 +100,7 @@ def test_memory_does_not_grow_with_the_number_of_image_sizes(
 
 
 def test_outputs_are_copies(tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger) -> None:
-    """A later run of the same shape leaves what an earlier one gave."""
+    """A later run of the same shape does not change earlier results."""
     engine = start(tiny, EngineSettings(), log)
     first = engine.run(noise, list(ROLES))
     kept = {name: array.copy() for name, array in first.items()}
@@ -116,7 +116,7 @@ def test_outputs_are_copies(tiny: ModelPackage, noise: NDArray[np.float32], log:
 def test_only_the_asked_outputs_are_compiled(
     tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, asked: list[str]
 ) -> None:
-    """The network that runs has those outputs and no other, and they are right."""
+    """The compiled network has exactly the requested outputs, with correct values."""
     engine = openvino.OpenVINOEngine(tiny, "onnx", EngineSettings(), log)
     arrays = engine.run(noise, asked)
     assert sorted(arrays) == sorted(asked)
@@ -138,7 +138,7 @@ def test_only_the_asked_outputs_are_compiled(
 def test_an_output_that_the_network_lacks_is_an_error(
     tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
-    """Said of the archive it is the model's fault, said of a run the engine's."""
+    """Named by the archive, it is a GraphError; requested by a run, an EngineRunError."""
     engine = start(tiny, EngineSettings(), log)
     with pytest.raises(EngineRunError, match="no output 'boxes'"):
         engine.run(noise, ["boxes"])
@@ -155,7 +155,7 @@ def test_an_output_that_the_network_lacks_is_an_error(
 def test_an_output_whose_axes_are_free_hinders_no_other(
     tmp_path: Path, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:
-    """A count that PaddleDetection's networks give, say: it is left out, and an error only where it is wanted."""
+    """An output of dynamic rank, such as PaddleDetection's count, is skipped; it is an error only if requested."""
     text = """<ir_version: 8, opset_import: ["" : 17]>
         net (float[n, 3, h, w] image) => (float[n, 3, h, w] scores, float[a, b] free) {
             scores = Relu (image)
@@ -179,7 +179,7 @@ def test_a_network_is_first_read_by_a_child(
     *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, fresh_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """What the child has compiled is taken from the cache; this process then reads no file."""
+    """The network that the child compiled is loaded from the cache; this process reads no model file."""
     monkeypatch.setattr(openvino.OpenVINOEngine, "_compile", None)  # any call of it here would fail
     engine = start(tiny, EngineSettings(engine="openvino"), log)
     assert len(list(fresh_cache.iterdir())) == 1
@@ -189,7 +189,7 @@ def test_a_network_is_first_read_by_a_child(
 
 
 def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logger) -> None:
-    """On a CPU with bf16 OpenVINO would choose it by itself, compiled afresh or from the cache."""
+    """On a CPU with bf16, OpenVINO would use it by default, freshly compiled or from the cache."""
     for _ in range(2):
         engine = openvino.OpenVINOEngine(pdmodel, "pdmodel", EngineSettings(), log)
         compiled = engine._compiled.requests.get().get_compiled_model()
@@ -201,10 +201,10 @@ def test_precision_is_f32_unless_asked(pdmodel: ModelPackage, log: logging.Logge
 def test_bf16_runs_where_the_cpu_has_it_and_is_refused_elsewhere(
     pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
-    """Few pixels differ from f32 (on the real photograph under half a percent)."""
+    """Few pixels differ from f32 (under half a percent on the real photograph)."""
     able = "BF16" in openvino.library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not able:
-        with pytest.raises(Exception, match="this CPU has no bf16"):
+        with pytest.raises(Exception, match="this CPU does not support bf16"):
             start(pdmodel, EngineSettings(engine="openvino", precision="bf16"), log)
         return
     photo = photo_tensor(448, 560)
@@ -224,7 +224,7 @@ def test_a_second_start_takes_what_the_first_compiled(
     *, pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger, fresh_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """A hit reads no graph, declares the same outputs and gives the same bytes."""
+    """A cache hit reads no graph, and gives the same outputs and bytes."""
     photo = photo_tensor(128, 160)
     first = openvino.OpenVINOEngine(pdmodel, "pdmodel", EngineSettings(), log)
     name = first.outputs[0].name
@@ -241,7 +241,7 @@ def test_a_damaged_blob_falls_back_to_compiling(
     *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, fresh_cache: Path, damage: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """One flipped bit in the blob is seen; the network is compiled again and kept again."""
+    """A flipped bit in the cached file is detected; the network is compiled and cached again."""
     start(tiny, EngineSettings(), log).close()
     (blob,) = fresh_cache.iterdir()
     whole = blob.read_bytes()
@@ -261,7 +261,7 @@ def test_a_damaged_blob_falls_back_to_compiling(
         }
         blob.write_bytes(bodies[damage])
     engine = start(tiny, EngineSettings(), log)
-    assert "is not used" in caplog.text
+    assert "ignoring a compiled network" in caplog.text
     labels = engine.run(noise, ["labels"])["labels"]
     np.testing.assert_array_equal(labels, graphs.scores(noise).argmax(axis=1))
     assert blob.read_bytes()[:8] == whole[:8]
@@ -272,12 +272,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     *, tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """The log says so and the network runs; a file in the folder's place fails for root too."""
+    """It is logged, and the network runs; a file in place of the folder fails even for root."""
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "file"))
     with caplog.at_level(logging.INFO):
         engine = start(tiny, EngineSettings(), log)
-    assert "is not kept" in caplog.text
+    assert "cannot cache the compiled network" in caplog.text
     assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
     engine.close()
 
@@ -285,10 +285,10 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 def test_other_archives_precisions_outputs_and_versions_have_other_keys(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stale blob cannot be hit: each thing that a compiled network depends on changes its key."""
+    """Everything that a compiled network depends on changes its key, so that no stale one is used."""
 
     def key(package: ModelPackage, settings: EngineSettings, wanted: tuple[str, ...] = ()) -> str:
-        return openvino.OpenVINOEngine(package, "onnx", settings, log)._key(wanted)
+        return openvino.OpenVINOEngine(package, "onnx", settings, log)._cache_key(wanted)
 
     keys = [
         key(tiny, EngineSettings()),
@@ -302,7 +302,7 @@ def test_other_archives_precisions_outputs_and_versions_have_other_keys(
 
 
 def test_a_start_sends_nothing_over_the_network(tiny: ModelPackage, tmp_path: Path) -> None:
-    """OpenVINO's telemetry is off: no look-up, no connection, no file of consent in the home."""
+    """OpenVINO's telemetry is disabled: no DNS request, no connection, and no consent file in the home folder."""
     code = (
         "import sys, logging, socket\n"
         "def refuse(*a): raise SystemExit('network: %r' % (a,))\n"

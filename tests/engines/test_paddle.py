@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines import paddle as engine_module
 from quadrat.engines import start
-from quadrat.engines.common import threads
+from quadrat.engines.common import thread_count
 from quadrat.engines.paddle import PaddleEngine, Plan
 from quadrat.errors import DeviceError, EngineUnavailableError
 from quadrat.parameters import EngineSettings
@@ -22,7 +22,7 @@ Call = tuple[Any, ...]
 
 
 class Recorder:
-    """Stands in for paddle.inference.Config: keeps every call, by name, arguments and keywords."""
+    """A fake of paddle.inference.Config that records every call with its arguments."""
 
     def __init__(self, *files: str) -> None:
         self.calls: list[Call] = [("Config", *files)]
@@ -35,7 +35,7 @@ class Recorder:
 
 
 class Library:
-    """Stands in for paddle: its predictor gives class 1 where the input's first channel is positive."""
+    """A fake of paddle, whose predictor returns class 1 where the input's first channel is positive."""
 
     __version__ = "2.6.2"
 
@@ -51,13 +51,13 @@ class Library:
         self.configs.append(config)
         return Predictor()
 
-    def said(self) -> list[list[Call]]:
-        """Give the calls of every configuration that became a predictor."""
+    def configurations(self) -> list[list[Call]]:
+        """Return the calls of every configuration used for a predictor."""
         return [config.calls for config in self.configs]
 
 
 class Predictor:
-    """Gives one output "mask" (N, H, W) int32 for one input "image"."""
+    """A predictor with one input "image" and one output "mask" (N, H, W) int32."""
 
     def get_input_names(self) -> list[str]:
         """Name the input."""
@@ -93,20 +93,20 @@ class Predictor:
 
 
 def plan(*, pir: bool = False, version: tuple[int, int] = (3, 2), **settings: Any) -> Plan:
-    """Give a plan for a file that is never read."""
+    """Return a plan for a file that is never read."""
     graph = Path("m.json" if pir else "m.pdmodel")
     return Plan(graph, Path("m.pdiparams"), pir, version, EngineSettings(**settings))
 
 
 def configured(made: Plan) -> list[Call]:
-    """Give the calls of a CPU configuration."""
+    """Return the calls of a CPU configuration."""
     config = engine_module.base_config(Library().inference, made)
     engine_module.configure_cpu(config, made)
     return config.calls  # type: ignore[no-any-return]
 
 
 def test_a_pdmodel_on_the_cpu_runs_with_onednn_and_bounded_shapes() -> None:
-    """Call by call: quiet, memory and graph passes, CPU, threads, oneDNN with ten shapes kept."""
+    """The calls are: quiet, memory and graph passes, CPU, threads, oneDNN with a cache of ten shapes."""
     assert configured(plan(cpu_threads=1)) == [
         ("Config", "m.pdmodel", "m.pdiparams"),
         ("disable_glog_info",),
@@ -120,7 +120,7 @@ def test_a_pdmodel_on_the_cpu_runs_with_onednn_and_bounded_shapes() -> None:
 
 
 def test_pir_needs_the_new_executor_and_from_3_3_no_onednn() -> None:
-    """3.2 runs PIR with oneDNN, 3.3 must not; both need the new IR and executor."""
+    """3.2 runs PIR with oneDNN, 3.3 without it; both need the new IR and executor."""
     for version in ((3, 2), (3, 3)):
         calls = configured(plan(pir=True, version=version))
         assert ("enable_new_ir", True) in calls
@@ -131,24 +131,24 @@ def test_pir_needs_the_new_executor_and_from_3_3_no_onednn() -> None:
 
 
 def test_print_detail_leaves_glog_on_and_threads_are_bounded_by_the_cores() -> None:
-    """The library's own log comes through; 4096 threads are as many as there are cores."""
+    """The library's log is enabled, and 4096 threads are limited to the number of cores."""
     calls = configured(plan(print_detail=True, cpu_threads=4096))
     assert ("disable_glog_info",) not in calls
     assert ("set_cpu_math_library_num_threads", len(os.sched_getaffinity(0))) in calls
-    assert threads(1) == 1
+    assert thread_count(1) == 1
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "text"),
     [
         (plan(pir=True, version=(2, 6)), "too old for a PIR"),
         (plan(pir=True, version=(3, 0)), "too old for a PIR"),
         (plan(pir=True, version=(3, 3), enable_mkldnn=True), "cannot run a PIR model.json with oneDNN"),
     ],
 )
-def test_versions_that_fail_are_refused_before_they_crash(made: Plan, said: str) -> None:
-    """2.6 would die of SIGSEGV on PIR, and 3.3 with oneDNN fails on the first batch."""
-    with pytest.raises(EngineUnavailableError, match=said):
+def test_versions_that_fail_are_refused_before_they_crash(made: Plan, text: str) -> None:
+    """2.6 would crash with SIGSEGV on PIR, and 3.3 with oneDNN fails on the first batch."""
+    with pytest.raises(EngineUnavailableError, match=text):
         engine_module.need_version(made)
 
 
@@ -156,7 +156,7 @@ def test_versions_that_fail_are_refused_before_they_crash(made: Plan, said: str)
     "made", [plan(version=(2, 6)), plan(pir=True), plan(pir=True, version=(3, 3)), plan(enable_mkldnn=True)]
 )
 def test_versions_that_work_are_let_through(made: Plan) -> None:
-    """Insisting on oneDNN is fine where it is used."""
+    """enable-mkldnn is accepted if oneDNN is used."""
     engine_module.need_version(made)
 
 
@@ -168,7 +168,7 @@ def test_versions_that_work_are_let_through(made: Plan) -> None:
     ],
 )
 def test_a_gpu_without_tensorrt(settings: dict[str, Any], expected: list[Call]) -> None:
-    """Memory to start with, device 0, and the precision."""
+    """The arguments are the initial memory, device 0 and the precision."""
     config = Recorder()
     engine_module.configure_gpu(config, Library().inference, plan(device="gpu", **settings))
     assert config.calls[1:] == expected
@@ -176,7 +176,7 @@ def test_a_gpu_without_tensorrt(settings: dict[str, Any], expected: list[Call]) 
 
 @pytest.mark.parametrize(("precision", "word"), [("fp32", "f32"), ("fp16", "half"), ("int8", "int8")])
 def test_tensorrt_gets_the_settings(precision: str, word: str) -> None:
-    """Workspace of 1 GiB, batch size, smallest subgraph and precision."""
+    """The arguments are a workspace of 1 GiB, batch size, smallest subgraph and precision."""
     config = Recorder()
     made = plan(device="gpu", use_trt=True, precision=precision, batch_size=4, min_subgraph_size=7)
     engine_module.configure_gpu(config, Library().inference, made)
@@ -188,10 +188,10 @@ def test_tensorrt_gets_the_settings(precision: str, word: str) -> None:
 
 
 def test_without_auto_tune_tensorrt_has_the_originals_ranges_on_the_real_input(log: logging.Logger) -> None:
-    """The original always said "x"; the name here is the network's own."""
+    """Shapes use the network's input name, where the original always used "x"."""
     library = Library()
     PaddleEngine(library, plan(device="gpu", use_trt=True, batch_size=2), (None, 3, None, None), log)
-    probe, real = library.said()
+    probe, real = library.configurations()
     assert ("disable_gpu",) in probe
     assert real[-1] == (
         "set_trt_dynamic_shape_info",
@@ -204,18 +204,18 @@ def test_without_auto_tune_tensorrt_has_the_originals_ranges_on_the_real_input(l
 def test_auto_tune_collects_on_the_first_batches_and_then_rebuilds(
     log: logging.Logger, noise: NDArray[np.float32]
 ) -> None:
-    """A plain GPU run writes the shapes; after it TensorRT reads that file. All batches have results."""
+    """Runs without TensorRT write the shapes, which TensorRT then reads; all batches have results."""
     library = Library()
     made = plan(device="gpu", use_trt=True, enable_auto_tune=True)
     engine = PaddleEngine(library, made, (None, 3, None, None), log)
-    collecting = library.said()[1]
+    collecting = library.configurations()[1]
     assert collecting[-1][0] == "collect_shape_range_info"
     assert not any(call[0] == "enable_tensorrt_engine" for call in collecting)
     for batch in range(engine_module.TUNE_RUNS + 2):
         assert len(library.configs) == (2 if batch < engine_module.TUNE_RUNS else 3)
         result = engine.run(noise, ["mask"])["mask"]
         np.testing.assert_array_equal(result, noise[:, 0] > 0)
-    tuned = library.said()[2]
+    tuned = library.configurations()[2]
     assert any(call[0] == "enable_tensorrt_engine" for call in tuned)
     assert tuned[-1] == ("enable_tuned_tensorrt_dynamic_shape", collecting[-1][1], True)
     folder = Path(collecting[-1][1]).parent
@@ -237,16 +237,16 @@ def test_outputs_are_learnt_by_probing(log: logging.Logger) -> None:
 def test_pir_on_a_gpu_is_refused_by_name(
     pir: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether paddle is there or not."""
+    """This does not depend on whether paddle is installed."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
-    with pytest.raises(DeviceError, match=r"a PIR model\.json does not run on a GPU here"):
+    with pytest.raises(DeviceError, match=r"a PIR model\.json cannot run on a GPU"):
         start(pir, EngineSettings(device="gpu", engine="paddle"), log)
 
 
 def test_a_cpu_build_does_not_run_a_gpu_order(
     pdmodel: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The original ran on the CPU and said nothing."""
+    """It is an error, where the original silently ran on the CPU."""
     library = types.SimpleNamespace(__version__="2.6.2", is_compiled_with_cuda=lambda: False)
     monkeypatch.setattr(engine_module, "_library", lambda hint: library)
     with pytest.raises(DeviceError, match=r"built for the CPU only.*paddlepaddle-gpu 2\.6\.2"):

@@ -37,7 +37,7 @@ def labels_of(package: ModelPackage, name: str, photo: NDArray[np.float32]) -> N
 
 @pytest.fixture(scope="module")
 def paddle_mask(pdmodel: ModelPackage, photo_tensor: PhotoTensor) -> NDArray[Any]:
-    """What paddle says of the real photograph at a megapixel."""
+    """Paddle's labels of the real photograph at one megapixel."""
     return labels_of(pdmodel, "paddle", photo_tensor(894, 1118))
 
 
@@ -45,7 +45,7 @@ def paddle_mask(pdmodel: ModelPackage, photo_tensor: PhotoTensor) -> NDArray[Any
 def test_pir_and_pdmodel_give_the_same_mask_on_paddle(
     pir: ModelPackage, paddle_mask: NDArray[Any], photo_tensor: PhotoTensor
 ) -> None:
-    """Two forms of the same weights: not one pixel differs."""
+    """Both formats of the same weights give identical masks."""
     assert (labels_of(pir, "paddle", photo_tensor(894, 1118)) != paddle_mask).sum() == 0
 
 
@@ -53,7 +53,7 @@ def test_pir_and_pdmodel_give_the_same_mask_on_paddle(
 def test_paddle_and_openvino_give_the_same_mask(
     pdmodel: ModelPackage, paddle_mask: NDArray[Any], photo_tensor: PhotoTensor
 ) -> None:
-    """In f32 not one pixel of the megapixel differs."""
+    """In f32, the masks are identical at one megapixel."""
     assert (labels_of(pdmodel, "openvino", photo_tensor(894, 1118)) != paddle_mask).sum() == 0
 
 
@@ -61,7 +61,7 @@ def test_paddle_and_openvino_give_the_same_mask(
 def both_formats(
     pdmodel: ModelPackage, archive_pdmodel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> ModelPackage:
-    """The real archive with an ONNX file beside its .pdmodel, made by paddle2onnx, packed and opened."""
+    """The real archive with an added ONNX file from paddle2onnx."""
     folder = tmp_path_factory.mktemp("both")
     with tarfile.open(archive_pdmodel) as archive:
         archive.extractall(folder, filter="data")
@@ -92,7 +92,7 @@ def both_formats(
 def test_three_engines_give_the_same_mask_from_one_archive(
     both_formats: ModelPackage, paddle_mask: NDArray[Any], photo_tensor: PhotoTensor
 ) -> None:
-    """Openvino and onnx on its ONNX file, openvino and paddle on its .pdmodel: no pixel differs."""
+    """OpenVINO and ONNX Runtime on ONNX, and OpenVINO and Paddle on .pdmodel, give identical masks."""
     photo = photo_tensor(894, 1118)
     assert set(both_formats.engines) == {"onnx", "pdmodel"}
     classic = replace(both_formats, engines={"pdmodel": both_formats.engines["pdmodel"]})
@@ -109,7 +109,7 @@ def test_three_engines_give_the_same_mask_from_one_archive(
 def test_auto_runs_a_pir_archive_on_paddle_and_repeats(
     pir: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
-    """In a child; batch of two is two of one; specs are those of the arrays; the same bytes twice."""
+    """In a child, a batch of two equals two of one, specs match the arrays, and runs are repeatable."""
     engine = start(pir, EngineSettings(), log)
     assert (engine.name, engine.device) == ("paddle", "cpu")
     (spec,) = engine.outputs
@@ -129,7 +129,7 @@ def test_auto_runs_a_pir_archive_on_paddle_and_repeats(
 def test_a_corrupt_graph_on_paddle_is_the_models_fault(
     request: pytest.FixtureRequest, tmp_path: Path, log: logging.Logger, which: str, body: bytes
 ) -> None:
-    """An exception or a crash of the library, never ours."""
+    """An exception or crash of the library becomes a GraphError."""
     package: ModelPackage = request.getfixturevalue(which)
     path = tmp_path / package.engines[which].name
     path.write_bytes(body)
@@ -141,7 +141,7 @@ def test_a_corrupt_graph_on_paddle_is_the_models_fault(
 
 @pytest.fixture
 def _paddle2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paddle 2.6.2 in a venv of its own is the paddle that the engine takes."""
+    """The engine uses Paddle 2.6.2 in its own venv."""
     monkeypatch.setenv("QUADRAT_PADDLE_PYTHON", os.environ["QUADRAT_PADDLE2_PYTHON"])
 
 
@@ -150,7 +150,7 @@ def _paddle2(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_paddle_of_another_interpreter_gives_the_same_mask(
     pdmodel: ModelPackage, photo_tensor: PhotoTensor, log: logging.Logger
 ) -> None:
-    """2.6.2 with numpy 1 in the child, ours with numpy 2; nothing but JSON and bytes between them."""
+    """The child has 2.6.2 with numpy 1, this process numpy 2; they exchange only JSON and bytes."""
     photo = photo_tensor(448, 560)
     engine = start(pdmodel, EngineSettings(engine="paddle"), log)
     assert engine.version == "2.6.2"
@@ -164,10 +164,10 @@ def test_paddle_of_another_interpreter_gives_the_same_mask(
 def test_paddle_2_6_2_survives_what_kills_it(
     pdmodel: ModelPackage, pir: ModelPackage, tmp_path: Path, log: logging.Logger
 ) -> None:
-    """It dies of SIGSEGV on rubbish and on PIR; we say so, or do not let it come to that."""
+    """Its SIGSEGV on invalid files is reported, and it is not started for PIR."""
     path = tmp_path / "model.pdmodel"
     path.write_bytes(b"no network " * 999)
-    with pytest.raises(GraphError, match="died of SIGSEGV while reading the network"):
+    with pytest.raises(GraphError, match="terminated by SIGSEGV while reading the network"):
         start(replace(pdmodel, engines={"pdmodel": path}), EngineSettings(engine="paddle"), log)
     with pytest.raises(EngineUnavailableError, match=r"too old for a PIR model\.json"):
         start(pir, EngineSettings(engine="paddle"), log)

@@ -26,7 +26,7 @@ PADDLE_MISSING = (
 
 
 def _module(folder: Path, name: str, body: str) -> Path:
-    """Write a module and give its folder."""
+    """Write a module and return its folder."""
     folder.mkdir()
     (folder / f"{name}.py").write_text(body)
     return folder
@@ -41,14 +41,14 @@ def _no_paddle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with a GPU, as far as its driver tells."""
+    """A machine whose driver reports a GPU."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 1)
 
 
 def test_auto_takes_openvino_for_pdmodel_and_for_onnx(
     pdmodel: ModelPackage, tiny: ModelPackage, log: logging.Logger
 ) -> None:
-    """On the CPU the first of the order that can, is openvino for both formats."""
+    """On the CPU, auto starts openvino for both formats."""
     for package in (pdmodel, tiny):
         engine = start(package, EngineSettings(), log)
         assert (engine.name, engine.device, engine.precision) == ("openvino", "cpu", "fp32")
@@ -59,7 +59,7 @@ def test_auto_takes_openvino_for_pdmodel_and_for_onnx(
 def test_auto_goes_on_to_the_next_and_logs_why(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where openvino is not installed onnx runs, and the log says what was missing."""
+    """If openvino is not installed, onnx is started, and the reason is logged."""
     monkeypatch.setitem(sys.modules, "openvino", None)
     with caplog.at_level(logging.INFO):
         engine = start(tiny, EngineSettings(), log)
@@ -69,7 +69,7 @@ def test_auto_goes_on_to_the_next_and_logs_why(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ("raise ImportError('libtbb.so.12: cannot open shared object file')", "libtbb.so.12: cannot open"),
         ("raise OSError('libtbb.so.12: file too short')", "libtbb.so.12: file too short"),
@@ -77,9 +77,9 @@ def test_auto_goes_on_to_the_next_and_logs_why(
     ],
 )
 def test_auto_goes_on_where_a_library_does_not_import(
-    tmp_path: Path, tiny: ModelPackage, body: str, said: str
+    tmp_path: Path, tiny: ModelPackage, body: str, text: str
 ) -> None:
-    """A library that is there but broken is one more reason in the log, and the next engine runs."""
+    """A library that cannot be imported is logged as a reason, and the next engine is started."""
     folder = _module(tmp_path / "broken", "openvino", body)
     code = (
         "import logging, sys\n"
@@ -97,24 +97,24 @@ def test_auto_goes_on_where_a_library_does_not_import(
         [sys.executable, "-c", code, str(tiny.engines["onnx"])], env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "engine openvino does not start" in done.stderr
-    assert f"openvino does not import: {said}" in done.stderr
+    assert "engine openvino cannot start" in done.stderr
+    assert f"openvino cannot be imported: {text}" in done.stderr
 
 
 def test_paddle_that_does_not_import_is_no_engine(
     tmp_path: Path, pir: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its child says why."""
+    """The error contains the reason from the child."""
     folder = _module(tmp_path / "broken", "paddle", "raise ImportError('libgomp.so.1: cannot open')")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.delenv("QUADRAT_PADDLE_PYTHON", raising=False)
-    with pytest.raises(EngineUnavailableError, match=r"paddle does not import: libgomp\.so\.1"):
+    with pytest.raises(EngineUnavailableError, match=r"paddle cannot be imported: libgomp\.so\.1"):
         start(pir, EngineSettings(engine="paddle"), log)
 
 
 @pytest.mark.usefixtures("_no_paddle")
 def test_pir_without_paddle_names_the_extra_and_every_reason(pir: ModelPackage, log: logging.Logger) -> None:
-    """One line says what each engine lacks, and what to install."""
+    """One line states what each engine lacks and what to install."""
     with pytest.raises(EngineUnavailableError) as caught:
         start(pir, EngineSettings(), log)
     line = caught.value.line
@@ -129,7 +129,7 @@ def test_pir_without_paddle_names_the_extra_and_every_reason(pir: ModelPackage, 
 def test_a_corrupt_pdmodel_is_the_models_fault(
     pdmodel: ModelPackage, tmp_path: Path, log: logging.Logger, damage: str
 ) -> None:
-    """A graph that no engine reads is a GraphError with exit status 3, whichever way it is broken."""
+    """A graph that no engine can read is a GraphError with exit status 3."""
     whole = pdmodel.engines["pdmodel"].read_bytes()
     body = {
         "cut": whole[: len(whole) // 2],
@@ -151,9 +151,9 @@ def test_a_corrupt_pdmodel_is_the_models_fault(
 def test_an_onnx_with_a_flipped_bit_starts_or_is_the_models_fault(
     tmp_path: Path, log: logging.Logger, name: str
 ) -> None:
-    """From archive to engine, in this process: whatever the bit, and never a crash."""
+    """Any flipped bit gives an engine or a GraphError, never a crash."""
     whole = graphs.network(("labels",)).SerializeToString()
-    count = {"openvino": 30, "onnx": 400}[name]  # openvino reads each in a child of its own
+    count = {"openvino": 30, "onnx": 400}[name]  # openvino starts a child process for each
     bits = [*_lost_input(whole), *random.Random(5).sample(range(len(whole) * 8), count)]
     lines: list[str] = []
     for bit in bits:
@@ -170,7 +170,7 @@ def test_an_onnx_with_a_flipped_bit_starts_or_is_the_models_fault(
 
 
 def _lost_input(whole: bytes) -> list[int]:
-    """Give the two bits that turn an input of the convolution into its name: OpenVINO dies over either."""
+    """Return the two bits that turn an input of the convolution into its name, which crash OpenVINO."""
     at = whole.index(b"\n\x01x\n\x01w")
     return [at * 8 + 4, (at + 3) * 8 + 4]
 
@@ -180,7 +180,7 @@ def _lost_input(whole: bytes) -> list[int]:
 def test_a_corrupt_onnx_is_the_models_fault(
     tmp_path: Path, log: logging.Logger, name: str, body: bytes | str
 ) -> None:
-    """So is an ONNX file that is empty, rubbish, cut, or of an unknown operator."""
+    """An ONNX file that is empty, invalid, truncated or has an unknown operator is a GraphError."""
     path = tmp_path / "model.onnx"
     whole = graphs.network().SerializeToString()
     words = {"cut": whole[: len(whole) // 2], "unknown": graphs.unknown_operator().SerializeToString()}
@@ -194,14 +194,14 @@ def test_a_corrupt_onnx_is_the_models_fault(
 def test_gpu_without_a_gpu_is_an_error_of_the_device(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Asking for a GPU never ends in a silent CPU run."""
+    """A request for a GPU never silently runs on the CPU."""
     monkeypatch.setattr("quadrat.engines.common.gpu_count", lambda: 0)
     with pytest.raises(DeviceError, match="no NVIDIA GPU"):
         start(tiny, EngineSettings(device="gpu", engine=name), log)
 
 
 def test_the_driver_is_asked_for_gpus() -> None:
-    """A process that may see no GPU counts none, on a machine with GPUs too."""
+    """A process without visible GPUs counts none, even on a machine with GPUs."""
     code = "from quadrat.engines.common import gpu_count; raise SystemExit(gpu_count())"
     assert (
         subprocess.run([sys.executable, "-c", code], check=False, env={"CUDA_VISIBLE_DEVICES": ""}).returncode
@@ -211,10 +211,10 @@ def test_the_driver_is_asked_for_gpus() -> None:
 
 @pytest.mark.usefixtures("_a_gpu", "_no_paddle")
 def test_gpu_order_is_onnx_then_paddle_and_never_openvino(pir: ModelPackage, log: logging.Logger) -> None:
-    """On a GPU the reasons are onnx's and paddle's; PIR on a GPU is refused by name."""
+    """On a GPU, only onnx and paddle are tried, and PIR is refused."""
     with pytest.raises(EngineUnavailableError) as caught:
         start(pir, EngineSettings(device="gpu"), log)
-    assert "a PIR model.json does not run on a GPU here" in str(caught.value)
+    assert "a PIR model.json cannot run on a GPU" in str(caught.value)
     assert "openvino" not in str(caught.value)
 
 
@@ -222,57 +222,57 @@ def test_gpu_order_is_onnx_then_paddle_and_never_openvino(pir: ModelPackage, log
 def test_a_cpu_build_of_onnx_runtime_does_not_run_a_gpu_order(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The provider must be in the library, else the error says what to install."""
+    """Without the provider in the library, the error states what to install."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="onnxruntime-gpu"):
         start(tiny, EngineSettings(device="gpu", engine="onnx"), log)
 
 
 @pytest.mark.parametrize(
-    ("engine", "settings", "said"),
+    ("engine", "settings", "text"),
     [
-        ("onnx", {"precision": "bf16"}, "onnx does not run in bf16 on the cpu"),
-        ("onnx", {"precision": "fp16"}, "onnx does not run in fp16 on the cpu"),
-        ("openvino", {"precision": "int8"}, "openvino does not run in int8"),
-        ("paddle", {"precision": "bf16"}, "paddle does not run in bf16 on the cpu"),
+        ("onnx", {"precision": "bf16"}, "onnx does not support bf16 on the cpu"),
+        ("onnx", {"precision": "fp16"}, "onnx does not support fp16 on the cpu"),
+        ("openvino", {"precision": "int8"}, "openvino does not support int8"),
+        ("paddle", {"precision": "bf16"}, "paddle does not support bf16 on the cpu"),
     ],
 )
 def test_a_precision_that_an_engine_lacks_is_refused(
     *, pdmodel: ModelPackage, tiny: ModelPackage, log: logging.Logger, engine: str, settings: dict[str, str],
-    said: str,
+    text: str,
 ) -> None:  # fmt: skip
-    """No engine quietly runs in another precision."""
+    """No engine silently uses another precision."""
     package = tiny if engine == "onnx" else pdmodel
-    with pytest.raises(DeviceError, match=said):
+    with pytest.raises(DeviceError, match=text):
         start(package, EngineSettings(engine=engine, **settings), log)
 
 
 def test_when_every_engine_lacks_the_precision_the_device_is_at_fault(
     tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """bf16 on a CPU without it: a DeviceError that says so for each engine."""
+    """bf16 on a CPU without it is a DeviceError with the reason for each engine."""
     monkeypatch.setitem(engines.ORDER, "cpu", ("openvino", "onnx"))
     monkeypatch.setattr("quadrat.engines.openvino.PRECISIONS", {"bf16": ("bf16", "A CAPABILITY OF NO CPU")})
-    with pytest.raises(DeviceError, match=r"openvino: .*this CPU has no bf16.*onnx: ") as caught:
+    with pytest.raises(DeviceError, match=r"openvino: .*this CPU does not support bf16.*onnx: ") as caught:
         start(tiny, EngineSettings(precision="bf16"), log)
     assert caught.value.exit_status == 4
 
 
 def test_onnx_is_refused_when_onednn_is_insisted_on(tiny: ModelPackage, log: logging.Logger) -> None:
-    """enable-mkldnn with auto runs openvino, and onnx says why not."""
-    with pytest.raises(EngineUnavailableError, match="no oneDNN"):
+    """With enable-mkldnn, auto starts openvino, and onnx is an error."""
+    with pytest.raises(EngineUnavailableError, match="does not support oneDNN"):
         start(tiny, EngineSettings(engine="onnx", enable_mkldnn=True), log)
     assert start(tiny, EngineSettings(enable_mkldnn=True), log).name == "openvino"
 
 
 def test_an_unknown_engine_is_an_error(tiny: ModelPackage, log: logging.Logger) -> None:
-    """The name is checked where engines are found."""
-    with pytest.raises(EngineUnavailableError, match="no engine 'tflite'"):
+    """An unknown engine name is an EngineUnavailableError."""
+    with pytest.raises(EngineUnavailableError, match="unknown engine 'tflite'"):
         start(tiny, EngineSettings(engine="tflite"), log)
 
 
 def test_starting_imports_no_engine_that_is_not_used() -> None:
-    """The room itself imports none of the heavy libraries."""
+    """Importing quadrat.engines imports none of the libraries."""
     code = (
         "import sys, quadrat.engines as e; "
         "import quadrat.engines.openvino, quadrat.engines.onnx, quadrat.engines.paddle; "

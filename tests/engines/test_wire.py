@@ -22,7 +22,7 @@ ARRAYS = st.dictionaries(
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two ends of a line."""
+    """Two connected sockets."""
     left, right = socket.socketpair()
     with left, right:
         yield left, right
@@ -30,7 +30,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @given(arrays=ARRAYS, message=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9)))
 def test_what_is_sent_is_received(arrays: dict[str, np.ndarray], message: dict[str, object]) -> None:
-    """Messages and arrays of every allowed dtype and shape, empty ones too, cross unchanged."""
+    """Messages and arrays of every allowed dtype and shape, including empty ones, arrive unchanged."""
     left, right = socket.socketpair()
     with left, right:
         send(left, message, arrays)
@@ -46,7 +46,7 @@ def test_what_is_sent_is_received(arrays: dict[str, np.ndarray], message: dict[s
 def test_an_array_larger_than_the_sockets_buffer_crosses(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    """Twelve megabytes, not contiguous."""
+    """A non-contiguous array of twelve megabytes arrives unchanged."""
     big = np.arange(3_000_000, dtype=np.float32).reshape(1000, 3000).T
     writer = threading.Thread(target=send, args=(pair[0], {}, {"big": big}))
     writer.start()
@@ -70,7 +70,7 @@ def test_an_array_larger_than_the_sockets_buffer_crosses(
 def test_nonsense_from_the_other_side_is_an_error(
     pair: tuple[socket.socket, socket.socket], header: object
 ) -> None:
-    """No object arrays, no negative or giant sizes: nothing is allocated for them."""
+    """Object arrays and negative or huge sizes are rejected before allocation."""
     text = json.dumps(header).encode()
     pair[0].sendall(len(text).to_bytes(4, "little") + text)
     with pytest.raises(ValueError, match=r"array|form|unpack"):
@@ -78,7 +78,7 @@ def test_nonsense_from_the_other_side_is_an_error(
 
 
 def test_a_giant_header_and_an_early_end_are_errors(pair: tuple[socket.socket, socket.socket]) -> None:
-    """A length beyond the limit is refused before anything is read; half a message is an end of file."""
+    """A length above the limit is rejected before reading; a partial message raises EOFError."""
     pair[0].sendall((MAX_HEADER + 1).to_bytes(4, "little"))
     with pytest.raises(ValueError, match="header"):
         receive(pair[1])

@@ -1,4 +1,4 @@
-"""Where the examples lie."""
+"""The folder of the examples."""
 
 from __future__ import annotations
 

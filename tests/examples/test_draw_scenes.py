@@ -20,8 +20,8 @@ from examples.draw_scenes import (
     SCENARIOS,
     STILLS,
     VIDEOS,
+    class_names,
     few_frames,
-    kinds,
     mot_truth,
     scene,
     sequence,
@@ -29,31 +29,31 @@ from examples.draw_scenes import (
 from tests.examples.conftest import EXAMPLES_FOLDER
 
 
-def owned(pixels: np.ndarray, kind: int) -> np.ndarray:
-    """Where the colour of a class is, eyes counted."""
+def class_pixels(pixels: np.ndarray, kind: int) -> np.ndarray:
+    """Return a mask of the pixels with a class's colour, including eyes."""
     same = (pixels == COLORS[kind]).all(-1)
     return same | (pixels == EYE).all(-1) if kind == 0 else same
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 3), st.integers(0, 3))
 @settings(max_examples=25)
-def test_the_truth_is_what_is_drawn(seed, objects, nested, touching):
-    """Every box is filled with its class's colour up to its sides, and no such colour is outside all boxes."""
+def test_the_truth_matches_the_pixels(seed, objects, nested, touching):
+    """Every box has its class's colour up to its sides, and no class colour is outside all boxes."""
     picture, boxes, classes = scene(
         seed, (160, 220), objects, sides=(12, 50), nested=nested, touching=touching
     )
     assert boxes.dtype == np.float32
     assert len(boxes) == len(classes)
-    left = {kind: owned(picture, kind) & ~(picture == EYE).all(-1) for kind in range(3)}
+    left = {kind: class_pixels(picture, kind) & ~(picture == EYE).all(-1) for kind in range(3)}
     for (x0, y0, x1, y1), kind in zip(boxes.astype(int), classes, strict=True):
-        inside = owned(picture, kind)[y0:y1, x0:x1]
+        inside = class_pixels(picture, kind)[y0:y1, x0:x1]
         assert inside[0].all() and inside[-1].all() and inside[:, 0].all() and inside[:, -1].all()  # noqa: PT018
         left[kind][y0:y1, x0:x1] = False
     assert not any(each.any() for each in left.values())
 
 
-def test_one_seed_is_one_drawing():
-    """The same seed gives the same scene and sequence, another seed others."""
+def test_a_seed_determines_the_drawing():
+    """The same seed gives the same scene and sequence, another seed different ones."""
     first, again, other = scene(4), scene(4), scene(5)
     assert (first.pixels == again.pixels).all()
     assert not np.array_equal(first.boxes, other.boxes)
@@ -65,8 +65,8 @@ def test_one_seed_is_one_drawing():
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(SCENARIOS))
 @settings(max_examples=15)
-def test_a_sequence_tells_the_truth(seed, scenario):
-    """Ids keep their class; what is seen is within the whole object's box; shares and hidden ones are as drawn."""
+def test_the_truth_of_a_sequence_matches_its_pixels(seed, scenario):
+    """Ids keep their class, visible boxes fit their pixels and lie in the whole box, hidden objects have none."""
     kinds: dict[int, int] = {}
     for shot in sequence(seed, scenario, frames=12, hw=(120, 200), objects=6):
         assert len(set(shot.ids.tolist())) == len(shot.ids)
@@ -81,14 +81,14 @@ def test_a_sequence_tells_the_truth(seed, scenario):
             x0, y0, x1, y1 = seen.astype(int)
             assert (seen[:2] >= box[:2]).all()
             assert (seen[2:] <= box[2:]).all()
-            mine = owned(shot.pixels, kind)[y0:y1, x0:x1]
+            mine = class_pixels(shot.pixels, kind)[y0:y1, x0:x1]
             assert mine.any(axis=0)[[0, -1]].all()
             assert mine.any(axis=1)[[0, -1]].all()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_each_scenario_is_what_it_says(scenario):
-    """Objects come and go in all; only those that are to meet cover each other; a rock hides one wholly for a while."""
+def test_each_scenario_has_its_features(scenario):
+    """Objects enter and leave in all scenarios, cover each other only where intended, and a rock hides some entirely."""
     shots = list(sequence(11, scenario, frames=60))
     numbers = [set(shot.ids.tolist()) for shot in shots]
     assert len(set.union(*numbers)) == 8
@@ -96,7 +96,7 @@ def test_each_scenario_is_what_it_says(scenario):
     whole = {}
     for shot in shots:
         for number, share, box in zip(shot.ids, shot.visibility, shot.boxes, strict=True):
-            if 0 < box[0] and box[2] < 640:  # not cut by the picture's sides
+            if 0 < box[0] and box[2] < 640:  # not clipped by the picture's sides
                 whole.setdefault(int(number), []).append(float(share))
     least = min(min(each) for each in whole.values())
     back = any(min(each) < 0.6 and each[0] > 0.95 and each[-1] > 0.95 for each in whole.values())
@@ -109,15 +109,15 @@ def test_each_scenario_is_what_it_says(scenario):
         assert least == 0
 
 
-def test_another_scenario_is_refused():
-    """A name that is no scenario is an error that lists them."""
+def test_an_unknown_scenario_is_refused():
+    """The error for an unknown scenario lists the valid ones."""
     with pytest.raises(ValueError, match="linear, crossing, rock"):
         next(sequence(1, "boiling"))
 
 
 @pytest.mark.parametrize(("name", "seed", "hw", "objects"), STILLS)
-def test_the_shipped_scenes_are_these_drawings(name, seed, hw, objects):
-    """Each shipped picture is what the script draws, to the bit, and its truth is in truth/scenes.json."""
+def test_the_example_scenes_are_these_drawings(name, seed, hw, objects):
+    """Each picture equals the script's drawing exactly, and its truth is in truth/scenes.json."""
     path = EXAMPLES_FOLDER / "scenes" / name
     drawn = scene(seed, hw, objects, nested=2, touching=2)
     assert (cv2.imread(str(path))[:, :, ::-1] == drawn.pixels).all()
@@ -129,8 +129,8 @@ def test_the_shipped_scenes_are_these_drawings(name, seed, hw, objects):
 
 
 @pytest.mark.parametrize(("name", "seed", "scenario", "frames", "hw"), VIDEOS)
-def test_the_shipped_videos_are_these_drawings(name, seed, scenario, frames, hw):
-    """Each video has the frames, rate and size that the script says, near to what it draws, and its truth beside."""
+def test_the_example_videos_are_these_drawings(name, seed, scenario, frames, hw):
+    """Each video has the script's frame count, rate and size, similar pixels, and the right truth."""
     path = EXAMPLES_FOLDER / "videos" / f"{name}.mp4"
     assert path.stat().st_size <= 200_000
     shots = list(sequence(seed, scenario, frames, hw))
@@ -145,8 +145,8 @@ def test_the_shipped_videos_are_these_drawings(name, seed, scenario, frames, hw)
     assert (EXAMPLES_FOLDER / "truth" / f"{name}.gt.txt").read_text("utf-8") == mot_truth(shots)
 
 
-def test_the_shipped_sequence_is_this_drawing():
-    """The folder of frames is what the script draws, to the bit."""
+def test_the_example_sequence_is_this_drawing():
+    """The folder of frames equals the script's drawing exactly."""
     name, shots = FOLDER[0], few_frames()
     files = sorted((EXAMPLES_FOLDER / "videos" / name).iterdir())
     assert len(files) == len(shots) == 10
@@ -155,22 +155,24 @@ def test_the_shipped_sequence_is_this_drawing():
     assert (EXAMPLES_FOLDER / "truth" / f"{name}.gt.txt").read_text("utf-8") == mot_truth(shots)
 
 
-def test_the_shipped_classes_are_those_of_the_drawings():
-    """truth/tracks.json names the class of every id of each gt.txt, as it is drawn."""
-    shipped = json.loads((EXAMPLES_FOLDER / "truth" / "tracks.json").read_text("utf-8"))
-    films = {name: list(sequence(seed, *words)) for name, seed, *words in VIDEOS} | {FOLDER[0]: few_frames()}
-    assert shipped == {name: kinds(shots) for name, shots in films.items()}
-    for name, shots in films.items():
+def test_the_stored_track_classes_match_the_drawings():
+    """truth/tracks.json names the drawn class of every id in each gt.txt."""
+    stored = json.loads((EXAMPLES_FOLDER / "truth" / "tracks.json").read_text("utf-8"))
+    sequences = {name: list(sequence(seed, *words)) for name, seed, *words in VIDEOS} | {
+        FOLDER[0]: few_frames()
+    }
+    assert stored == {name: class_names(shots) for name, shots in sequences.items()}
+    for name, shots in sequences.items():
         text = (EXAMPLES_FOLDER / "truth" / f"{name}.gt.txt").read_text("utf-8")
-        assert {line.split(",")[1] for line in text.splitlines()} == set(shipped[name])
+        assert {line.split(",")[1] for line in text.splitlines()} == set(stored[name])
         for shot in shots:
-            assert [shipped[name][str(number)] for number in shot.ids] == [CLASSES[k] for k in shot.classes]
+            assert [stored[name][str(number)] for number in shot.ids] == [CLASSES[k] for k in shot.classes]
 
 
-def test_the_truth_is_mot_text():
-    """One line an object and frame: frame and id from 1, box, 1 where it is seen, 1, visibility.
+def test_the_truth_is_in_mot_format():
+    """One line per object and frame: frame and id from 1, box, 1 if visible, 1, visibility.
 
-    MOTChallenge's class of what is evaluated is 1; an object of any other would be left out.
+    MOTChallenge evaluates class 1 only; objects of other classes would be skipped.
     """
     shots = list(sequence(3, "rock", frames=20))
     lines = [line.split(",") for line in mot_truth(shots).splitlines()]
@@ -184,15 +186,15 @@ def test_the_truth_is_mot_text():
     assert all((line[6] == "1") == (float(line[8]) > 0) for line in lines if float(line[8]) != 0)
 
 
-def test_the_script_draws_all(tmp_path, monkeypatch, capsys):
-    """Run into another folder, it makes the same files."""
+def test_the_script_draws_all_files(tmp_path, monkeypatch, capsys):
+    """Run with another folder, the script writes the same set of files."""
     monkeypatch.setattr("sys.argv", ["draw_scenes.py", "--into", str(tmp_path)])
     draw_scenes.main()
     assert "reef-1.mp4" in capsys.readouterr().out
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")}
-    shipped = {
+    stored = {
         path.relative_to(EXAMPLES_FOLDER)
         for part in ("scenes", "videos", "truth")
         for path in (EXAMPLES_FOLDER / part).rglob("*.*")
     }
-    assert made == shipped
+    assert made == stored

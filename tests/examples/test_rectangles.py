@@ -25,8 +25,8 @@ ARCHIVE = EXAMPLES_FOLDER / "models" / "rectangles.tgz"
 ENGINES = ("openvino", "onnx")
 
 
-class Finder:
-    """The shipped archive on one engine, by way of the task."""
+class Detector:
+    """The example archive on one engine, with its task."""
 
     def __init__(self, package, name: str) -> None:
         chosen = parse({"engine": name, "max-detections": 1000})
@@ -34,12 +34,12 @@ class Finder:
         self.task = make_task(package, self.engine.outputs, chosen)
 
     def raw(self, pictures: list[np.ndarray]) -> np.ndarray:
-        """Give the network's own output for pictures of one size."""
+        """Return the network's raw output for pictures of one size."""
         batch = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
         return self.engine.run(np.ascontiguousarray(batch), ["output0"])["output0"]
 
     def __call__(self, picture: np.ndarray):
-        """Give the picture's objects, after NMS."""
+        """Return the picture's objects after NMS."""
         hw = picture.shape[:2]
         part = Part({"output0": self.raw([picture])[0]}, Geometry.identity(hw))
         return predict(self.task, Frame(FrameKey("test"), hw, picture), [part])
@@ -47,26 +47,26 @@ class Finder:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    """The shipped archive, opened."""
+    """The opened example archive."""
     return open_archive(ARCHIVE, tmp_path_factory.mktemp("rectangles"))
 
 
 @pytest.fixture(scope="module")
-def finders(package):
-    """The archive on both engines."""
-    made = [Finder(package, name) for name in ENGINES]
+def detectors(package):
+    """The example archive on both engines."""
+    made = [Detector(package, name) for name in ENGINES]
     yield made
-    for finder in made:
-        finder.engine.close()
+    for detector in made:
+        detector.engine.close()
 
 
 def rows(boxes, classes) -> list[tuple[float, ...]]:
-    """List boxes with their classes, in order."""
+    """Return boxes with their classes, sorted."""
     return sorted((*map(float, box), int(kind)) for box, kind in zip(boxes, classes, strict=True))
 
 
 def apart(boxes: list[tuple[int, int, int, int, int]], gap: int) -> list[tuple[int, int, int, int, int]]:
-    """Keep of boxes (x0, y0, x1, y1, class) those that are `gap` pixels away from all that are kept before."""
+    """Return the boxes (x0, y0, x1, y1, class) that are at least `gap` pixels from all boxes returned before."""
     kept: list[tuple[int, int, int, int, int]] = []
     for box in boxes:
         x0, y0, x1, y1, _ = box
@@ -77,7 +77,7 @@ def apart(boxes: list[tuple[int, int, int, int, int]], gap: int) -> list[tuple[i
 
 @st.composite
 def drawings(draw):
-    """Draw a grey picture and its rectangles (x0, y0, x1, y1, class), at least two pixels apart."""
+    """Generate a grey picture and its rectangles (x0, y0, x1, y1, class), at least two pixels apart."""
     height, width = draw(st.sampled_from([(64, 64), (95, 130), (201, 233)]))
     found = []
     for _ in range(draw(st.integers(0, 12))):
@@ -94,10 +94,10 @@ def drawings(draw):
 
 @given(drawings())
 @settings(max_examples=60)
-def test_every_box_is_exact_on_both_engines(finders, drawn):
-    """Rectangles from seven pixels up, two pixels apart, are found once each, to the pixel, with the score of their size."""
+def test_every_box_is_exact_on_both_engines(detectors, drawn):
+    """Rectangles of seven pixels or more, two pixels apart, are found once each, exactly, with the score of their size."""
     picture, truth = drawn
-    for find in finders:
+    for find in detectors:
         found = find(picture)
         assert rows(found.boxes, found.classes) == sorted(tuple(map(float, b)) for b in truth)
         sides = found.boxes[:, 2:] - found.boxes[:, :2]
@@ -106,34 +106,34 @@ def test_every_box_is_exact_on_both_engines(finders, drawn):
 
 @given(st.integers(0, 2**32 - 1), st.data())
 @settings(max_examples=20)
-def test_a_tile_sees_its_part(finders, seed, data):
-    """What the tile's border cuts is found up to the border, as by a trained detector; the rest as in the whole."""
+def test_objects_cut_by_a_tile_end_at_its_border(detectors, seed, data):
+    """Objects cut by the tile's border are found up to the border, as by a trained detector; others as in the whole picture."""
     picture, boxes, classes = scene(seed, (200, 260), 12, sides=(16, 60))
     x, y = data.draw(st.integers(0, 130)), data.draw(st.integers(0, 100))
     tile = picture[y : y + 100, x : x + 130]
     clipped = np.clip(boxes - (x, y, x, y), 0, (130, 100, 130, 100))
     sides = (clipped[:, 2:] - clipped[:, :2]).min(axis=1)
-    found = finders[1](tile)
+    found = detectors[1](tile)
     expected = set(rows(clipped[sides >= LEAST], classes[sides >= LEAST]))
     perhaps = set(rows(clipped[sides > 0], classes[sides > 0]))
     assert expected <= set(rows(found.boxes, found.classes)) <= perhaps
 
 
-def test_the_engines_agree_on_every_number(finders):
-    """The raw outputs are equal but for float32's last bits, and a batch gives what its pictures give alone."""
+def test_the_engines_agree_on_every_number(detectors):
+    """Raw outputs differ by rounding only, and a batch gives the same as its pictures one by one."""
     pictures = [scene(seed, (96, 144), 9).pixels for seed in range(3)]
-    first, second = (find.raw(pictures) for find in finders)
+    first, second = (find.raw(pictures) for find in detectors)
     assert first.shape == (3, 7, 24 * 36)
     assert np.abs(first - second).max() < 1e-4
-    for find, batch in zip(finders, (first, second), strict=True):
+    for find, batch in zip(detectors, (first, second), strict=True):
         for index, picture in enumerate(pictures):
             assert np.array_equal(find.raw([picture])[0], batch[index])
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (3, 5), (4, 4), (7, 90), (201, 6)])
-def test_any_size_runs(finders, hw):
-    """Nothing must be a multiple of anything, and an empty picture has no objects."""
-    for find in finders:
+def test_any_size_runs(detectors, hw):
+    """Any picture size works, and an empty picture has no objects."""
+    for find in detectors:
         assert len(find(np.full((*hw, 3), 128, np.uint8))) == 0
 
 
@@ -143,11 +143,11 @@ def test_any_size_runs(finders, hw):
         (0, 0, 40, 30), (60, 0, 100, 30), (0, 30, 30, 60), (60, 40, 100, 60),  # a corner
         (30, 0, 60, 30), (30, 30, 60, 60), (0, 20, 30, 40), (70, 20, 100, 40),  # a notch
         (30, 20, 60, 40),  # the middle
-        (0, 0, 30, 60), (0, 0, 100, 20),  # a whole side: what is left is smaller
+        (0, 0, 30, 60), (0, 0, 100, 20),  # a whole side: the visible part is smaller
     ],
 )  # fmt: skip
-def test_what_is_partly_hidden_has_the_box_of_what_is_seen(finders, hidden):
-    """An object of another class over a corner, an edge or the middle leaves one box: that of the visible part."""
+def test_a_partly_hidden_object_has_the_box_of_its_visible_part(detectors, hidden):
+    """An object of another class over a corner, an edge or the middle leaves one box, of the visible part."""
     picture = np.full((100, 160, 3), 170, np.uint8)
     picture[20:80, 30:130] = COLORS[0]
     x0, y0, x1, y1 = hidden
@@ -156,12 +156,12 @@ def test_what_is_partly_hidden_has_the_box_of_what_is_seen(finders, hidden):
     ys, xs = np.nonzero(seen)
     visible = (30.0 + xs.min(), 20.0 + ys.min(), 31.0 + xs.max(), 21.0 + ys.max(), 0)
     over = (30.0 + x0, 20.0 + y0, 30.0 + x1, 20.0 + y1, 1)
-    for find in finders:
+    for find in detectors:
         found = find(picture)
         assert rows(found.boxes, found.classes) == sorted([visible, over])
 
 
-def test_harder_scenes_are_exact_too(finders):
+def test_harder_scenes_are_exact_too(detectors):
     """Nested and touching objects, a 4K picture with 400 of them, and one larger than a tile."""
     drawn = [
         scene(1, (480, 640), 30, nested=8, touching=8),
@@ -170,13 +170,13 @@ def test_harder_scenes_are_exact_too(finders):
     ]
     for picture, boxes, classes in drawn:
         assert len(boxes) >= 1
-        found = finders[1](picture)
+        found = detectors[1](picture)
         assert rows(found.boxes, found.classes) == rows(boxes, classes)
 
 
 @pytest.mark.parametrize("video", VIDEOS, ids=lambda video: video[0])
-def test_boxes_survive_h264(finders, video):
-    """In the example videos, coded with colours at half size, nearly all that is mostly seen is found within 1.5 pixels."""
+def test_boxes_survive_h264(detectors, video):
+    """In the example videos, with chroma subsampling, nearly all mostly visible objects are found within 1.5 pixels."""
     name, seed, scenario, frames, hw = video
     shots = list(sequence(seed, scenario, frames, hw))
     near = seen = 0
@@ -184,18 +184,18 @@ def test_boxes_survive_h264(finders, video):
         for index, frame in enumerate(container.decode(video=0)):
             if index % 5:
                 continue
-            shot, found = shots[index], finders[1](frame.to_ndarray(format="rgb24"))
+            shot, found = shots[index], detectors[1](frame.to_ndarray(format="rgb24"))
             for box, kind, share in zip(shot.visible, shot.classes, shot.visibility, strict=True):
                 if share > 0.5:
                     same = found.boxes[found.classes == kind]
                     seen += 1
                     near += bool(len(same) and np.abs(same - box).max(axis=1).min() <= 1.5)
     assert seen > 50
-    assert near >= 0.98 * seen  # a strip of three pixels beside a rock is not found
+    assert near >= 0.98 * seen  # strips of three pixels beside a rock are not found
 
 
-def test_the_archive_says_what_it_is(package):
-    """A detector of the layout of YOLOv8, any size and batch, a few kilobytes, made by the script beside it."""
+def test_the_archive_describes_the_detector(package):
+    """It is a detector with YOLOv8's layout, any size and batch, of a few kilobytes, as built by its script."""
     assert (package.task, package.meta["detect"]) == ("detect", {"layout": "yolov8"})
     assert package.input_shape == (None, 3, None, None)
     assert [(c.name, c.color) for c in package.classes] == list(
@@ -203,21 +203,21 @@ def test_the_archive_says_what_it_is(package):
     )
     assert (draw_scenes.CLASSES, draw_scenes.COLORS) == (rectangles_net.CLASSES, rectangles_net.COLORS)
     assert ARCHIVE.stat().st_size < 10_000
-    shipped = onnx.load(package.engines["onnx"])
-    assert shipped.graph == build().graph
-    assert shipped.opset_import[0].version >= 13
+    stored = onnx.load(package.engines["onnx"])
+    assert stored.graph == build().graph
+    assert stored.opset_import[0].version >= 13
 
 
 def test_it_passes_its_own_self_test(capsys):
-    """Both engines find the objects that the exporter saw."""
+    """Both engines find the objects in the archive's self-test."""
     assert verify([str(ARCHIVE)]) == 0, capsys.readouterr().out
 
 
-def test_the_script_makes_the_archive(tmp_path, monkeypatch, capsys):
-    """Run again, it writes an archive of the same network."""
+def test_the_script_rebuilds_the_archive(tmp_path, monkeypatch, capsys):
+    """Run again, the script writes an archive with the same network."""
     monkeypatch.setattr("sys.argv", ["rectangles_net.py", "--save-path", str(tmp_path / "again.tgz")])
     with pytest.raises(SystemExit) as end:
         rectangles_net.main()
     assert end.value.code == 0, capsys.readouterr()
-    again, shipped = open_archive(tmp_path / "again.tgz", tmp_path), open_archive(ARCHIVE, tmp_path)
-    assert again.engines["onnx"].read_bytes() == shipped.engines["onnx"].read_bytes()
+    again, stored = open_archive(tmp_path / "again.tgz", tmp_path), open_archive(ARCHIVE, tmp_path)
+    assert again.engines["onnx"].read_bytes() == stored.engines["onnx"].read_bytes()

@@ -18,12 +18,12 @@ ARCHIVE = EXAMPLES_FOLDER / "models" / "seagrass-tiny.tgz"
 
 @pytest.fixture
 def package(tmp_path):
-    """The shipped model, opened."""
+    """The opened example model."""
     return open_archive(ARCHIVE, tmp_path)
 
 
-def test_it_says_what_it_is(package):
-    """Three classes in the drawings' own colours, any size of picture, all three outputs, a few hundred kB."""
+def test_the_archive_describes_the_model(package):
+    """It has the drawings' three classes and colours, any picture size, all three outputs, and a few hundred kB."""
     assert [(c.name, c.color) for c in package.classes] == list(zip(CLASSES, COLORS, strict=True))
     assert package.input_shape == (None, 3, None, None)
     assert set(package.outputs) == {"labels", "confidence", "logits"}
@@ -31,23 +31,23 @@ def test_it_says_what_it_is(package):
 
 
 def test_it_passes_its_own_self_test(capsys):
-    """Every engine here gives the labels that torch gave when it was exported."""
+    """Every available engine reproduces the labels of torch at export."""
     assert verify([str(ARCHIVE)]) == 0, capsys.readouterr().out
 
 
 def test_unseen_drawings(package):
-    """On full-size drawings of other seeds than it was trained on its mIoU is at least 0.75, as its page says."""
+    """On full-size drawings with other seeds than in training, its mIoU is at least 0.75 and near the stated one."""
     engine = start(package, parse({"engine": "openvino"}), logging.getLogger("test"))
     confusion = np.zeros((3, 3), np.int64)
     for seed, hw in ((20_001, (1024, 1280)), (20_002, (866, 1154)), (20_003, (1201, 1199))):
         drawing = draw(seed, hw, density=0.4, frame=True)
         image = (drawing.pixels.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
-        said = engine.run(np.ascontiguousarray(image), ["labels"])["labels"][0]
-        pairs = drawing.mask.astype(np.int64) * 3 + said
+        predicted = engine.run(np.ascontiguousarray(image), ["labels"])["labels"][0]
+        pairs = drawing.mask.astype(np.int64) * 3 + predicted
         confusion += np.bincount(pairs.ravel(), minlength=9).reshape(3, 3)
     engine.close()
-    both = np.diag(confusion)
-    miou = (both / (confusion.sum(0) + confusion.sum(1) - both)).mean()
+    intersection = np.diag(confusion)
+    miou = (intersection / (confusion.sum(0) + confusion.sum(1) - intersection)).mean()
     assert miou >= 0.75
 
     page = (EXAMPLES_FOLDER / "models" / "README.md").read_text("utf-8")
@@ -57,7 +57,7 @@ def test_unseen_drawings(package):
 
 @pytest.mark.parametrize("hw", [(1, 1), (17, 33), (250, 31)])
 def test_any_size_runs(package, hw):
-    """Odd and tiny pictures run, and a batch gives what its pictures give alone."""
+    """Odd and tiny pictures work, and a batch gives the same as its pictures one by one."""
     engine = start(package, parse({"engine": "openvino"}), logging.getLogger("test"))
     images = np.random.default_rng(0).uniform(-1, 1, (3, 3, *hw)).astype(np.float32)
     batch = engine.run(images, ["labels", "confidence"])

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs_export
 
 
 def test_a_few_steps_make_a_working_archive(tmp_path):
-    """The script draws, trains, judges and exports; ten steps suffice to show that the chain holds."""
+    """The script draws, trains, evaluates and exports; ten steps suffice to test that it works."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES_FOLDER / "train_seagrass.py"), "--steps", "10", "--drawings", "2",
          "--weights", str(tmp_path / "w.pt"), "--save-path", str(tmp_path / "m.tgz")],

@@ -1,4 +1,4 @@
-"""Servers on loopback that feed MPEG-TS as cameras do, and fail as they do: each connection follows its own script."""
+"""Local servers that stream MPEG-TS and fail like cameras; each connection follows its own script."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ HEADS = {
 
 
 def transport(folder: Path, count: int, first: int = 0, hw: tuple[int, int] = videos.HW) -> bytes:
-    """Give `count` frames of the numbered scene as MPEG-TS at 25 frames a second, a key frame every five."""
+    """Return `count` frames of the numbered scene as MPEG-TS at 25 frames/s, with a key frame every five frames."""
     path = folder / f"{first}-{count}-{hw[0]}.ts"
     videos.write(path, videos.frames(count, hw, first=first), options=LIVE)
     return path.read_bytes()
 
 
 def turned(folder: Path, count: int, first: int, rotate: int) -> bytes:
-    """Give the same with the word, in key frames alone, that a player must turn them by 90, 180 or 270 degrees."""
+    """Return the same with a display matrix in key frames only, for a rotation by 90, 180 or 270 degrees."""
     path, out = folder / f"{first}-{rotate}.ts", io.BytesIO()
     path.write_bytes(transport(folder, count, first))
     with av.open(str(path)) as file, av.open(out, "w", format="mpegts") as sent:
@@ -50,7 +50,7 @@ def turned(folder: Path, count: int, first: int, rotate: int) -> bytes:
 
 
 class Line:
-    """The server's end of one connection, as a script uses it."""
+    """The server side of one connection, for use in a script."""
 
     def __init__(self, peer: socket.socket, over: threading.Event, request: bytes) -> None:
         self.request = request
@@ -58,7 +58,7 @@ class Line:
         self._over = over
 
     def send(self, data: bytes, seconds: float = 0.0) -> None:
-        """Send bytes, spread over so many seconds."""
+        """Send bytes, spread over this many seconds."""
         pieces = [data[n : n + PIECE] for n in range(0, len(data), PIECE)]
         for piece in pieces:
             self._peer.sendall(piece)
@@ -66,7 +66,7 @@ class Line:
                 self.wait(seconds / len(pieces))
 
     def request_from(self, rest: bytes) -> tuple[str, bytes]:
-        """Read a request up to its empty line, `rest` being what came before; nothing where the line is closed."""
+        """Read a request up to its empty line, after `rest`; return b"" if the connection is closed."""
         while b"\r\n\r\n" not in rest:
             piece = self._peer.recv(4096)
             if not piece:
@@ -76,12 +76,12 @@ class Line:
         return request.decode(), rest
 
     def wait(self, seconds: float = 60.0) -> None:
-        """Be silent, until the test is over at most."""
+        """Send nothing, at most until the test ends."""
         if self._over.wait(seconds):
             raise ConnectionAbortedError
 
     def reset(self) -> None:
-        """Break the line off."""
+        """Close the connection abruptly."""
         self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -89,7 +89,7 @@ Script = Callable[[Line], None]
 
 
 class Feed:
-    """A server; its n-th connection runs the n-th script, the last one again and again."""
+    """A server; its n-th connection runs the n-th script, and all later ones the last script."""
 
     def __init__(self, kind: Kind, scripts: Sequence[Script], size: int = 0) -> None:
         self.lines: list[Line] = []
@@ -109,17 +109,17 @@ class Feed:
 
     @property
     def url(self) -> str:
-        """The address that a reader is given."""
+        """The address for a reader."""
         return f"tcp://{self.place}" if self._kind == "tcp" else f"http://{self.place}/live.ts"
 
     @property
     def calls(self) -> int:
-        """How often somebody connected."""
+        """The number of connections so far."""
         return len(self.lines)
 
     @property
     def connected(self) -> int:
-        """Connections that the other side has not closed; one that is quiet is asked."""
+        """The connections that the client has not closed."""
         return sum(not _is_closed(peer) for peer in list(self._open))
 
     def _accept(self) -> None:
@@ -142,7 +142,7 @@ class Feed:
         peer.close()
 
     def stop(self) -> None:
-        """Hang up on everyone."""
+        """Close all connections."""
         self._over.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -165,7 +165,7 @@ def _is_closed(peer: socket.socket) -> bool:
 
 @contextmanager
 def feed(kind: Kind, *scripts: Script, size: int = 0) -> Iterator[Feed]:
-    """Run a server for the time of a with block."""
+    """Run a server for the duration of a with block."""
     server = Feed(kind, scripts, size)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""A camera on loopback: just enough of RTSP to send MPEG-TS in RTP through the control connection."""
+"""A local camera with a minimal RTSP server, which sends MPEG-TS in RTP over the control connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORD = "Basic " + base64.b64encode(b"admin:geheim").decode()
 
 
 def serve(line: Line, ts: bytes, *, then: float = 0.0) -> None:
-    """Answer one client that knows user and password, and send `ts`; then be silent for `then` seconds."""
+    """Serve one client with the right user and password: send `ts`, then nothing for `then` seconds."""
     rest = b""
     while True:
         request, rest = line.request_from(rest)
@@ -23,14 +23,14 @@ def serve(line: Line, ts: bytes, *, then: float = 0.0) -> None:
         number = re.search(r"CSeq: *(\d+)", request)
         head = f"CSeq: {number[1] if number else 0}\r\nSession: 7\r\n"
         if verb != "OPTIONS" and WORD not in request:
-            said = f'RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: Basic realm="camera"\r\n\r\n'
+            answer = f'RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: Basic realm="camera"\r\n\r\n'
         elif verb == "DESCRIBE":
-            said = f"RTSP/1.0 200 OK\r\n{head}Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n\r\n{SDP}"
+            answer = f"RTSP/1.0 200 OK\r\n{head}Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n\r\n{SDP}"
         elif verb == "SETUP":
-            said = f"RTSP/1.0 200 OK\r\n{head}Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+            answer = f"RTSP/1.0 200 OK\r\n{head}Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
         else:
-            said = f"RTSP/1.0 200 OK\r\n{head}Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"
-        line.send(said.encode())
+            answer = f"RTSP/1.0 200 OK\r\n{head}Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"
+        line.send(answer.encode())
         if verb == "PLAY":
             break
     for count, begin in enumerate(range(0, len(ts), PIECE)):

@@ -1,4 +1,4 @@
-"""Laws of what is black."""
+"""Which frames are black."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.media.black import BRIGHTEST, SPREAD, is_black
+from quadrat.media.black import MAX_BLACK, MAX_SPREAD, is_black
 from tests.videos import frame
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, BRIGHTEST - SPREAD // 2), st.integers(0, 99))
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.integers(0, MAX_BLACK - MAX_SPREAD // 2), st.integers(0, 99)
+)
 def test_dark_noise_is_black(height: int, width: int, base: int, seed: int) -> None:
-    """Noise of a sensor over black is black, whether 0 or 16 stands for it, at every size."""
-    noise = np.random.default_rng(seed).integers(0, SPREAD // 2, (height, width, 3), np.uint8)
+    """Sensor noise over black is black, whether black is 0 or 16, at every size."""
+    noise = np.random.default_rng(seed).integers(0, MAX_SPREAD // 2, (height, width, 3), np.uint8)
     assert is_black(noise + np.uint8(base))
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.data())
 def test_one_lit_value_is_seen(height: int, width: int, data: st.DataObject) -> None:
-    """A single value that is not dark, anywhere, makes a frame not black."""
+    """A single bright value anywhere makes a frame not black."""
     pixels = np.zeros((height, width, 3), np.uint8)
     at = [data.draw(st.integers(0, size - 1)) for size in pixels.shape]
-    pixels[tuple(at)] = data.draw(st.integers(BRIGHTEST + 1, 255))
+    pixels[tuple(at)] = data.draw(st.integers(MAX_BLACK + 1, 255))
     assert not is_black(pixels)
 
 
 @pytest.mark.parametrize(("value", "black"), [(0, True), (16, True), (24, True), (25, False), (255, False)])
 def test_flat_frames(value: int, black: bool) -> None:
-    """A flat frame is black up to the darkest that a player shows as black."""
+    """A uniform frame is black up to the limit."""
     assert is_black(np.full((48, 64, 3), value, np.uint8)) is black
 
 
 def test_a_dim_scene_is_no_black_frame() -> None:
-    """A night scene with contrast is measured, and so is any usual frame, also one that is a view of another."""
+    """A dark scene with contrast is not black, nor is an ordinary frame, even as a non-contiguous view."""
     dim = np.zeros((48, 64, 3), np.uint8)
-    dim[10:20, 10:20] = SPREAD + 1
+    dim[10:20, 10:20] = MAX_SPREAD + 1
     assert not is_black(dim)
     assert not is_black(frame(3))
     assert is_black(np.zeros((48, 64, 3), np.uint8)[::2, ::2])

@@ -1,4 +1,4 @@
-"""Encoders: what is written comes back, and the same array gives the same bytes."""
+"""Encoders: files decode to the original pixels, and the same array gives the same bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def opened(body: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("palette", [PALETTE, PALETTE * 85 + [(1, 2, 3)], []], ids=len)
 def test_index_is_class_for_any_palette(palette: list[tuple[int, int, int]]) -> None:
-    """The mask's indices are the labels, UNKNOWN included, in 8 bits, however many colours there are."""
+    """The palette indices are the labels, including UNKNOWN, in 8 bits, for any number of colours."""
     body = palette_png(LABELS, palette)
     image = opened(body)
     assert image.mode == "P"
@@ -41,7 +41,7 @@ def test_index_is_class_for_any_palette(palette: list[tuple[int, int, int]]) -> 
 
 
 def test_a_palette_of_more_than_a_png_holds_is_an_error() -> None:
-    """257 colours are a programmer's mistake."""
+    """257 colours raise ValueError."""
     with pytest.raises(ValueError, match="257"):
         palette_png(LABELS, [(0, 0, 0)] * 257)
 
@@ -55,7 +55,7 @@ def test_grey_values_come_back() -> None:
 
 
 def test_a_jpeg_comes_back_near_and_honours_its_quality() -> None:
-    """Quality 90 stays within a few grey levels, and a lower one is smaller."""
+    """Quality 90 is accurate to a few grey levels; a lower quality gives a smaller file."""
     pixels = drawing()
     image = opened(jpeg(pixels))
     assert image.mode == "RGB"
@@ -64,7 +64,7 @@ def test_a_jpeg_comes_back_near_and_honours_its_quality() -> None:
 
 
 def test_views_are_written_as_they_look() -> None:
-    """Arrays that are not contiguous are written right too."""
+    """Non-contiguous arrays are encoded correctly."""
     pixels = drawing(61, 83)
     np.testing.assert_array_equal(np.asarray(opened(gray_png(pixels[::2, ::-3, 1]))), pixels[::2, ::-3, 1])
     np.testing.assert_array_equal(np.asarray(opened(palette_png(LABELS[:, ::-1], PALETTE))), LABELS[:, ::-1])
@@ -72,7 +72,7 @@ def test_views_are_written_as_they_look() -> None:
 
 
 def test_the_same_array_gives_the_same_bytes() -> None:
-    """No time stamp, no order of threads goes into a file."""
+    """Files contain no time stamp and do not depend on threads."""
     pixels = drawing()
     assert palette_png(LABELS, PALETTE) == palette_png(LABELS.copy(), list(PALETTE))
     assert gray_png(LABELS) == gray_png(LABELS.copy())
@@ -84,7 +84,7 @@ def test_the_same_array_gives_the_same_bytes() -> None:
 def test_a_png_written_by_rows_shows_what_the_other_shows(
     block: int, palette: list[tuple[int, int, int]] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However few rows go at a time, mode, palette and every pixel are those of the PNG made in memory."""
+    """For any number of rows at a time, mode, palette and pixels equal those of the PNG encoded in memory."""
     monkeypatch.setattr(encode, "_BLOCK_PIXELS", block)
     write_png(tmp_path / "rows.png", LABELS, palette)
     rows = opened((tmp_path / "rows.png").read_bytes())
@@ -96,7 +96,7 @@ def test_a_png_written_by_rows_shows_what_the_other_shows(
 
 
 def test_confidence_is_written_by_rows_in_grey_levels(tmp_path: Path) -> None:
-    """Rows become levels as they are written, to the nearest."""
+    """Confidences are rounded to grey levels as rows are written."""
     confidence = np.linspace(0, 1, 40 * 70, dtype=np.float16).reshape(40, 70)
     write_png(tmp_path / "rows.png", confidence, levels=as_levels)
     read = np.asarray(opened((tmp_path / "rows.png").read_bytes()))

@@ -1,8 +1,9 @@
-"""Mosaics are read piece by piece, and every pixel is what the same file gives when it is read whole."""
+"""Mosaics are read piece by piece, and every pixel equals that of the same file read as a whole."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import struct
 import tempfile
@@ -32,8 +33,8 @@ EXACT = {
 }  # fmt: skip
 LOSSY = ("jpeg-strips", "jpeg-rgb", "mask-and-overviews")
 REFUSED = {
-    "float": "no agreed brightness", "pages": "several pictures", "big-big-endian": "big-endian",
-    "bands-without-colours": "of a kind we do not read",
+    "float": "no defined brightness", "pages": "several pictures", "big-big-endian": "big-endian",
+    "bands-without-colours": "variant of TIFF is not supported",
 }  # fmt: skip
 
 Usage = namedtuple("Usage", "total used free")
@@ -41,7 +42,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pictures of more than a thousand pixels be mosaics."""
+    """Treat pictures of more than a thousand pixels as mosaics."""
     monkeypatch.setattr(images, "MAX_SOURCE_PIXELS", 1000)
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
 
@@ -60,7 +61,7 @@ def read(small: None, tmp_path: Path) -> Callable[..., Frame]:
 
 
 def whole(body: bytes, max_pixels: int = -1) -> Frame:
-    """Read bytes as a photograph, whatever the fixtures have set."""
+    """Read bytes as a photograph, ignoring the limit of the fixtures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "MAX_SOURCE_PIXELS", 10**6)
         return decode(Blob(body), FrameKey("urn:m"), max_pixels)
@@ -79,7 +80,7 @@ def same(one: Frame, other: Frame) -> None:
 def test_files_of_other_writers_are_read_as_they_are_read_whole(
     name: str, read: Callable[..., Frame]
 ) -> None:
-    """GDAL's and tifffile's tiles, strips and planes, in every packing and width, give the very same frame."""
+    """Tiles, strips and planes of GDAL and tifffile, in every compression and depth, give the same frame."""
     path = FOLDER / f"{name}.tif"
     frame = read(path)
     same(frame, whole(path.read_bytes()))
@@ -92,7 +93,7 @@ def test_files_of_other_writers_are_read_as_they_are_read_whole(
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_one_meaning_is_refused(name: str, read: Callable[..., Frame]) -> None:
-    """Several pictures, numbers of no brightness and bands of no colour are refused, whole or by pieces."""
+    """Several pictures, undefined brightness ranges and bands without colours are refused in both ways."""
     path = FOLDER / f"{name}.tif"
     for attempt in (lambda: read(path), lambda: whole(path.read_bytes())):
         with pytest.raises(ImageFormatError, match=REFUSED[name]):
@@ -100,7 +101,7 @@ def test_what_has_no_one_meaning_is_refused(name: str, read: Callable[..., Frame
 
 
 def test_tiles_that_were_never_written_are_black(read: Callable[..., Frame]) -> None:
-    """GDAL leaves tiles without data out of a sparse file."""
+    """GDAL omits tiles without data from sparse files."""
     wanted = np.zeros_like(RGB)
     wanted[32:64, :32] = RGB[32:64, :32]
     np.testing.assert_array_equal(read(FOLDER / "sparse.tif").pixels, wanted)
@@ -109,7 +110,7 @@ def test_tiles_that_were_never_written_are_black(read: Callable[..., Frame]) -> 
 @pytest.mark.parametrize("packing", ["raw", "tiff_lzw", "jpeg", "packbits"])
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_a_mosaic_is_upright(turn: int, packing: str, read: Callable[..., Frame]) -> None:
-    """Turned as its EXIF says, at full size and shrunk."""
+    """Mosaics are rotated by EXIF, at full size and shrunk."""
     body = oriented(RGB, turn, "TIFF", compression=packing)
     same(read(body), whole(body))
     small, wanted = read(body, 3000), whole(body, 3000)
@@ -119,7 +120,7 @@ def test_a_mosaic_is_upright(turn: int, packing: str, read: Callable[..., Frame]
 
 @pytest.mark.parametrize("mode", ["1", "P", "CMYK", "RGBA", "LA", "RGBX"])
 def test_every_mode_is_made_rgb_as_of_a_photograph(mode: str, read: Callable[..., Frame]) -> None:
-    """Palettes, inks and alpha mean in a mosaic what they mean in a photograph."""
+    """Palettes, inks and alpha are treated as in photographs."""
     image = Image.fromarray(RGB)
     image = image.convert("RGBA").convert(mode) if mode in ("LA", "RGBA") else image.convert(mode)
     body = encode(image, "TIFF", compression="raw" if mode == "RGBX" else "tiff_lzw")
@@ -127,7 +128,7 @@ def test_every_mode_is_made_rgb_as_of_a_photograph(mode: str, read: Callable[...
 
 
 def test_camera_tags_are_kept(read: Callable[..., Frame]) -> None:
-    """Make and position come with a mosaic too."""
+    """EXIF make and position are read from mosaics as well."""
     exif = Image.Exif()
     exif[0x010F] = "Quadrat Instruments"
     body = encode(RGB, "TIFF", exif=exif)
@@ -139,7 +140,7 @@ def test_camera_tags_are_kept(read: Callable[..., Frame]) -> None:
 )
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.97])
 def test_a_mosaic_cut_anywhere_is_refused(name: str, share: float, read: Callable[..., Frame]) -> None:
-    """Half a mosaic never gives pixels."""
+    """A truncated mosaic never returns pixels."""
     body = (FOLDER / f"{name}.tif").read_bytes()
     with pytest.raises(ImageTruncatedError):
         read(body[: int(len(body) * share)])
@@ -149,7 +150,7 @@ def test_a_mosaic_cut_anywhere_is_refused(name: str, share: float, read: Callabl
     "name", ["bigtiff-deflate", "jpeg-rgb", "planes-lzw", "mask-and-overviews", "one-strip"]
 )
 def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str, read: Callable[..., Frame]) -> None:
-    """Damage anywhere in a mosaic never escapes as a foreign exception or a warning, nor takes the process."""
+    """Damage anywhere in a mosaic raises only InputErrors, without warnings or crashes."""
     body, generator = (FOLDER / f"{name}.tif").read_bytes(), np.random.default_rng(7)
     heads = generator.integers(0, min(len(body), 1500), 60)
     places = np.concatenate([heads, generator.integers(0, len(body), 30)])
@@ -161,7 +162,7 @@ def test_any_flipped_bit_gives_an_error_of_ours_or_a_picture(name: str, read: Ca
 
 
 def test_a_damaged_jpeg_tile_is_refused_and_not_filled_with_grey(read: Callable[..., Frame]) -> None:
-    """A tile whose scan ends early stops the picture, as it does in a photograph."""
+    """A tile whose scan ends early is an error, as in a photograph."""
     body = bytearray((FOLDER / "jpeg-rgb.tif").read_bytes())
     ends = [i for i in range(len(body) - 1) if body[i : i + 2] == b"\xff\xd9"]
     body[ends[3] - 30 : ends[3]] = b"\xff\xd9" * 15
@@ -170,7 +171,7 @@ def test_a_damaged_jpeg_tile_is_refused_and_not_filled_with_grey(read: Callable[
 
 
 def test_without_tiles_it_is_refused_with_what_to_do(small: None) -> None:
-    """The limit of a photograph stands, and the error names the parameter that lifts it."""
+    """The limit of photographs applies, and the error names the parameter that lifts it."""
     with pytest.raises(ImageSizeError, match=r"100 x 72.*--tile-size"):
         decode(Blob(FOLDER / "rgba-lzw.tif"), FrameKey("urn:m"), -1)
 
@@ -204,7 +205,7 @@ def test_within_the_limit_a_file_is_a_photograph(name: str, tmp_path: Path) -> N
 
 
 def header(width: int, height: int, rows: int, packing: int = 5) -> bytes:
-    """Write a TIFF that promises a picture packed in strips of so many rows, with next to no data."""
+    """Return a TIFF whose header declares a picture in strips of this many rows, with hardly any data."""
     tags = [
         (256, width),
         (257, height),
@@ -223,22 +224,22 @@ def header(width: int, height: int, rows: int, packing: int = 5) -> bytes:
 def test_bombs_are_refused_by_their_header(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many pixels, no room on disk, or one huge packed piece: nothing is decoded, and the hint fits."""
-    with pytest.raises(ImageSizeError, match="20000 million of a mosaic"):
+    """Too many pixels, too little disk space or a huge compressed strip are refused before decoding, with a hint."""
+    with pytest.raises(ImageSizeError, match="20000 million for a mosaic"):
         read(header(200_000, 200_000, 1))
     monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: Usage(0, 0, 10**9))
-    with pytest.raises(ImageSizeError, match=r"takes 9.6 GB of disk, and .* has 1.0 GB free.*TMPDIR"):
+    with pytest.raises(ImageSizeError, match=r"needs 9.6 GB of disk, but .* has only 1.0 GB free.*TMPDIR"):
         read(header(40_000, 40_000, 40_000))
-    with pytest.raises(ImageFormatError, match=r"pieces of 36 million pixels.*TILED=YES"):
+    with pytest.raises(ImageFormatError, match=r"strips of 36 million pixels.*TILED=YES"):
         read(header(6_000, 6_000, 6_000))
-    with pytest.raises(ImageTruncatedError, match="1 pieces of 6000"):
+    with pytest.raises(ImageTruncatedError, match="1 of 6000 tiles or strips"):
         read(header(6_000, 6_000, 1))
 
 
 def test_a_full_disk_is_an_error_and_not_a_dead_process(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Room is taken before it is written to: a map without room behind it would end the process."""
+    """Disk space is allocated before writing, as a full disk would kill the process later."""
 
     def full(_file: int, _offset: int, _size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -251,7 +252,7 @@ def test_a_full_disk_is_an_error_and_not_a_dead_process(
 def test_nothing_is_left_on_disk(
     read: Callable[..., Frame], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file behind a mosaic has no name even while it is in use."""
+    """The file of a mosaic has no name, even while in use."""
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     frame = read(FOLDER / "one-strip.tif")
@@ -263,8 +264,23 @@ def test_nothing_is_left_on_disk(
 def test_one_strip_of_plain_numbers_is_read_by_rows(
     read: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture in one uncompressed strip is no reason to read it whole, in planes neither."""
+    """A picture in one uncompressed strip, or one per plane, is not read as a whole."""
     monkeypatch.setattr(tiff, "_RAW_PIXELS", 700)
     monkeypatch.setattr(tiff, "MAX_PIECE_PIXELS", 700)
     for name in ("one-strip", "planes-of-strips"):
         np.testing.assert_array_equal(read(FOLDER / f"{name}.tif").pixels, RGB)
+
+
+def test_pixels_beyond_the_end_are_refused_from_the_tags() -> None:
+    """A strip that starts in the file and ends after it is an error before anything is decoded."""
+    body = encode(RGB, "TIFF")
+    with Image.open(io.BytesIO(body)) as image:
+        assert tiff.read_layout(image, len(body)).hw == RGB.shape[:2]  # type: ignore[arg-type]  # it is a TIFF
+        with pytest.raises(ImageTruncatedError, match="beyond the end of the file"):
+            tiff.read_layout(image, image.tag_v2[273][-1] + 1)  # type: ignore[arg-type,attr-defined]  # as above
+
+
+def test_the_limit_of_large_planes() -> None:
+    """A plane of LARGE_PIXELS is kept in memory, and one pixel more is not."""
+    assert not scratch.large((1, scratch.LARGE_PIXELS))
+    assert scratch.large((1, scratch.LARGE_PIXELS + 1))

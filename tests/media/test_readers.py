@@ -1,4 +1,4 @@
-"""Each kind of moving source has its reader."""
+"""Each kind of moving source has a reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests import videos
 
 
 def test_a_video_and_a_folder_are_opened(tmp_path: Path) -> None:
-    """The same frames come from a video file and from a folder of pictures."""
+    """A video file and a folder of pictures give the same frames."""
     pictures = videos.frames(5)
     film = videos.write(tmp_path / "film.mp4", pictures)
     folder = videos.still_images(tmp_path / "stills", pictures)
@@ -37,11 +37,11 @@ def test_a_video_and_a_folder_are_opened(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(media: str, blob: Blob | None) -> None:
-    """A picture has no reader, a file needs a path, a stream has none."""
+    """Pictures have no reader, videos and sequences need a path, and streams have none."""
     with pytest.raises(VideoFormatError, match="is not a video"):
         open_reader(Source("urn:x", "x", media), blob, FrameSettings(), StreamSettings())
 
 
 def test_every_moving_medium_is_listed() -> None:
-    """The table names all kinds of sources but pictures."""
+    """The table contains all kinds of sources except pictures."""
     assert set(READERS) == {"video", "sequence", "stream"}

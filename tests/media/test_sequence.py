@@ -1,4 +1,4 @@
-"""Folders of pictures as frames in time."""
+"""Folders of pictures as sequences of frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import VideoFormatError, VideoTruncatedError
-from quadrat.media.sequence import natural, open_sequence
+from quadrat.media.sequence import natural_key, open_sequence
 from quadrat.parameters import FrameSettings
 from tests import videos
 
@@ -27,21 +27,21 @@ def opened(folder: Path, **settings: float):
     st.sampled_from(["img{}.png", "{}", "a 1 {} b"]),
 )
 def test_numbers_order_by_value(numbers: list[int], form: str) -> None:
-    """Names that differ by a number only come in the order of the number, zeros before it or not."""
+    """Names that differ only in a number are sorted by that number, with or without leading zeros."""
     names = [form.format(n) for n in numbers]
-    assert sorted(names, key=natural) == [form.format(n) for n in sorted(numbers)]
+    assert sorted(names, key=natural_key) == [form.format(n) for n in sorted(numbers)]
 
 
 @given(st.lists(st.text(max_size=8), unique=True))
 def test_every_name_has_its_place(names: list[str]) -> None:
-    """Any names can be ordered, and the order does not depend on how they were listed."""
+    """Any names can be sorted, and the order does not depend on the order of listing."""
     backwards = list(reversed(names))
-    assert sorted(names, key=natural) == sorted(backwards, key=natural)
+    assert sorted(names, key=natural_key) == sorted(backwards, key=natural_key)
 
 
 @given(st.integers(1, 30), st.sampled_from([0.5, 10.0, 25.0, 30.0]), st.integers(1, 7))
 def test_every_picture_comes_once(tmp_path_factory, count: int, rate: float, step: int) -> None:
-    """Frames come in natural order, at index / rate seconds, each n-th of them."""
+    """Every n-th frame is returned in natural order, at index / rate seconds."""
     folder = videos.still_images(tmp_path_factory.mktemp("stills"), videos.frames(count))
     reader = opened(folder, sequence_rate=rate, frame_step=step)
     found = [(f.key.index, videos.number(f.pixels), f.time_s) for f in reader]
@@ -53,7 +53,7 @@ def test_every_picture_comes_once(tmp_path_factory, count: int, rate: float, ste
 
 
 def test_a_sequence_left_early_lasts_as_long_as_was_read(tmp_path: Path) -> None:
-    """Before its end its seconds are those of the pictures read, not of all that lie there."""
+    """Before the end, `seconds` covers the pictures read so far, not all in the folder."""
     reader = opened(videos.still_images(tmp_path, videos.frames(6)))
     frames = iter(reader)
     next(frames)
@@ -64,7 +64,7 @@ def test_a_sequence_left_early_lasts_as_long_as_was_read(tmp_path: Path) -> None
 
 
 def test_a_bad_picture_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
-    """An unreadable picture keeps its place in time, the others their names, and the reading names it."""
+    """An unreadable picture keeps its index and time, and the reading names it."""
     folder = videos.still_images(tmp_path, videos.frames(6))
     (folder / "img3.png").write_bytes((folder / "img3.png").read_bytes()[:200])
     reader = opened(folder)
@@ -79,7 +79,7 @@ def test_a_bad_picture_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 def test_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
-    """All frames have one geometry, and the reading says from which picture on that took scaling."""
+    """All frames have one size, and the reading names the first picture that was scaled."""
     folder = videos.still_images(tmp_path, videos.frames(3))
     other = videos.still_images(tmp_path / "other", [videos.frame(3, (96, 144))])
     shutil.move(other / "img1.png", folder / "img4.png")
@@ -92,7 +92,7 @@ def test_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
 
 
 def test_working_size_and_digest(tmp_path: Path) -> None:
-    """max-img-size shrinks the frames, not their source's size; the digest is of all bytes in order."""
+    """max-img-size shrinks the frames but not the source size; the digest covers all bytes in order."""
     folder = videos.still_images(tmp_path, videos.frames(3))
     reader = opened(folder, max_img_size=1000)
     frames = list(reader)
@@ -104,7 +104,7 @@ def test_working_size_and_digest(tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:
-    """Other files, hidden ones, folders and delivered results are left out; nothing at all is refused."""
+    """Other files, hidden files, folders and earlier products are ignored; a folder without pictures is refused."""
     folder = videos.still_images(tmp_path / "stills", videos.frames(2))
     (folder / "notes.txt").write_text("x")
     (folder / ".img0.png").write_bytes((folder / "img1.png").read_bytes())
@@ -117,17 +117,17 @@ def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:
     with pytest.raises(VideoFormatError, match="no picture"):
         opened(empty)
     (empty / "dive.MP4").write_bytes(b"x")
-    with pytest.raises(VideoFormatError, match="holds videos"):
+    with pytest.raises(VideoFormatError, match="contains videos"):
         opened(empty)
-    with pytest.raises(VideoFormatError, match="no folder"):
+    with pytest.raises(VideoFormatError, match="folder cannot be read"):
         opened(tmp_path / "absent")
 
 
 def test_nothing_readable_is_refused(tmp_path: Path) -> None:
-    """A folder of which not one picture can be read is an error that names the first."""
+    """If no picture can be read, the error names the first."""
     for n in range(3):
         (tmp_path / f"{n}.jpg").write_bytes(b"no picture")
-    with pytest.raises(VideoTruncatedError, match=r"not one of 3 pictures.*0\.jpg"):
+    with pytest.raises(VideoTruncatedError, match=r"none of the 3 pictures.*0\.jpg"):
         opened(tmp_path)
 
 

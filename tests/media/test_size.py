@@ -1,4 +1,4 @@
-"""Laws of the working size."""
+"""Properties of the working size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDES = st.integers(1, 20_000)
 
 @given(SIDES, SIDES, st.integers(1, 10**7))
 def test_the_limit_holds_and_nothing_vanishes(height: int, width: int, limit: int) -> None:
-    """Never more pixels than asked for, never a side of 0, never larger than the source."""
+    """The working size has at most the limit's pixels, no side of 0, and is not larger than the source."""
     small_h, small_w = working_hw((height, width), limit)
     assert 1 <= small_h <= height
     assert 1 <= small_w <= width
@@ -31,13 +31,13 @@ def test_small_pictures_stay_and_no_limit_means_none(height: int, width: int, li
 
 @given(SIDES, SIDES, st.integers(1, 10**7))
 def test_a_turned_picture_has_a_turned_size(height: int, width: int, limit: int) -> None:
-    """Portrait and landscape of one picture have one working size."""
+    """A picture in portrait and in landscape has the same working size, transposed."""
     assert working_hw((height, width), limit) == working_hw((width, height), limit)[::-1]
 
 
 @given(st.integers(100, 20_000), st.integers(100, 20_000), st.integers(100_000, 10**7))
 def test_the_size_is_the_originals(height: int, width: int, limit: int) -> None:
-    """Both sides are scaled by sqrt(limit / pixels) and cut to whole numbers."""
+    """Both sides are scaled by sqrt(limit / pixels) and rounded down."""
     if height * width <= limit:
         return
     scale = math.sqrt(limit / (width * height))
@@ -50,5 +50,5 @@ def test_the_size_is_the_originals(height: int, width: int, limit: int) -> None:
      ((20_000, 1), 100, (100, 1)), ((1, 20_000), 100, (1, 100))],
 )  # fmt: skip
 def test_known_sizes(hw: tuple[int, int], limit: int, wanted: tuple[int, int]) -> None:
-    """The sizes that the original gave for its own example photographs, and slivers."""
+    """The sizes equal the original's for its example photographs, and fit for very narrow pictures."""
     assert working_hw(hw, limit) == wanted

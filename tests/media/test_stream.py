@@ -1,4 +1,4 @@
-"""Streams on loopback that stall, break off, come back, never come back, or send nonsense."""
+"""Local streams that stall, break, come back, stay away, or send invalid data."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from quadrat.errors import StreamError
 from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
-from tests.media.streams import Paced, Told, holds, numbers, reader
+from tests.media.streams import LossReporter, Paced, holds, numbers, reader
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of this machine is in between."""
+    """Disable proxies of this machine."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    """No thread of a stream outlives it by more than its patience."""
+    """Check that no thread of a stream outlives it by more than its timeout."""
     yield
     end = time.monotonic() + 10
     while left := [t for t in threading.enumerate() if t.name.startswith("quadrat-stream")]:
@@ -38,14 +38,14 @@ def _nothing_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def ts(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
-    """Three pieces of the scene, 20 frames each: from 0, 100 and 200 on."""
+    """Three parts of the scene, 20 frames each, starting at 0, 100 and 200."""
     folder = tmp_path_factory.mktemp("ts")
     return tuple(transport(folder, 20, first) for first in (0, 100, 200))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
 def test_a_stream_is_read_whole_and_its_end_is_a_loss(kind: Any, ts: tuple[bytes, ...]) -> None:
-    """Every frame comes once, and when nobody answers again for reconnect-seconds the reading says so."""
+    """Every frame is returned once, and the reading reports when no connection succeeds for reconnect-seconds."""
     with feed(kind, lambda line: line.send(ts[0]), lambda line: line.reset()) as server:
         stream = reader(server.url, reconnect_seconds=2.0)
         assert (0, 0) == stream.reading.hw
@@ -64,14 +64,14 @@ def test_a_stream_is_read_whole_and_its_end_is_a_loss(kind: Any, ts: tuple[bytes
     )
     assert (25.0, "h264") == (reading.rate, reading.codec)
     assert isinstance(reading.error, StreamError)
-    assert "lost after 20 frames at 0.8 s and could not be reached again in 2 s (it ended" in str(
+    assert "lost after 20 frames at 0.8 s and could not be reconnected within 2 s (it ended" in str(
         reading.error
     )
     assert server.calls >= 2
 
 
 def test_an_end_is_the_end_where_nothing_is_reconnected(ts: tuple[bytes, ...]) -> None:
-    """With reconnect-seconds 0 an orderly end is no fault, and is not asked for again."""
+    """With reconnect-seconds 0, a normal end is not an error, and the reader does not reconnect."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, reconnect_seconds=0.0)
         assert list(range(20)) == numbers(list(stream))
@@ -79,7 +79,7 @@ def test_an_end_is_the_end_where_nothing_is_reconnected(ts: tuple[bytes, ...]) -
 
 
 def test_a_file_on_a_web_server_is_not_read_again(ts: tuple[bytes, ...]) -> None:
-    """What has a length ends there, and no frame of it is dropped whatever read-mode says."""
+    """A source of known length ends there, and no frame is dropped in any read-mode."""
     with feed("sized", lambda line: line.send(ts[0]), size=len(ts[0])) as server:
         stream = reader(server.url, read_mode="latest")
         assert list(range(20)) == numbers(list(stream))
@@ -87,7 +87,7 @@ def test_a_file_on_a_web_server_is_not_read_again(ts: tuple[bytes, ...]) -> None
 
 
 def test_a_file_on_a_web_server_that_is_cut_is_not_begun_again(ts: tuple[bytes, ...]) -> None:
-    """What came is kept, and the rest is told to be missing; its first frames are not read as new ones."""
+    """The received part is kept, the rest is reported missing, and the file is not read again from its start."""
     with feed("sized", lambda line: line.send(ts[0]), size=len(ts[0]) * 2) as server:
         stream = reader(server.url)
         assert list(range(20)) == numbers(list(stream))
@@ -97,7 +97,7 @@ def test_a_file_on_a_web_server_that_is_cut_is_not_begun_again(ts: tuple[bytes, 
 
 @pytest.mark.parametrize("how", ["ends", "breaks", "stalls"])
 def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
-    """Indices go on, times show the gap, and the gap is told with its begin, end and reason."""
+    """Indices continue, times include the gap, and the gap is reported with start, end and reason."""
 
     def first(line: Line) -> None:
         line.send(ts[0], 0.1)
@@ -134,7 +134,7 @@ def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
 
 
 def test_a_stream_that_never_comes_back() -> None:
-    """Where not one frame comes, iterating raises, when reconnect-seconds are over."""
+    """If there is no frame at all, the iteration raises after reconnect-seconds."""
     with feed("tcp", lambda line: line.wait()) as server:
         begin = time.monotonic()
         with pytest.raises(StreamError, match=r"cam: the stream cannot be reached \(no "):
@@ -144,7 +144,7 @@ def test_a_stream_that_never_comes_back() -> None:
 
 
 def test_nobody_is_there() -> None:
-    """A refused connection is tried again, with pauses that grow; the error names the reason."""
+    """A refused connection is retried with growing pauses, and the error names the reason."""
     with feed("tcp", lambda line: line.reset()) as server:
         url = server.url
     with pytest.raises(StreamError, match="Connection refused") as caught:
@@ -153,7 +153,7 @@ def test_nobody_is_there() -> None:
 
 
 def test_without_reconnecting_one_try_is_made() -> None:
-    """With reconnect-seconds 0 a stream that stalls at once is over after stall-seconds."""
+    """With reconnect-seconds 0, a stream that stalls at once ends after stall-seconds."""
     with feed("http", lambda line: line.wait()) as server:
         with pytest.raises(StreamError, match="cannot be reached"):
             list(reader(server.url, stall_seconds=0.2, reconnect_seconds=0.0))
@@ -162,20 +162,20 @@ def test_without_reconnecting_one_try_is_made() -> None:
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
 def test_nonsense_is_a_loss_like_any_other(kind: Any, ts: tuple[bytes, ...]) -> None:
-    """Bytes that are no video are told as such, and a good connection after them is read."""
+    """Invalid data is reported, and a valid connection after it is read."""
     noise = os.urandom(100_000)
     with feed(kind, lambda line: line.send(noise), lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, stream_seconds=0.79)
         assert list(range(20)) == numbers(list(stream))
     with (
         feed(kind, lambda line: line.send(noise)) as server,
-        pytest.raises(StreamError, match=r"no video|it ended"),
+        pytest.raises(StreamError, match=r"no supported video|it ended"),
     ):
         list(reader(server.url, reconnect_seconds=0.2))
 
 
 def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) -> None:
-    """A damaged stretch is left out and counted; what follows is whole."""
+    """Damaged frames are skipped and counted; the frames after them are intact."""
     middle = len(ts[0]) // 2
     spoilt = ts[0][:middle] + os.urandom(188 * 3) + ts[0][middle + 188 * 3 :] + ts[1]
     with feed("tcp", lambda line: line.send(spoilt)) as server:
@@ -190,7 +190,7 @@ def test_nonsense_in_the_middle_costs_the_frames_it_hits(ts: tuple[bytes, ...]) 
 
 
 def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -> None:
-    """Of the frames that come while one is measured the newest is next; the older are dropped and counted."""
+    """Of the frames that arrive during a measurement, the newest is returned next; older ones are dropped and counted."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, Paced, reconnect_seconds=0.0, read_mode="latest")
         stream._let.release()
@@ -206,7 +206,7 @@ def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -
 
 
 def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:
-    """Time that we take ourselves is no stall, and nothing is dropped."""
+    """A slow consumer is not a stall, and no frame is dropped."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=1.0)
         frames = []
@@ -222,7 +222,7 @@ def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:
     ("settings", "taken"), [({"frame_step": 4}, [0, 4, 8, 12, 16]), ({"frame_seconds": 0.2}, [0, 5, 10, 15])]
 )
 def test_frames_are_sampled(settings: dict[str, Any], taken: list[int], ts: tuple[bytes, ...]) -> None:
-    """By count or by seconds, as in a file; the index is the frame's own."""
+    """Frames are sampled by count or seconds, as in files, and keep their index."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, reconnect_seconds=0.0, **settings)
         frames = list(stream)
@@ -231,7 +231,7 @@ def test_frames_are_sampled(settings: dict[str, Any], taken: list[int], ts: tupl
 
 
 def test_another_size_is_scaled_to_the_first(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
-    """A camera that comes back with another size does not change the frame of reference."""
+    """A camera that comes back with another frame size is scaled to the first size."""
     large = transport(tmp_path, 10, 100, (128, 192))
     with feed("tcp", lambda line: line.send(ts[0]), lambda line: line.send(large)) as server:
         stream = reader(server.url, stream_seconds=3.0)
@@ -241,7 +241,7 @@ def test_another_size_is_scaled_to_the_first(tmp_path: Path, ts: tuple[bytes, ..
 
 
 def test_seconds_end_a_stream(ts: tuple[bytes, ...]) -> None:
-    """stream-seconds ends it, with frames flowing and in a gap; neither is a fault."""
+    """stream-seconds ends the stream, also during a gap, without an error."""
     with feed("tcp", lambda line: line.send(ts[0]), lambda line: line.wait()) as server:
         stream = reader(server.url, stream_seconds=0.4)
         assert list(range(10)) == numbers(list(stream))
@@ -260,7 +260,7 @@ def test_seconds_end_a_stream(ts: tuple[bytes, ...]) -> None:
 
 @pytest.mark.parametrize("state", ["connecting", "stalled", "pausing", "full"])
 def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, ...]) -> None:
-    """Whatever the stream is at, close returns and the iteration ends long before it would by itself."""
+    """In any state of the stream, close returns and the iteration ends promptly."""
     scripts = {
         "connecting": [lambda line: line.wait()],
         "stalled": [lambda line: (line.send(ts[0]), line.wait())],
@@ -297,7 +297,7 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
 
 
 def test_waiting_costs_nothing() -> None:
-    """While a stream stalls or cannot be reached, no loop is busy."""
+    """While a stream stalls or cannot be reached, no CPU time is wasted."""
     with feed("tcp", lambda line: line.wait(), lambda line: line.reset()) as server:
         stream = reader(server.url, stall_seconds=0.5, reconnect_seconds=1.0)
         stream._backoff_s = 0.1
@@ -309,7 +309,7 @@ def test_waiting_costs_nothing() -> None:
 
 
 def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
-    """A pipe is read by its path; a writer that goes and one that comes is a gap, and waiting for one is no loop."""
+    """A pipe is read by its path; a change of writers is a gap, and waiting for one wastes no CPU time."""
     pipe = tmp_path / "pipe.ts"
     os.mkfifo(pipe)
 
@@ -319,7 +319,7 @@ def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
                 file.write(piece)
             assert stream.lost.wait(20)
 
-    stream = reader(str(pipe), Told)
+    stream = reader(str(pipe), LossReporter)
     thread = threading.Thread(target=write)
     thread.start()
     frames = []
@@ -334,7 +334,7 @@ def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
 
 
 def test_a_recording_is_read_once(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
-    """A file on this machine ends at its end, by its path or as file:; no video is told at once."""
+    """A local file ends at its end, given by path or as file:; invalid data is reported at once."""
     path = tmp_path / "a b.ts"
     path.write_bytes(ts[0])
     for address in (str(path), path.as_uri()):
@@ -343,7 +343,7 @@ def test_a_recording_is_read_once(tmp_path: Path, ts: tuple[bytes, ...]) -> None
         assert stream.reading.error is None
     path.write_bytes(os.urandom(50_000))
     begin = time.monotonic()
-    with pytest.raises(StreamError, match="no video that we read"):
+    with pytest.raises(StreamError, match="sends no supported video"):
         list(reader(str(path), reconnect_seconds=60.0))
     assert time.monotonic() - begin < 2
 
@@ -351,7 +351,7 @@ def test_a_recording_is_read_once(tmp_path: Path, ts: tuple[bytes, ...]) -> None
 def test_nothing_tells_a_password(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], ts: tuple[bytes, ...]
 ) -> None:
-    """User and password reach the server, and no error, log, gap or standard stream."""
+    """User and password are sent to the server, and appear in no error, log, gap or output."""
     logging.getLogger("quadrat").propagate = True
     caplog.set_level(logging.DEBUG)
     with feed("http", lambda line: line.send(ts[0]), lambda line: line.reset()) as server:
@@ -361,8 +361,8 @@ def test_nothing_tells_a_password(
     with pytest.raises(StreamError) as caught:
         list(reader(address, reconnect_seconds=0.1))
     out, err = capfd.readouterr()
-    said = [caught.value.line, repr(caught.value), str(stream.reading), caplog.text, out, err]
-    assert "lost at 0.8 s" in caplog.text
-    assert "geheim" not in " ".join(said)
+    text = [caught.value.line, repr(caught.value), str(stream.reading), caplog.text, out, err]
+    assert "connection lost at 0.8 s" in caplog.text
+    assert "geheim" not in " ".join(text)
     assert caught.value.__cause__ is None
     assert "geheim" not in repr(caught.value.__context__)

@@ -1,4 +1,4 @@
-"""Pauses before a stream is connected anew, by a clock that is moved by hand: no test waits for them."""
+"""Pauses between reconnections, with a simulated clock, so that no test waits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 from quadrat.errors import StreamError
 from quadrat.media import stream
 from quadrat.media.connection import Address
-from quadrat.media.stream import BACKOFF_S, LONGEST_BACKOFF_S, StreamReader
+from quadrat.media.stream import BACKOFF_S, MAX_BACKOFF_S, StreamReader
 from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.types import Source
 
 JITTER = 2.0
-"""By what the longest pause of one step exceeds its shortest."""
+"""Ratio of the longest to the shortest pause of one step."""
 TINY = 1e-6
 
 
 class Camera:
-    """Whoever connects is refused at once, the `answers`-th time after one frame; waiting only moves the clock."""
+    """Connections fail at once, the `answers`-th after one frame; waiting only moves the clock."""
 
     def __init__(self, answers: int = 0) -> None:
         self.now = 1000.0
@@ -31,7 +31,7 @@ class Camera:
         self._waiting: Callable[[], None] | None = None
 
     def read(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> StreamReader:
-        """Read it to its end, which comes after `seconds` of trying in vain."""
+        """Read the stream to its end, `seconds` after the loss."""
         monkeypatch.setattr(stream, "monotonic", lambda: self.now)
         monkeypatch.setattr(stream, "Connection", self._connect)
         settings = StreamSettings(reconnect_seconds=seconds, stall_seconds=3600.0)
@@ -48,11 +48,11 @@ class Camera:
 
     @property
     def pauses(self) -> list[float]:
-        """Seconds from each refusal to the next try, but for the last, which the end may have cut short."""
+        """Seconds from each failure to the next attempt, except the last, which the end may have shortened."""
         return [after - before for before, after in pairwise(self.tried)][:-1]
 
     def wait(self, seconds: float) -> None:
-        """Let an answer come, or the time pass."""
+        """Deliver a frame, or advance the clock."""
         if self._waiting is not None:
             answer, self._waiting = self._waiting, None
             answer()
@@ -65,7 +65,7 @@ class Camera:
 
         def answer() -> None:
             if len(self.tried) == self._answers:
-                owner.give(link, av.VideoFrame(16, 16, "rgb24"))  # type: ignore[arg-type]
+                owner.on_frame(link, av.VideoFrame(16, 16, "rgb24"))  # type: ignore[arg-type]
             link.reason = "refused"
 
         self._waiting = answer
@@ -73,13 +73,13 @@ class Camera:
 
 
 class _Link:
-    """What a reader knows of a connection."""
+    """The attributes of a connection that a reader uses."""
 
-    finite = ran_out = False
+    finite = ended_normally = False
     codec, rate = "h264", 25.0
 
     def __init__(self, now: float) -> None:
-        self.alive_at = now
+        self.last_active_at = now
         self.reason = ""
 
     def abandon(self) -> None:
@@ -87,20 +87,20 @@ class _Link:
 
 
 class _Clocked(threading.Condition):
-    """A condition on which nobody waits."""
+    """A condition that never blocks."""
 
     def __init__(self, camera: Camera) -> None:
         super().__init__()
         self._camera = camera
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Move the clock instead."""
+        """Advance the clock instead."""
         self._camera.wait(timeout or 0.0)
         return True
 
 
 def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two pauses the second after another exceeds it whatever the jitter, until all are near 30 s."""
+    """Every second pause is longer, whatever the jitter, until pauses are near 30 s."""
     camera = Camera()
     camera.read(monkeypatch, seconds=600.0)
 
@@ -108,11 +108,11 @@ def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(pauses) > 20
     assert pauses[0] <= BACKOFF_S + TINY
     assert all(late > JITTER * early for early, late in zip(pauses[:5], pauses[2:7], strict=True))
-    assert all(LONGEST_BACKOFF_S / JITTER - TINY <= pause <= LONGEST_BACKOFF_S + TINY for pause in pauses[6:])
+    assert all(MAX_BACKOFF_S / JITTER - TINY <= pause <= MAX_BACKOFF_S + TINY for pause in pauses[6:])
 
 
 def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cameras that were lost together are not all asked again at the same moments."""
+    """Cameras that were lost together reconnect at different times."""
     cameras = [Camera(), Camera()]
     for camera in cameras:
         camera.read(monkeypatch, seconds=600.0)
@@ -122,18 +122,18 @@ def test_pauses_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_frame_makes_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that has come back and is lost once more is asked for soon."""
+    """After a successful connection, pauses start short again."""
     camera = Camera(answers=10)
     camera.read(monkeypatch, seconds=600.0)
 
     before, after = camera.pauses[:9], camera.pauses[9:]
-    assert before[-1] >= LONGEST_BACKOFF_S / JITTER
+    assert before[-1] >= MAX_BACKOFF_S / JITTER
     assert after[0] <= BACKOFF_S + TINY
     assert after[2] > JITTER * after[0]
 
 
 def test_the_last_pause_ends_with_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last try is made when reconnect-seconds are over, not a pause later."""
+    """The last attempt is made after reconnect-seconds, not one pause later."""
     camera = Camera()
     camera.read(monkeypatch, seconds=100.0)
 

@@ -1,4 +1,4 @@
-"""Streams whose pictures a player must turn."""
+"""Streams with a display rotation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.media.streams import reader
 
 
 def stored(frames: list[Frame], clockwise: int) -> list[int]:
-    """Read the numbers of frames that were turned clockwise by so many quarters."""
+    """Read the numbers of frames rotated clockwise by this many quarters."""
     back = [np.ascontiguousarray(np.rot90(frame.pixels, clockwise)) for frame in frames]
     return [videos.number(pixels, videos.HW) for pixels in back]
 
@@ -25,7 +25,7 @@ def stored(frames: list[Frame], clockwise: int) -> list[int]:
 def test_a_turned_video_is_upright_as_from_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, degrees: int
 ) -> None:
-    """By its path and from a web server, frames and what is told of them are those of the file, scaled ones too."""
+    """By path and from a web server, frames and their metadata equal those of the file, also when scaled."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     path = videos.rotated(tmp_path / "phone.mp4", videos.frames(6, (64, 128)), degrees)
     body = path.read_bytes()
@@ -44,7 +44,7 @@ def test_a_turned_video_is_upright_as_from_a_file(
 
 
 def test_a_camera_that_is_turned_is_upright(tmp_path: Path) -> None:
-    """Frames between those that say so are turned, too, and after a gap by what the new connection says."""
+    """Frames without the tag are rotated too; after a gap, the tag of the new connection applies."""
     first, second = (turned(tmp_path, 20, begin, turn) for begin, turn in ((0, 90), (100, 180)))
     with feed("tcp", lambda line: line.send(first), lambda line: line.send(second)) as server:
         stream = reader(server.url)
@@ -59,5 +59,5 @@ def test_a_camera_that_is_turned_is_upright(tmp_path: Path) -> None:
     assert ((width, height), 270) == (
         stream.reading.hw,
         stream.reading.rotation,
-    )  # H.264 counts the other way
+    )  # H.264 counts counter-clockwise
     assert [*range(20), *range(100, 120)] == stored(frames[:20], 3) + stored(frames[20:], 2)

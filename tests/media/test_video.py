@@ -1,4 +1,4 @@
-"""Video files as frames: each one, in order, upright, at its time."""
+"""Video files are read frame by frame: in order, upright, with times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.media.colors import to_rgb, usual_matrix
+from quadrat.media.colors import default_matrix, to_rgb
 from quadrat.media.exif import upright
 from quadrat.media.video import VideoReader, open_video
 from quadrat.parameters import FrameSettings
@@ -52,7 +52,7 @@ def numbers(frames: list[Frame]) -> list[int]:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_frame_written_is_read(tmp_path: Path, name: str) -> None:
-    """In every container and codec that we read: each frame once, in order, at its time, to the true end."""
+    """In every supported container and codec, each frame is returned once, in order, at its time, to the end."""
     path = videos.write(tmp_path / name, videos.frames(20), **FORMS[name])
     reader = opened(path)
     frames = list(reader)
@@ -74,7 +74,7 @@ STEPS = st.lists(st.integers(1, 90_000), min_size=1, max_size=12)
 @settings(max_examples=15, deadline=None)
 @given(STEPS, st.sampled_from([{}, {"frame_step": 3}, {"frame_seconds": 0.7}]))
 def test_times_of_a_variable_rate(tmp_path_factory, steps: list[int], sampling: dict[str, float]) -> None:
-    """Times that follow no rate are exact to the tick, all of them, each n-th, and one in so many seconds."""
+    """Irregular times are exact to the tick, for all frames, every n-th, and one every N seconds."""
     times = [0.0, *np.cumsum(steps) / 90_000]
     path = videos.write(tmp_path_factory.mktemp("v") / "v.mp4", videos.frames(len(times)), times=times)
     frames = list(opened(path, **sampling))
@@ -91,7 +91,7 @@ def test_times_of_a_variable_rate(tmp_path_factory, steps: list[int], sampling: 
 
 @pytest.mark.parametrize("rate", [Fraction(30000, 1001), 24, 60])
 def test_constant_rates(tmp_path: Path, rate: Fraction | int) -> None:
-    """A constant rate is read back, and its times do not drift."""
+    """A constant rate is read correctly, and times do not drift."""
     path = videos.write(tmp_path / "v.mp4", videos.frames(70), rate=rate)
     reader = opened(path, frame_seconds=0.5)
     frames = list(reader)
@@ -103,7 +103,7 @@ def test_constant_rates(tmp_path: Path, rate: Fraction | int) -> None:
 
 
 def test_the_first_frame_is_at_zero(tmp_path: Path) -> None:
-    """A film whose clock begins later begins at 0."""
+    """A video whose timestamps start later starts at 0."""
     path = videos.write(tmp_path / "v.mkv", videos.frames(4), times=[5.0, 5.1, 5.3, 6.0])
     assert [f.time_s for f in opened(path)] == pytest.approx([0, 0.1, 0.3, 1.0], abs=1e-3)
 
@@ -111,7 +111,7 @@ def test_the_first_frame_is_at_zero(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize(("degrees", "turn"), [(0, 1), (90, 6), (180, 3), (270, 8)])
 def test_frames_are_upright(tmp_path: Path, degrees: int, turn: int, mirrored: bool) -> None:
-    """The display matrix is obeyed as players obey it, in the pixels and in the sizes stated."""
+    """The display matrix is applied as in players, to pixels and sizes."""
     pictures = videos.frames(3, (64, 128))
     reader = opened(videos.rotated(tmp_path / "v.mp4", pictures, degrees, mirrored=mirrored))
     stored = opened(videos.write(tmp_path / "plain.mp4", pictures))
@@ -136,7 +136,7 @@ def test_frames_are_upright(tmp_path: Path, degrees: int, turn: int, mirrored: b
     ],
 )
 def test_colours_are_right(tmp_path: Path, hw: tuple[int, int], form: dict) -> None:
-    """Flat colours come back within four levels, by the tags of matrix and range, or by custom without."""
+    """Flat colours are within four levels, by the tags of matrix and range, or the defaults."""
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40)]
     flat = [np.full((*hw, 3), colour, np.uint8) for colour in colours]
     path = videos.write(tmp_path / "v.mkv", flat, codec="ffv1", **form)
@@ -147,7 +147,7 @@ def test_colours_are_right(tmp_path: Path, hw: tuple[int, int], form: dict) -> N
 @given(st.integers(16, 235), st.integers(40, 216), st.integers(40, 216), st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_conversion_is_near_the_formula(y: int, u: int, v: int, hd: bool) -> None:
-    """Every colour is within three levels of ITU-R BT.601 and BT.709 in real numbers."""
+    """Every colour is within three levels of the exact formulas of ITU-R BT.601 and BT.709."""
     import av
 
     planes = (
@@ -163,14 +163,14 @@ def test_conversion_is_near_the_formula(y: int, u: int, v: int, hd: bool) -> Non
 
 
 def test_the_custom_of_untagged_videos() -> None:
-    """720p and more are BT.709 without a tag, less is BT.601, lying or standing."""
-    assert [usual_matrix(hw) for hw in ((720, 1280), (1280, 720), (1080, 1080), (576, 720), (480, 854))] == [
+    """Without a tag, 720p and more is BT.709 and less is BT.601, in landscape and portrait."""
+    assert [default_matrix(hw) for hw in ((720, 1280), (1280, 720), (1080, 1080), (576, 720), (480, 854))] == [
         1, 1, 1, 5, 5,
     ]  # fmt: skip
 
 
 def test_working_size(tmp_path: Path) -> None:
-    """max-img-size shrinks the pixels handed on and not the size of the source, turned or not."""
+    """max-img-size shrinks the pixels but not the source size, rotated or not."""
     path = videos.rotated(tmp_path / "v.mp4", videos.frames(2, (64, 128)), 90)
     for frame in opened(path, max_img_size=2000):
         assert frame.source_hw == (128, 64)
@@ -179,7 +179,7 @@ def test_working_size(tmp_path: Path) -> None:
 
 
 def test_two_readings_are_equal(tmp_path: Path) -> None:
-    """Two readings of a file give the same pixels and times, with the decoder's threads as they come."""
+    """Reading a file twice gives the same pixels and times, despite the decoder's threads."""
     path = videos.write(tmp_path / "v.mp4", videos.scenes(30), options={"bf": "3"})
     for a, b in zip(opened(path), opened(path), strict=True):
         assert (a.key, a.time_s) == (b.key, b.time_s)
@@ -187,7 +187,7 @@ def test_two_readings_are_equal(tmp_path: Path) -> None:
 
 
 def test_sound_is_no_matter(tmp_path: Path) -> None:
-    """Sound beside the pictures, and after their end, changes nothing."""
+    """Audio, also after the end of the video, changes nothing."""
     reader = opened(videos.with_sound(tmp_path / "v.mp4", videos.frames(10), seconds=2))
     assert numbers(list(reader)) == list(range(10))
     assert reader.reading.error is None
@@ -195,7 +195,7 @@ def test_sound_is_no_matter(tmp_path: Path) -> None:
 
 
 def test_closing_from_another_thread(tmp_path: Path) -> None:
-    """A reader closed by another thread ends soon, without an error; closing again does nothing."""
+    """A reader closed by another thread ends soon and without an error; closing again does nothing."""
     reader = opened(videos.write(tmp_path / "v.mp4", videos.frames(400)))
     seen: list[int] = []
     begun, closed = threading.Event(), threading.Event()
@@ -220,7 +220,7 @@ def test_closing_from_another_thread(tmp_path: Path) -> None:
 
 
 def test_an_abandoned_reading_is_no_partial_video(tmp_path: Path) -> None:
-    """Who stops early learns nothing of the file's end, and the file is closed."""
+    """Stopping early gives no digest or error, and closes the file."""
     reader = opened(videos.write(tmp_path / "v.mp4", videos.frames(30)))
     frames = iter(reader)
     next(frames)

@@ -1,4 +1,4 @@
-"""Bad video files: each is refused, or read in part and said to be so."""
+"""Bad video files are refused, or read in part and reported."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ LISTS = {
 @pytest.mark.parametrize("by_name", [True, False])
 @pytest.mark.parametrize("kind", LISTS)
 def test_a_playlist_opens_nothing(tmp_path: Path, monkeypatch, kind: str, by_name: bool) -> None:
-    """A playlist named .mp4 is refused and said to be one; also unrecognised, it makes no connection."""
+    """A playlist named .mp4 is refused as such; even if not recognised, it opens no connection."""
     videos.write(tmp_path / "other.ts", videos.frames(5), container="mpegts")
     if not by_name:
-        monkeypatch.setattr(container, "_LISTS", ())
+        monkeypatch.setattr(container, "_PLAYLISTS", ())
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -64,7 +64,7 @@ def test_a_playlist_opens_nothing(tmp_path: Path, monkeypatch, kind: str, by_nam
 
 
 def test_a_playlist_would_have_been_followed(tmp_path: Path) -> None:
-    """The refusal has a reason: FFmpeg by itself reads the file that the list names."""
+    """The refusal is necessary: FFmpeg itself would read the file in the playlist."""
     videos.write(tmp_path / "other.ts", videos.frames(5), container="mpegts")
     path = tmp_path / "list.mp4"
     path.write_text("ffconcat version 1.0\nfile other.ts\n")
@@ -76,7 +76,7 @@ def test_a_playlist_would_have_been_followed(tmp_path: Path) -> None:
     "name", ["%02d.mp4", "a%d.mp4", "http:x.mp4", "concat:a|b.mp4", "-i.mp4", "pipe:0", "a b.mp4"]
 )
 def test_names_are_only_names(tmp_path: Path, name: str) -> None:
-    """A name that FFmpeg takes for a pattern or a protocol names the file itself; relative paths too."""
+    """Names that FFmpeg interprets as patterns or protocols open the file itself, also as relative paths."""
     path = videos.write(tmp_path / "v.mp4", videos.frames(3)).rename(tmp_path / name)
     assert read(path)[0] == [0, 1, 2]
     here = Path.cwd()
@@ -88,7 +88,7 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
 
 
 def test_a_pattern_is_no_film_of_pictures(tmp_path: Path) -> None:
-    """A picture named like a pattern does not open its neighbours."""
+    """A picture named like a pattern does not open other files."""
     folder = videos.still_images(tmp_path, videos.frames(3), "{:02d}.png")
     path = (folder / "01.png").rename(folder / "%02d.png")
     with pytest.raises(VideoFormatError, match=r"PNG picture.*--images"):
@@ -108,7 +108,7 @@ def test_a_pattern_is_no_film_of_pictures(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_video(tmp_path: Path, body: bytes, error: type[QuadratError], words: str) -> None:
-    """A file of another kind is refused by what it is."""
+    """The error states what a file of another kind is."""
     path = tmp_path / "v.mp4"
     path.write_bytes(body)
     with pytest.raises(error, match=words) as caught:
@@ -117,15 +117,15 @@ def test_what_is_no_video(tmp_path: Path, body: bytes, error: type[QuadratError]
 
 
 def test_missing_and_audio_only(tmp_path: Path) -> None:
-    """A file that is not there, and one of sound alone, are refused in one line."""
+    """A missing file and an audio file are refused in one line."""
     with pytest.raises(VideoFormatError, match="cannot be read"):
         opened(tmp_path / "absent.mp4")
-    with pytest.raises(VideoFormatError, match="sound but no pictures"):
+    with pytest.raises(VideoFormatError, match="audio but no video"):
         opened(videos.sound_only(tmp_path / "v.mp4"))
 
 
 def test_an_index_that_never_came(tmp_path: Path) -> None:
-    """An MP4 cut before its index, as a camera without power leaves it, says so."""
+    """An MP4 without its index, as after a power failure, is reported as such."""
     path = videos.cut(videos.write(tmp_path / "v.mp4", videos.scenes(20)), 0.7)
     with pytest.raises(VideoTruncatedError, match="moov"):
         opened(path)
@@ -143,7 +143,7 @@ CUT = {
 
 @pytest.mark.parametrize("name", CUT)
 def test_a_cut_file_is_read_as_far_as_it_goes(tmp_path: Path, name: str) -> None:
-    """The frames before the cut are handed on, and the reading says that it is partial, with the numbers."""
+    """The frames before the cut are returned, and the reading reports how many are missing."""
     pictures = videos.scenes(30)
     whole, _ = read(videos.write(tmp_path / name, pictures, **CUT[name]))
     assert whole == list(range(30))
@@ -157,19 +157,19 @@ def test_a_cut_file_is_read_as_far_as_it_goes(tmp_path: Path, name: str) -> None
     there = reading.read + reading.damaged
     if reading.declared_frames:
         assert reading.declared_frames == 30
-        assert f"{there} frames of 30 are in it" in reading.error.what
+        assert f"it contains {there} of 30 frames" in reading.error.what
     else:
-        stated = f"{there / 25:.1f} of {reading.declared_s:.1f} s ({there} frames) are in it"
+        stated = f"{there / 25:.1f} of {reading.declared_s:.1f} s ({there} frames)"
         assert stated in reading.error.what
     assert reading.read == reading.taken == len(found)
 
 
 def test_an_avi_of_which_nothing_is_left(tmp_path: Path) -> None:
-    """An AVI cut right after its header gives 0 of its 12 frames, as an error."""
+    """An AVI cut right after its header is an error: none of its 12 frames can be decoded."""
     path = videos.write(tmp_path / "v.avi", videos.scenes(12), codec="mjpeg", pix_fmt="yuvj420p")
     body = path.read_bytes()
     path.write_bytes(body[: body.index(b"movi") + 4 + 300])
-    with pytest.raises(VideoTruncatedError, match="not one of 12 frames"):
+    with pytest.raises(VideoTruncatedError, match="none of its 12 frames"):
         opened(path)
 
 
@@ -183,7 +183,7 @@ def test_an_avi_of_which_nothing_is_left(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_frames_are_not_handed_on(tmp_path: Path, name: str, options: dict, seed: int) -> None:
-    """Of flipped bytes in one coded picture, no trace is handed on: it and those built on it are left out."""
+    """With flipped bytes in one coded frame, it and the frames predicted from it are skipped."""
     path = videos.write(tmp_path / name, videos.scenes(30), **options)
     clean = {frame.key.index: frame.pixels for frame in opened(path)}
     reader = opened(videos.damaged(path, 15, seed, share=0.05))
@@ -198,7 +198,7 @@ def test_damaged_frames_are_not_handed_on(tmp_path: Path, name: str, options: di
 
 
 def test_a_change_of_size(tmp_path: Path) -> None:
-    """Frames after a change of size are scaled to the first size, and the reading says from when on."""
+    """Frames after a change of size are scaled to the first size, and the reading reports when it changes."""
     path = videos.two_sizes(tmp_path / "v.ts", videos.frames(10), videos.frames(10, (96, 144), 10))
     reader = opened(path)
     found = list(reader)
@@ -211,7 +211,7 @@ def test_a_change_of_size(tmp_path: Path) -> None:
 
 
 def test_headers_that_lie_about_the_number(tmp_path: Path) -> None:
-    """A billion declared frames cost neither memory nor time, and the truth is told."""
+    """A billion declared frames cost neither memory nor time, and the actual number is reported."""
     path = videos.write(tmp_path / "v.avi", videos.frames(20), codec="mpeg4")
     body = bytearray(path.read_bytes())
     struct.pack_into("<I", body, body.index(b"strh") + 40, 10**9)
@@ -220,7 +220,7 @@ def test_headers_that_lie_about_the_number(tmp_path: Path) -> None:
     found, reader = read(path)
     assert found == list(range(20))
     assert reader.reading.declared_frames == 10**9
-    assert "20 frames of 1000000000" in str(reader.reading.error)
+    assert "20 of 1000000000 frames" in str(reader.reading.error)
 
     film = bytearray(videos.write(tmp_path / "v.mp4", videos.frames(20)).read_bytes())
     begin, _ = videos.boxes(film)["moov/trak/mdia/minf/stbl/stsz"]
@@ -232,9 +232,9 @@ def test_headers_that_lie_about_the_number(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize(("side", "words"), [(12_000, "12000 x 12000"), (1 << 14, "more than 36 million")])
+@pytest.mark.parametrize(("side", "words"), [(12_000, "12000 x 12000"), (1 << 14, "limit of 36 million")])
 def test_frames_without_end(tmp_path: Path, side: int, words: str) -> None:
-    """A frame of more pixels than we accept, or than FFmpeg does, is refused by its header."""
+    """Frames larger than quadrat's or FFmpeg's limit are refused from the header."""
     path = videos.write(tmp_path / "v.avi", videos.frames(3), codec="rawvideo", pix_fmt="bgr24")
     body = bytearray(path.read_bytes())
     struct.pack_into("<ii", body, body.index(b"strf") + 12, side, side)
@@ -244,7 +244,7 @@ def test_frames_without_end(tmp_path: Path, side: int, words: str) -> None:
 
 
 def test_a_frame_that_grows_in_the_stream(tmp_path: Path) -> None:
-    """A picture in the stream that says 16,384 x 16,384 where the container said less is damage, not memory."""
+    """A frame in the stream that declares 16,384 x 16,384 pixels, unlike the container, counts as damage and uses no memory."""
     path = videos.write(tmp_path / "v.avi", videos.scenes(6), codec="png", pix_fmt="rgb24")
     body = bytearray(path.read_bytes())
     at = -1
@@ -258,7 +258,7 @@ def test_a_frame_that_grows_in_the_stream(tmp_path: Path) -> None:
 
 
 def test_no_rate_and_no_times(tmp_path: Path) -> None:
-    """A rate of 0 is no rate, and times that stand still are made to go on, each frame after the one before."""
+    """A rate of 0 counts as unknown, and constant times are replaced by increasing ones."""
     path = videos.write(tmp_path / "v.avi", videos.frames(6), codec="mjpeg", pix_fmt="yuvj420p")
     body = bytearray(path.read_bytes())
     struct.pack_into("<I", body, body.index(b"strh") + 8 + 24, 0)
@@ -278,7 +278,7 @@ def test_no_rate_and_no_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_random_damage_is_never_a_crash(tmp_path: Path, seed: int) -> None:
-    """Bytes flipped anywhere, headers too, and a cut anywhere: frames, or an error of ours, soon."""
+    """Flipped bytes or a cut anywhere give frames or a QuadratError, promptly."""
     random = np.random.default_rng(seed)
     kind = ("v.mp4", "v.mkv", "v.avi", "v.ts")[seed % 4]
     form = {"v.avi": {"codec": "mpeg4"}, "v.ts": {"container": "mpegts"}}.get(kind, {})
@@ -297,7 +297,7 @@ def test_random_damage_is_never_a_crash(tmp_path: Path, seed: int) -> None:
 
 
 class FailingDisk:
-    """A file whose disk cannot read it beyond `limit` bytes."""
+    """A file that cannot be read beyond `limit` bytes."""
 
     limit = 1 << 40
 
@@ -312,10 +312,10 @@ class FailingDisk:
 
 
 def test_a_disk_that_fails_in_the_middle(tmp_path: Path, monkeypatch) -> None:
-    """What the disk gave is measured: a card that goes bad makes a partial video, not a failed one."""
+    """The readable part is measured: a failing memory card gives a partial video, not a failed one."""
     path = tmp_path / "a.mkv"
     videos.write(path, videos.scenes(30), **CUT["h264.mkv"])
-    monkeypatch.setattr(container, "_Bytes", FailingDisk)
+    monkeypatch.setattr(container, "_UnnamedFile", FailingDisk)
     monkeypatch.setattr(FailingDisk, "limit", path.stat().st_size // 2)
     reader = open_video(path, videos.source(path), FrameSettings())
     count = len(list(reader))

@@ -1,4 +1,4 @@
-"""Videos written: size, times, colours and bytes."""
+"""Written videos: size, times, colours and bytes."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def read(path: Path) -> tuple[list[Frame], Reading]:
 
 
 def regular(count: int, rate: float = 25) -> list[float]:
-    """Give the times of a constant rate."""
+    """Return times at a constant rate."""
     return [n / rate for n in range(count)]
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("rate", [25, 30000 / 1001, 7.5])
 def test_frames_rate_and_duration_are_kept(tmp_path: Path, codec: str, rate: float) -> None:
-    """Every frame written is read back in order at its time; rate and duration are the source's."""
+    """Every frame is read back in order at its time, with the source's rate and duration."""
     path = written(tmp_path / "v.mp4", videos.frames(20), regular(20, rate), rate, codec)
     frames, reading = read(path)
     assert [videos.number(f.pixels) for f in frames] == list(range(20))
@@ -70,8 +70,8 @@ def test_frames_rate_and_duration_are_kept(tmp_path: Path, codec: str, rate: flo
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("rate", [241, 300, 480, 1000, 10**6])
 def test_fast_videos_are_kept(tmp_path: Path, codec: str, rate: int) -> None:
-    """Encoders plan with no more than they take; the times, and with them duration and rate, are the source's all the same."""
-    least = min(rate, 90_000)  # two frames are a tick apart at least
+    """The encoder's nominal rate is limited, but times, duration and rate are those of the source."""
+    least = min(rate, 90_000)  # two frames are at least one tick apart
     path = written(tmp_path / "v.mp4", videos.frames(20), regular(20, rate), rate, codec)
     frames, reading = read(path)
     assert [videos.number(f.pixels) for f in frames] == list(range(20))
@@ -84,7 +84,7 @@ def test_fast_videos_are_kept(tmp_path: Path, codec: str, rate: int) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize(("rate", "seconds"), [(10**6, TICK), (0.001, 1000)])
 def test_one_frame_of_an_odd_rate(tmp_path: Path, codec: str, rate: float, seconds: float) -> None:
-    """A single frame has its rate's time, and a tick at least."""
+    """A single frame lasts for one frame period, at least one tick."""
     frames, reading = read(written(tmp_path / "v.mp4", videos.frames(1), [0], rate, codec))
     assert 1 == len(frames)
     assert reading.seconds == pytest.approx(seconds, abs=1e-6)
@@ -99,14 +99,14 @@ def test_one_frame_of_an_odd_rate(tmp_path: Path, codec: str, rate: float, secon
 def test_what_the_encoder_says_and_what_the_disk_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, number: int, refused: bool
 ) -> None:
-    """Both are errors of delivery; only what the encoder refuses is an EncoderError, with the codec as the way out."""
+    """Both are DeliveryErrors; only an encoder failure is an EncoderError, whose hint is another codec."""
 
     def failing(*_: object) -> None:
         err_check(-number)
 
     writer = VideoWriter(tmp_path / "v.mp4", videos.HW, 25, codec)
     monkeypatch.setattr(VideoWriter, "_mux", failing)
-    with pytest.raises(DeliveryError) as caught:  # noqa: PT012 - some encoders hold a few frames
+    with pytest.raises(DeliveryError) as caught:  # noqa: PT012 - some encoders delay a few frames
         for n, picture in enumerate(videos.frames(30)):
             writer.write(picture, n / 25)
         writer.close()
@@ -119,7 +119,7 @@ def test_what_the_encoder_says_and_what_the_disk_says(
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(90, 450_000), min_size=1, max_size=10), st.sampled_from(CODECS), st.booleans())
 def test_times_without_a_rate_are_kept(tmp_path_factory, steps: list[int], codec: str, stated: bool) -> None:
-    """Any growing times come back to the tick, whatever rate was stated, or none."""
+    """Any increasing times are kept to the tick, with any stated rate or none."""
     times = [0.0, *np.cumsum(steps) * TICK]
     path = tmp_path_factory.mktemp("v") / "v.mp4"
     frames, reading = read(written(path, videos.frames(len(times)), times, 25 if stated else None, codec))
@@ -136,7 +136,7 @@ def test_times_without_a_rate_are_kept(tmp_path_factory, steps: list[int], codec
     + [((64, 97), "h264"), ((1081, 721), "h264")],
 )
 def test_the_size_is_kept(tmp_path: Path, hw: tuple[int, int], codec: str) -> None:
-    """Even and odd sizes come back as they were; what is even is written as every browser plays it."""
+    """Even and odd sizes are kept; even sizes use the pixel format that every browser plays."""
     path = written(tmp_path / "v.mp4", videos.frames(4, hw), regular(4), codec=codec)
     frames, reading = read(path)
     assert {f.pixels.shape[:2] for f in frames} == {reading.hw} == {hw}
@@ -151,7 +151,7 @@ def test_the_size_is_kept(tmp_path: Path, hw: tuple[int, int], codec: str) -> No
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("hw", [(96, 128), (95, 127), (720, 1280)])
 def test_colours_are_kept(tmp_path: Path, codec: str, hw: tuple[int, int]) -> None:
-    """Flat colours come back within five levels, for our reader and for one that only follows the tags."""
+    """Flat colours are within five levels, in quadrat's reader and in one that follows the tags."""
     picture = np.zeros((*hw, 3), np.uint8)
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (10, 10, 10), (200, 120, 40)]
     width = hw[1] // len(colours)
@@ -172,7 +172,7 @@ def test_colours_are_kept(tmp_path: Path, codec: str, hw: tuple[int, int]) -> No
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_no_thread_becomes_a_real_time_one(tmp_path: Path, codec: str) -> None:
-    """As root, SVT-AV1 would give the writing thread and its own the highest priority: all else would stand still."""
+    """SVT-AV1, as root, gives the writing thread and its own real-time priority; it is restored."""
 
     def policies() -> set[int]:
         found = set()
@@ -199,7 +199,7 @@ def test_two_writings_are_equal(tmp_path: Path, codec: str) -> None:
 
 
 def test_the_index_is_in_front(tmp_path: Path) -> None:
-    """A browser can play before it has the whole file; no writer or date is named."""
+    """The index is at the start, and the file names no writer or date."""
     body = written(tmp_path / "v.mp4", videos.frames(5), regular(5)).read_bytes()
     order = [path for path, _ in sorted(videos.boxes(body).items(), key=lambda item: item[1])]
     assert order.index("moov") < order.index("mdat")
@@ -207,7 +207,7 @@ def test_the_index_is_in_front(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_video_plays(tmp_path: Path) -> None:
-    """What was written before an exception is a whole file once it is closed; closing again does nothing."""
+    """After an exception, closing gives a complete file of the frames so far; closing again does nothing."""
     writer = VideoWriter(tmp_path / "v.mp4", videos.HW, 25)
     try:
         for n, picture in enumerate(videos.frames(7)):
@@ -224,7 +224,7 @@ def test_an_interrupted_video_plays(tmp_path: Path) -> None:
 
 
 def test_the_end_may_be_told(tmp_path: Path) -> None:
-    """The last frame is shown as long as the one before, or to the end that is told, or for one frame's time."""
+    """The last frame lasts until the given end, else as long as the one before, else for one frame period."""
     for times, rate, end_s, seconds in (
         ([0, 0.1, 0.4], 25, None, 0.7),
         ([0, 0.1, 0.4], 25, 0.5, 0.5),
@@ -242,14 +242,14 @@ def test_the_end_may_be_told(tmp_path: Path) -> None:
 
 
 def test_times_that_stand_still(tmp_path: Path) -> None:
-    """Frames of one time, and of times that go back, are all kept, a tick apart."""
+    """Frames with equal or decreasing times are all kept, one tick apart."""
     frames, _ = read(written(tmp_path / "v.mp4", videos.frames(4), [0, 0, 0, 0.5]))
     assert [videos.number(f.pixels) for f in frames] == [0, 1, 2, 3]
     assert [f.time_s for f in frames] == pytest.approx([0, TICK, 2 * TICK, 0.5], abs=1e-9)
 
 
 def test_a_late_begin_is_kept(tmp_path: Path) -> None:
-    """Where the source's first frames are missing, a player shows the first one that is there at its own time."""
+    """If the source's first frames are missing, the first remaining one is shown at its own time."""
     path = written(tmp_path / "v.mp4", videos.frames(5), [0.4 + n / 25 for n in range(5)])
     with av.open(str(path)) as file:
         times = [image.time for image in file.decode(video=0)]
@@ -258,7 +258,7 @@ def test_a_late_begin_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["%02d.mp4", "a:b.mp4", "-y.mp4", "ü #?.mp4"])
 def test_names_are_only_names(tmp_path: Path, name: str) -> None:
-    """A file is written under its name, whatever FFmpeg would read into it."""
+    """A file is written under its literal name, which FFmpeg could interpret."""
     written(tmp_path / name, videos.frames(3), regular(3))
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert len(read(tmp_path / name)[0]) == 3
@@ -266,11 +266,11 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    """A disk that takes no more is a DeliveryError, at the latest on closing, and only once."""
+    """A full disk is a DeliveryError, at the latest on closing, and only once."""
     path = tmp_path / "v.mp4"
     path.symlink_to("/dev/full")
     writer = VideoWriter(path, (240, 320), 25)
-    with pytest.raises(DeliveryError, match="could not be written") as caught:  # noqa: PT012 - whenever it is full
+    with pytest.raises(DeliveryError, match="could not be written") as caught:  # noqa: PT012 - at any write
         for n, picture in enumerate(videos.scenes(40)):
             writer.write(picture, n / 25)
         writer.close()
@@ -280,15 +280,15 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    """A place that cannot be written to is a DeliveryError."""
-    with pytest.raises(DeliveryError, match="No such file"):  # noqa: PT012 - at the first frame or before
+    """A folder that cannot be written to is a DeliveryError."""
+    with pytest.raises(DeliveryError, match="No such file"):  # noqa: PT012 - at the first frame or before it
         writer = VideoWriter(tmp_path / "absent" / "v.mp4", videos.HW, 25)
         writer.write(videos.frame(0), 0)
         writer.close()
 
 
 def test_no_frame_no_file(tmp_path: Path) -> None:
-    """Without a frame there is no file; a frame of another size is the caller's mistake."""
+    """Without frames there is no file; a frame of another size is a ValueError."""
     writer = VideoWriter(tmp_path / "v.mp4", videos.HW, 25)
     with pytest.raises(ValueError, match="a frame of"):
         writer.write(videos.frame(0, (64, 128)), 0)
@@ -300,8 +300,8 @@ def test_no_frame_no_file(tmp_path: Path) -> None:
     ("codec", "hw"), [("h264", (2, 16386)), ("h264", (16386, 2)), ("av1", (64, 16386)), ("av1", (8706, 64))]
 )
 def test_sizes_that_an_encoder_does_not_take(tmp_path: Path, codec: str, hw: tuple[int, int]) -> None:
-    """They are refused before a file is begun, as a fault of the size and not of the disk."""
-    with pytest.raises(ImageSizeError, match=f"{codec} makes no video of {hw[1]} x {hw[0]} pixels"):
+    """Unsupported sizes raise ImageSizeError before a file is created."""
+    with pytest.raises(ImageSizeError, match=f"{codec} does not support {hw[1]} x {hw[0]} pixels"):
         VideoWriter(tmp_path / "v.mp4", hw, 25, codec)
     assert list(tmp_path.iterdir()) == []
 
@@ -309,10 +309,10 @@ def test_sizes_that_an_encoder_does_not_take(tmp_path: Path, codec: str, hw: tup
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("hw", [(1, 1), (2, 2), (16, 16), (31, 17), (8, 300)])
 def test_small_sizes(tmp_path: Path, codec: str, hw: tuple[int, int]) -> None:
-    """The smallest pictures are written too, but for those that the AV1 encoder does not take."""
+    """The smallest sizes are supported, except by the AV1 encoder."""
     picture = np.full((*hw, 3), 128, np.uint8)
     if codec == "av1" and min(hw) < 64:
-        with pytest.raises(ImageSizeError, match="it takes 64 x 64 to"):
+        with pytest.raises(ImageSizeError, match="only 64 x 64 to"):
             VideoWriter(tmp_path / "v.mp4", hw, 25, codec)
         return
     frames, reading = read(written(tmp_path / "v.mp4", [picture] * 3, regular(3), codec=codec))

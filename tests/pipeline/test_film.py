@@ -39,7 +39,7 @@ def test_a_video_that_the_encoder_refuses_ends_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: bool
 ) -> None:
     """It is measured whole and its row says why it has no picture; by on-error=stop it is the last. No file of ours is named."""
-    monkeypatch.setattr(video_write, "_FASTEST", {"av1": 1000})  # which the encoder refuses in truth
+    monkeypatch.setattr(video_write, "_MAX_RATE", {"av1": 1000})  # which the encoder rejects
     policy = {"on_error": "stop" if stop else "skip", "sources_at_once": 1}
     ran = order(RECTANGLES, three(tmp_path / "in", 480), tmp_path / "out", codec="av1", **policy)
 
@@ -47,7 +47,7 @@ def test_a_video_that_the_encoder_refuses_ends_no_order(
     assert ["ok", "partial", "not-reached" if stop else "ok"] == [row["status"] for row in ran.rows]
     row = ran.row("fast.mp4")
     assert ("12", "E_ENCODER") == (row["frames"], row["code"])
-    assert "the av1 encoder does not take the video (Invalid argument)" in row["reason"]
+    assert "the av1 encoder cannot encode the video (Invalid argument)" in row["reason"]
     assert {"a.mp4", "z.mp4"} - ({"z.mp4"} if stop else set()) == {
         n for n in ran.products if n.endswith(".mp4")
     }
@@ -68,7 +68,7 @@ def test_a_refusal_in_the_middle_and_a_full_disk(
         if place == "close" or len(begun) > 5:
             monkeypatch.setattr(video_write.VideoWriter, place, working)
             working(self, *given)
-            raise self._failed(OSError(number, os.strerror(number)))
+            raise self._to_delivery_error(OSError(number, os.strerror(number)))
         working(self, *given)
 
     monkeypatch.setattr(video_write.VideoWriter, place, failing)
@@ -96,7 +96,7 @@ def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> No
     assert (0, []) == (ran.status, ran.errors)
     assert ["ok", "partial", "ok"] == [ran.row(name)["status"] for name in ("a.mp4", "small.mp4", "z.mp4")]
     assert ("4", "E_IMAGE_SIZE") == (row["frames"], row["code"])
-    assert "av1 makes no video of 96 x 48 pixels" in row["reason"]
+    assert "av1 does not support 96 x 48 pixels" in row["reason"]
     assert {"a.mp4", "z.mp4"} == {name for name in ran.products if name.endswith(".mp4")}
     assert "small.mot.txt" in ran.products
 

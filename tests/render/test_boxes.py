@@ -1,4 +1,4 @@
-"""Boxes are where the objects are, their labels can be read, and nothing else changes."""
+"""Boxes are drawn around their objects with readable labels, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ BOXES = st.lists(
 
 
 def grey(height: int, width: int) -> np.ndarray:
-    """Draw nothing."""
+    """Return a uniformly grey picture."""
     return np.full((height, width, 3), 100, np.uint8)
 
 
 @settings(max_examples=150, deadline=None)
 @given(SIDES, SIDES, BOXES)
 def test_any_box_can_be_drawn_in_any_picture(height: int, width: int, boxes: list[tuple[float, ...]]) -> None:
-    """Boxes outside, on the border, without area, in pictures of a pixel: the picture keeps size and input."""
+    """Boxes outside the picture, on its border or without area can be drawn, even in a picture of one pixel; the input stays unchanged."""
     pixels = grey(height, width)
     detections = objects(boxes, [i % 3 for i in range(len(boxes))], tracks=list(range(len(boxes))))  # type: ignore[arg-type]
     drawn = draw_boxes(pixels, detections, CLASSES, (200, 200))
@@ -45,7 +45,7 @@ def test_any_box_can_be_drawn_in_any_picture(height: int, width: int, boxes: lis
 
 
 def test_the_border_lies_on_the_boxs_pixels() -> None:
-    """The box's own outermost pixels have the class's colour, those around and within contrast, the rest is left."""
+    """The box's outermost pixels have the class colour, those next to them contrast with it, the rest is unchanged."""
     pixels = grey(300, 400)
     drawn = draw_boxes(pixels, objects([(100, 150, 380, 250)]), CLASSES, (300, 400))
 
@@ -61,7 +61,7 @@ def test_the_border_lies_on_the_boxs_pixels() -> None:
 
 
 def test_boxes_are_scaled_to_a_smaller_picture() -> None:
-    """Source pixels and picture pixels differ, in each direction by itself."""
+    """Boxes are scaled from source to picture pixels, separately in x and y."""
     drawn = draw_boxes(grey(100, 400), objects([(200, 400, 400, 800)]), CLASSES, (1000, 800))
 
     assert drawn[60, 100].tolist() == drawn[60, 199].tolist() == [255, 140, 0]
@@ -69,7 +69,7 @@ def test_boxes_are_scaled_to_a_smaller_picture() -> None:
 
 
 def test_the_better_score_is_drawn_last() -> None:
-    """Where two borders cross, that of the surer object is seen, whatever their order."""
+    """Where two borders overlap, the one with the higher score is visible, whatever the order."""
     boxes = [(10.0, 100.0, 90.0, 190.0), (10.0, 100.0, 90.0, 190.0)]
     for classes, scores in (([0, 1], [0.9, 0.2]), ([1, 0], [0.2, 0.9])):
         drawn = draw_boxes(grey(200, 100), objects(boxes, classes, scores), CLASSES, (200, 100))
@@ -80,17 +80,17 @@ def test_the_better_score_is_drawn_last() -> None:
     "box", [(0, 0, 30, 30), (390, 0, 400, 300), (0, 290, 400, 300), (399, 299, 400, 300)]
 )
 def test_a_label_lies_wholly_in_the_picture(box: tuple[float, float, float, float]) -> None:
-    """At every border the label is as large as in the middle."""
+    """At every border of the picture, the label is as large as in the middle."""
 
     def touched(where: tuple[float, float, float, float]) -> int:
         drawn = draw_boxes(grey(300, 400), objects([where]), CLASSES, (300, 400))
         return int((drawn != 100).any(-1).sum())
 
-    assert touched(box) >= touched((200, 150, 201, 151)) - 12  # the box itself may be cut
+    assert touched(box) >= touched((200, 150, 201, 151)) - 12  # the box itself may be clipped
 
 
 def test_labels_differ_by_score_and_track() -> None:
-    """The score and the track's number are written, and no number where there is none."""
+    """Labels show the score and the track number, if there is one."""
     boxes = [(100.0, 150.0, 180.0, 250.0)]
     pictures = [
         draw_boxes(grey(300, 400), objects(boxes, scores=[score], tracks=tracks), CLASSES, (300, 400))
@@ -104,7 +104,7 @@ def test_labels_differ_by_score_and_track() -> None:
 
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_text_contrasts_with_any_colour(color: tuple[int, int, int]) -> None:
-    """The ratio of luminances is at least the 4.5 that WCAG 2.1 asks for."""
+    """The contrast ratio is at least 4.5, as WCAG 2.1 requires."""
 
     def luminance(rgb: tuple[int, int, int]) -> float:
         linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
@@ -115,7 +115,7 @@ def test_text_contrasts_with_any_colour(color: tuple[int, int, int]) -> None:
 
 
 def test_names_in_any_script_are_drawn() -> None:
-    """What the font lacks is written plainly, or the class by its number; a class not listed is too."""
+    """Names are reduced to ASCII, or to "class N" if nothing remains; so are unlisted classes."""
     pictures = []
     for name in ("Grüße", "Grusse", "海草", "class 0", "x" * 200):
         info = ClassInfo(0, "u", name, (0, 0, 0))
@@ -127,7 +127,7 @@ def test_names_in_any_script_are_drawn() -> None:
 
 
 def test_a_note_is_in_the_corner() -> None:
-    """The note changes the upper left corner of a copy, and is cut where the picture is small."""
+    """The note is drawn in the upper left corner of a copy, and clipped if the picture is small."""
     pixels = grey(200, 300)
     drawn = draw_note(pixels, "not measured: black")
 
@@ -138,7 +138,7 @@ def test_a_note_is_in_the_corner() -> None:
 
 
 def test_twenty_boxes_take_little_time() -> None:
-    """At 1080p drawing is no stage that holds up a video."""
+    """At 1080p, drawing does not slow down a video."""
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 1, (20, 2)) * [1700, 900]
     boxes = np.concatenate([corners, corners + rng.uniform(40, 180, (20, 2))], axis=1)
@@ -149,4 +149,4 @@ def test_twenty_boxes_take_little_time() -> None:
         draw_boxes(pixels, found, CLASSES, (1080, 1920))
         spent.append(time.thread_time() - begin)
 
-    assert min(spent) < 0.003, "other work on the machine can only make it slower"
+    assert min(spent) < 0.003, "the minimum, as other work on the machine can only add time"

@@ -1,4 +1,4 @@
-"""The pictures of a segmented image; those of a mosaic go through files and a smaller copy."""
+"""Pictures of a segmented image; those of a mosaic use files and a smaller copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COVERS = [Cover(i, f"urn:{i}", f"c{i}", (90 * i, 20, 255 - 90 * i), 0, 0.5) for 
 
 
 def drawn(height: int = 60, width: int = 80) -> list[tuple[Picture, np.ndarray]]:
-    """Draw all pictures of a picture of this size; each is read while it is there."""
+    """Draw all pictures of a random image, and read each before the next is requested."""
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 3, (height, width)).astype(np.uint8)
     confidence = generator.random((height, width)).astype(np.float16)
@@ -34,7 +34,7 @@ def drawn(height: int = 60, width: int = 80) -> list[tuple[Picture, np.ndarray]]
 
 
 def test_a_mosaics_pictures_are_those_of_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planes become files of the same pixels; each file is gone once the next picture is asked for."""
+    """Planes become files with the same pixels; each file is deleted when the next picture is requested."""
     small = drawn()
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
     for (kept, kept_pixels), (made, made_pixels) in zip(small, drawn(), strict=True):
@@ -45,8 +45,8 @@ def test_a_mosaics_pictures_are_those_of_a_photograph(monkeypatch: pytest.Monkey
         assert not isinstance(made.body, Path) or not made.body.parent.exists()
 
 
-def test_a_file_is_gone_when_its_reader_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closing the pictures midway deletes the one that was shown."""
+def test_closing_early_deletes_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing the generator early deletes the current file."""
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1)
     frame = Frame(FrameKey("urn:x"), (60, 80), drawing())
     made = draw_pictures(frame, Segmentation(np.zeros((60, 80), np.uint8)), COVERS, KINDS)
@@ -61,10 +61,17 @@ def test_a_file_is_gone_when_its_reader_gives_up(monkeypatch: pytest.MonkeyPatch
 def test_an_overlay_of_a_mosaic_is_small(
     pixels: int, side: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By count and by side it stays within what a viewer opens, and shows the whole picture."""
+    """It stays within the limits of pixels and sides, and shows the whole picture."""
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
     monkeypatch.setattr(pictures, "OVERLAY_PIXELS", pixels)
     monkeypatch.setattr(pictures, "OVERLAY_SIDE", side)
     (_, overlay), *_ = [one for one in drawn() if one[0].kind == "overlay"]
     assert overlay.shape[1] == size[0]
     assert overlay.shape[0] > size[1]
+
+
+def test_the_overlay_of_a_photograph_is_not_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of pixels applies to mosaics only."""
+    monkeypatch.setattr(pictures, "OVERLAY_PIXELS", 100)
+    (_, overlay), *_ = [one for one in drawn() if one[0].kind == "overlay"]
+    assert overlay.shape[1] == 80

@@ -93,7 +93,7 @@ def test_the_bar_ends_where_the_frames_that_are_taken_do(
             progress.begun(Begun(video, Reading((1, 1), declared_frames=declared)))
             sampling = Sampling(settings_of(frame_step=step).frames)
             for index in range(declared):
-                if sampling.takes(index, index / 25):
+                if sampling.selects(index, index / 25):
                     progress.frame(video)
         assert progress._bar is not None
         assert progress._bar.n == progress._bar.total
@@ -110,7 +110,7 @@ def test_the_bar_ends_where_frames_are_taken_by_time(
     with Progress(LOG, 1, moving=True, seconds=seconds) as progress:
         progress.begun(Begun(video, Reading((1, 1), declared_frames=frames, declared_s=frames / 25)))
         for index in range(frames):
-            if sampling.takes(index, index / 25):
+            if sampling.selects(index, index / 25):
                 progress.frame(video)
         assert progress._bar is not None
         assert progress._bar.n == progress._bar.total

@@ -1,4 +1,4 @@
-"""A stand-in for the platform's command line program, of any generation, that writes down how it was called."""
+"""A fake of the platform's command line program, of any generation, that logs its calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ACCOUNT = "urn:ivcap:account:4c65b865-df6a-4977-982a-f96b19c1fda0"
 
-# What each generation has; "talkative" answers a command that it does not know with its own help and 0.
+# Commands of each generation; "talkative" answers an unknown command with its own help and status 0.
 GENERATIONS = {
     "v0.41.7": {"order", "service"},
     "v0.45.0": {"order", "service", "job"},
@@ -49,20 +49,20 @@ else:
 
 @dataclass(frozen=True)
 class StandIn:
-    """Where the program is and what it was asked."""
+    """The program's path and its log of calls."""
 
     path: Path
     log: Path
 
     def calls(self, *first: str) -> list[dict]:
-        """Give the calls, as `args` and `stdin`, that begin with some words."""
+        """Return the calls whose arguments start with these words, as `args` and `stdin`."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         every = [json.loads(line) for line in lines]
         return [c for c in every if c["args"][: len(first)] == list(first) and "--help" not in c["args"]]
 
 
 def stand_in(folder: Path, generation: str, **context: str) -> StandIn:
-    """Write the program of a generation; `context` is what its current context says."""
+    """Write the program of one generation; `context` holds the values of its current context."""
     path, log = folder / "ivcap", folder / "ivcap.log"
     said = {"account-id": ACCOUNT, "provider-id": "", "url": "", "access-token": "a-token"} | {
         key.replace("_", "-"): value for key, value in context.items()

@@ -1,4 +1,4 @@
-"""A loopback server that takes the platform's v1 requests down and answers as told."""
+"""A local server that records the platform's v1 requests and returns configured answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Platform:
-    """What arrived, and what to answer."""
+    """The recorded requests, and the answer to send."""
 
     url: str = ""
     status: int = 200
@@ -22,7 +22,7 @@ class Platform:
 
 @contextmanager
 def platform() -> Iterator[Platform]:
-    """Run the server for the time of a with block."""
+    """Run the server for the duration of a with block."""
     state = Platform()
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ def platform() -> Iterator[Platform]:
             self.wfile.write(reply)
 
         def log_message(self, *_: object) -> None:
-            """Stay silent."""
+            """Log nothing."""
 
     for verb in ("GET", "PUT", "POST"):
         setattr(Handler, f"do_{verb}", Handler._answer)

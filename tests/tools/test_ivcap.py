@@ -1,4 +1,4 @@
-"""tools/ivcap.py takes the route that the platform's CLI still has, and says which."""
+"""tools/ivcap.py uses the commands that the platform's CLI still has, and logs which."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DESCRIPTION = """
 
 @pytest.fixture(scope="module")
 def ivcap():
-    """The script, as a module."""
+    """Import the script as a module."""
     spec = importlib.util.spec_from_file_location("ivcap_tool", ROOT / "tools" / "ivcap.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["ivcap_tool"] = module  # dataclasses look their module up
@@ -54,13 +54,13 @@ def ivcap():
     ],
 )
 def test_probe(ivcap, tmp_path, generation, wanted):
-    """Each generation's help and version give the routes that its source has."""
+    """The help texts and version of each CLI generation determine the routes."""
     routes = ivcap.probe(ivcap.Cli(str(stand_in(tmp_path, generation).path)))
     assert (routes.register, routes.order, routes.skip_check) == wanted
 
 
 def test_a_version_is_believed_over_the_help(ivcap, tmp_path, monkeypatch):
-    """A CLI that says it is newer does not get the old description, whatever commands it shows."""
+    """A newer CLI does not get the v1 description, whatever commands its help lists."""
     monkeypatch.setitem(GENERATIONS, "v0.41.8", {"order", "service"})
     assert not ivcap.probe(ivcap.Cli(str(stand_in(tmp_path, "v0.41.8").path))).register
 
@@ -77,7 +77,7 @@ def test_register_by_the_cli(ivcap, tmp_path, capsys):
 
 @pytest.mark.parametrize("generation", ["v0.45.0", "v0.47.4", "unversioned new"])
 def test_register_by_rest(ivcap, tmp_path, capsys, generation):
-    """A newer CLI lends its address and token; the body is what v1 knows of the description."""
+    """With a newer CLI, its address and token are used; the body holds the fields of the v1 API."""
     with platform() as server:
         program = stand_in(tmp_path, generation, url=server.url + "/")
         ivcap.register(ivcap.Cli(str(program.path)), URN, DESCRIPTION)
@@ -95,7 +95,7 @@ def test_register_by_rest(ivcap, tmp_path, capsys, generation):
 
 @pytest.mark.parametrize(("generation", "flags"), [("v0.41.7", []), ("v0.45.0", ["--skip-parameter-check"])])
 def test_order_by_the_cli(ivcap, tmp_path, capsys, generation, flags):
-    """A CLI with orders places it; the middle generation must not look parameters up in the newer API."""
+    """A CLI with `order` places the order; the middle generation skips its parameter check."""
     program = stand_in(tmp_path, generation)
     ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
     assert [c["args"] for c in program.calls("order")] == [["order", "create", *flags, URN, *ORDER]]
@@ -103,7 +103,7 @@ def test_order_by_the_cli(ivcap, tmp_path, capsys, generation, flags):
 
 
 def test_order_by_rest(ivcap, tmp_path, capsys):
-    """Without orders in the CLI the order is posted, parameters as name and value."""
+    """With a CLI without `order`, the order is posted, with parameters as names and values."""
     with platform() as server:
         program = stand_in(tmp_path, "v0.47.4", url=server.url)
         reply = ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
@@ -116,17 +116,17 @@ def test_order_by_rest(ivcap, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_a_refusal_is_told(ivcap, tmp_path, status):
-    """An error of the platform is one line with its number."""
+def test_a_refusal_is_reported(ivcap, tmp_path, status):
+    """An error of the platform is reported with its status."""
     with platform() as server:
         server.status = status
         program = stand_in(tmp_path, "v0.47.4", url=server.url)
-        with pytest.raises(ivcap.PlatformError, match=f"POST .* answered with {status}"):
+        with pytest.raises(ivcap.PlatformError, match=f"POST .* failed with status {status}"):
             ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
 
 
 def test_a_redirect_is_not_followed(ivcap, tmp_path):
-    """The token goes to no other host, and a PUT never becomes a GET."""
+    """The token is sent to no other host, and a PUT never becomes a GET."""
     with platform() as server, platform() as other:
         server.status, server.location = 302, other.url + "/1/orders"
         program = stand_in(tmp_path, "v0.47.4", url=server.url)
@@ -136,23 +136,23 @@ def test_a_redirect_is_not_followed(ivcap, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("context", "said"),
+    ("context", "text"),
     [
         ({"access_token": "NOT AUTHORISED", "url": "http://127.0.0.1:1"}, "not logged in"),
         ({"access_token": "", "url": "http://127.0.0.1:1"}, "not logged in"),
         ({"url": "127.0.0.1"}, "no usable address"),
-        ({"url": "http://127.0.0.1:1"}, "was not answered"),
+        ({"url": "http://127.0.0.1:1"}, "failed: "),
     ],
 )
-def test_no_platform(ivcap, tmp_path, context, said):
-    """A CLI that is not logged in, has no address, or whose platform is away: one line each."""
+def test_no_platform(ivcap, tmp_path, context, text):
+    """A CLI that is not logged in, has no address, or whose platform is unreachable is an error."""
     program = stand_in(tmp_path, "v0.47.4", **context)
-    with pytest.raises(ivcap.PlatformError, match=said):
+    with pytest.raises(ivcap.PlatformError, match=text):
         ivcap.order(ivcap.Cli(str(program.path)), URN, ORDER)
 
 
-def test_a_failing_cli_is_told(ivcap, tmp_path):
-    """What the CLI says of its failure is passed on."""
+def test_a_failing_cli_is_reported(ivcap, tmp_path):
+    """The CLI's error message is passed on."""
     program = stand_in(tmp_path, "v0.41.7", broken="yes")
     with pytest.raises(ivcap.PlatformError, match="403 not for you"):
         ivcap.register(ivcap.Cli(str(program.path)), URN, DESCRIPTION)
@@ -177,21 +177,21 @@ def test_an_order_needs_a_model_and_images(ivcap, tmp_path, parameters):
     assert program.calls("order") == []
 
 
-def test_identity(ivcap, tmp_path):
-    """The URN is one of name and account, the same each time, in the platform's form; a given one is kept."""
+def test_service_urn(ivcap, tmp_path):
+    """The URN is derived from name and account, in the platform's format; a given one is kept."""
     cli = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7").path))
-    made = ivcap.identity(cli, "", "infer")
-    assert made == ivcap.service_id("infer", ACCOUNT) == ivcap.identity(cli, "", "infer")
+    made = ivcap.service_urn(cli, "", "infer")
+    assert made == ivcap.service_id("infer", ACCOUNT) == ivcap.service_urn(cli, "", "infer")
     assert made != ivcap.service_id("infer", "another")
     assert len(made) == len("urn:ivcap:service:") + 36
-    assert ivcap.identity(cli, URN, "infer") == URN
+    assert ivcap.service_urn(cli, URN, "infer") == URN
     nobody = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7", account_id="").path))
     with pytest.raises(ivcap.PlatformError, match="log in"):
-        ivcap.identity(nobody, "", "infer")
+        ivcap.service_urn(nobody, "", "infer")
 
 
 def test_describe_without_a_cli(ivcap, tmp_path, capsys, monkeypatch):
-    """With no CLI on the machine the description is printed, its placeholders kept, and that is said."""
+    """Without a CLI, the description is printed with its placeholders, which is logged."""
     service = tmp_path / "service.py"
     service.write_text(
         "import os\nprint({k: os.environ.get(k) for k in ('IVCAP_SERVICE_ID', 'IVCAP_CONTAINER')})\n"
@@ -199,9 +199,9 @@ def test_describe_without_a_cli(ivcap, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ivcap, "SERVICE_FILE", service)
     monkeypatch.delenv("IVCAP_SERVICE_ID", raising=False)
     assert ivcap.main(["--cli", "no-such-program", "--name", "infer", "describe", "--image", "i:1"]) == 0
-    said = capsys.readouterr()
-    assert said.out.strip() == "{'IVCAP_SERVICE_ID': None, 'IVCAP_CONTAINER': 'i:1'}"
-    assert "SERVICE_ID stays open: cannot run no-such-program" in said.err
+    text = capsys.readouterr()
+    assert text.out.strip() == "{'IVCAP_SERVICE_ID': None, 'IVCAP_CONTAINER': 'i:1'}"
+    assert "SERVICE_ID is left as a placeholder: cannot run no-such-program" in text.err
 
 
 def test_the_description_of_an_unknown_task_is_refused(ivcap, capsys):
@@ -213,12 +213,12 @@ def test_the_description_of_an_unknown_task_is_refused(ivcap, capsys):
 
 
 def test_register_without_a_cli(ivcap, capsys):
-    """Registration needs the CLI's login: one line and status 1."""
+    """Without a CLI to log in with, registration prints one line and returns status 1."""
     assert ivcap.main(["--cli", "no-such-program", "--name", "infer", "register", "--image", "i:1"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_published_image_has_the_platforms_name(ivcap, tmp_path):
-    """The full name of an image pushed through the CLI is asked of the CLI."""
+    """The full name of a published image comes from the CLI."""
     cli = ivcap.Cli(str(stand_in(tmp_path, "v0.41.7").path))
-    assert ivcap.published(cli, "infer:abc") == "4c65b865/infer:abc"
+    assert ivcap.published_image(cli, "infer:abc") == "4c65b865/infer:abc"

@@ -1,4 +1,4 @@
-"""What the chain refuses, and the laws that hold for every chain."""
+"""Chains refuse invalid transforms and parameters, and share some properties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OWN = {"Letterbox", "ToBGR"}
 def test_a_plane_pulled_back_is_whole_and_free_of_padding(
     chain: list[dict[str, Any]], shape: tuple[int, int]
 ) -> None:
-    """Mark the content of the tensor with the geometry; padding is UNKNOWN and never comes back."""
+    """With the content marked by the geometry and padding UNKNOWN, no UNKNOWN pixel is in the result."""
     tensor, geometry = build(specs(chain))(drawing(*shape), Geometry.identity(shape))
     assert geometry.tensor_hw == tensor.shape[1:]
     assert geometry.source_hw == shape
@@ -40,7 +40,7 @@ def test_a_plane_pulled_back_is_whole_and_free_of_padding(
 @pytest.mark.parametrize("factor", [1, 2, 3, 5])
 @pytest.mark.parametrize("pad", [0, 1, 17])
 def test_a_magnified_and_padded_plane_comes_back_as_it_was(factor: int, pad: int) -> None:
-    """Where a resize loses nothing, the undo is exact: pull_back(resize(labels)) == labels."""
+    """If a resize loses nothing, it is inverted exactly: pull_back(resize(labels)) == labels."""
     labels = np.random.default_rng(1).integers(0, 9, (23, 41), np.uint8)
     pixels = np.repeat(labels[..., None], 3, axis=2)
     chain = build(
@@ -55,8 +55,8 @@ def test_a_magnified_and_padded_plane_comes_back_as_it_was(factor: int, pad: int
     np.testing.assert_array_equal(pull_back(tensor[0].astype(np.uint8), geometry, (23, 41)), labels)
 
 
-def test_the_chain_leaves_its_input_alone_and_remembers_nothing() -> None:
-    """A picture gives the same tensor before and after others, and its pixels stay."""
+def test_the_chain_keeps_its_input_and_has_no_state() -> None:
+    """A picture gives the same tensor before and after other pictures, and is not modified."""
     chain = build(
         specs([{"type": "ResizeByShort", "short_size": 60, "max_size": 100}, {"type": "Normalize"}])
     )
@@ -72,7 +72,7 @@ def test_the_chain_leaves_its_input_alone_and_remembers_nothing() -> None:
 @pytest.mark.parametrize("mean", [(0.5,), (0.485, 0.456, 0.406), (0, 0, 0)])
 @pytest.mark.parametrize("std", [(0.5,), (0.229, 0.224, 0.225), (1, 1, 1)])
 def test_the_looked_up_numbers_are_the_computed_ones(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    """The table path from uint8 equals the float32 path to the last bit, for all 256 values of each channel."""
+    """The lookup table for uint8 equals the float32 computation to the last bit, for all values and channels."""
     step = Normalize(mean, std)
     pixels = (
         np.random.default_rng(2).permutation(np.repeat(np.arange(256, dtype=np.uint8), 3)).reshape(16, 16, 3)
@@ -83,7 +83,7 @@ def test_the_looked_up_numbers_are_the_computed_ones(mean: tuple[float, ...], st
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_transforms_that_cannot_run_are_refused_by_name(name: str) -> None:
-    """The error names the transform and says why."""
+    """The error names the transform and gives the reason."""
     with pytest.raises(TransformError, match=name) as caught:
         build([TransformSpec("Normalize"), TransformSpec(name)])
     assert REFUSED[name] in str(caught.value)
@@ -97,8 +97,8 @@ def test_the_two_tables_name_22_transforms() -> None:
 
 @pytest.mark.parametrize("name", ["", "normalize", "Rotate", "os:system", "x" * 500])
 def test_unknown_transforms_are_refused_with_the_known_ones(name: str) -> None:
-    """An unknown type is named, shortened, beside the types we know."""
-    with pytest.raises(TransformError, match=r"Known are .*Normalize") as caught:
+    """The error names the unknown type, shortened, and lists the known ones."""
+    with pytest.raises(TransformError, match=r"Known transforms: .*Normalize") as caught:
         build([TransformSpec(name)])
     assert name[:60] in caught.value.what
     assert len(caught.value.line) < 400
@@ -115,8 +115,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("Normalize", {"mean": [16**5000]}, "huge"),
     ("Normalize", {"std": [0.5, 0, 0.5]}, "std"),
     ("Normalize", {"std": [float("inf")]}, "std"),
-    ("Normalize", {"average": [0.5]}, "average.*Known are mean, std"),
-    ("Normalize", {7: [0.5]}, "7 is no parameter"),
+    ("Normalize", {"average": [0.5]}, "average.*Known parameters: mean, std"),
+    ("Normalize", {7: [0.5]}, "unknown parameter 7"),
     ("Resize", {"target_size": 512}, "target_size"),
     ("Resize", {"target_size": [512]}, "target_size"),
     ("Resize", {"target_size": [0, 5]}, "target_size"),
@@ -149,7 +149,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 def test_wrong_parameters_name_transform_and_parameter(
     name: str, params: dict[str, Any], message: str
 ) -> None:
-    """A parameter that is unknown, missing or wrong is named in one line, before any picture is read."""
+    """One line names a parameter that is unknown, missing or wrong, before any picture is read."""
     with pytest.raises(TransformError, match=message) as caught:
         build([TransformSpec(name, params)])
     assert caught.value.where == f"transforms: {name}"
@@ -169,7 +169,24 @@ def test_wrong_parameters_name_transform_and_parameter(
 def test_a_picture_that_does_not_fit_is_at_fault_itself(
     name: str, params: dict[str, Any], shape: tuple[int, int]
 ) -> None:
-    """Where only some pictures cannot pass, the error is the picture's, so the order goes on."""
+    """If only some pictures cannot be transformed, it is an error of the picture, and the order continues."""
     chain = build([TransformSpec(name, params)])
     with pytest.raises(ImageSizeError, match=name):
         chain(np.zeros((*shape, 3), np.uint8), Geometry.identity(shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((60, 90), (60, 90)), ((30, 60), (50, 100)), ((30, 200), (15, 100))]
+)
+def test_the_long_side_limits_the_short_one(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """ResizeByShort reduces the short side just enough for the long side to meet max_size."""
+    chain = build([TransformSpec("ResizeByShort", {"short_size": 60, "max_size": 100})])
+    tensor, _ = chain(np.zeros((*shape, 3), np.uint8), Geometry.identity(shape))
+    assert tensor.shape == (3, *size)
+
+
+def test_a_mean_may_be_negative() -> None:
+    """The range of means applies to their magnitude."""
+    chain = build([TransformSpec("Normalize", {"mean": [-0.5], "std": [1.0]})])
+    tensor, _ = chain(np.zeros((1, 1, 3), np.uint8), Geometry.identity((1, 1)))
+    assert (tensor == 0.5).all()

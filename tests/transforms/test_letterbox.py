@@ -1,4 +1,4 @@
-"""Letterbox and its geometry: a box taken to the network's input comes back as it was."""
+"""Letterbox and its geometry: boxes mapped to the network's input and back are unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sides = st.integers(1, 900)
 
 
 def chain(*steps: dict[str, Any]) -> Any:
-    """Build a chain from plain words."""
+    """Build a chain from entries as in deploy.yaml."""
     return build(
         [TransformSpec(step["type"], {k: v for k, v in step.items() if k != "type"}) for step in steps]
     )
@@ -36,7 +36,7 @@ def chain(*steps: dict[str, Any]) -> Any:
 def test_boxes_come_back(
     hw: tuple[int, int], size: tuple[int, int], up: bool, center: bool, stretch: bool
 ) -> None:
-    """Boxes taken to the tensor and back are the source's to 1e-4 pixels, letterboxed or stretched."""
+    """Boxes mapped to the tensor and back differ by at most 1e-4 pixels, letterboxed or stretched."""
     step = {"type": "Letterbox", "size": list(size), "scale_up": up, "center": center}
     step = {"type": "Resize", "target_size": list(size)} if stretch else step
     _, geometry = chain(step)(np.zeros((*hw, 3), np.uint8), Geometry.identity(hw))
@@ -47,7 +47,7 @@ def test_boxes_come_back(
     assert (tensor >= 0).all()
     assert (tensor <= np.array(size) + 1e-3).all()
     np.testing.assert_allclose(geometry.to_source(geometry.to_tensor(points)), points, atol=1e-9)
-    worst = max(hw[0] / size[1], hw[1] / size[0], 1)  # a float32 pixel of the tensor is so many of the source
+    worst = max(hw[0] / size[1], hw[1] / size[0], 1)  # source pixels per tensor pixel
     np.testing.assert_allclose(geometry.to_source(tensor.astype(np.float64)), points, atol=1e-4 * worst)
 
 
@@ -60,7 +60,7 @@ def test_boxes_come_back(
 def test_the_picture_is_inside_its_frame(
     hw: tuple[int, int], size: tuple[int, int], up: bool, center: bool
 ) -> None:
-    """White stays white where the geometry says, and everything else has the colour."""
+    """White pixels are where the geometry places the picture; all others have the padding colour."""
     step = {"type": "Letterbox", "size": list(size), "scale_up": up, "center": center}
     tensor, geometry = chain(step)(np.full((*hw, 3), 255, np.uint8), Geometry.identity(hw))
     (x0, y0), (x1, y1) = np.round(geometry.to_tensor(np.array([[0, 0], [hw[1], hw[0]]], float))).astype(int)
@@ -74,7 +74,7 @@ def test_the_picture_is_inside_its_frame(
 
 
 def test_it_is_the_letterbox_of_the_yolos() -> None:
-    """For 1080p into 640: 360 rows, 140 of grey above and below, bilinear."""
+    """1080p fits 640 x 640 in 360 rows, bilinear, with 140 grey rows above and below."""
     pixels = drawing(1080, 1920)
     tensor, geometry = chain({"type": "Letterbox", "size": [640, 640]})(
         pixels, Geometry.identity((1080, 1920))
@@ -87,7 +87,7 @@ def test_it_is_the_letterbox_of_the_yolos() -> None:
 
 
 def test_an_odd_pixel_goes_below_and_to_the_right() -> None:
-    """Three spare rows are one above and two below."""
+    """Of three rows of padding, one is above and two are below."""
     tensor, geometry = chain({"type": "Letterbox", "size": [8, 8]})(
         np.full((5, 8, 3), 200, np.uint8), Geometry.identity((5, 8))
     )
@@ -96,8 +96,8 @@ def test_an_odd_pixel_goes_below_and_to_the_right() -> None:
     assert 1.0 == geometry.matrix[1, 2]
 
 
-def test_values_in_0_to_1_follow() -> None:
-    """Normalize with mean 0 and std 1 divides by 255 and does nothing else; left out, the numbers stay 0..255."""
+def test_normalize_scales_values_to_0_to_1() -> None:
+    """Normalize with mean 0 and std 1 only divides by 255; without it, values stay in 0..255."""
     pixels, start = drawing(40, 60), Geometry.identity((40, 60))
     frame = {"type": "Letterbox", "size": [64, 64], "color": 0}
     shares, _ = chain(frame, {"type": "Normalize", "mean": [0, 0, 0], "std": [1, 1, 1]})(pixels, start)
@@ -107,8 +107,8 @@ def test_values_in_0_to_1_follow() -> None:
     assert 255 >= whole.max() > 1
 
 
-def test_bgr_is_the_channels_turned_round() -> None:
-    """What comes after ToBGR counts its channels as blue, green, red."""
+def test_bgr_reverses_the_channels() -> None:
+    """Transforms after ToBGR see the channels as blue, green, red."""
     pixels, start = drawing(8, 9), Geometry.identity((8, 9))
     plain = {"type": "Normalize", "mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
     turned, _ = chain({"type": "ToBGR"}, {**plain, "mean": [0.3, 0.2, 0.1]})(pixels, start)
@@ -119,7 +119,7 @@ def test_bgr_is_the_channels_turned_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "says"),
+    ("params", "text"),
     [
         ({}, "size is missing"),
         ({"size": 640}, "size"),
@@ -127,10 +127,10 @@ def test_bgr_is_the_channels_turned_round() -> None:
         ({"size": [640, 640], "color": 256}, "color"),
         ({"size": [640, 640], "color": [114] * 3}, "color"),
         ({"size": [640, 640], "scale_up": "no"}, "scale_up"),
-        ({"size": [640, 640], "auto": True}, "auto.*Known are size, color, scale_up, center"),
+        ({"size": [640, 640], "auto": True}, "auto.*Known parameters: size, color, scale_up, center"),
     ],
 )
-def test_wrong_parameters_are_named(params: dict[str, Any], says: str) -> None:
-    """As with every transform, before any picture is read."""
-    with pytest.raises(TransformError, match=says):
+def test_wrong_parameters_are_named(params: dict[str, Any], text: str) -> None:
+    """The error names the parameter, before any picture is read."""
+    with pytest.raises(TransformError, match=text):
         build([TransformSpec("Letterbox", params)])

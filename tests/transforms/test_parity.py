@@ -71,13 +71,13 @@ SHAPES = [(67, 101), (101, 67), (128, 128), (31, 200)]
 
 
 def specs(chain: list[dict[str, Any]]) -> list[TransformSpec]:
-    """Turn deploy.yaml's entries into specs."""
+    """Convert entries of deploy.yaml to specs."""
     return [TransformSpec(one["type"], {k: v for k, v in one.items() if k != "type"}) for one in chain]
 
 
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Callable[..., Any]]:
-    """PaddleSeg's transforms by name; it and paddle warn when they are imported."""
+    """PaddleSeg's transforms by name; importing it and paddle causes warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddleseg.transforms  # noqa: F401 - registers them
@@ -113,7 +113,7 @@ def test_tensors_equal_paddlesegs(
 def test_paddlesegs_short_size_leaks_from_picture_to_picture_and_ours_does_not(
     theirs: dict[str, Any],
 ) -> None:
-    """The one difference from PaddleSeg: its ResizeByShort shrinks all pictures after a limited one."""
+    """The one difference: PaddleSeg's ResizeByShort shrinks all pictures after a limited one."""
     chain = [{"type": "ResizeByShort", "short_size": 60, "max_size": 100}]
     compose = theirs["Compose"]([theirs["ResizeByShort"](60, 100)])
     ours = build(specs(chain))

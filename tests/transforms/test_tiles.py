@@ -17,13 +17,13 @@ CUTS = st.integers(1, 120).flatmap(lambda tile: st.tuples(st.just(tile), st.inte
 
 
 def starts(windows, axis: str) -> list[int]:
-    """Give the distinct first pixels along an axis."""
+    """Return the distinct first pixels along an axis."""
     return sorted({getattr(w, axis) for w in windows})
 
 
 @given(SIDES, SIDES, CUTS)
 def test_every_pixel_is_in_a_tile_and_every_tile_in_the_picture(height, width, cut):
-    """Nothing is left out, nothing lies outside, no tile comes twice."""
+    """No pixel is missing, no tile lies outside, and no tile occurs twice."""
     seen = np.zeros((height, width), bool)
     windows = plan((height, width), *cut)
     for w in windows:
@@ -38,15 +38,15 @@ def test_every_pixel_is_in_a_tile_and_every_tile_in_the_picture(height, width, c
 
 @given(SIDES, SIDES, CUTS)
 def test_tiles_are_of_one_size_and_in_rows(height, width, cut):
-    """Every tile is as large as asked for, or as the picture; they come row by row."""
+    """Every tile has the requested size, or the picture's if that is smaller; tiles are in row order."""
     windows = plan((height, width), *cut)
     assert {(w.height, w.width) for w in windows} == {(min(cut[0], height), min(cut[0], width))}
     assert [(w.top, w.left) for w in windows] == sorted((w.top, w.left) for w in windows)
 
 
 @given(SIDES, CUTS)
-def test_neighbours_overlap_evenly_by_what_is_asked_for(side, cut):
-    """All overlaps along an axis are equal to a pixel, and none is less than asked for."""
+def test_neighbours_overlap_evenly_by_at_least_the_overlap(side, cut):
+    """Overlaps along an axis differ by at most one pixel, and none is less than requested."""
     tile, overlap = cut
     first = starts(plan((side, 3), tile, overlap), "top")
     overlaps = [a + tile - b for a, b in itertools.pairwise(first)]
@@ -56,7 +56,7 @@ def test_neighbours_overlap_evenly_by_what_is_asked_for(side, cut):
 
 @given(SIDES, CUTS)
 def test_there_are_as_few_tiles_as_possible(side, cut):
-    """One tile fewer could not cover the side with that overlap."""
+    """One tile fewer would not cover the side with this overlap."""
     tile, overlap = cut
     count = len(plan((1, side), tile, overlap))
     assert count == 1 or tile + (count - 2) * (tile - overlap) < side
@@ -70,7 +70,7 @@ def test_the_scene_of_the_facts_has_32_tiles():
 
 
 def test_peer_fault_uneven_overlap():
-    """Three tiles over 900 pixels overlap by the 90 asked for, where the original's overlapped by 135."""
+    """Three tiles over 900 pixels overlap by the requested 90; the original's overlapped by 135."""
     windows = plan((360, 900), 360, 90)
     assert starts(windows, "left") == [0, 270, 540]
     assert [a.right - b.left for a, b in itertools.pairwise(windows)] == [90, 90]
@@ -84,20 +84,20 @@ def test_peer_fault_one_crop_larger_than_the_picture():
 
 @pytest.mark.parametrize(("tile", "overlap"), [(64, 64), (64, 100), (64, -1), (0, 0)])
 def test_an_overlap_that_leaves_nothing_is_refused(tile, overlap):
-    """An overlap as large as the tile would never end."""
+    """With an overlap as large as the tile, tiling would never end."""
     with pytest.raises(ParameterError, match="cannot overlap"):
         plan((100, 100), tile, overlap)
 
 
-def test_no_picture_has_no_tiles():
-    """A picture without pixels is refused."""
+def test_a_picture_without_pixels_is_refused():
+    """A picture with a side of 0 has no tiles."""
     with pytest.raises(ParameterError, match="has no tiles"):
         plan((0, 5), 64, 0)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(65, 1024), st.floats(0, 0.9))
 def test_tiles_for_masks_begin_on_the_grid(height: int, width: int, tile: int, share: float) -> None:
-    """Law: all but the last of a row or column begin at multiples of 32, cover all and overlap as asked."""
+    """All but the last of a row or column start at multiples of 32, and all cover and overlap as requested."""
     overlap = int(share * tile)
     windows = plan_masks((height, width), tile, overlap)
     for first, size, side in (("top", "height", height), ("left", "width", width)):
@@ -110,6 +110,13 @@ def test_tiles_for_masks_begin_on_the_grid(height: int, width: int, tile: int, s
 
 
 def test_tiles_that_would_run_for_days_are_refused() -> None:
-    """An overlap close to the tile's size makes millions of tiles of one photograph."""
+    """An overlap close to the tile size would give millions of tiles per photograph."""
     with pytest.raises(ParameterError, match="1985261 tiles"):
         plan((3000, 4000), 640, 638)
+
+
+def test_tiles_that_advance_by_twice_the_grid_start_on_it() -> None:
+    """The grid is used from a step of 64 pixels on, and not below."""
+    aligned, free = (starts(plan_masks((96, 1000), tile, 32), "left")[:-1] for tile in (96, 95))
+    assert all(left % 32 == 0 for left in aligned)
+    assert any(left % 32 for left in free)
