@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat import __version__, engines, package, transforms
-from quadrat.engines.common import threads
+from quadrat.engines.common import thread_count
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
@@ -67,7 +67,7 @@ class LoadedModel:
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
         return {
             "max-img-size": most if most > 0 else None,
-            "cpu-threads": threads(settings.engine.cpu_threads),
+            "cpu-threads": thread_count(settings.engine.cpu_threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
         }

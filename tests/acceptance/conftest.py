@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from quadrat.pipeline.loaded import LoadedModel, load_model
+
 from tests import videos
 from tests.moving import CRAB, RECTANGLES, film, swim
 from tests.service.run import Service

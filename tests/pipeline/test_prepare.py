@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat.media.sampling import Sampling
-from quadrat.pipeline.loaded import LoadedModel, load_model
 from quadrat.pipeline.prepare import Gate
 from quadrat.types import Detections, Frame, FrameKey, Source
 from tests import pictures
