@@ -1,12 +1,12 @@
-"""Video: the chain against its slowest stage, against all its CPU time, and against the loop that everybody writes.
+"""Compare the video pipeline with its slowest stage, with its total CPU time, and with a plain loop.
 
-    python -m benchmarks.video                 1080p, a few rounds in turn
-    python -m benchmarks.video --memory        10,000 frames of 8 sources: anonymous memory as it goes
-    python -m benchmarks.video --smoke         a second of video, to see that it runs
+    python -m benchmarks.video                 1080p, a few interleaved rounds
+    python -m benchmarks.video --memory        anonymous memory over 10,000 frames of 8 sources
+    python -m benchmarks.video --smoke         one second of video, as a smoke test
 
-All sides read the same H.264 file, run the same network in the same engine, draw the same boxes and write H.264 with
-the same settings; the loop does so in one thread, one frame after the other with all cores on it, with the calls that
-its author finds in OpenCV's and PyAV's tutorials.
+All read the same H.264 file, run the same network in the same engine, draw the same boxes and write H.264 with the
+same settings. The loop processes one frame after the other in one thread (the network uses all cores), with calls as in
+the tutorials of OpenCV and PyAV.
 """
 
 from __future__ import annotations
@@ -57,28 +57,28 @@ LOG = logging.getLogger("quadrat")
 HW = (1080, 1920)
 RATE = 25.0
 ENCODING = {"preset": "superfast", "crf": "20", "bf": "0"}
-"""What VideoWriter asks of x264."""
+"""The x264 options of VideoWriter."""
 KEPT = 24
-"""Frames that stages alone work on, again and again: more would fill the memory."""
+"""Frames on which single stages are timed, in a loop: more would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Wall and CPU seconds of one piece of work."""
+    """Wall and CPU seconds that a function took."""
 
     wall_s: float
     cpu_s: float
 
 
 def timed(work: Callable[[], object]) -> Spent:
-    """Do it and tell the time; CPU of all threads of this process."""
+    """Call `work` and return its time; CPU seconds are those of all threads of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def draw_frames(count: int, hw: tuple[int, int] = HW, seed: int = 5) -> Iterator[ImageU8]:
-    """Draw rectangles that cross a seabed-coloured picture, (H, W, 3) uint8 RGB."""
+    """Yield frames of rectangles that move across a seabed-coloured picture, (H, W, 3) uint8 RGB."""
     rng = np.random.default_rng(seed)
     height, width = hw
     base = np.full((*hw, 3), (96, 104, 92), np.uint8)
@@ -108,7 +108,7 @@ def frames_of(path: Path, frames: FrameSettings) -> Iterator[Frame]:
 
 
 def measure(model: LoadedModel, frame: Frame) -> Any:
-    """One frame through transforms, network and task, without a chain."""
+    """Run transforms, network and task on one frame, without a pipeline."""
     start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     tensor, geometry = model.transform(frame.pixels, start)
     arrays = model.engine.run(tensor[None], model.task.wanted)
@@ -117,8 +117,8 @@ def measure(model: LoadedModel, frame: Frame) -> Any:
     return fold.finish()
 
 
-def whole(model: LoadedModel, path: Path, folder: Path) -> None:
-    """The product: an order on the video, with all its tables."""
+def run_order(model: LoadedModel, path: Path, folder: Path) -> None:
+    """Run an order on the video, with all its products."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
         run_order(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG, Path(folder))
 
@@ -130,8 +130,8 @@ def run_order(models: Pass, store: FolderStore, log: logging.Logger, folder: Pat
         Order(models.settings, store, log, executor).run(Path(under_way))
 
 
-def loop(model: LoadedModel, path: Path, folder: Path) -> None:
-    """Read, detect, track, draw, write: one frame after the other, in one thread."""
+def run_loop(model: LoadedModel, path: Path, folder: Path) -> None:
+    """Read, detect, track, draw and write one frame after the other, in one thread."""
     tracker = tracking.make(model.settings.tracking, model.settings.objects.min_score)
     capture = cv2.VideoCapture(str(path))
     with av.open(str(folder / "loop.mp4"), "w") as container:
@@ -151,10 +151,10 @@ def loop(model: LoadedModel, path: Path, folder: Path) -> None:
         container.mux(stream.encode())
 
 
-class Alone:
-    """Each stage's work by itself, on as many frames as the video has, with nothing beside it.
+class SingleStages:
+    """Each stage on its own, on as many frames as the video has.
 
-    Detection is transforms, network and task as the chain has them: two frames side by side.
+    Detection is transforms, network and task as in the pipeline: two frames in parallel.
     """
 
     def __init__(self, model: LoadedModel, path: Path, folder: Path, frames: int) -> None:
@@ -177,34 +177,34 @@ class Alone:
         deque(found, maxlen=0)
 
     def track(self) -> None:
-        """Follow."""
+        """Track the detections."""
         tracker = tracking.make(self._model.settings.tracking, self._model.settings.objects.min_score)
         for _, _, found in self._turns:
             if tracker is not None:
                 tracker.update(found)
 
     def draw(self) -> None:
-        """Draw."""
+        """Draw the boxes."""
         for _, frame, found in self._turns:
             draw_boxes(frame.pixels, found, self._model.package.classes, HW)
 
     def encode(self) -> None:
-        """Write."""
+        """Encode the frames."""
         writer = VideoWriter(self._folder / "alone.mp4", HW, RATE, "h264")
         for number, frame, _ in self._turns:
             writer.write(frame.pixels, number / RATE)
         writer.close()
 
     def times(self) -> dict[str, Spent]:
-        """Do each in turn."""
+        """Time each stage."""
         works = (self.decode, self.detect, self.track, self.draw, self.encode)
         return {work.__name__: timed(work) for work in works}
 
 
 def compare(rounds: int, frames: int, threads: int) -> None:
-    """Print the whole against its slowest stage, the CPU time over the cores, and the loop; in turn.
+    """Print the pipeline's time against its slowest stage, its CPU time per core, and the loop, interleaved.
 
-    The network has so many threads, on either side.
+    The network uses `threads` threads in all of them.
     """
     settings = Settings.of({"cpu_threads": threads})
     cores = len(os.sched_getaffinity(0))
@@ -218,9 +218,9 @@ def compare(rounds: int, frames: int, threads: int) -> None:
         ):
             (model,), (one,) = models.values(), others.values()
             for turn in range(rounds + 1):
-                ours = timed(lambda: whole(model, path, folder))
-                alone = Alone(model, path, folder, frames).times()
-                theirs = timed(lambda: loop(one, path, folder))
+                ours = timed(lambda: run_order(model, path, folder))
+                alone = SingleStages(model, path, folder, frames).times()
+                theirs = timed(lambda: run_loop(one, path, folder))
                 if not turn:
                     continue
                 slowest = max(alone.values(), key=lambda spent: spent.wall_s)
@@ -230,8 +230,8 @@ def compare(rounds: int, frames: int, threads: int) -> None:
                 )
                 rows.append({
                     "frames per second": frames / ours.wall_s,
-                    "of the slowest stage alone": slowest.wall_s / ours.wall_s,
-                    f"of the stages' CPU time over {cores} cores": cpu / cores / ours.wall_s,
+                    "rate over the slowest stage's": slowest.wall_s / ours.wall_s,
+                    f"rate over that of the stages' CPU time on {cores} cores": cpu / cores / ours.wall_s,
                     "loop, frames per second": frames / theirs.wall_s,
                     "speed-up over the loop": theirs.wall_s / ours.wall_s,
                     "CPU time over the loop's": ours.cpu_s / theirs.cpu_s,
@@ -241,8 +241,8 @@ def compare(rounds: int, frames: int, threads: int) -> None:
         print(f"| {name} | {spread([row[name] for row in rows])} |")
 
 
-def law(rounds: int, items: int) -> None:
-    """Print the rate of a chain of sleeping stages over that of its slowest one alone."""
+def chain_rate(rounds: int, items: int) -> None:
+    """Print the rate of a chain of sleeping stages over the rate of its slowest stage."""
     ratios = []
     for _ in range(rounds):
         alone = timed(lambda: deque(_nap(0.02)(iter(range(items))), maxlen=0))
@@ -250,7 +250,7 @@ def law(rounds: int, items: int) -> None:
         chained = timed(partial(deque, run_chain(range(items), naps), maxlen=0))
         ratios.append(alone.wall_s / chained.wall_s)
     print(
-        f"| sleeping stages, {items} items: rate over the slowest stage's | {spread(ratios)} (asked: 0.95) |"
+        f"| sleeping stages, {items} items: rate over the slowest stage's | {spread(ratios)} (target: 0.95) |"
     )
 
 
@@ -264,15 +264,15 @@ def _nap(seconds: float) -> Any:
 
 
 def memory(frames: int, sources: int) -> None:
-    """Print anonymous memory while an order on many sources goes on."""
+    """Print the anonymous memory during an order with many sources."""
     seen = tenths(frames, sources)
     print(f"| {frames} frames of {sources} sources, anonymous MB after each tenth |")
     print("| " + " | ".join(f"{mb:.0f}" for mb in seen) + " |")
-    print(f"most of any later tenth over the second: {max(seen[2:]) / seen[1]:.3f}")
+    print(f"largest of the later tenths over the second: {max(seen[2:]) / seen[1]:.3f}")
 
 
 def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[float]:
-    """Run an order of so many frames of `hw` (height, width) with every product; anonymous MB after each tenth."""
+    """Run an order on `frames` frames of `hw` (height, width) with all products; return anonymous MB after each tenth."""
     with tempfile.TemporaryDirectory(prefix="quadrat-bench-") as made:
         videos = Path(made, "videos")
         videos.mkdir()
@@ -292,14 +292,14 @@ def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[
 
 
 def anonymous_mb() -> float:
-    """Give the anonymous memory of this process, without what the C library has been given back and keeps."""
+    """Return the anonymous memory of this process in MB, after the C library has released its free memory."""
     ctypes.CDLL(None).malloc_trim(0)
     status = Path("/proc/self/status").read_text("utf-8")
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
-class Watched:
-    """Notes the anonymous memory of this process at every tenth of the frames."""
+class MemoryLog:
+    """Records the anonymous memory of this process after each tenth of the frames."""
 
     def __init__(self, store: FolderStore, frames: int) -> None:
         self.store = store
@@ -314,35 +314,37 @@ class Watched:
             self.seen.append(anonymous_mb())
 
 
-class Counting:
+class CountingTask:
     """A task that counts its frames."""
 
-    def __init__(self, task: Task, watched: Watched) -> None:
+    def __init__(self, task: Task, watched: MemoryLog) -> None:
         self.name, self.wanted, self.batched = task.name, task.wanted, task.batched
         self._task, self._watched = task, watched
 
     def start(self, frame: Frame) -> Fold:
-        """Count the frame, and start its fold."""
+        """Count the frame and start its fold."""
         self._watched.frame()
         return self._task.start(frame)
 
 
 def main() -> None:
-    """Run what is asked for."""
+    """Run the benchmarks selected on the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150)
-    parser.add_argument("--threads", type=int, default=EngineSettings().cpu_threads, help="of the network")
-    parser.add_argument("--memory", action="store_true", help="only the memory of a long run")
-    parser.add_argument("--smoke", action="store_true", help="one round of a second of video")
+    parser.add_argument(
+        "--threads", type=int, default=EngineSettings().cpu_threads, help="threads of the network"
+    )
+    parser.add_argument("--memory", action="store_true", help="measure only the memory of a long run")
+    parser.add_argument("--smoke", action="store_true", help="one round on one second of video")
     given = parser.parse_args()
     if given.memory:
         memory(10_000, 8)
         return
     rounds, frames = (1, 25) if given.smoke else (given.rounds, given.frames)
-    law(rounds, 50 if given.smoke else 300)
+    chain_rate(rounds, 50 if given.smoke else 300)
     compare(rounds, frames, given.threads)
 
 
