@@ -111,11 +111,11 @@ class _Compiled:
 class OpenVINOEngine:
     """A network compiled for exactly the requested outputs; more than `at_once` concurrent calls wait.
 
-    At the start, it is compiled for the outputs that the archive names, to detect an invalid graph early: of a
-    mask labels and confidence, of a detector all; else all outputs. A run that asks for others compiles
-    for those.
-    `trial` is called before that start reads the file, since OpenVINO dies of SIGSEGV on some invalid
-    ones (a convolution with one input); what it has compiled into the cache is taken from there.
+    At the start, it is compiled for the outputs that the archive names (labels and confidence of a mask, all
+    outputs of a detector), or for all outputs if it names none, so that an invalid graph is found early. A run
+    that requests other outputs compiles it again. If the network is not in the cache, `trial` is called before its
+    file is read, as OpenVINO crashes with SIGSEGV on some invalid files (a convolution with one input); the
+    network that `trial` compiled is then loaded from the cache.
     """
 
     name = "openvino"
