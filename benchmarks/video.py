@@ -120,10 +120,10 @@ def measure(model: LoadedModel, frame: Frame) -> Any:
 def run_order(model: LoadedModel, path: Path, folder: Path) -> None:
     """Run an order on the video, with all its products."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        run_order(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG, Path(folder))
+        order_on(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG, Path(folder))
 
 
-def run_order(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
+def order_on(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
     """Run an order on videos with models that are loaded; files under way go below `folder`."""
     executor = LocalExecutor(models, facts_of(models, store.order, ["urn:model"], moving=True), moving=True)
     with tempfile.TemporaryDirectory(dir=folder) as under_way:
@@ -285,9 +285,9 @@ def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[
             tempfile.TemporaryDirectory() as out,
         ):
             (model,) = models.values()
-            watched = Watched(FolderStore(MODEL, videos, Path(out), moving=True), frames)
-            watched_model = replace(model, task=Counting(model.task, watched))
-            run_order(Pass([watched_model]), watched.store, log, Path(made))
+            watched = MemoryLog(FolderStore(MODEL, videos, Path(out), moving=True), frames)
+            watched_model = replace(model, task=CountingTask(model.task, watched))
+            order_on(Pass([watched_model]), watched.store, log, Path(made))
     return watched.seen
 
 

@@ -139,7 +139,7 @@ def describe(identifiers: dict[str, str], image: str, task: str = "") -> str:
     )  # fmt: skip
     if done.returncode != 0:
         raise PlatformError(
-            f"{SERVICE_FILE.name} printed no description: {(done.stdout + done.stderr)[-500:]}"
+            f"{SERVICE_FILE.name} printed no description: {(done.stdout + done.stderr)[-500:].strip()}"
         )
     return done.stdout
 

@@ -37,7 +37,7 @@ def test_it_passes_its_own_self_test(capsys):
 
 def test_unseen_drawings(package):
     """On full-size drawings with other seeds than in training, its mIoU is at least 0.75 and near the stated one."""
-    engine = start(package, parse({"engine": "openvino"}), logging.getLogger("test"))
+    engine = start(package, parse({"engine": "openvino"}).engine, logging.getLogger("test"))
     confusion = np.zeros((3, 3), np.int64)
     for seed, hw in ((20_001, (1024, 1280)), (20_002, (866, 1154)), (20_003, (1201, 1199))):
         drawing = draw(seed, hw, density=0.4, frame=True)
@@ -58,7 +58,7 @@ def test_unseen_drawings(package):
 @pytest.mark.parametrize("hw", [(1, 1), (17, 33), (250, 31)])
 def test_any_size_runs(package, hw):
     """Odd and tiny pictures work, and a batch gives the same as its pictures one by one."""
-    engine = start(package, parse({"engine": "openvino"}), logging.getLogger("test"))
+    engine = start(package, parse({"engine": "openvino"}).engine, logging.getLogger("test"))
     images = np.random.default_rng(0).uniform(-1, 1, (3, 3, *hw)).astype(np.float32)
     batch = engine.run(images, ["labels", "confidence"])
     assert batch["labels"].shape == (3, *hw)
