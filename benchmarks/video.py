@@ -124,8 +124,10 @@ def run_order(model: LoadedModel, path: Path, folder: Path) -> None:
 
 
 def order_on(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
-    """Run an order on videos with models that are loaded; files under way go below `folder`."""
-    executor = LocalExecutor(models, facts_of(models, store.order, ["urn:model"], moving=True), moving=True)
+    """Run an order with models that are loaded; files under way go below `folder`."""
+    urns = [f"urn:model:{name}" for name in models]
+    facts = facts_of(models, store.order, urns, moving=store.moving)
+    executor = LocalExecutor(models, facts, moving=store.moving)
     with tempfile.TemporaryDirectory(dir=folder) as under_way:
         Order(models.settings, store, log, executor).run(Path(under_way))
 
