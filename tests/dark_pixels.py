@@ -83,7 +83,7 @@ class Collector:
     def __init__(self, model: ModelFacts, source: Source, folder: Path) -> None:
         self._model = model
         self._source = source
-        self._columns = ColumnWriter(folder / f"{source.stem}.columns")
+        self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
         self._most = 0
         self._record = ModelRecord(model.name, model.task)
 
