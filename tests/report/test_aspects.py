@@ -95,7 +95,10 @@ def test_of_very_many_objects_the_first_are_listed(monkeypatch: pytest.MonkeyPat
 def test_a_capped_count_is_marked_in_the_aspect() -> None:
     """Whoever finds the aspect by its image must not take the number for the whole."""
     found = [ClassCount(c, 3, 0.5) for c in CLASSES]
-    for error, expected in ((None, ("ok", None)), (TooManyObjectsError("more"), ("partial", "E_TOO_MANY more"))):
+    for error, expected in (
+        (None, ("ok", None)),
+        (TooManyObjectsError("more"), ("partial", "E_TOO_MANY more")),
+    ):
         got = detection_aspect(SOURCE, FRAME, many(9), found, WHO, size=(1, 2), error=error)
         assert expected == (got["status"], got["error"])
     assert {d["class-id"] for d in got["detections"]} <= {c.id for c in CLASSES}
@@ -126,10 +129,20 @@ def test_a_video_lists_all_its_faults_and_what_was_read() -> None:
     """The error is one line with every code; frames are counted as they were read and measured."""
     faults = (TooManyObjectsError("more"), VideoTruncatedError("it ends early", where="v.mp4"))
     closing = Closing(3, {"black": 2}, faults)
-    reading = {"dropped": 1, "damaged": 2, "declared_frames": 9, "declared_s": 0.36, "rotation": 90, "codec": "h264"}
+    reading = {
+        "dropped": 1,
+        "damaged": 2,
+        "declared_frames": 9,
+        "declared_s": 0.36,
+        "rotation": 90,
+        "codec": "h264",
+    }
     got = video_part(end(6, **reading), closing, WHO)
 
-    assert ("partial", "E_TOO_MANY more; E_VIDEO_TRUNCATED v.mp4: it ends early") == (got["status"], got["error"])
+    assert ("partial", "E_TOO_MANY more; E_VIDEO_TRUNCATED v.mp4: it ends early") == (
+        got["status"],
+        got["error"],
+    )
     assert got["frames"] == {
         "declared": 9, "read": 6, "taken": 6, "measured": 3, "dropped": 1, "damaged": 2, "skipped": {"black": 2},
     }  # fmt: skip
@@ -165,10 +178,21 @@ def test_numbers_are_rounded_to_what_is_known() -> None:
 
     assert ("fish", 3, 0.1235, 2, 2, 7, 0.233) == tuple(
         listed[k]
-        for k in ("name", "count", "mean-score", "tracks", "max-at-once", "max-at-once-frame", "max-at-once-time")
+        for k in (
+            "name",
+            "count",
+            "mean-score",
+            "tracks",
+            "max-at-once",
+            "max-at-once-frame",
+            "max-at-once-time",
+        )
     )
     covered = covered_aspect(end(2), Closing(2), COVERS, WHO, confidence=0.98765, min_confidence=0.25)
     assert (0.9877, 0.25, 0.9123) == (
         covered["mean-confidence"], covered["min-confidence"], covered["cover"][0]["mean-confidence"],
     )  # fmt: skip
-    assert covered_aspect(end(2), Closing(2), [], WHO, confidence=None, min_confidence=0.0)["mean-confidence"] is None
+    assert (
+        covered_aspect(end(2), Closing(2), [], WHO, confidence=None, min_confidence=0.0)["mean-confidence"]
+        is None
+    )

@@ -72,7 +72,13 @@ def test_ids_join_the_lists(tmp_path: Path) -> None:
     got = written(tmp_path, (videos[0], frames), (videos[1], frames), photo)
 
     assert got["videos"] == [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
-    assert [(i["id"], i.get("video_id")) for i in got["images"]] == [(1, 1), (2, 1), (3, 2), (4, 2), (5, None)]
+    assert [(i["id"], i.get("video_id")) for i in got["images"]] == [
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+        (5, None),
+    ]
     assert [(a["id"], a["image_id"]) for a in got["annotations"]] == [(n, n) for n in range(1, 6)]
     assert got["categories"] == [{"id": 1, "name": "fish", "supercategory": "", "urn": "urn:fish"}]
     assert (got["info"], got["licenses"]) == ({"description": "d"}, [])
