@@ -38,7 +38,7 @@ def test_every_part_is_there(kind: TaskKind) -> None:
     assert all(callable(kind.part(name)) for name in PARTS)
     for name in OPTIONAL:
         assert callable(kind.part(name)) == bool(getattr(kind, name))
-    assert TaskKind("x", object, {}, (), "", "", "", "", "", 1).part("fault") is None
+    assert TaskKind("x", object, {}, (), "", "", "", "", "", 1, "").part("fault") is None
 
 
 def test_every_group_is_one_of_the_settings(kind: TaskKind) -> None:
@@ -111,6 +111,7 @@ COUNT = TaskKind(
     annotate="",
     class_urn="urn:count:",
     max_classes=1,
+    model_schema="",
 )
 
 

@@ -25,7 +25,7 @@ FOUND = Detections(
 
 def written(tmp_path: Path, *sources: tuple[Source, list[FrameRow]]) -> dict[str, Any]:
     """Write frames of some sources, one object in each, and read the file."""
-    writer = CocoWriter(tmp_path / "all.json")
+    writer = CocoWriter(tmp_path / "all.json", [FISH].__getitem__)
     for source, frames in sources:
         writer.begin(source)
         for frame in frames:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.report.columns import CHUNK_FRAMES, FrameRow
-from quadrat.report.detections import CSV, CsvWriter, JsonlWriter
+from quadrat.report.detections import COLUMNS, CsvWriter, JsonlWriter
 from quadrat.report.rows import rows_of
 from quadrat.types import Source
 from tests.report.things import CLASSES, VIDEO, Desk, body, end, frame, many, objects, photo, read, video
@@ -30,8 +30,8 @@ def test_a_line_of_the_table_has_all_that_is_known(tmp_path: Path) -> None:
     writer.begin(Source("urn:b", "b.jpg"))
     writer.frame(VIDEO, FrameRow(0, None, "", (9, 9)), found[1:])
 
-    assert writer.finish().read_bytes().decode() == (
-        ",".join(CSV)
+    assert writer.finish(CLASSES, {}).read_bytes().decode() == (
+        ",".join(COLUMNS)
         + "\r\n"
         + 'urn:a,"\'=a,""x""",3,0.120000,7,urn:c:1,"crab, ""red""",0.5000,1.00,2.00,30.00,40.00\r\n'
         + 'urn:a,"\'=a,""x""",3,0.120000,,urn:c:0,fish,0.2500,1.00,2.00,30.00,40.00\r\n'
@@ -48,7 +48,7 @@ def test_a_line_of_json_has_the_frame_and_its_objects(tmp_path: Path) -> None:
     found = rows_of(objects([(1, 2, 30, 40)], [1], [0.5]))
     writer.frame(sequence, FrameRow(3, 0.12345678, "", (9, 8), "img.png"), found)
     writer.frame(Source("urn:p", "p.jpg"), FrameRow(0, None, "black", (9, 8)), [])
-    first, second = (json.loads(line) for line in writer.finish().read_text("utf-8").splitlines())
+    first, second = (json.loads(line) for line in writer.finish(CLASSES, {}).read_text("utf-8").splitlines())
 
     assert first == {
         "source": "urn:s", "name": "dive", "file": "img.png", "frame": 3, "time_s": 0.123457, "width": 8, "height": 9,
@@ -153,7 +153,7 @@ def test_a_frame_on_which_the_network_failed_is_listed_with_its_reason(tmp_path:
 
 def test_odd_names_do_not_break_a_table(tmp_path: Path) -> None:
     """Commas, formulas and undecodable bytes are kept, harmless, or replaced."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     for name in ('=cmd(),"x"\n.jpg', "b\udce9.jpg"):
         list(desk.picture(photo(many(2, tracked=False), name)))
     table, lines, coco = desk.tables.values()

@@ -29,7 +29,7 @@ def mask(share: float, confidence: float | None = 0.5) -> Segmentation:
 def test_an_image_has_the_pictures_and_aspects_it_always_had(tmp_path: Path) -> None:
     """Pictures in their order, the main aspect on the first, the record after the last was delivered."""
     kinds = ("pseudo", "labels", "confidence", "overlay")
-    desk = Desk(tmp_path, "segment", moving=False, outputs=kinds)
+    desk = Desk(tmp_path, "segment", outputs=kinds)
     result = photo(mask(0.25))
     products = desk.picture(result)
     taken = [next(products) for _ in kinds]
@@ -58,14 +58,14 @@ def test_an_image_has_the_pictures_and_aspects_it_always_had(tmp_path: Path) -> 
 
 def test_the_default_is_the_pseudo_colour_picture(tmp_path: Path) -> None:
     """If outputs are not chosen, an image has one picture."""
-    desk = Desk(tmp_path, "segment", moving=False)
+    desk = Desk(tmp_path, "segment")
 
     assert ["p.pseudo.png"] == [p.name for p in desk.picture(photo(mask(0.5)))]
 
 
 def test_a_black_photograph_is_skipped_with_its_reason(tmp_path: Path) -> None:
     """It makes no product, no table of frames, and counts in no mean."""
-    desk = Desk(tmp_path, "segment", moving=False)
+    desk = Desk(tmp_path, "segment")
     assert list(desk.picture(photo(None, skipped="black"))) == []
 
     assert [("skipped", "the picture is black", "", "200")] == [
@@ -79,7 +79,7 @@ def test_a_floor_adds_the_class_unknown(tmp_path: Path) -> None:
     """The floor in force is in the aspect, and pixels under it have a row."""
     labels = np.zeros(HW, np.uint8)
     labels[:60] = 255
-    desk = Desk(tmp_path, "segment", moving=False, min_confidence=0.25)
+    desk = Desk(tmp_path, "segment", min_confidence=0.25)
     (product,) = desk.picture(photo(Segmentation(labels, np.full(HW, 0.5, np.float16))))
 
     assert product.metadata["min-confidence"] == 0.25
@@ -175,7 +175,7 @@ def test_a_frame_on_which_the_network_failed_has_no_cover(tmp_path: Path) -> Non
 
 def test_mean_cover_is_over_sources(tmp_path: Path) -> None:
     """The order's mean weighs every image alike; a source without covers counts in none."""
-    desk = Desk(tmp_path, "segment", moving=False)
+    desk = Desk(tmp_path, "segment")
     for name, share in (("a.jpg", 0.2), ("b.jpg", 0.4)):
         list(desk.picture(photo(mask(share), name)))
     list(desk.picture(photo(None, "c.jpg", skipped="black")))
@@ -188,7 +188,7 @@ def test_mean_cover_is_over_sources(tmp_path: Path) -> None:
 def test_two_classes_of_one_name_are_not_added_up(tmp_path: Path) -> None:
     """Means are kept by index, whatever the archive calls its classes."""
     classes = tuple(ClassInfo(i, "urn:same", "same", (0, 0, 0)) for i in range(2))
-    desk = Desk(tmp_path, facts("segment", classes), moving=False)
+    desk = Desk(tmp_path, facts("segment", classes))
     list(desk.picture(photo(mask(0.75))))
 
     assert [0.25, 0.75] == [c["mean-cover"] for c in desk.products["survey.csv"].metadata["mean-cover"]]

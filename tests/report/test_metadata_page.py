@@ -59,8 +59,14 @@ def test_every_key_and_schema_is_on_the_page(tmp_path: Path) -> None:
 
 def test_every_column_is_on_the_page() -> None:
     """New columns of the survey and those of all tables."""
-    columns = {*survey.COLUMNS[19:], *detections.CSV, *detections.JSONL, *masks.COLUMNS, *tracks.COLUMNS}
+    columns = {
+        *survey.COLUMNS[19:],
+        *detections.COLUMNS,
+        *detections.JsonlWriter.columns,
+        *masks.COLUMNS,
+        *tracks.COLUMNS,
+    }
 
     assert not {column for column in {*columns, survey.MODEL} if f"`{column}`" not in PAGE}
     assert len(mot.COLUMNS) == 10
-    assert {key for key in coco.COLUMNS if f"`{key}`" not in PAGE} == set()
+    assert {key for key in coco.CocoWriter.columns if f"`{key}`" not in PAGE} == set()

@@ -30,7 +30,7 @@ from tests.report.things import (
 
 def test_a_photograph_has_an_annotated_picture_and_a_row_for_each_class(tmp_path: Path) -> None:
     """The picture is drawn, the aspect has every object, and the record comes after the delivery."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     result = photo(objects([(10, 20, 60, 70), (1, 2, 3, 4), (5, 5, 9, 9)], [2, 0, 2], [0.9, 0.25, 0.5]))
     products = desk.picture(result)
     product = next(products)
@@ -63,7 +63,7 @@ def test_a_picture_is_drawn_unless_it_is_not_wanted(
     tmp_path: Path, outputs: tuple[str, ...], names: list[str]
 ) -> None:
     """Without a picture the rows and tables are the same, and name no product."""
-    desk = Desk(tmp_path, moving=False, outputs=outputs)
+    desk = Desk(tmp_path, outputs=outputs)
 
     assert names == [p.name for p in desk.picture(photo(objects([(0, 0, 9, 9)])))]
     assert [("1", "".join(names))] == [(r["objects"], r["product"]) for r in desk.rows]
@@ -72,7 +72,7 @@ def test_a_picture_is_drawn_unless_it_is_not_wanted(
 
 def test_an_image_without_objects_is_a_row_too(tmp_path: Path) -> None:
     """Nothing found is a measurement: objects 0, status ok."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     assert [p.name for p in desk.picture(photo(Detections.none()))] == ["p.annotated.jpg"]
     (row,) = desk.rows
 
@@ -84,7 +84,7 @@ def test_an_image_without_objects_is_a_row_too(tmp_path: Path) -> None:
 
 def test_a_black_photograph_is_skipped_with_its_reason(tmp_path: Path) -> None:
     """A picture that was read and not measured makes no product, and is a line of detections.jsonl."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     assert list(desk.picture(photo(None, skipped="black"))) == []
 
     assert [("skipped", "the picture is black", "")] == [
@@ -99,7 +99,7 @@ def test_a_black_photograph_is_skipped_with_its_reason(tmp_path: Path) -> None:
 def test_a_capped_photograph_is_measured_in_part(tmp_path: Path) -> None:
     """The error is in the record, in the row and in the aspect."""
     found = objects([(0, 0, 9, 9)])
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     capped = Detections(found.boxes, found.scores, found.classes, None, capped=True)
     (product,) = desk.picture(photo(capped))
     (row,) = desk.rows
@@ -218,7 +218,7 @@ def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Pa
 
 def test_classes_that_the_archive_does_not_list_are_named_by_number(tmp_path: Path) -> None:
     """An archive without names gives tables all the same."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     list(desk.picture(photo(objects([(0, 0, 9, 9)], [17]))))
     coco = json.loads(desk.tables["coco.json"])
 
@@ -294,7 +294,7 @@ def test_the_picture_of_a_mosaic_is_smaller_than_the_mosaic(
 ) -> None:
     """The boxes of the aspect stay in the mosaic's pixels."""
     monkeypatch.setattr(report_objects, "PICTURE_PIXELS", HW[0] * HW[1] // 4)
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     (product,) = desk.picture(photo(objects([(0, 0, 200, 120)])))
 
     with Image.open(io.BytesIO(body(product))) as picture:
@@ -310,7 +310,7 @@ def test_the_picture_of_a_mosaic_is_smaller_than_the_mosaic(
 def test_a_long_picture_fits_a_jpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its longer side is shrunk, however few pixels it has."""
     monkeypatch.setattr(report_objects, "PICTURE_SIDE", 50)
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     (product,) = desk.picture(photo(objects([(0, 0, 200, 120)])))
 
     assert (product.metadata["width"], product.metadata["height"]) == (50, 30)

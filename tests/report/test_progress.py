@@ -186,7 +186,7 @@ def test_the_bar_ends_with_the_last_frame_that_is_taken(
             progress.opened(SourceOpened(video, Reading((1, 1), declared_frames=declared)))
             sampling = Sampling(settings_of(frame_step=step).frames)
             for index in range(declared):
-                if sampling.takes(index, index / 25):
+                if sampling.selects(index, index / 25):
                     progress.frame(video)
         taken, expected = place(screen)
         assert taken == expected == 2 * -(-declared // step)
@@ -203,7 +203,7 @@ def test_the_bar_ends_where_frames_are_taken_by_time(
     with Progress(LOG, 1, moving=True, seconds=seconds) as progress:
         progress.opened(SourceOpened(video, Reading((1, 1), declared_frames=frames, declared_s=frames / 25)))
         for index in range(frames):
-            if sampling.takes(index, index / 25):
+            if sampling.selects(index, index / 25):
                 progress.frame(video)
         taken, expected = place(screen)
         assert taken == expected

@@ -6,15 +6,17 @@ import json
 import os
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from quadrat.errors import StreamError, TooManyObjectsError
 from quadrat.parameters import Settings
+from quadrat.pipeline.models import LoadedModel
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.record import Record, reading_of, run_record
-from quadrat.types import Gap, Reading, Source
+from quadrat.types import Gap, ModelPackage, Reading, Source
 from tests.report.things import HW, VIDEO, WHO, facts, labelled
 from tests.values import settings_of
 
@@ -30,12 +32,17 @@ class Stage:
     ahead: int
 
 
-def made(
-    settings: Settings | None = None, task: str = "detect", *, moving: bool = True, **more: Any
-) -> Record:
+def made(settings: Settings | None = None, **more: Any) -> Record:
     """Record a run of one model."""
-    values = {"stages": [], "counts": {}, "wall_s": 0.0} | more
-    return run_record(settings or settings_of(), [facts(task)], moving=moving, **values)
+    values = {"models": [facts("detect")], "stages": [], "counts": {}, "wall_s": 0.0} | more
+    return run_record((settings or settings_of()).values(), **values)
+
+
+def in_force_of(task: str, *, moving: bool, **settings: Any) -> dict[str, Any]:
+    """Give what a run of a model of this task makes of settings."""
+    opened = ModelPackage(Path(), "m", "", task, {}, None, (), (), None, ())
+    unused: Any = None
+    return LoadedModel(opened, unused, unused, unused, settings_of(**settings)).in_force(moving=moving)
 
 
 def test_the_record_accounts_for_the_time() -> None:
@@ -88,6 +95,13 @@ def test_the_product_is_the_record_and_its_aspect_is_short() -> None:
         ("segment", True, {"tracker": "sort"}, {"max-img-size": 1_000_000}),
         ("detect", False, {}, {}),
         ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000}),
+        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000}),
+        (
+            "segment",
+            False,
+            {"max_img_size": 1_000_000, "tile_size": 640},
+            {"max-img-size": 1_000_000, "tile-overlap": 128},
+        ),
         ("detect", True, {"tracker": "sort"}, {"tracker": "sort"}),
         ("detect", False, {"tracker": "sort"}, {}),
         ("detect", True, {"tracker": "none"}, {}),
@@ -97,7 +111,8 @@ def test_values_in_force_stand_beside_the_settings(
     task: str, moving: bool, settings: dict[str, Any], in_force: dict[str, Any]
 ) -> None:
     """A default that the task or the sources have no use for is null there; an automatic value is resolved."""
-    content = made(settings_of(**settings), task, moving=moving).content
+    found = in_force_of(task, moving=moving, **settings)
+    content = made(settings_of(**settings), models=[replace(facts(task), in_force=found)]).content
     cores = len(os.sched_getaffinity(0))
 
     expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker")) | {"cpu-threads": min(10, cores)}
@@ -114,19 +129,18 @@ def test_outputs_that_nobody_chose_are_called_auto() -> None:
 def test_every_model_is_listed() -> None:
     """With its task, label, provenance and the values in force for it; one alone has no label."""
     several = [
-        replace(each, provenance=replace(WHO, model=f"urn:{each.name}"))
+        replace(each, provenance=replace(WHO, model=f"urn:{each.name}"), in_force={"tracker": each.task})
         for each in labelled(reef="segment", fish="detect")
     ]
-    content = run_record(settings_of(), several, [], {}, 0.0, moving=True).content
+    content = made(models=several).content
     reef, fish = content["models"]
 
     assert ("reef", "segment", "reef", "urn:reef") == tuple(
         reef[k] for k in ("name", "task", "label", "model")
     )
-    assert (1_000_000, None) == (reef["in-force"]["max-img-size"], fish["in-force"]["max-img-size"])
-    assert reef["in-force"]["tracker"] is None
-    assert fish["in-force"]["tracker"] == settings_of().tracking.tracker
+    assert [{"tracker": "segment"}, {"tracker": "detect"}] == [reef["in-force"], fish["in-force"]]
     assert (content["model"], content["provenance"]["model"]) == ("urn:reef", "urn:reef")
+    assert content["in-force"] == reef["in-force"]
     (one,) = made().content["models"]
     assert (one["name"], one["label"], one["result-digest"]) == ("m", None, "d3")
 

@@ -30,7 +30,6 @@ from quadrat.report.objects import ObjectSummary, ObjectTables
 from quadrat.report.survey import COLUMNS, MODEL, Survey, Totals, csv_cell, reason_of
 from quadrat.types import Cover, Failure, Gap, Reading, Source
 from tests.report.things import CLASSES, HW, facts, read
-from tests.values import settings_of
 
 FACTS = ImageFacts(
     (20, 10), (10, 5), "abc", {"GPSLatitude": "-8.5", "DateTimeOriginal": "2024:05:06 07:08:09"}
@@ -45,8 +44,7 @@ def text(folder: Path, *records: SourceRecord, models: Sequence[str] = ("m",)) -
     for name in models:
         made = facts("segment" if name.startswith("r") else "detect", name=name, label=name)
         kind = MaskTables if name.startswith("r") else ObjectTables
-        groups = made.kind.groups_of(settings_of())
-        tables[name] = kind(made, Names(), folder, *groups)
+        tables[name] = kind(made, Names(), folder, *made.groups)
     survey = Survey(folder / "survey.csv", tables)
     for record in records:
         survey.add(record)

@@ -12,7 +12,12 @@ from tests.values import settings_of
 def lines(**settings: object) -> list[str]:
     """Write the lines of ten images in four seconds."""
     return timing_lines(
-        settings_of(**settings), WHO, "reef", seconds={"read": 1.0, "infer": 4.0}, wall=4.0, images=10
+        settings_of(**settings).values(),
+        WHO,
+        "reef",
+        seconds={"read": 1.0, "infer": 4.0},
+        wall=4.0,
+        images=10,
     )
 
 
@@ -43,7 +48,9 @@ def test_a_name_that_the_order_gives_is_used() -> None:
 
 def test_frames_are_counted_as_frames() -> None:
     """And nothing at all in no time is no error."""
-    got = timing_lines(settings_of(), WHO, "m", seconds={"read": 0.5}, wall=0.0, images=0, unit="frame")
+    got = timing_lines(
+        settings_of().values(), WHO, "m", seconds={"read": 0.5}, wall=0.0, images=0, unit="frame"
+    )
 
     assert "benchmark frames: 0 in 0.00 s, 0.00 per second" in got
     assert "benchmark ms per frame: read 500.0" in got

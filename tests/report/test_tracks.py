@@ -168,7 +168,7 @@ def test_all_tracks_of_all_videos_are_one_table(tmp_path: Path) -> None:
 
 def test_photographs_have_no_table_of_tracks(tmp_path: Path) -> None:
     """Nothing is followed there."""
-    desk = Desk(tmp_path, moving=False)
+    desk = Desk(tmp_path)
     list(desk.picture(photo(many(2, tracked=False))))
 
     assert ["detections.csv", "detections.jsonl", "coco.json"] == list(desk.tables)

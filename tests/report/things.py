@@ -18,6 +18,7 @@ from quadrat.records import ModelRecord, SourceRecord, Status
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
+from quadrat.task_kinds import kind_of
 from quadrat.types import (
     ClassInfo,
     Closing,
@@ -49,10 +50,15 @@ Predictions = Prediction | Mapping[str, Prediction] | None
 
 
 def facts(
-    task: str, classes: tuple[ClassInfo, ...] = CLASSES, *, name: str = "m", label: str = ""
+    task: str,
+    classes: tuple[ClassInfo, ...] = CLASSES,
+    *,
+    name: str = "m",
+    label: str = "",
 ) -> ModelFacts:
     """Make the facts of a model."""
-    return ModelFacts(name, task, label, WHO, classes, len(classes) or None)
+    groups = kind_of(task).groups_of(settings_of())
+    return ModelFacts(name, task, label, WHO, classes, len(classes) or None, groups)
 
 
 def labelled(**tasks: str) -> list[ModelFacts]:
@@ -74,24 +80,22 @@ class Desk:
         folder: Path,
         *models: ModelFacts | str,
         names: Names | None = None,
-        moving: bool = True,
         **settings: object,
     ) -> None:
         folder.mkdir(exist_ok=True, parents=True)
         self.folder = folder
-        self.facts = [each if isinstance(each, ModelFacts) else facts(each) for each in models or ("detect",)]
-        self.settings = settings_of(**settings)
+        made = [each if isinstance(each, ModelFacts) else facts(each) for each in models or ("detect",)]
+        values = settings_of(**settings)
+        self.facts = [replace(each, groups=each.kind.groups_of(values)) for each in made]
         taken = names or Names(labels=[each.label for each in self.facts])
-        self.report = OrderReport(self.facts, self.settings, taken, folder, moving=moving)
+        self.report = OrderReport(self.facts, values.values(), taken, folder)
         self.records: list[SourceRecord] = []
         self._open: dict[str, dict[str, Collector]] = {}
 
     def collectors(self, source: Source) -> dict[str, Collector]:
         """Make the collector of each model."""
         return {
-            each.name: each.kind.part("collector")(
-                each, source, self.folder, *each.kind.groups_of(self.settings)
-            )
+            each.name: each.kind.part("collector")(each, source, self.folder, *each.groups)
             for each in self.facts
         }
 
