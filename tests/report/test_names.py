@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -113,9 +114,19 @@ def test_with_several_models_their_labels_are_part_of_the_names(taken: str, stem
 
 def test_very_many_sources_of_one_name_are_numbered_on() -> None:
     """Numbering goes on where it stopped, so a thousand equal names do not take a million attempts."""
-    names = Names()
-    stems = [names.stem("q.jpg") for _ in range(1000)]
+    names, attempts = Names(), 0
 
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal attempts
+        attempts += event == "call"
+
+    sys.setprofile(count)
+    try:
+        stems = [names.stem("q.jpg") for _ in range(1000)]
+    finally:
+        sys.setprofile(None)
+
+    assert attempts < 100_000
     assert (stems[0], stems[1], stems[-1]) == ("q", "q-2", "q-1000")
     assert names.whole("a.csv") == "a.csv"
     assert [names.whole("A.csv"), names.whole("a.csv")] == ["A-2.csv", "a-3.csv"]

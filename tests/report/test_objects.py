@@ -78,6 +78,7 @@ def test_an_image_without_objects_is_a_row_too(tmp_path: Path) -> None:
 
     assert ("ok", "", "0", "p.annotated.jpg") == (row["status"], row["class"], row["objects"], row["product"])
     assert desk.part.text == "nothing found"
+    assert list(desk.tables) == ["detections.csv", "detections.jsonl", "coco.json"]  # nothing is tracked
     (image,) = json.loads(desk.tables["coco.json"])["images"]
     assert image["file_name"] == "p.jpg"
 

@@ -161,8 +161,9 @@ def test_what_was_read_is_in_the_record_of_the_run(tmp_path: Path) -> None:
     for name in "ba":
         measure(desk, name, 2)
     list(desk.picture(photo(many(1, tracked=False))))
+    desk.add(failed_record(Failure(Source("urn:x", "x.mp4", "video"), "read", StreamError("it was lost"))))
     run = json.loads(body(desk.products["run.json"]))
 
     assert [("a.mp4", 2), ("b.mp4", 2)] == [(each["name"], each["read"]) for each in run["sources"]]
-    assert run["counts"] == {"ok": 3}
+    assert run["counts"] == {"ok": 3, "failed": 1}
     assert run["wall-seconds"] == 1.0
