@@ -37,8 +37,9 @@ class TaskKind:
     - `fault(prediction, name) -> QuadratError | None`: why a prediction is not the whole truth; empty if it always is.
 
     `class_urn` begins the URNs of classes that have none; `max_classes` is the most classes that a prediction can
-    hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its objects can be followed; `shrinks` if whole images are shrunk to a million pixels
-    unless max-img-size is given; `first_roles` are the outputs that an engine prepares for, empty for all of them.
+    hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its objects can be tracked;
+    `shrinks` if whole images are shrunk to a million pixels unless max-img-size is given; `first_roles` are the
+    outputs that an engine prepares for, empty for all of them.
     """
 
     name: str

@@ -136,6 +136,10 @@ class Measurement:
         names: list[str] = []
         parts: list[ModelRecord] = []
         for name, collector in collectors.items():
+            if result.frame.skipped:
+                collector.frame(result)
+                parts.append(collector.record())
+                continue
             if name not in result.predictions:
                 own = (result.faults[name],) if name in result.faults else ()
                 parts.append(ModelRecord(name, self._models[name].package.task, faults=own))
@@ -146,7 +150,7 @@ class Measurement:
             parts.append(collector.record())
         if result.frame.skipped:
             reason = f"the picture is {result.frame.skipped}"
-            yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts))
+            yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
             return
         faults = _every(parts)
         status: Status = "partial" if faults else "ok"

@@ -1,6 +1,6 @@
-"""Metadata of products: the aspects that travel with them.
+"""Metadata of products, called aspects.
 
-Every aspect has six keys or more: with fewer the platform's SDK flattens values to text.
+Every aspect has at least six keys, because the platform's SDK flattens the values of smaller ones to text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRACKING = "urn:ibenthos:schema:quadrat.tracking.1"
 TABLE = "urn:ibenthos:schema:quadrat.table.1"
 
 LISTED = 10_000
-"""Objects of an image that are described one by one; the tables have all."""
+"""Most objects of an image that its aspect lists; the tables have all."""
 
 
 def inference_aspect(
@@ -62,7 +62,7 @@ def inference_aspect(
 
 
 def picture_aspect(kind: str, main: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a further picture of an image, from the aspect of its pseudo-colour image."""
+    """Describe another picture of an image; `main` is the aspect of its pseudo-colour picture."""
     kept = ("image", "image-name", "model", "order", "width", "height", "provenance")
     return {"$schema": PICTURE, "kind": kind, **{k: main[k] for k in kept}}
 
@@ -73,9 +73,9 @@ def survey_aspect(
     totals: Mapping[str, Any],
     models: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Describe the order's table: sources by status, and `totals` of all of them as the task makes them.
+    """Describe the order's table: number of sources by status, and the task's `totals` over all of them.
 
-    `models` are the totals of each model, if there are several; `provenance` is then that of the first.
+    If there are several models, `models` holds the totals of each, and `provenance` is that of the first.
     """
     return {
         "$schema": SURVEY,
@@ -106,7 +106,8 @@ def detection_aspect(
 ) -> dict[str, Any]:
     """Describe one image's objects; `size` is the annotated picture's (height, width) in pixels.
 
-    `error` says why it is measured only in part. Boxes are in pixels of the upright source. Of more than LISTED objects the first are listed.
+    `error` is the reason if the image is measured only in part. Boxes are in pixels of the upright source. At most
+    LISTED objects are listed.
     """
     return {
         "$schema": DETECTION,
@@ -139,7 +140,7 @@ def tracking_aspect(
 ) -> dict[str, Any]:
     """Describe a video's tracks.
 
-    `listed` are those described one by one; `tracks` counts all, None if objects are not followed.
+    `listed` describes single tracks; `tracks` is the number of all, None if objects are not tracked.
     """
     return {
         "$schema": TRACKING,
@@ -208,7 +209,7 @@ def video_part(closed: SourceClosed, closing: Closing, provenance: Provenance) -
 
 
 def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows: int) -> dict[str, Any]:
-    """Describe a file of rows: its kind, what stands in a row, and how many there are."""
+    """Describe a table: its kind, its columns, and its number of rows."""
     return {
         "$schema": TABLE,
         "kind": kind,
@@ -221,7 +222,7 @@ def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows
 
 
 def provenance_part(provenance: Provenance) -> dict[str, Any]:
-    """Say what made a product."""
+    """Give the provenance of a product as plain values."""
     return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
 
 
@@ -248,7 +249,7 @@ def _found(found: ClassCount) -> dict[str, Any]:
 
 
 def _followed(found: ClassCount) -> dict[str, Any]:
-    """Tell, of a class in a video, its tracks too, and which frame has the most at once."""
+    """Describe a class in a video, with its tracks and the frame that has the most objects at once."""
     return {
         **_found(found),
         "max-at-once-frame": found.most_frame,
@@ -268,5 +269,5 @@ def _objects(detections: Detections, classes: Mapping[int, ClassInfo]) -> list[d
 
 
 def _rounded(value: float | None) -> float | None:
-    """Confidences are known to about three digits (float16)."""
+    """Round to four digits; confidences are exact to about three, because they are float16."""
     return None if value is None else round(value, 4)

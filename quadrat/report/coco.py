@@ -1,9 +1,9 @@
 """COCO's JSON of all detections of an order.
 
-Frames of videos are images too, with COCO-VID's `video_id`, `frame_id` (index from 0) and a name as if they had been
-extracted into a folder of the video's name: `frame_000012.jpg`, as CVAT calls them. Pictures of a sequence keep their
-own names. CVAT's importers require a `segmentation`; an empty one makes them use the box. Frames that were not
-measured are left out: an image without annotations would say that it shows no objects.
+Frames of videos are images too, with COCO-VID's `video_id` and `frame_id` (index from 0). Their names are those that
+CVAT gives to extracted frames, in a folder of the video's name: `VIDEO/frame_000012.jpg`. Pictures of a sequence keep
+their own names. CVAT's importers require a `segmentation`; if it is empty, they use the box. Frames that were not
+measured are left out, because an image without annotations states that it shows no objects.
 """
 
 from __future__ import annotations

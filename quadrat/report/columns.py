@@ -91,7 +91,7 @@ class ColumnWriter:
     def add(self, frame: Frame, arrays: Arrays, rows: int) -> None:
         """Add a frame with its `rows` rows of each column; a skipped frame has none."""
         if len(self._frames) >= CHUNK_FRAMES or self._starts[-1] >= CHUNK_ROWS:
-            with self.path.open("ab") as file:
+            with self.path.open("ab" if self._spilled else "wb") as file:
                 pickle.dump(self._chunk(), file, protocol=pickle.HIGHEST_PROTOCOL)
             self._spilled = True
             self._frames, self._starts, self._arrays = [], [0], []

@@ -1,4 +1,4 @@
-"""Exact counts of a label plane, per class."""
+"""Exact pixel counts per class."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from quadrat.task_kinds import kind_of
 from quadrat.types import UNKNOWN, ClassInfo, Cover, Segmentation
 
 BLOCK = 1 << 20
-"""Pixels counted at a time: bincount widens each to 8 bytes, twice."""
+"""Pixels counted at a time; np.bincount needs 16 bytes for each."""
 
 UNKNOWN_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:unknown", "unknown", (128, 128, 128))
-"""Pixels under the confidence floor; listed only where a floor is set."""
+"""The class of pixels below min-confidence; listed only if min-confidence is above 0."""
 
 
 class ClassList(Protocol):
-    """What lists the classes of a model: its package, or its facts."""
+    """Anything that lists the classes of a model, such as its package or its facts."""
 
     @property
     def task(self) -> str:
@@ -32,11 +32,11 @@ class ClassList(Protocol):
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes the network has, if that is known."""
+        """The number of classes of the network; None if it is unknown."""
 
 
 def complete_classes(package: ClassList, segmentation: Segmentation) -> list[ClassInfo]:
-    """Give the archive's classes or, where it lists none, one for every index known or seen."""
+    """Return the archive's classes or, if it lists none, a class for every index known or seen."""
     if package.classes:
         return list(package.classes)
     urn = kind_of(package.task).class_urn
@@ -45,23 +45,23 @@ def complete_classes(package: ClassList, segmentation: Segmentation) -> list[Cla
 
 
 def class_at(package: ClassList, index: int) -> ClassInfo:
-    """Give the class of an index of a label plane, UNKNOWN too."""
+    """Return the class of a label; UNKNOWN has one too."""
     if index == UNKNOWN:
         return UNKNOWN_CLASS
     return class_of({info.index: info for info in package.classes}, index, kind_of(package.task).class_urn)
 
 
 def measure(package: ClassList, segmentation: Segmentation, min_confidence: float) -> list[Cover]:
-    """Count every class of the archive, and unknown last where there is a floor."""
+    """Measure the cover of every class of the archive, and of unknown last if `min_confidence` is above 0."""
     classes = complete_classes(package, segmentation)
     return measure_cover(segmentation, [*classes, UNKNOWN_CLASS] if min_confidence > 0 else classes)
 
 
 def measure_cover(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> list[Cover]:
-    """Count every class, in the order given.
+    """Measure the cover of each class, in the order given.
 
-    `cover` is pixels / all pixels, so the covers sum to 1. `confidence` is the mean over the
-    class's pixels in 0..1, None without scores or pixels.
+    `cover` is the class's pixels divided by all pixels, so the covers sum to 1. `confidence` is the mean over the
+    class's pixels in 0..1; None without scores or pixels.
     """
     labels, confidence = segmentation.labels.ravel(), segmentation.confidence
     counts = np.zeros(256, np.int64)
@@ -76,14 +76,14 @@ def measure_cover(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> l
 
 
 def mean_confidence(segmentation: Segmentation) -> float | None:
-    """Mean confidence over all pixels in 0..1, None without scores."""
+    """Compute the mean confidence over all pixels in 0..1; None without scores."""
     if segmentation.confidence is None:
         return None
     return float(segmentation.confidence.mean(dtype=np.float64))
 
 
 def _highest(labels: NDArray[np.uint8]) -> int:
-    """Highest class seen; counted in blocks, as a mosaic's labels are larger than memory."""
+    """Find the highest class seen, in blocks, because a mosaic's labels may not fit in memory."""
     flat = labels.ravel()
     blocks = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
     return max(int(block[block != UNKNOWN].max(initial=0)) for block in blocks)

@@ -1,4 +1,4 @@
-"""Names of products: readable, plain ASCII, and never the same twice."""
+"""Names of products: readable, plain ASCII, and unique."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 class Names:
-    """Gives each source a stem that no other product of the run has, whatever the file system's case.
+    """Allots names that no other product of the run has, even on a file system that ignores case.
 
-    `taken` are names that exist where the products go; `labels` those of the models, if there are several.
+    `taken` are the names that already exist where the products go; `labels` are those of the models, if there are
+    several.
     """
 
     def __init__(self, taken: Iterable[str] = (), labels: Iterable[str] = ()) -> None:
@@ -33,11 +34,11 @@ class Names:
         ]
 
     def of(self, source: Source) -> str:
-        """Take the stem of a source of any media."""
+        """Allot a stem to a source of any media."""
         return self.stem(source.name) if source.media == "image" else self.video(source)
 
     def stem(self, source_name: str) -> str:
-        """Take a stem for the source: its base name without suffix, numbered if it is taken."""
+        """Allot a stem: the base name without its suffix, numbered if it is taken."""
         base = slug(source_name)
         number = self._last.get(base, 1)
         stem = base if number == 1 else f"{base}-{number}"
@@ -55,7 +56,10 @@ class Names:
         )
 
     def video(self, source: Source) -> str:
-        """Take a stem for a video, a sequence, whose folder may have dots in its name, or a stream: host and path."""
+        """Allot a stem to a video, a sequence or a stream.
+
+        A sequence keeps the dots in the name of its folder. The stem of a stream is the host and path of its address.
+        """
         name = shown(source.name, source)
         if source.media == "stream" and "://" in name:
             place = name.partition("://")[2].partition("?")[0].rpartition("@")[2]
@@ -64,7 +68,7 @@ class Names:
         return self.stem(f"{name}.folder" if source.media == "sequence" else name)
 
     def whole(self, name: str) -> str:
-        """Take a whole file name such as survey.csv, numbered before its suffix if it is taken."""
+        """Allot a whole file name such as survey.csv, numbered before its suffix if it is taken."""
         path = PurePosixPath(name)
         number = 1
         while name.casefold() in self._taken:
@@ -75,7 +79,7 @@ class Names:
 
 
 def slug(source_name: str) -> str:
-    """Turn a path or URN into a plain ASCII stem: the base name, or the URN's last part."""
+    """Turn a path or URN into a plain ASCII stem: the base name, or the last part of the URN."""
     last = source_name.rsplit("/", 1)[-1]
     if source_name.startswith("urn:") and "/" not in source_name:
         last = source_name.rsplit(":", 1)[-1]

@@ -85,7 +85,7 @@ class ObjectCollector:
         self._classes = _Classes(model)
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
-        self._columns = ColumnWriter(folder / f"{source.stem}{model.label}.columns")
+        self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
         self._book = TrackBook()
         self._record = ModelRecord(model.name, model.task)
 
@@ -114,7 +114,6 @@ class ObjectCollector:
             size=(frame.pixels.shape[0], frame.pixels.shape[1]),
             product=name,
             summary=ObjectSummary(tuple(found)),
-            columns=self._columns.finish(),
             text=text if error is None else f"{text}, and more than max-detections",
         )
 
@@ -142,7 +141,7 @@ class ObjectCollector:
             tracks=len(self._book) if self._tracked else None,
         )
         name = main = self._model.product_name(stem, ".mot.txt")
-        lines = Spool(self._folder / f"{stem}{self._model.label}.mot")
+        lines = Spool(self._folder / self._model.product_name(stem, ".mot"))
         for chunk, rows in _rows(columns):
             for place, frame in enumerate(chunk.frames):
                 lines.write(mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked))
@@ -161,13 +160,12 @@ class ObjectCollector:
             faults=closing.faults,
             product=main,
             summary=ObjectSummary(tuple(found), self._book.rows()),
-            columns=columns,
             text=_video_text(found),
         )
 
     def record(self) -> ModelRecord:
-        """Give the objects of the source."""
-        return self._record
+        """Give the objects of the source; those of a picture that was not measured are one skipped frame."""
+        return replace(self._record, columns=self._columns.finish())
 
     def _detections(self, result: Result) -> Detections:
         prediction = result.predictions[self._model.name]

@@ -1,4 +1,4 @@
-"""How far an order is: a bar on a terminal, log lines elsewhere."""
+"""Progress of an order: a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from time import monotonic
 from types import TracebackType
 
 from quadrat.records import SourceRecord
+from quadrat.report.base import error_text
 from quadrat.report.survey import reason_of
 from quadrat.stores.addresses import shown
 from quadrat.types import Reading, Source, SourceOpened
 
 EVERY_S = 10.0
-"""A video under way is a line of the log not more often than this."""
+"""Shortest time between two log lines about frames."""
 LONGEST_NAMES = 24
-"""Letters of the names beside the bar, so that it stays one line of a terminal."""
+"""Most characters of the names beside the bar, so that it fits one line of a terminal."""
 
 
 @dataclass(slots=True)
 class _UnderWay:
-    """What is known of a video that is being measured; `expected` frames, None where it does not say."""
+    """A video that is being measured; `expected` is the number of its frames, None if it is unknown."""
 
     name: str
     expected: int | None
@@ -32,11 +33,12 @@ class _UnderWay:
 
 
 class Progress:
-    """Counts sources, not skipped files; `total` may be unknown (None), as for a queue.
+    """Counts sources, without skipped files; `total` is None if it is unknown, as for a queue.
 
-    The bar of an order of images counts them; that of videos (`moving`) counts frames, and says beside it how many
-    videos are done. Its end is what those gave, and what the ones under way declare: of that each `step`-th frame,
-    or one in so many `seconds`. Lines of the log are written above it.
+    For images, the bar counts images. For videos (`moving`), it counts frames, and the number of finished videos
+    stands beside it. Its end is the number of frames that finished videos gave plus the number expected of those
+    under way: every `step`-th frame that they declare, or one every `seconds` seconds. Log lines appear above the
+    bar.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Progress:
         self._done = 0
         self._under_way: dict[str, _UnderWay] = {}
         self._past = 0
-        self._said = monotonic()
+        self._last_line = monotonic()
         self._bar = None
         self._above = ExitStack()
         if sys.stderr.isatty():
@@ -80,12 +82,12 @@ class Progress:
         self._above.close()
 
     def opened(self, opened: SourceOpened) -> None:
-        """Take how many frames a video will give."""
+        """Take a video that is open, and estimate its number of frames."""
         self._under_way[opened.source.urn] = _UnderWay(_name(opened.source), self._expected(opened.reading))
         self._show(opened.source)
 
     def _expected(self, reading: Reading) -> int | None:
-        """Give how many frames are taken of what a file states; None where it does not."""
+        """Compute the number of frames to measure from what a file declares; None if it declares too little."""
         declared, length = reading.declared_frames, reading.declared_s
         if self._seconds <= 0:
             return None if declared is None else ceil(declared / self._step)
@@ -93,36 +95,36 @@ class Progress:
         return slots if slots is None or declared is None else min(slots, declared)
 
     def frame(self, source: Source, *, skipped: bool = False) -> None:
-        """Count a frame, measured or `skipped`; every few seconds say how far its source is."""
+        """Count a frame, measured or `skipped`; log the progress of its source every few seconds."""
         video = self._under_way.setdefault(source.urn, _UnderWay(_name(source), None))
         video.frames += 1
         video.skipped += skipped
         if self._bar is not None:
             self._bar.update()
-        elif monotonic() - self._said >= EVERY_S:
-            self._said = monotonic()
+        elif monotonic() - self._last_line >= EVERY_S:
+            self._last_line = monotonic()
             of = f" of {video.expected}" if video.expected else ""
             self._log.info("%s: frame %d%s", video.name, video.frames, of)
 
     def finished(self, record: SourceRecord) -> None:
-        """Count a source that is done, and log what it shows or why it has no result."""
+        """Count a finished source, and log its summary or why it has none."""
         source = record.source
         if record.status == "skipped" and record.image is None and record.reading is None:
             self._log.debug("%s: skipped, %s", source.name, _reason(record))
             return
-        video, counted = self._under_way.pop(source.urn, None), ""
+        video, frames = self._under_way.pop(source.urn, None), ""
         self._past += video.frames if video is not None else 0
         if record.status == "failed":
-            self._say(source, f"{_name(source)}: failed, {shown(_reason(record), source)}", logging.WARNING)
+            self._count(source, f"{_name(source)}: failed, {shown(_reason(record), source)}", logging.WARNING)
             return
         if video is not None:
-            counted = f"{video.frames} frame{'s' * (video.frames != 1)}, "
+            frames = f"{video.frames} frame{'s' * (video.frames != 1)}, "
             if video.frames and video.skipped:
-                counted = f"{video.frames - video.skipped} of {counted}"
-        self._say(source, f"{_name(source)}: {counted}{_text(record)}")
+                frames = f"{video.frames - video.skipped} of {frames}"
+        self._count(source, f"{_name(source)}: {frames}{_text(record)}")
 
-    def _say(self, source: Source, text: str, level: int = logging.INFO) -> None:
-        """Count a source and say so; images that are measured are too many for lines above a bar."""
+    def _count(self, source: Source, text: str, level: int = logging.INFO) -> None:
+        """Count a source and log its line; measured images are too many for lines above a bar."""
         self._done += 1
         of = f"/{self._total}" if self._total else ""
         if self._bar is None or self._moving or level > logging.INFO:
@@ -132,7 +134,7 @@ class Progress:
         self._show(source)
 
     def _show(self, source: Source) -> None:
-        """Bring what stands beside the bar of videos, and its end, up to date."""
+        """Update the text beside the bar of videos, and the bar's end."""
         if self._bar is None or not self._moving:
             return
         kind = "streams" if source.media == "stream" else "videos"
@@ -146,19 +148,19 @@ class Progress:
 
 
 def _is_on_screen(log: logging.Logger) -> bool:
-    """Whether a logger writes where the bar may stand."""
+    """Return True if a logger writes to the terminal of the bar."""
     streams = [each.stream for each in log.handlers if isinstance(each, logging.StreamHandler)]
     return any(stream in (sys.stdout, sys.stderr) for stream in streams)
 
 
 def _listed(names: list[str]) -> str:
-    """Give names as one short text: all, or the first and how many more, or none where that is too long."""
+    """Join names to a short text: all, or the first and the number of others, or nothing if that is too long."""
     every, first = ", ".join(names), f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else ""
     return next((text for text in (every, first) if len(text) <= LONGEST_NAMES), "")
 
 
 def _text(record: SourceRecord) -> str:
-    """Give what the models found, each named if there are several."""
+    """Summarise what the models found, each by name if there are several."""
     if record.image is not None and record.image.skipped:
         return f"skipped, {record.image.skipped}"
     if len(record.models) == 1:
@@ -167,8 +169,8 @@ def _text(record: SourceRecord) -> str:
 
 
 def _reason(record: SourceRecord) -> str:
-    """Give all errors of a source as one line, each with its code."""
-    return "; ".join(fault.line for fault in record.faults) or record.reason
+    """Join all errors of a source, each with its code; without errors give its reason."""
+    return error_text(record.faults) or record.reason
 
 
 def _name(source: Source) -> str:

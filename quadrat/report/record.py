@@ -1,4 +1,4 @@
-"""run.json: what an order was asked, on what machine it ran, and where its time went."""
+"""run.json: the settings of an order, the machine that ran it, and the time of every stage."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ LIBRARIES = (
 
 
 class Timed(Protocol):
-    """A stage of the chain and its seconds: at work, waiting for items, waiting for the next stage to take one."""
+    """A stage of the chain, with its seconds at work, waiting for input, and waiting for the next stage."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
 
     @property
     def busy_s(self) -> float:
@@ -42,15 +42,15 @@ class Timed(Protocol):
 
     @property
     def starved_s(self) -> float:
-        """Seconds without an item."""
+        """Seconds waiting for an item."""
 
     @property
     def blocked_s(self) -> float:
-        """Seconds with an item that nobody took."""
+        """Seconds waiting for the next stage to take an item."""
 
     @property
     def ahead(self) -> int:
-        """How many items its queue holds."""
+        """The number of items that its queue holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Record:
     content: Mapping[str, Any]
 
     def product(self, name: str) -> Product:
-        """Give it as a product, whose aspect has all but the sources."""
+        """Make the product; its aspect is the content without `sources`."""
         body = (json.dumps(self.content, indent=2, allow_nan=False) + "\n").encode()
         aspect = {key: value for key, value in self.content.items() if key != "sources"}
         return Product(name, "application/json", body, aspect)
@@ -102,7 +102,7 @@ def run_record(
 
 
 def reading_of(record: SourceRecord) -> dict[str, Any]:
-    """Describe what was read of a video in plain values; its gaps are counted."""
+    """Describe what was read of a video in plain values, with the number of its gaps and their sum."""
     source, reading = record.source, record.reading
     if reading is None:
         return {}
@@ -137,7 +137,7 @@ def _model(model: ModelFacts) -> dict[str, Any]:
 
 
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every setting by its parameter's name, as it was given or is by default."""
+    """Return every setting by the name of its parameter, given or default."""
     named = {name.replace("_", "-"): value for name, value in values.items()}
     return named | {"outputs": list(values["outputs"]) or ["auto"]}
 
@@ -154,12 +154,12 @@ def _stage(stage: Timed, wall_s: float) -> dict[str, Any]:
 
 
 def _usable() -> int | None:
-    """Count the cores that this process may use, where the system tells."""
+    """Count the cores that this process may use, if the system can tell; otherwise all cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _versions() -> dict[str, str]:
-    """Give the versions of the libraries that are here, without importing one."""
+    """Return the versions of the installed libraries without importing them."""
     found = {}
     for name in LIBRARIES:
         try:

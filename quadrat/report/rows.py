@@ -1,4 +1,4 @@
-"""The detections of one frame as text, made once for all tables: hundredths of a pixel, four digits of a score."""
+"""The detections of one frame as text, formatted once for all tables: 0.01 pixel, 0.0001 of a score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEMPLATE = "%.2f,%.2f,%.2f,%.2f|%.2f,%.2f,%.2f,%.2f|%.2f|%.4f\n"
 
 @dataclass(frozen=True, slots=True)
 class DetectionRow:
-    """One detection: `corners` x0,y0,x1,y1 and `sides` left,top,width,height as text; `track` -1 for none."""
+    """One detection: `corners` is "x0,y0,x1,y1", `sides` is "left,top,width,height"; `track` is -1 if there is none."""
 
     index: int
     track: int
@@ -25,7 +25,7 @@ class DetectionRow:
 
 
 def rows_of(detections: Detections) -> list[DetectionRow]:
-    """Write numbers as text; sides and area are those of the rounded corners, so that all tables agree."""
+    """Format detections; sides and area are computed from the rounded corners, so that all tables agree."""
     count = len(detections)
     if not count:
         return []

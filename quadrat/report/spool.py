@@ -1,4 +1,4 @@
-"""Text written piece by piece to a file, with few pieces in memory and no file held open."""
+"""Text that is appended to a file in pieces, with little in memory and no open file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HELD = 1 << 15
-"""Characters kept in memory: with some hundred sources at once, a handful of files for each stays small."""
+"""Most characters kept in memory, few enough for several files of each of a hundred open sources."""
 
 
 class Spool:
-    """A text file that grows; `count` is the number of line ends. UTF-8; characters it cannot hold are replaced."""
+    """A growing text file in UTF-8; `count` is its number of line ends. Characters that UTF-8 cannot hold are replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Spool:
         return count
 
     def flush(self) -> None:
-        """Bring everything to the file."""
+        """Write everything to the file."""
         if self._held:
             with self.path.open("ab") as file:
                 file.write("".join(self._held).encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What the benchmark setting logs: machine, model, settings and the time of every stage."""
+"""Log lines of the benchmark setting: machine, model, settings and the time of every stage."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def timing_lines(
     images: int,
     unit: str = "image",
 ) -> list[str]:
-    """Write the benchmark's lines; `seconds` are busy seconds by stage, `wall` the seconds of the whole run.
+    """Format the benchmark's lines.
 
-    `images` counts what was measured, images or (`unit`) frames.
+    `settings` are the values by field, `seconds` the busy seconds by stage, and `wall` those of the whole run.
+    `images` is the number of images measured, or of what `unit` names.
     """
     per_image = ", ".join(f"{stage} {1000 * spent / max(images, 1):.1f}" for stage, spent in seconds.items())
     shares = ", ".join(f"{stage} {100 * spent / max(wall, 1e-9):.0f} %" for stage, spent in seconds.items())

@@ -1,4 +1,4 @@
-"""What is remembered of each track of one source: when, how sure, of which class, and where it went."""
+"""The tracks of one source: times, scores, classes and paths."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ COLUMNS = (
     "source", "name", "track", "id", "class_id", "class", "first_frame", "last_frame", "first_s", "last_s",
     "frames", "mean_score", "max_score", "product",
 )  # fmt: skip
-"""Of tracks.csv."""
+"""The columns of tracks.csv."""
 
 LISTED = 10_000
-"""Tracks described one by one; those beyond are counted."""
+"""Most tracks that an aspect lists; it counts all."""
 PATH = 100
-"""Points of a path at most; where there are more, every second goes, and then every second of what comes."""
+"""Most points of a path. When a path is full, every second point is dropped, and from then on only every second is added."""
 POINTS = 50_000
-"""Points of all paths together that an aspect may have."""
+"""Most points of all paths of an aspect together."""
 
 
 class Track:
-    """One track: `weights` are its scores summed by class, `path` holds time, x, y of its points in turn."""
+    """One track: `weights` are the sums of its scores by class, `path` is time, x, y of each point in turn."""
 
     __slots__ = (
         "first", "first_s", "highest", "last", "last_s", "last_xy", "path", "seen", "stride", "total", "weights",
@@ -46,7 +46,7 @@ class Track:
         self.last_xy = (0.0, 0.0)
 
     def add(self, index: int, score: float, x: float, y: float) -> None:
-        """Take one more detection of class `index`, its centre at (x, y) in pixels of the source."""
+        """Add a detection of class `index` with its centre at (x, y) in pixels of the source."""
         if self.seen % self.stride == 0:
             if len(self.path) >= 3 * PATH:
                 self._thin()
@@ -60,11 +60,11 @@ class Track:
 
     @property
     def index(self) -> int:
-        """The class with most score; of equals the first by index."""
+        """The class with the greatest sum of scores; the first by index if several have it."""
         return max(sorted(self.weights), key=self.weights.__getitem__)
 
     def points(self, most: int = PATH) -> list[list[float]]:
-        """Give at most `most` + 1 points [time, x, y] of the path, the first and the last among them."""
+        """Return at most `most` + 1 points [time, x, y] of the path, including the first and the last."""
         count = len(self.path) // 3
         step = max(1, -(-count // max(most, 1)))
         points = [list(self.path[3 * i : 3 * i + 3]) for i in range(0, count, step)]
@@ -102,7 +102,7 @@ def track_lines(
     rows: Sequence[TrackRow],
     class_of: Callable[[int], ClassInfo],
 ) -> Iterator[str]:
-    """Write a line of tracks.csv for every track; `stem` and `product` are plain ASCII."""
+    """Yield a line of tracks.csv for every track; `stem` and `product` are plain ASCII."""
     head = ",".join(csv_cell(shown(text, source)) for text in (source.urn, source.name))
     cells: dict[int, str] = {}
     for row in rows:
@@ -116,7 +116,7 @@ def track_lines(
 
 
 class TrackBook:
-    """All tracks of one source, and its detections counted by class; memory grows with tracks, not with frames."""
+    """The tracks of one source, and its detections counted by class; memory grows with tracks, not with frames."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, Track] = {}
@@ -131,7 +131,7 @@ class TrackBook:
         return len(self._tracks)
 
     def add(self, frame: Frame, detections: Detections) -> None:
-        """Take the detections of one frame."""
+        """Add the detections of one frame."""
         self._count(frame, detections)
         if detections.tracks is None:
             return
@@ -156,7 +156,7 @@ class TrackBook:
             track.add(kind, score, x, y)
 
     def found(self, class_of: Callable[[int], ClassInfo]) -> list[ClassCount]:
-        """Give detections, tracks and the most at once by class, in index order; classes not seen are left out."""
+        """Count detections, tracks and the most at once by class, in index order, without classes that were not seen."""
         tracks = np.zeros(len(self._counts), np.int64)
         for track in self._tracks.values():
             tracks[track.index] += 1
@@ -173,7 +173,7 @@ class TrackBook:
         ]
 
     def described(self, stem: str, class_of: Callable[[int], ClassInfo]) -> Iterator[dict[str, Any]]:
-        """Describe the first LISTED tracks in order of number; `stem` makes their ids unique in the order."""
+        """Describe the first LISTED tracks by number; `stem` makes their ids unique in the order."""
         most = max(2, min(PATH, POINTS // max(len(self._tracks), 1)))
         for number in sorted(self._tracks)[:LISTED]:
             track = self._tracks[number]
@@ -194,7 +194,7 @@ class TrackBook:
             }
 
     def rows(self) -> tuple[TrackRow, ...]:
-        """Give all tracks in order of number, as a table holds them."""
+        """Return the rows of all tracks by number."""
         return tuple(
             TrackRow(
                 number, track.index, track.first, track.last, track.first_s, track.last_s, track.seen,

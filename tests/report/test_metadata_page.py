@@ -8,51 +8,49 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.report import coco, detections, masks, mot, survey, tracks
-from quadrat.report.record import run_record
 from quadrat.types import Segmentation
 from tests.report.test_masks import mask
-from tests.report.things import WHO, end, frame, make, many, photo
-from tests.values import settings_of
+from tests.report.things import Desk, end, frame, labelled, many, photo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metadata.md").read_text("utf-8")
+NAMED_ELSEWHERE = ("settings", "in-force", "versions", "counts")
+"""Keys of run.json whose own keys are parameters, libraries and statuses."""
 
 
 def keys(value: Any) -> Iterator[str]:
     """Give every key of an aspect, in lists and objects below too."""
     if isinstance(value, dict):
         for key, inner in value.items():
+            if key not in NAMED_ELSEWHERE:
+                yield from keys(inner)
             yield key
-            yield from keys(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from keys(inner)
 
 
 def aspects(folder: Path) -> Iterator[dict[str, Any]]:
-    """Give an aspect of every kind."""
+    """Give an aspect of every kind, and the whole of run.json."""
     film = folder / "film.mp4"
     film.write_bytes(b"")
     for task, found in (("segment", mask(0.5)), ("detect", many(5))):
-        made, _ = make(folder / task, task)
+        desk = Desk(folder / task, task)
         plain = many(3, tracked=False) if not isinstance(found, Segmentation) else found
-        yield from (dict(p.metadata) for p in made.image(photo(plain)))
-        made.frame(frame(0, found))
-        yield from (dict(p.metadata) for p in made.ended(end(1, video=film)))
-        yield from (dict(p.metadata) for p in made.tables())
-    content = run_record(settings_of(), WHO, [], {}, 1.0, task="segment", moving=False).content
-    named_elsewhere = (
-        "settings",
-        "in-force",
-        "versions",
-        "counts",
-    )  # keys are parameters, libraries, statuses
-    yield {key: value for key, value in content.items() if key not in named_elsewhere}
+        yield from (dict(p.metadata) for p in desk.picture(photo(plain)))
+        desk.frame(frame(0, found))
+        yield from (dict(p.metadata) for p in desk.closed(end(1, film=film)))
+        yield from (dict(p.metadata) for p in desk.products.values())
+        yield dict(json.loads(desk.products["run.json"].body))
+    desk = Desk(folder / "both", *labelled(reef="segment", fish="detect"))
+    desk.frame(frame(0, {"reef": mask(0.5), "fish": many(5)}))
+    yield from (dict(p.metadata) for p in desk.closed(end(1, models=("reef", "fish"))))
+    yield from (dict(p.metadata) for p in desk.products.values())
 
 
 def test_every_key_and_schema_is_on_the_page(tmp_path: Path) -> None:
     """Whoever meets a key can look it up."""
     found = [json.loads(json.dumps(aspect)) for aspect in aspects(tmp_path)]
-    assert len({aspect["$schema"] for aspect in found}) == 6
+    assert len({aspect["$schema"] for aspect in found}) == 7
     missing = {key for aspect in found for key in keys(aspect) if key != "$schema" and f"`{key}`" not in PAGE}
 
     assert not missing
@@ -61,8 +59,14 @@ def test_every_key_and_schema_is_on_the_page(tmp_path: Path) -> None:
 
 def test_every_column_is_on_the_page() -> None:
     """New columns of the survey and those of all tables."""
-    columns = {*survey.COLUMNS[19:], *detections.CSV, *detections.JSONL, *masks.COLUMNS, *tracks.COLUMNS}
+    columns = {
+        *survey.COLUMNS[19:],
+        *detections.COLUMNS,
+        *detections.JsonlWriter.columns,
+        *masks.COLUMNS,
+        *tracks.COLUMNS,
+    }
 
-    assert not {column for column in columns if f"`{column}`" not in PAGE}
+    assert not {column for column in {*columns, survey.MODEL} if f"`{column}`" not in PAGE}
     assert len(mot.COLUMNS) == 10
-    assert coco.__doc__
+    assert {key for key in coco.CocoWriter.columns if f"`{key}`" not in PAGE} == set()

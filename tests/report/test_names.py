@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -87,3 +88,45 @@ def test_a_folder_of_images_keeps_the_dots_of_its_name() -> None:
 def test_a_stream_is_named_by_host_and_path(address: str, stem: str) -> None:
     """Cameras of one make have the same paths; a login is in no name."""
     assert stem == Names().video(Source("urn:1", address, "stream"))
+
+
+def test_every_media_has_its_rule() -> None:
+    """A sequence keeps the dots of its name, a photograph and a video lose their suffix."""
+    names = Names()
+    media = {"image": "a/p.jpg", "video": "v.mp4", "sequence": "s.05", "stream": "rtsp://u:p@cam/1"}
+    sources = [Source(f"urn:{name}", name, kind) for kind, name in media.items()]  # type: ignore[arg-type]
+
+    assert ["p", "v", "s.05", "cam-1"] == [names.of(source) for source in sources]
+
+
+def test_a_login_is_in_no_stem() -> None:
+    """Also if it stands in the query of an address."""
+    stem = Names().of(Source("urn:s", "rtsp://diver:s3cret@cam/live?token=abcdefghijklmnop", "stream"))
+
+    assert stem == "cam-live"
+
+
+@pytest.mark.parametrize(("taken", "stem"), [("q1.reef.labels.png", "q1-2"), ("q1.labels.png", "q1")])
+def test_with_several_models_their_labels_are_part_of_the_names(taken: str, stem: str) -> None:
+    """A stem is free if no product of any model is there; names without a label are of other orders."""
+    assert stem == Names([taken], ["fish", "reef"]).stem("q1.jpg")
+
+
+def test_very_many_sources_of_one_name_are_numbered_on() -> None:
+    """Numbering goes on where it stopped, so a thousand equal names do not take a million attempts."""
+    names, attempts = Names(), 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal attempts
+        attempts += event == "call"
+
+    sys.setprofile(count)
+    try:
+        stems = [names.stem("q.jpg") for _ in range(1000)]
+    finally:
+        sys.setprofile(None)
+
+    assert attempts < 100_000
+    assert (stems[0], stems[1], stems[-1]) == ("q", "q-2", "q-1000")
+    assert names.whole("a.csv") == "a.csv"
+    assert [names.whole("A.csv"), names.whole("a.csv")] == ["A-2.csv", "a-3.csv"]

@@ -2,161 +2,130 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import time
-import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from quadrat.errors import VideoTruncatedError
+from quadrat.errors import TooManyObjectsError, VideoTruncatedError
 from quadrat.report import objects as report_objects
-from quadrat.report.survey import Survey
-from quadrat.types import Detections, Gap, Source
-from tests.report.things import CLASSES, HW, end, frame, make, many, objects, photo
-
-COUNTS = st.lists(st.integers(0, 5), min_size=1, max_size=8)
-
-
-def rows(survey: Survey) -> list[dict[str, str]]:
-    """Read the survey back."""
-    return list(csv.DictReader(io.StringIO(survey.body().decode())))
-
-
-def read(body: bytes | Path) -> str:
-    """Read a product's text as it is in the file."""
-    return (body if isinstance(body, bytes) else body.read_bytes()).decode()
+from quadrat.types import Detections, Gap, Segmentation
+from tests.report.things import (
+    CLASSES,
+    HW,
+    Desk,
+    body,
+    end,
+    frame,
+    labelled,
+    objects,
+    photo,
+    read,
+    video,
+)
 
 
 def test_a_photograph_has_an_annotated_picture_and_a_row_for_each_class(tmp_path: Path) -> None:
-    """The picture is drawn, the aspect has every object, and the rows come after the delivery."""
-    made, survey = make(tmp_path / "t")
+    """The picture is drawn, the aspect has every object, and the record comes after the delivery."""
+    desk = Desk(tmp_path)
     result = photo(objects([(10, 20, 60, 70), (1, 2, 3, 4), (5, 5, 9, 9)], [2, 0, 2], [0.9, 0.25, 0.5]))
-    products = made.image(result)
+    products = desk.picture(result)
     product = next(products)
-    assert survey.counts["ok"] == 0
+    assert desk.report.totals.counts["ok"] == 0
     assert list(products) == []
 
     assert (product.name, product.mime) == ("p.annotated.jpg", "image/jpeg")
-    assert isinstance(product.body, bytes)
-    with Image.open(io.BytesIO(product.body)) as picture:
+    with Image.open(io.BytesIO(body(product))) as picture:
         assert picture.size == (HW[1], HW[0])
     aspect = json.loads(json.dumps(product.metadata, allow_nan=False))
     assert aspect["$schema"] == "urn:ibenthos:schema:quadrat.detection.1"
-    assert len(aspect) >= 6
     assert [("fish", 1, 0.25), ("Grüße", 2, 0.7)] == [
         (c["name"], c["count"], c["mean-score"]) for c in aspect["classes"]
     ]
     best = {"class-id": CLASSES[2].id, "class": "Grüße", "score": 0.9, "box": [10.0, 20.0, 60.0, 70.0]}
     assert best == aspect["detections"][0]
-    assert [("fish", "1", "0.2500"), ("Grüße", "2", "0.7000")] == [
-        (r["class"], r["objects"], r["mean_score"]) for r in rows(survey)
+    assert [("fish", "1", "0.2500", "1"), ("Grüße", "2", "0.7000", "2")] == [
+        (r["class"], r["objects"], r["mean_score"], r["max_at_once"]) for r in desk.rows
     ]
-    assert {"p.annotated.jpg"} == {r["product"] for r in rows(survey)}
-    assert made.said(result) == "2 Grüße, 1 fish"
+    assert {("p.annotated.jpg", "", "")} == {
+        (r["product"], r["tracks"], r["max_at_once_s"]) for r in desk.rows
+    }
+    assert desk.part.text == "2 Grüße, 1 fish"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names"), [((), ["p.annotated.jpg"]), (("annotated",), ["p.annotated.jpg"]), (("none",), [])]
+)
+def test_a_picture_is_drawn_unless_it_is_not_wanted(
+    tmp_path: Path, outputs: tuple[str, ...], names: list[str]
+) -> None:
+    """Without a picture the rows and tables are the same, and name no product."""
+    desk = Desk(tmp_path, outputs=outputs)
+
+    assert names == [p.name for p in desk.picture(photo(objects([(0, 0, 9, 9)])))]
+    assert [("1", "".join(names))] == [(r["objects"], r["product"]) for r in desk.rows]
+    assert len(read(desk.tables["detections.csv"])) == 1
 
 
 def test_an_image_without_objects_is_a_row_too(tmp_path: Path) -> None:
     """Nothing found is a measurement: objects 0, status ok."""
-    made, survey = make(tmp_path / "t")
-    assert [p.name for p in made.image(photo(Detections.none()))] == ["p.annotated.jpg"]
-    (row,) = rows(survey)
+    desk = Desk(tmp_path)
+    assert [p.name for p in desk.picture(photo(Detections.none()))] == ["p.annotated.jpg"]
+    (row,) = desk.rows
 
     assert ("ok", "", "0", "p.annotated.jpg") == (row["status"], row["class"], row["objects"], row["product"])
-    assert made.said(photo(Detections.none())) == "nothing found"
+    assert desk.part.text == "nothing found"
+    assert list(desk.tables) == ["detections.csv", "detections.jsonl", "coco.json"]  # nothing is tracked
+    (image,) = json.loads(desk.tables["coco.json"])["images"]
+    assert image["file_name"] == "p.jpg"
 
 
 def test_a_black_photograph_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    """A picture that was read and not measured makes no product."""
-    made, survey = make(tmp_path / "t")
-    assert list(made.image(photo(None, skipped="black"))) == []
+    """A picture that was read and not measured makes no product, and is a line of detections.jsonl."""
+    desk = Desk(tmp_path)
+    assert list(desk.picture(photo(None, skipped="black"))) == []
 
-    assert [("skipped", "the picture is black")] == [(r["status"], r["reason"]) for r in rows(survey)]
-    assert dict(survey.counts) == {"skipped": 1}
-    line = json.loads(read(list(made.tables())[1].body))
-    assert (line["skipped"], line["detections"]) == ("black", [])
-
-
-@settings(max_examples=20, deadline=None)
-@given(COUNTS, st.booleans())
-def test_all_tables_agree_with_what_was_found(
-    tmp_path_factory: pytest.TempPathFactory, counts: list[int], tracked: bool
-) -> None:
-    """CSV, JSON lines, COCO, MOT, the aspect and the survey, read back, hold every object once."""
-    made, survey = make(tmp_path_factory.mktemp("t"), tracker="sort" if tracked else "none")
-    found = [many(count, seed, tracked=tracked) for seed, count in enumerate(counts)]
-    for index, detections in enumerate(found):
-        made.frame(frame(index, detections))
-    ((name, aspect, mot),) = ((p.name, p.metadata, read(p.body)) for p in made.ended(end(len(counts))))
-    tables = {p.name: read(p.body) for p in made.tables()}
-
-    total = sum(counts)
-    boxes = np.concatenate([d.boxes for d in found])
-    table = list(csv.DictReader(io.StringIO(tables["detections.csv"])))
-    got = np.array([[float(r[k]) for k in ("x0", "y0", "x1", "y1")] for r in table]).reshape(-1, 4)
-    np.testing.assert_allclose(got, boxes, atol=0.0051)
-    np.testing.assert_allclose(
-        [float(r["score"]) for r in table], np.concatenate([d.scores for d in found]), atol=5.1e-5
-    )
-    lines = [json.loads(line) for line in tables["detections.jsonl"].splitlines()]
-    assert counts == [len(line["detections"]) for line in lines]
-    flat = [d for line in lines for d in line["detections"]]
-    assert [d["box"] for d in flat] == got.tolist()
-    assert [d["class"] for d in flat] == [r["class"] for r in table]
-    assert [d["track"] for d in flat] == [int(r["track"]) if r["track"] else None for r in table]
-    check_coco(json.loads(tables["coco.json"]), len(counts), got)
-    followed = [r for r in table if r["track"] or not tracked]
-    fields = [line.split(",") for line in mot.splitlines()]
-    assert [int(f[0]) - 1 for f in fields] == [int(r["frame"]) for r in followed]
-    assert [f[1] for f in fields] == [r["track"] or "-1" for r in followed]
-    assert name == "dive.mot.txt"
-    assert aspect["detections"] == total == sum(int(r["objects"]) for r in rows(survey))
-    ids = {r["track"] for r in table} - {""}
-    assert ("tracks.csv" in tables) == tracked
-    assert len(aspect["tracks"]) == len(ids)
-    assert sum(t["frames"] for t in aspect["tracks"]) == sum(bool(r["track"]) for r in table)
-    assert sum(int(r["tracks"] or 0) for r in rows(survey)) == len(ids)
-    made.close()
+    assert [("skipped", "the picture is black", "")] == [
+        (r["status"], r["reason"], r["objects"]) for r in desk.rows
+    ]
+    assert dict(desk.report.totals.counts) == {"skipped": 1}
+    (line,) = map(json.loads, desk.tables["detections.jsonl"].splitlines())
+    assert (line["name"], line["skipped"], line["detections"]) == ("p.jpg", "black", [])
+    assert json.loads(desk.tables["coco.json"])["images"] == []
 
 
-def check_coco(coco: dict[str, Any], frames: int, boxes: np.ndarray) -> None:
-    """Check the form that pycocotools takes: unique ids that refer to one another, xywh, areas."""
-    assert {"info", "licenses", "images", "annotations", "categories"} <= set(coco)
-    assert [c["id"] for c in coco["categories"]] == [1, 2, 3]
-    assert [c["name"] for c in coco["categories"]] == [c.name for c in CLASSES]
-    assert [i["id"] for i in coco["images"]] == list(range(1, frames + 1))
-    assert len({i["file_name"] for i in coco["images"]}) == frames
-    assert [a["id"] for a in coco["annotations"]] == list(range(1, len(boxes) + 1))
-    assert {a["image_id"] for a in coco["annotations"]} <= {i["id"] for i in coco["images"]}
-    assert {a["category_id"] for a in coco["annotations"]} <= {1, 2, 3}
-    for annotation, (x0, y0, x1, y1) in zip(coco["annotations"], boxes.tolist(), strict=True):
-        left, top, width, height = annotation["bbox"]
-        np.testing.assert_allclose([left, top, left + width, top + height], [x0, y0, x1, y1], atol=1e-9)
-        assert annotation["area"] == pytest.approx(width * height, abs=0.0051)
-        assert annotation["iscrowd"] == 0
+def test_a_capped_photograph_is_measured_in_part(tmp_path: Path) -> None:
+    """The error is in the record, in the row and in the aspect."""
+    found = objects([(0, 0, 9, 9)])
+    desk = Desk(tmp_path)
+    capped = Detections(found.boxes, found.scores, found.classes, None, capped=True)
+    (product,) = desk.picture(photo(capped))
+    (row,) = desk.rows
+    error = TooManyObjectsError.capped(1, "p.jpg")
+
+    assert [error.line] == [fault.line for fault in desk.part.faults]
+    assert ("partial", "E_TOO_MANY", str(error)) == (row["status"], row["code"], row["reason"])
+    assert ("partial", error.line) == (product.metadata["status"], product.metadata["error"])
+    assert desk.part.text == "1 fish, and more than max-detections"
 
 
 def test_a_video_has_its_tracks(tmp_path: Path) -> None:
-    """Per track: class by score, times, frames, scores and path; the drawn video carries the aspect."""
-    made, survey = make(tmp_path / "t")
+    """Per track: class by score, times, frames, scores and path; the annotated video carries the aspect."""
+    desk = Desk(tmp_path / "t")
     for index in range(4):
         kinds, scores = ([1], [0.9]) if index == 3 else ([0], [0.4])
-        made.frame(frame(index, objects([(index, 0, index + 10, 10)], kinds, scores, [7])))
-    made.frame(frame(4, None, skipped="black"))
+        desk.frame(frame(index, objects([(index, 0, index + 10, 10)], kinds, scores, [7])))
+    desk.frame(frame(4, None, skipped="black"))
     film = tmp_path / "film.mp4"
     film.write_bytes(b"mp4")
     error = VideoTruncatedError("it ends early", where="a/dive.mp4")
-    ended = end(
-        5, video=film, declared_frames=9, error=error, skipped={"black": 1}, gaps=(Gap(1, 2, "lost"),)
+    closed = end(
+        5, film=film, declared_frames=9, faults=(error,), skipped={"black": 1}, gaps=(Gap(1, 2, "lost"),)
     )
-    products = {p.name: (p.mime, p.metadata) for p in made.ended(ended)}
+    products = {p.name: (p.mime, p.metadata) for p in desk.closed(closed)}
 
     assert ["dive.mp4", "dive.mot.txt"] == list(products)
     mime, aspect = products["dive.mp4"]
@@ -175,155 +144,150 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
         "first-time": 0.0, "last-time": 0.12, "frames": 4, "mean-score": 0.525, "max-score": 0.9,
         "path": [[0.0, 5.0, 5.0], [0.04, 6.0, 5.0], [0.08, 7.0, 5.0], [0.12, 8.0, 5.0]],
     }  # fmt: skip
-    assert len(products["dive.mot.txt"][1]) >= 6
-    table = rows(survey)
+    mot = products["dive.mot.txt"][1]
+    assert (mot["kind"], mot["rows"], len(mot["columns"])) == ("mot", 4, 10)
     assert [("fish", "3", "1"), ('crab, "red"', "1", "0")] == [
-        (r["class"], r["objects"], r["tracks"]) for r in table
+        (r["class"], r["objects"], r["tracks"]) for r in desk.rows
     ]
     assert ("partial", "E_VIDEO_TRUNCATED", "9", "1", "1") == tuple(
-        table[0][k] for k in ("status", "code", "frames_declared", "frames_skipped", "gaps")
+        desk.rows[0][k] for k in ("status", "code", "frames_declared", "frames_skipped", "gaps")
     )
-    assert (survey.counts["partial"], survey.measured) == (1, 1)
-    assert made.summed(ended) == 'at most 1 fish, 1 crab, "red" at once; 1 track: 1 fish'
+    assert {("dive.mp4", "4")} == {(r["product"], r["frames"]) for r in desk.rows}
+    assert (desk.report.totals.counts["partial"], desk.report.totals.measured) == (1, 1)
+    assert desk.part.text == 'at most 1 fish, 1 crab, "red" at once; 1 track: 1 fish'
+    lines = [json.loads(line) for line in desk.tables["detections.jsonl"].splitlines()]
+    assert [None] * 4 + ["black"] == [line["skipped"] for line in lines]
 
 
 @pytest.mark.parametrize(
-    ("boxes", "said"), [([], "nothing found"), ([(0, 0, 5, 5)], "at most 1 fish at once; no tracks")]
+    ("boxes", "text"), [([], "nothing found"), ([(0, 0, 5, 5)], "at most 1 fish at once; no tracks")]
 )
-def test_a_video_without_tracks_does_not_say_that_nothing_was_seen(
-    boxes: list[tuple[float, float, float, float]], said: str, tmp_path: Path
+def test_a_video_without_tracks_does_not_claim_that_nothing_was_seen(
+    boxes: list[tuple[float, float, float, float]], text: str, tmp_path: Path
 ) -> None:
-    """Objects that no tracker could follow are told."""
-    made, _ = make(tmp_path / "t")
-    made.frame(frame(0, objects(boxes, tracks=[-1] * len(boxes))))
-    list(made.ended(ended := end(1)))
+    """Objects that no tracker could follow are counted in the text."""
+    desk = Desk(tmp_path)
+    desk.frame(frame(0, objects(boxes, tracks=[-1] * len(boxes))))
+    list(desk.closed(end(1)))
 
-    assert said == made.summed(ended)
+    assert text == desk.part.text
 
 
 @pytest.mark.parametrize(
-    ("tracker", "said"),
+    ("tracker", "text"),
     [
         ("sort", 'at most 3 fish, 1 crab, "red" at once; 1 track: 1 crab, "red"'),
         ("none", 'at most 3 fish, 1 crab, "red" at once'),
     ],
 )
-def test_what_was_seen_comes_before_what_was_followed(tracker: str, said: str, tmp_path: Path) -> None:
+def test_what_was_seen_comes_before_what_was_followed(tracker: str, text: str, tmp_path: Path) -> None:
     """Three fish that no tracker could follow are not hidden behind one crab that it could."""
-    made, _ = make(tmp_path / "t", tracker=tracker)
+    desk = Desk(tmp_path, tracker=tracker)
     for index, kinds in enumerate(([0, 0, 0, 1], [0, 1])):
         tracks = [1 if kind else -1 for kind in kinds]
         boxes = [(0.0, 0.0, 5.0, 5.0)] * len(kinds)
-        made.frame(frame(index, objects(boxes, kinds, tracks=tracks if tracker == "sort" else None)))
-    list(made.ended(ended := end(2)))
+        desk.frame(frame(index, objects(boxes, kinds, tracks=tracks if tracker == "sort" else None)))
+    list(desk.closed(end(2)))
 
-    assert said == made.summed(ended)
+    assert text == desk.part.text
+
+
+def test_several_tracks_are_counted_by_class(tmp_path: Path) -> None:
+    """The class with most tracks comes first."""
+    desk = Desk(tmp_path)
+    desk.frame(frame(0, objects([(0, 0, 5, 5)] * 3, [0, 2, 2], tracks=[1, 2, 3])))
+    list(desk.closed(end(1)))
+
+    assert desk.part.text == "at most 2 Grüße, 1 fish at once; 3 tracks: 2 Grüße, 1 fish"
 
 
 def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Path) -> None:
     """Two frames of 0.4 do not outweigh one of 0.9; so it is counted once, though its rows have two classes."""
-    made, survey = make(tmp_path / "t")
+    desk = Desk(tmp_path)
     for index, (kind, score) in enumerate([(0, 0.4), (0, 0.4), (1, 0.9)]):
-        made.frame(frame(index, objects([(0, 0, 5, 5)], [kind], [score], [1])))
-    (product,) = made.ended(end(3))
-    tables = {p.name: list(csv.DictReader(io.StringIO(read(p.body)))) for p in made.tables()}
+        desk.frame(frame(index, objects([(0, 0, 5, 5)], [kind], [score], [1])))
+    (product,) = desk.closed(end(3))
+    tables = desk.tables
 
     assert [t["class-id"] for t in product.metadata["tracks"]] == ["urn:c:1"]
-    assert [t["class_id"] for t in tables["tracks.csv"]] == ["urn:c:1"]
-    assert [("urn:c:0", "0"), ("urn:c:1", "1")] == [(r["class_id"], r["tracks"]) for r in rows(survey)]
+    assert [t["class_id"] for t in read(tables["tracks.csv"])] == ["urn:c:1"]
+    assert [("urn:c:0", "0"), ("urn:c:1", "1")] == [(r["class_id"], r["tracks"]) for r in desk.rows]
     assert {("urn:c:0", "1"), ("urn:c:1", "1")} == {
-        (r["class_id"], r["track"]) for r in tables["detections.csv"]
+        (r["class_id"], r["track"]) for r in read(tables["detections.csv"])
     }
 
 
-def test_sources_are_never_mixed_up(tmp_path: Path) -> None:
-    """Frames of several videos come in any order; the tables have each whole, in order of name."""
-    made, survey = make(tmp_path / "t")
-    sources = [Source(f"urn:{n}", f"{n}.mp4", "video") for n in ("c", "a", "b")]
-    for source in sources:
-        made.begin(source)
-    for index in range(5):
-        for number, source in enumerate(sources):
-            made.frame(frame(index, objects([(number, 0, 50, 50)], [number], tracks=[index]), source))
-    names = [p.name for source in sources for p in made.ended(end(5, source))]
-    table = list(csv.DictReader(io.StringIO(read(next(made.tables()).body))))
-
-    assert names == ["c.mot.txt", "a.mot.txt", "b.mot.txt"]
-    assert [(n, i) for n in "abc" for i in range(5)] == [(r["name"][0], int(r["frame"])) for r in table]
-    assert {"c": "0.00", "a": "1.00", "b": "2.00"} == {r["name"][0]: r["x0"] for r in table}
-    assert ["a.mp4", "b.mp4", "c.mp4"] == [r["name"] for r in rows(survey)]
-
-
-def test_what_the_classes_do_not_list_is_named_by_number(tmp_path: Path) -> None:
+def test_classes_that_the_archive_does_not_list_are_named_by_number(tmp_path: Path) -> None:
     """An archive without names gives tables all the same."""
-    made, survey = make(tmp_path / "t")
-    list(made.image(photo(objects([(0, 0, 9, 9)], [17]))))
-    coco = json.loads(read(list(made.tables())[2].body))
+    desk = Desk(tmp_path)
+    list(desk.picture(photo(objects([(0, 0, 9, 9)], [17]))))
+    coco = json.loads(desk.tables["coco.json"])
 
-    assert [r["class"] for r in rows(survey)] == ["class 17"]
+    assert [r["class"] for r in desk.rows] == ["class 17"]
     assert coco["categories"][-1]["id"] == 18 == coco["annotations"][0]["category_id"]
 
 
-def test_odd_names_do_not_break_a_table(tmp_path: Path) -> None:
-    """Commas, formulas and undecodable bytes are kept, harmless, or replaced."""
-    made, _ = make(tmp_path / "t")
-    for name in ('=cmd(),"x"\n.jpg', "b\udce9.jpg"):
-        list(made.image(photo(many(2, tracked=False), name)))
-    table, lines, coco = (read(p.body) for p in made.tables())
+def test_objects_are_added_up_over_the_order(tmp_path: Path) -> None:
+    """Totals by class in index order, with the mean score weighted by objects; not of one frame any more."""
+    desk = Desk(tmp_path)
+    for name, kinds, scores, tracks in (
+        ("b", [1, 0], [0.2, 1.0], [1, -1]),
+        ("a", [1, 1, 1], [0.6, 0.6, 0.6], [1, 2, -1]),
+    ):
+        source = video(name)
+        desk.frame(frame(0, objects([(0, 0, 5, 5)] * len(kinds), kinds, scores, tracks), source))
+        list(desk.closed(end(1, source)))
+    aspect = desk.products["survey.csv"].metadata
 
-    assert ['\'=cmd(),"x"\n.jpg', "b?.jpg"] == [
-        r["name"] for r in csv.DictReader(io.StringIO(table, newline=""))
-    ][::2]
-    assert [json.loads(line)["name"] for line in lines.splitlines()] == ['=cmd(),"x"\n.jpg', "b?.jpg"]
-    assert len(json.loads(coco)["images"]) == 2
-
-
-def test_a_streams_password_is_nowhere(tmp_path: Path) -> None:
-    """The address of a camera is shown without its login."""
-    made, survey = make(tmp_path / "t")
-    address = "rtsp://diver:s3cret@cam.local/live?channel=2"
-    source = Source(address, address, "stream", address)
-    made.frame(frame(0, many(2), source))
-    said = [
-        str(p.metadata) + p.name + read(p.body)
-        for products in (made.ended(end(1, source)), made.tables())
-        for p in products
+    assert aspect["objects"] == [
+        {"id": "urn:c:0", "name": "fish", "objects": 1, "tracks": 0, "max-at-once": 1, "mean-score": 1.0},
+        {
+            "id": "urn:c:1",
+            "name": CLASSES[1].name,
+            "objects": 4,
+            "tracks": 3,
+            "max-at-once": 3,
+            "mean-score": 0.5,
+        },
     ]
-    said += [survey.body().decode(), json.dumps(survey.readings())]
-
-    assert not any("s3cret" in text for text in said)
-    assert sum("cam.local/live?channel=2" in text for text in said) >= 5
+    assert aspect["mean-cover"] == []
 
 
-def test_memory_is_flat_and_a_frame_takes_little_time(tmp_path: Path) -> None:
-    """10,000 frames of 50 tracked objects: half a millisecond each at most, and no memory that grows with them."""
-    made, _ = make(tmp_path / "t")
-    results = [many(50, seed) for seed in range(10)]
-    for index in range(500):
-        made.frame(frame(index, results[index % 10]))
-    spent = []
-    for index in range(500, 9_500):
-        item = frame(index, results[index % 10])
-        begin = time.thread_time()
-        made.frame(item)
-        spent.append(time.thread_time() - begin)
-    tracemalloc.start()
-    try:
-        for index in range(9_500, 9_800):
-            made.frame(frame(index, results[index % 10]))
-        before = tracemalloc.get_traced_memory()[0]
-        for index in range(9_800, 10_000):
-            made.frame(frame(index, results[index % 10]))
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+def test_the_most_at_once_has_its_time_in_a_video_only(tmp_path: Path) -> None:
+    """A photograph is one frame; a video in which nothing was found has no such frame."""
+    desk = Desk(tmp_path)
+    desk.frame(frame(7, objects([(0, 0, 5, 5)] * 2, tracks=[1, 2])))
+    list(desk.closed(end(8)))
+    empty = video("w")
+    desk.frame(frame(0, Detections.none(), empty))
+    list(desk.closed(end(8, empty)))
+    list(desk.picture(photo(objects([(0, 0, 5, 5)] * 4), "p")))
 
-    assert float(np.median(spent)) < 0.0005
-    assert grown < 400_000  # what waits to be written
-    assert sum(1 for _ in made.ended(end(10_000))) == 1
-    assert [p.metadata["rows"] for p in made.tables()] == [500_000, 10_000, 500_000, 49]
-    made.close()
-    assert list((tmp_path / "t").iterdir()) == []
+    assert {("a/dive.mp4", "2", "0.280000"), ("w.mp4", "0", ""), ("p", "4", "")} == {
+        (r["name"], r["max_at_once"], r["max_at_once_s"]) for r in desk.rows
+    }
+
+
+def test_a_video_of_black_frames_makes_no_claim(tmp_path: Path) -> None:
+    """Zero objects would be one; it is skipped, and its objects are unknown."""
+    desk = Desk(tmp_path)
+    for index in range(2):
+        desk.frame(frame(index, None, skipped="black"))
+    (product,) = desk.closed(end(2, skipped={"black": 2}))
+    (row,) = desk.rows
+
+    assert ("skipped", "", "", "0", "2") == tuple(
+        row[k] for k in ("status", "objects", "max_at_once", "frames", "frames_skipped")
+    )
+    assert product.metadata["status"] == "skipped"
+
+
+def test_only_objects_are_taken(tmp_path: Path) -> None:
+    """A prediction of another task is a fault of the code."""
+    desk = Desk(tmp_path)
+
+    with pytest.raises(TypeError, match="Segmentation"):
+        desk.frame(frame(0, Segmentation(np.zeros(HW, np.uint8))))
 
 
 def test_the_picture_of_a_mosaic_is_smaller_than_the_mosaic(
@@ -331,29 +295,42 @@ def test_the_picture_of_a_mosaic_is_smaller_than_the_mosaic(
 ) -> None:
     """The boxes of the aspect stay in the mosaic's pixels."""
     monkeypatch.setattr(report_objects, "PICTURE_PIXELS", HW[0] * HW[1] // 4)
-    made, _ = make(tmp_path / "t")
-    (product,) = made.image(photo(objects([(0, 0, 200, 120)])))
+    desk = Desk(tmp_path)
+    (product,) = desk.picture(photo(objects([(0, 0, 200, 120)])))
 
-    assert isinstance(product.body, bytes)
-    with Image.open(io.BytesIO(product.body)) as picture:
+    with Image.open(io.BytesIO(body(product))) as picture:
         assert picture.size == (100, 60)
     aspect = product.metadata
     assert (100, 60, 200, 120) == tuple(
         aspect[k] for k in ("width", "height", "source-width", "source-height")
     )
     assert aspect["detections"][0]["box"] == [0.0, 0.0, 200.0, 120.0]
+    assert ("200", "120") == (desk.rows[0]["width"], desk.rows[0]["height"])
 
 
-def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    """Tables do not depend on what ended first, nor on the time of day."""
-    bodies = []
-    for run, names in enumerate(("ab", "ba")):
-        made, survey = make(tmp_path / str(run))
-        sources = [Source(f"urn:{name}", f"{name}.mp4", "video") for name in names]
-        for source in sources:
-            made.frame(frame(0, many(3, ord(source.name[0])), source))
-        for source in sources:
-            list(made.ended(end(1, source)))
-        bodies.append([*(read(p.body) for p in made.tables()), survey.body()])
+def test_a_long_picture_fits_a_jpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its longer side is shrunk, however few pixels it has."""
+    monkeypatch.setattr(report_objects, "PICTURE_SIDE", 50)
+    desk = Desk(tmp_path)
+    (product,) = desk.picture(photo(objects([(0, 0, 200, 120)])))
 
-    assert bodies[0] == bodies[1]
+    assert (product.metadata["width"], product.metadata["height"]) == (50, 30)
+
+
+def test_two_models_have_products_and_tables_of_their_own(tmp_path: Path) -> None:
+    """Every name and every id of a track carries the label of its model."""
+    desk = Desk(tmp_path, *labelled(fish="detect", crab="detect"))
+    both = {
+        "fish": objects([(0, 0, 5, 5)], tracks=[1]),
+        "crab": objects([(1, 1, 9, 9)] * 2, [1, 1], tracks=[1, 2]),
+    }
+    desk.frame(frame(0, both))
+    products = {p.name: p for p in desk.closed(end(1, models=("fish", "crab")))}
+    assert ["dive.fish.mot.txt", "dive.crab.mot.txt"] == list(products)
+    assert [p.name for p in desk.picture(photo(both))] == ["p.fish.annotated.jpg", "p.crab.annotated.jpg"]
+
+    kinds = ("detections.csv", "detections.jsonl", "coco.json", "tracks.csv")
+    assert [f"{name}.{kind}" for name in ("fish", "crab") for kind in kinds] == list(desk.tables)
+    assert [2, 4] == [len(read(desk.tables[f"{name}.detections.csv"])) for name in ("fish", "crab")]
+    ids = [track["id"] for track in products["dive.crab.mot.txt"].metadata["tracks"]]
+    assert ids == ["dive.crab/1", "dive.crab/2"] == [r["id"] for r in read(desk.tables["crab.tracks.csv"])]

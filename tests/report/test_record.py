@@ -1,17 +1,23 @@
-"""The record of a run is strict JSON, says where the time went, and holds no secret."""
+"""The record of a run is strict JSON, shows where the time went, and holds no secret."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quadrat.errors import StreamError, TooManyObjectsError
 from quadrat.parameters import Settings
-from quadrat.report.record import run_record
-from tests.report.things import WHO
+from quadrat.pipeline.models import LoadedModel
+from quadrat.records import ModelRecord, SourceRecord
+from quadrat.report.record import Record, reading_of, run_record
+from quadrat.types import Gap, ModelPackage, Reading, Source
+from tests.report.things import HW, VIDEO, WHO, facts, labelled
 from tests.values import settings_of
 
 
@@ -26,13 +32,29 @@ class Stage:
     ahead: int
 
 
+def made(settings: Settings | None = None, **more: Any) -> Record:
+    """Record a run of one model."""
+    values = {"models": [facts("detect")], "stages": [], "counts": {}, "wall_s": 0.0} | more
+    return run_record((settings or settings_of()).values(), **values)
+
+
+def in_force_of(task: str, *, moving: bool, **settings: Any) -> dict[str, Any]:
+    """Give what a run of a model of this task makes of settings."""
+    opened = ModelPackage(Path(), "m", "", task, {}, None, (), (), None, ())
+    unused: Any = None
+    return LoadedModel(opened, unused, unused, unused, settings_of(**settings)).in_force(moving=moving)
+
+
 def test_the_record_accounts_for_the_time() -> None:
     """Busy and waiting seconds of each stage, its queue, and its share of the wall's."""
-    stages = [Stage("read", 2.5, 0.0, 7.5, 4), Stage("infer", 10.0, 0.0, 0.0, 1)]
+    stages = [Stage("read", 2.5, 0.0, 7.5, 4), Stage("infer", 10.0, 1.0, 0.0, 1)]
     counts = {"ok": 2, "partial": 1}
-    settings = settings_of(outputs=("annotated",))
-    record = run_record(
-        settings, WHO, stages, counts, 10.0, task="detect", moving=True, sources=[{"name": "a"}]
+    record = made(
+        settings_of(outputs=("annotated",)),
+        stages=stages,
+        counts=counts,
+        wall_s=10.0,
+        sources=[{"name": "a"}],
     )
     content = json.loads(json.dumps(record.content, allow_nan=False))
 
@@ -41,27 +63,25 @@ def test_the_record_accounts_for_the_time() -> None:
         "name": "read", "busy-seconds": 2.5, "waiting-for-input-seconds": 0.0, "waiting-for-output-seconds": 7.5,
         "occupancy": 0.25, "queue": 4,
     } == content["stages"][0]  # fmt: skip
-    assert (content["settings"]["outputs"], content["settings"]["max-img-size"]) == (["annotated"], None)
+    assert content["stages"][1]["waiting-for-input-seconds"] == 1.0
+    assert content["wall-seconds"] == 10.0
+    assert (content["settings"]["outputs"], content["settings"]["tile-size"]) == (["annotated"], 0)
     assert content["counts"] == {"ok": 2, "partial": 1}
-    assert content["machine"]["cores"] >= 1
-    assert {"python", "numpy"} <= set(content["versions"])
+    assert content["machine"]["cores"] >= content["machine"]["cores-usable"] >= 1
+    assert content["versions"]["numpy"] == version("numpy")
+    assert "python" in content["versions"]
 
 
 def test_the_product_is_the_record_and_its_aspect_is_short() -> None:
     """The aspect has six keys or more and leaves the sources to the file."""
-    record = run_record(settings_of(), WHO, [], {}, 0.0, task="detect", moving=True, sources=[{"name": "a"}])
-    product = record.product("run-2.json")
+    product = made(sources=[{"name": "a"}]).product("run-2.json")
 
     assert (product.name, product.mime) == ("run-2.json", "application/json")
     assert isinstance(product.body, bytes)
     assert json.loads(product.body)["sources"] == [{"name": "a"}]
     assert len(product.metadata) >= 6
     assert "sources" not in product.metadata
-
-
-def record_of(settings: Settings, task: str, *, moving: bool = False) -> Any:
-    """Give what a run's record holds."""
-    return run_record(settings, WHO, [], {}, 0.0, task=task, moving=moving).content
+    assert product.metadata["order"] == "urn:order"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +92,7 @@ def record_of(settings: Settings, task: str, *, moving: bool = False) -> Any:
         ("segment", False, {"max_img_size": -1}, {}),
         ("segment", False, {"tile_size": 640}, {"tile-overlap": 128}),
         ("segment", False, {"tile_size": 640, "tile_overlap": 0}, {"tile-overlap": 0}),
+        ("segment", True, {"tracker": "sort"}, {"max-img-size": 1_000_000}),
         ("detect", False, {}, {}),
         ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000}),
         ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000}),
@@ -82,22 +103,82 @@ def record_of(settings: Settings, task: str, *, moving: bool = False) -> Any:
             {"max-img-size": 1_000_000, "tile-overlap": 128},
         ),
         ("detect", True, {"tracker": "sort"}, {"tracker": "sort"}),
+        ("detect", False, {"tracker": "sort"}, {}),
         ("detect", True, {"tracker": "none"}, {}),
     ],
 )
-def test_what_was_in_force_is_told_beside_the_settings(
+def test_values_in_force_stand_beside_the_settings(
     task: str, moving: bool, settings: dict[str, Any], in_force: dict[str, Any]
 ) -> None:
-    """A default that the task or the sources have no use for is null there, and a stand-in is its true value."""
-    record = record_of(settings_of(**settings), task, moving=moving)
+    """A default that the task or the sources have no use for is null there; an automatic value is resolved."""
+    found = in_force_of(task, moving=moving, **settings)
+    content = made(settings_of(**settings), models=[replace(facts(task), in_force=found)]).content
     cores = len(os.sched_getaffinity(0))
 
     expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker")) | {"cpu-threads": min(10, cores)}
-    assert expected | in_force == record["in-force"]
-    assert {"max-img-size", "cpu-threads", "tile-overlap", "tracker"} <= set(record["settings"])
+    assert expected | in_force == content["in-force"] == content["models"][0]["in-force"]
+    assert {"max-img-size", "cpu-threads", "tile-overlap", "tracker"} <= set(content["settings"])
 
 
 def test_outputs_that_nobody_chose_are_called_auto() -> None:
     """An empty list would read as if no picture was made."""
-    assert ["auto"] == record_of(settings_of(), "segment")["settings"]["outputs"]
-    assert ["none"] == record_of(settings_of(outputs=("none",)), "segment")["settings"]["outputs"]
+    assert ["auto"] == made().content["settings"]["outputs"]
+    assert ["none"] == made(settings_of(outputs=("none",))).content["settings"]["outputs"]
+
+
+def test_every_model_is_listed() -> None:
+    """With its task, label, provenance and the values in force for it; one alone has no label."""
+    several = [
+        replace(each, provenance=replace(WHO, model=f"urn:{each.name}"), in_force={"tracker": each.task})
+        for each in labelled(reef="segment", fish="detect")
+    ]
+    content = made(models=several).content
+    reef, fish = content["models"]
+
+    assert ("reef", "segment", "reef", "urn:reef") == tuple(
+        reef[k] for k in ("name", "task", "label", "model")
+    )
+    assert [{"tracker": "segment"}, {"tracker": "detect"}] == [reef["in-force"], fish["in-force"]]
+    assert (content["model"], content["provenance"]["model"]) == ("urn:reef", "urn:reef")
+    assert content["in-force"] == reef["in-force"]
+    (one,) = made().content["models"]
+    assert (one["name"], one["label"], one["result-digest"]) == ("m", None, "d3")
+
+
+def test_a_reading_is_plain_values() -> None:
+    """Frames, skipped frames by reason, gaps as a number and a sum, and all errors in one line."""
+    reading = Reading(
+        HW,
+        25.0,
+        20,
+        read=9,
+        taken=8,
+        dropped=1,
+        damaged=2,
+        seconds=8 / 23,
+        gaps=(Gap(0, 1, "a"), Gap(2, 4.5, "b")),
+    )
+    faults = (TooManyObjectsError("more"), StreamError("it was lost"))
+    part = ModelRecord("m", "detect", skipped={"black": 2})
+
+    assert reading_of(SourceRecord(VIDEO, "partial", faults, reading=reading, models=(part,))) == {
+        "source": "urn:v", "name": "a/dive.mp4", "error": "E_TOO_MANY more; E_STREAM it was lost", "media": "video",
+        "seconds": 0.348, "declared-frames": 20, "read": 9, "taken": 8, "dropped": 1, "damaged": 2,
+        "skipped": {"black": 2}, "gaps": 2, "gap-seconds": 3.5,
+    }  # fmt: skip
+
+
+def test_a_reading_without_faults_has_no_error() -> None:
+    """And a source that was not read has no reading."""
+    assert reading_of(SourceRecord(VIDEO, "ok", reading=Reading(HW)))["error"] is None
+    assert reading_of(SourceRecord(VIDEO, "failed")) == {}
+
+
+def test_a_streams_login_is_in_no_reading() -> None:
+    """Neither in its names nor in its error."""
+    address = "rtsp://u:s3cret@cam/1"
+    error = StreamError("it was lost", where=address)
+    record = SourceRecord(Source(address, address, "stream"), "partial", (error,), reading=Reading(HW))
+
+    assert "s3cret" not in str(reading_of(record))
+    assert reading_of(record)["name"] == "rtsp://***@cam/1"

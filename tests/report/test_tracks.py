@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,18 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from quadrat import report
 from quadrat.package.classes import class_of
 from quadrat.report import tracks
 from quadrat.report.names import Names
-from quadrat.report.survey import Survey
-from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook
+from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import kind_of
-from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Product, Source
-from tests.report.things import CLASSES, WHO, end, frame, make, many, objects, package, photo
-from tests.values import settings_of
+from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Source
+from tests.report.things import CLASSES, Desk, end, frame, many, objects, photo, read, video
 
 NAMES = [info.name for info in CLASSES]
 
 
-def read(product: Product) -> list[dict[str, str]]:
-    """Read a table back; of one that is no CSV nothing is said."""
-    return list(csv.DictReader(io.StringIO(Path(str(product.body)).read_bytes().decode())))
-
-
-def name(index: int):
+def name(index: int) -> ClassInfo:
     """Give a class without a name."""
     return class_of({}, index, kind_of("detect").class_urn)
 
@@ -83,9 +73,9 @@ def test_the_table_has_the_tracks_that_are_not_described(monkeypatch: pytest.Mon
     monkeypatch.setattr(tracks, "LISTED", 3)
     book = TrackBook()
     book.add(frame(0, None).frame, objects([(0, 0, 1, 1)] * 5, tracks=[5, 4, 3, 2, 1]))
-    lines = list(book.lines(Source("urn:v", "v.mp4", "video"), "v", "v.mp4", name))
+    lines = list(track_lines(Source("urn:v", "v.mp4", "video"), "v", "v.mp4", book.rows(), name))
 
-    assert ["v/1", "v/2", "v/3"] == [told["id"] for told in book.described("v", name)]
+    assert ["v/1", "v/2", "v/3"] == [track["id"] for track in book.described("v", name)]
     assert [f"v/{n}" for n in range(1, 6)] == [line.split(",")[COLUMNS.index("id")] for line in lines]
 
 
@@ -125,14 +115,14 @@ def check_tracks(
         if row["track"]:
             joins.setdefault((row["name"], row["track"]), []).append(row)
     assert [(t["name"], t["track"]) for t in tracks] == sorted(joins, key=lambda key: int(key[1]))
-    for track, told in zip(tracks, described, strict=True):
+    for track, listed in zip(tracks, described, strict=True):
         seen = joins[track["name"], track["track"]]
         first, last, scores = seen[0], seen[-1], [float(row["score"]) for row in seen]
         weights = {kind: sum(float(r["score"]) for r in seen if r["class"] == kind) for kind in NAMES}
         assert weights[track["class"]] == pytest.approx(max(weights.values()), abs=1e-3)
         assert track == {
-            "source": first["source"], "name": first["name"], "track": first["track"], "id": told["id"],
-            "class_id": told["class-id"], "class": told["class"], "first_frame": first["frame"],
+            "source": first["source"], "name": first["name"], "track": first["track"], "id": listed["id"],
+            "class_id": listed["class-id"], "class": listed["class"], "first_frame": first["frame"],
             "last_frame": last["frame"], "first_s": first["time_s"], "last_s": last["time_s"],
             "frames": str(len(seen)), "mean_score": track["mean_score"], "max_score": f"{max(scores):.4f}",
             "product": "dive.mot.txt",
@@ -146,51 +136,82 @@ def test_a_track_of_the_table_is_what_its_rows_say(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int]
 ) -> None:
     """Joined by name and track, detections.csv gives its frames, times, scores and the class with most score."""
-    made, _ = make(tmp_path_factory.mktemp("t"))
+    desk = Desk(tmp_path_factory.mktemp("t"))
     for index, count in enumerate(counts):
-        made.frame(frame(index, many(count, index)))
-    (mot,) = made.ended(end(len(counts)))
-    tables = {p.name: read(p) for p in made.tables()}
+        desk.frame(frame(index, many(count, index)))
+    (mot,) = desk.closed(end(len(counts)))
+    tables = {name: read(text) for name, text in desk.tables.items() if name.endswith(".csv")}
     check_tracks(tables["tracks.csv"], tables["detections.csv"], mot.metadata["tracks"])
-    made.close()
 
 
 def test_all_tracks_of_all_videos_are_one_table(tmp_path: Path) -> None:
     """In order of name and number whichever ended first, with the survey's product; not only those the aspect lists."""
-    made, survey = make(tmp_path / "t")
+    desk = Desk(tmp_path / "t")
     film = tmp_path / "film.mp4"
     film.write_bytes(b"")
-    for name, count in (("b", 12), ('=a,"x"', 2)):
-        source = Source(f"urn:{name}", f"{name}.mp4", "video")
+    for stem, count in (("b", 12), ('=a,"x"', 2)):
+        source = video(stem)
         boxes = [(0.0, 0.0, 5.0, 5.0)] * count
-        made.frame(frame(1, objects(boxes, tracks=range(count, 0, -1)), source))
-        list(made.ended(end(2, source, film)))
-    *_, product = made.tables()
-    table = read(product)
+        desk.frame(frame(1, objects(boxes, tracks=range(count, 0, -1)), source))
+        list(desk.closed(end(2, source, film)))
+    product = desk.products["tracks.csv"]
+    table = read(desk.tables["tracks.csv"])
 
-    assert (product.name, product.mime) == ("tracks.csv", "text/csv")
+    assert product.mime == "text/csv"
     assert (product.metadata["kind"], product.metadata["rows"]) == ("tracks", 14)
     assert [('\'=a,"x".mp4', str(n + 1)) for n in range(2)] + [("b.mp4", str(n + 1)) for n in range(12)] == [
         (r["name"], r["track"]) for r in table
     ]
-    assert {r["name"]: r["product"] for r in csv.DictReader(io.StringIO(survey.body().decode()))} == {
-        r["name"]: r["product"] for r in table
-    }
+    assert {r["name"]: r["product"] for r in desk.rows} == {r["name"]: r["product"] for r in table}
     assert ("a-x/1", "1", "0.040000") == tuple(table[0][k] for k in ("id", "first_frame", "first_s"))
 
 
 def test_photographs_have_no_table_of_tracks(tmp_path: Path) -> None:
-    """Nothing is followed there, and the name is not taken."""
-    made, _ = make(tmp_path / "t")
-    list(made.image(photo(many(2, tracked=False))))
+    """Nothing is followed there."""
+    desk = Desk(tmp_path)
+    list(desk.picture(photo(many(2, tracked=False))))
 
-    assert ["detections.csv", "detections.jsonl", "coco.json"] == [p.name for p in made.tables()]
+    assert ["detections.csv", "detections.jsonl", "coco.json"] == list(desk.tables)
+
+
+def test_without_a_tracker_there_is_no_table_of_tracks(tmp_path: Path) -> None:
+    """An empty one would state that nothing moved."""
+    desk = Desk(tmp_path, tracker="none")
+    list(desk.closed(end(1)))
+
+    assert "tracks.csv" not in desk.tables
 
 
 def test_a_table_of_tracks_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     """The new one is numbered, as every product is."""
-    names = Names(["Tracks.csv"])
-    made = report.make(package("detect"), settings_of(), WHO, names=names, survey=Survey(), folder=tmp_path)
-    list(made.ended(end(1)))
+    desk = Desk(tmp_path, names=Names(["Tracks.csv"]))
+    list(desk.closed(end(1)))
 
-    assert [p.name for p in made.tables()][-1] == "tracks-2.csv"
+    assert "tracks-2.csv" in desk.tables
+
+
+def test_a_line_of_the_table() -> None:
+    """Microseconds, four digits of a score, and text that no spreadsheet runs."""
+    row = TrackRow(7, 1, 3, 9, 0.12, 9 / 25, 5, 0.51234, 0.98765)
+    (line,) = track_lines(Source("urn:v", '=a,"x"', "video"), "v", "v.mp4", [row], CLASSES.__getitem__)
+
+    assert line == (
+        'urn:v,"\'=a,""x""",7,v/7,urn:c:1,"crab, ""red""",3,9,0.120000,0.360000,5,0.5123,0.9877,v.mp4\r\n'
+    )
+
+
+def test_a_streams_login_is_in_no_line() -> None:
+    """Its address is shown without secrets."""
+    address = "rtsp://diver:s3cret@cam/1"
+    row = TrackRow(1, 0, 0, 0, 0.0, 0.0, 1, 0.5, 0.5)
+    (line,) = track_lines(Source(address, address, "stream"), "cam", "cam.mp4", [row], CLASSES.__getitem__)
+
+    assert line.startswith("rtsp://***@cam/1,rtsp://***@cam/1,1,cam/1,")
+
+
+def test_objects_that_no_track_took_are_in_none() -> None:
+    """The number -1 is no track."""
+    book = TrackBook()
+    book.add(frame(0, None).frame, objects([(0, 0, 1, 1)] * 2, tracks=[-1, 4]))
+
+    assert [row.number for row in book.rows()] == [4]
