@@ -17,11 +17,11 @@ from quadrat.parameters import parse
 from quadrat.platforms import ivcap_order
 
 
-def run(values: Mapping[str, Any], log: logging.Logger) -> int:
+def run(values: Mapping[str, Any], context: ivcap_order.OrderContext, log: logging.Logger) -> int:
     """Run one order and return its exit status; a fault is one line in the log, never a traceback."""
     try:
-        settings = parse(ivcap_order.complete(values))
-        store = ivcap_order.open_store(values)
+        settings = parse(ivcap_order.complete(values, context))
+        store = ivcap_order.open_store(values, context)
         from quadrat.job import run_order  # after the parameters are known to be right: it loads arrays
 
         return run_order(settings, store, log).exit_status

@@ -125,6 +125,7 @@ def choose(tmp_path: Path, engines: str, size: int | None = None) -> tuple[int, 
     return done.returncode, done.stdout + done.stderr, [re.split(r"[=<>;\s]", line)[0] for line in lines]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("engines", "inside", "outside"),
     [
@@ -148,6 +149,7 @@ def test_engines_decide_what_is_inside(tmp_path, engines, inside, outside):
     assert re.search(r"site-packages: \d+ MB", said)
 
 
+@pytest.mark.process
 def test_the_clean_up_spares_what_is_read(tmp_path):
     """OpenVINO keeps its CPU plug-in and the readers of ONNX, Paddle and its own cache."""
     choose(tmp_path, "openvino")
@@ -158,6 +160,7 @@ def test_the_clean_up_spares_what_is_read(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("engines", "size", "built"),
     [
@@ -174,6 +177,7 @@ def test_packages_that_grew_stop_the_build(tmp_path, engines, size, built):
     assert f"site-packages: {size} MB" in said
 
 
+@pytest.mark.process
 def test_an_unknown_engine_stops_the_build(tmp_path):
     """A misspelt engine is an error, not an image without it."""
     status, said, packages = choose(tmp_path, "openvno")

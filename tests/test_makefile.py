@@ -16,6 +16,7 @@ import pytest
 from tests.tools.cli import ACCOUNT, stand_in
 from tests.tools.rest import platform
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = "name: infer\ndescription: Measures.\nworkflow: {type: basic}\nparameters: []\n"
 KEPT = (

@@ -214,6 +214,7 @@ def test_a_result_prints_in_a_line_or_two(model: Path, image: Path) -> None:
     assert "array" not in repr(measured)
 
 
+@pytest.mark.process
 def test_importing_it_loads_no_engine() -> None:
     """`import predictor` is light: no engine, no OpenCV."""
     code = "import predictor, sys; print([m for m in ('openvino', 'onnxruntime', 'cv2', 'onnx', 'paddle') if m in sys.modules])"
@@ -243,6 +244,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.process
 def test_ctrl_c_after_a_closed_predictor_is_an_interrupt(model: Path, image: Path) -> None:
     """OpenVINO's stack for signals outlives every Predictor, or a notebook's Ctrl-C would kill its kernel."""
     argv = [sys.executable, "-c", CTRL_C, str(model), str(image)]

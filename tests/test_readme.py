@@ -50,6 +50,7 @@ def test_every_command_is_one_that_is_tested_here() -> None:
     assert len(EXPORT) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("line", MAKE)
 def test_make_targets_exist(line: str) -> None:
     """Make knows each target, and CI runs the two that the README opens with."""
@@ -93,6 +94,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("line", SERVICE)
 def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
     """Every way to measure one's own files delivers what its model makes of them, and the tables."""
@@ -107,6 +109,7 @@ def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
         assert len(list(tmp_path.glob("*.pseudo.png"))) == (4 if "--images" in line else 1)
 
 
+@pytest.mark.process
 def test_the_detector_is_packed_and_proven_as_written(tmp_path: Path) -> None:
     """The commands for one's own detector, in turn, on the example's network as best.onnx."""
     with tarfile.open(ROOT / "examples" / "models" / "rectangles.tgz") as archive:
@@ -138,6 +141,7 @@ def test_the_platforms_commands_name_files_that_exist(line: str) -> None:
     assert given <= {p.name for p in PARAMETERS}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run(code: str, results: dict[str, Path]) -> None:
     """Each block runs from the project's folder and prints something; the folders are those of the make commands."""
@@ -151,6 +155,7 @@ def test_python_blocks_run(code: str, results: dict[str, Path]) -> None:
     assert done.stdout.strip()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("script", "pictures"), [("quickstart.py", "*.overlay.jpg"), ("quickstart_detect.py", "*.annotated.jpg")]
 )
@@ -175,6 +180,7 @@ def test_tracks_are_not_individuals() -> None:
     assert len(set().union(*numbers) - {-1}) > 8
 
 
+@pytest.mark.process
 def test_the_pictures_are_drawn_by_their_tool(tmp_path: Path) -> None:
     """tools/readme_picture.py draws every picture of the pages, at the size that is there."""
     from PIL import Image

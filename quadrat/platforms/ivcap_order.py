@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,13 +37,28 @@ if TYPE_CHECKING:  # the stores import numpy, which --help does not need
 TASK = "QUADRAT_DESCRIBE_TASK"
 """Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
 
-Handler = Callable[[Mapping[str, Any], logging.Logger], int]
+
+@dataclass(frozen=True)
+class OrderContext:
+    """Where an order runs: its identifier, the local folders, and the addresses of the platform's data proxy.
+
+    `storage_url` and `cache_url` are None on a laptop; with a `storage_url` the folders are not used.
+    """
+
+    order_id: str
+    in_dir: Path
+    out_dir: Path
+    storage_url: str | None = None
+    cache_url: str | None = None
+
+
+Handler = Callable[[Mapping[str, Any], OrderContext, logging.Logger], int]
 
 
 def serve(handler: Handler) -> None:
     """Hand the process to the SDK, which calls `handler` with the order's parameters and exits.
 
-    `handler` receives the values by name and the SDK's logger, and returns the exit status.
+    `handler` receives the values by name, the order's context and the SDK's logger, and returns the exit status.
     """
     try:
         declared = parameters_of(os.environ.get(TASK, ""))
@@ -76,7 +92,7 @@ def serve(handler: Handler) -> None:
         ours = logging.getLogger("quadrat")
         ours.handlers, ours.propagate = list(log.handlers), False
         ours.setLevel(logging.INFO)
-        return handler(args._asdict(), log)
+        return handler(args._asdict(), _context(sdk.get_config()), log)
 
     sdk.register_service(service, start)
 
@@ -121,7 +137,18 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
     return declared
 
 
-def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _context(config: Any) -> OrderContext:
+    """Read the order's context from the SDK's configuration."""
+    return OrderContext(
+        order_id=config.ORDER_ID,
+        in_dir=Path(config.IO_ADAPTER.in_dir),
+        out_dir=Path(config.OUT_DIR),
+        storage_url=config.STORAGE_URL or None,
+        cache_url=config.CACHE_PROXY_URL,
+    )
+
+
+def complete(values: Mapping[str, Any], context: OrderContext) -> Mapping[str, Any]:
     """Return an order's values over those of its config file, if it has one: a local file, or an artifact.
 
     Raises ParameterError if the file does not exist or has invalid settings, SourceError if the artifact cannot be
@@ -130,20 +157,18 @@ def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not values.get("config"):
         return values
-    import ivcap_sdk_service as sdk
-
     from quadrat.platforms.config import over_config, read_config
     from quadrat.stores.platform import copied
     from quadrat.stores.proxy import Proxy
     from quadrat.stores.strict import MAX_JSON
 
-    reference, config = str(values["config"]), sdk.get_config()
-    if config.STORAGE_URL:
+    reference = str(values["config"])
+    if context.storage_url:
         _check_needed(values)
-        proxy, name = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL), public(reference)
+        proxy, name = Proxy(context.storage_url, context.cache_url), public(reference)
         with copied(proxy, proxy.url(remote(reference, "config")), name, MAX_JSON) as copy:
             return over_config(values, read_config(copy, name), platform=True)
-    path = local_path(reference, Path(config.IO_ADAPTER.in_dir), "config")
+    path = local_path(reference, context.in_dir, "config")
     return over_config(values, read_config(path, path.name), platform=False)
 
 
@@ -178,13 +203,11 @@ def _archives(references: list[str], below: Path) -> list[Path]:
     return found
 
 
-def open_store(values: Mapping[str, Any]) -> Store:
-    """Return the store of the order that the SDK has started: the platform, or local folders.
+def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
+    """Return the store of an order: the platform, or local folders.
 
     Raises ParameterError unless a model and exactly one kind of sources are given, and both can be found.
     """
-    import ivcap_sdk_service as sdk
-
     from quadrat.stores.folder import FolderStore
     from quadrat.stores.platform import PlatformStore
     from quadrat.stores.proxy import Proxy
@@ -194,13 +217,12 @@ def open_store(values: Mapping[str, Any]) -> Store:
     models, given = _references(values), str(values[name])
     moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
-    config = sdk.get_config()
-    if config.STORAGE_URL:
-        proxy = Proxy(config.STORAGE_URL, config.CACHE_PROXY_URL)
+    if context.storage_url:
+        proxy = Proxy(context.storage_url, context.cache_url)
         images = streams or remote(given, name)
         urns = [remote(each, "model") for each in models]
-        return PlatformStore(proxy, config.ORDER_ID, urns, images, moving=moving)
-    below = Path(config.IO_ADAPTER.in_dir)
+        return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
+    below = context.in_dir
     archives = [local_path(models[0], below, "model")] if values.get("model") else _archives(models, below)
     place = streams or local_path(given, below, name)
-    return FolderStore(archives, place, Path(config.OUT_DIR), config.ORDER_ID, moving=moving)
+    return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)

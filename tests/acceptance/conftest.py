@@ -11,7 +11,6 @@ from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from tests import videos
 from tests.moving import CRAB, RECTANGLES, film, swim
-from tests.service.run import Service
 from tests.values import settings_of
 
 
@@ -20,18 +19,6 @@ def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
     with load_model(RECTANGLES, settings_of(), logging.getLogger("test")) as loaded:
         yield loaded
-
-
-@pytest.fixture(scope="session")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the engine keeps its compiled model from one run to the next."""
-    return tmp_path_factory.mktemp("kernels")
-
-
-@pytest.fixture
-def service(tmp_path: Path, kernels: Path) -> Service:
-    """The service in an empty folder."""
-    return Service(tmp_path, kernels)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_no_objects_at_all(tmp_path: Path, square: Path) -> None:
 
 
 def refused(ran: Ran, status: int, code: str) -> str:
-    """Check that a process ended with this status and one line, and left nothing; give the line."""
+    """Check that an order ended with this status and one line, and left nothing; return the line."""
     assert ran.status == status, ran.said
     (line,) = ran.errors
     assert line.startswith(f"{code} ")

@@ -212,7 +212,7 @@ def test_it_stops_the_order_where_that_is_asked(tmp_path: Path, make: Callable[[
     assert ("ok", "not-reached") == (told["a-good.mp4"], told["z-good.mp4"])
 
 
-def test_a_process_says_it_in_lines_without_a_traceback(service: Service, folder: Path) -> None:
+def test_the_service_says_it_in_lines_without_a_traceback(service: Service, folder: Path) -> None:
     """The service itself: status 0, a warning for each, every source in the table, and nothing left behind."""
     ran = service.run("--model", RECTANGLES, "--videos", folder)
 

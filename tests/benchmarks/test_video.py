@@ -20,6 +20,7 @@ print(json.dumps(tenths({FRAMES}, {SOURCES}, {HW})))
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports anonymous memory")
 def test_memory_does_not_grow_with_the_frames() -> None:
     """Memory stays within MAX_GROWTH_MB of that after the second tenth of the frames, for eight videos with all products."""

@@ -165,6 +165,7 @@ def test_what_the_child_says_goes_to_the_log(hosted: Hosted, caplog: pytest.LogC
         assert "hello from" in caplog.text
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("mood", [0, 2])
 def test_the_child_dies_with_its_parent(tiny: ModelPackage, mood: int) -> None:
     """A parent killed while its child idles (0) or works on a batch (2) leaves no process behind."""

@@ -44,6 +44,7 @@ def engine(tiny: ModelPackage, log: logging.Logger) -> OnnxEngine:
     return made
 
 
+@pytest.mark.process
 def test_a_run_leaves_nothing_in_the_home(tiny: ModelPackage, tmp_path: Path) -> None:
     """ONNX Runtime's telemetry is disabled by default: no device id and no stored events."""
     code = (

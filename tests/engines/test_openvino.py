@@ -301,6 +301,7 @@ def test_other_archives_precisions_outputs_and_versions_have_other_keys(
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.process
 def test_a_start_sends_nothing_over_the_network(tiny: ModelPackage, tmp_path: Path) -> None:
     """OpenVINO's telemetry is disabled: no DNS request, no connection, and no consent file in the home folder."""
     code = (

@@ -68,6 +68,7 @@ def test_auto_goes_on_to_the_next_and_logs_why(
     engine.close()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -200,6 +201,7 @@ def test_gpu_without_a_gpu_is_an_error_of_the_device(
         start(tiny, EngineSettings(device="gpu", engine=name), log)
 
 
+@pytest.mark.process
 def test_the_driver_is_asked_for_gpus() -> None:
     """A process without visible GPUs counts none, even on a machine with GPUs."""
     code = "from quadrat.engines.common import gpu_count; raise SystemExit(gpu_count())"
@@ -271,6 +273,7 @@ def test_an_unknown_engine_is_an_error(tiny: ModelPackage, log: logging.Logger) 
         start(tiny, EngineSettings(engine="tflite"), log)
 
 
+@pytest.mark.process
 def test_starting_imports_no_engine_that_is_not_used() -> None:
     """Importing quadrat.engines imports none of the libraries."""
     code = (

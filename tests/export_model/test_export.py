@@ -12,6 +12,7 @@ from quadrat.package import open_archive
 from tests.export_model.conftest import readme_example, run_script
 
 
+@pytest.mark.process
 def test_an_onnx_file_becomes_an_archive(exported, onnx_file, tmp_path):
     """From scores to an archive that the run-time opens: three outputs, classes, transforms, provenance."""
     made, said = exported(
@@ -36,6 +37,7 @@ def test_an_onnx_file_becomes_an_archive(exported, onnx_file, tmp_path):
     assert beside["artifact"] == "@@ARTIFACT@@"
 
 
+@pytest.mark.process
 def test_two_exports_are_the_same_bytes(exported, onnx_file):
     """The same command gives the same archive."""
     first = exported("--onnx", onnx_file)[0].path.read_bytes()
@@ -128,6 +130,7 @@ def test_a_library_that_is_not_here(route, library, onnx_file, tmp_path, monkeyp
     assert not path.exists()
 
 
+@pytest.mark.process
 def test_what_is_printed(exported, onnx_file):
     """Unnamed classes are counted all the same, and a small archive's size is in kB."""
     _, said = exported("--onnx", onnx_file)
@@ -137,11 +140,13 @@ def test_what_is_printed(exported, onnx_file):
     assert "; classes: 2; " in said
 
 
+@pytest.mark.process
 def test_the_readmes_onnx_example(tmp_path):
     """The commands on the page, as they stand, make an archive that verifies on every engine here."""
     assert readme_example("ONNX", tmp_path).count("agrees") == 3
 
 
+@pytest.mark.process
 def test_help_needs_no_library():
     """--help imports neither torch, paddle nor onnx."""
     done = run_script("export.py", "--help", python_options=["-X", "importtime"])

@@ -292,6 +292,7 @@ def test_mistakes_are_one_line(options, status, said, save, tmp_path, capsys):  
     assert not list(tmp_path.rglob("*.tgz"))
 
 
+@pytest.mark.process
 def test_the_readmes_example(tmp_path):
     """The commands on the page, as they stand, make an archive that verifies on both engines."""
     assert readme_example("Detectors", tmp_path).count("agrees") == 3

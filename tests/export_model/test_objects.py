@@ -86,6 +86,7 @@ def rewritten(made, **changed: np.ndarray) -> str:
     return str(made.path)
 
 
+@pytest.mark.process
 def test_a_good_archive_agrees(made, capsys):
     """The table counts missing objects and says by how much boxes and scores differ."""
     assert main([str(made.path)]) == 0
@@ -97,6 +98,7 @@ def test_a_good_archive_agrees(made, capsys):
     assert "nothing to compare" not in said
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["boxes", "scores", "classes"])
 def test_another_answer_fails(made, name, capsys):
     """A self-test that expects another box, score or class fails every engine; --tolerance can allow it."""
@@ -108,6 +110,7 @@ def test_another_answer_fails(made, name, capsys):
     assert main([path, "--tolerance", "1"]) == 0
 
 
+@pytest.mark.process
 def test_a_self_test_with_a_class_beyond_the_list_is_refused(made, capsys):
     """An archive made elsewhere, whose labels count on from its list, does not verify."""
     path = rewritten(made, classes=np.array([2]))
@@ -122,6 +125,7 @@ def test_a_self_test_with_a_class_beyond_the_list_is_refused(made, capsys):
 NONE = {"boxes": np.zeros((0, 4), np.float32), "scores": np.zeros(0, np.float32), "classes": np.zeros(0, int)}
 
 
+@pytest.mark.process
 def test_a_self_test_without_objects_proves_nothing_and_says_so(exported, tmp_path, capsys):
     """A network that finds nothing is told at the export, and nowhere does verify.py say that it agrees."""
     path = tmp_path / "blind.onnx"
@@ -137,6 +141,7 @@ def test_a_self_test_without_objects_proves_nothing_and_says_so(exported, tmp_pa
     assert "\nnothing to compare: this only shows that the network runs" in said
 
 
+@pytest.mark.process
 def test_objects_that_a_self_test_has_none_of_fail(made, capsys):
     """Where an engine finds what the self-test has not, there is something to compare, and it is off."""
     assert main([rewritten(made, **NONE)]) == 1
@@ -145,6 +150,7 @@ def test_objects_that_a_self_test_has_none_of_fail(made, capsys):
     assert "nothing to compare" not in said
 
 
+@pytest.mark.process
 def test_a_self_test_of_the_wrong_form(made, capsys):
     """Arrays that do not go together are an error of the archive."""
     assert main([rewritten(made, scores=np.zeros(3, np.float32))]) == 3

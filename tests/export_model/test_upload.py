@@ -48,6 +48,7 @@ def made(exported, onnx_file):
     return exported("--onnx", onnx_file)[0]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", ["aspect", "metadata"])
 def test_archive_then_metadata(cli, made, kind, monkeypatch):
     """The archive goes up first; its URN is in the metadata, added by the words that this CLI knows."""
@@ -64,6 +65,7 @@ def test_archive_then_metadata(cli, made, kind, monkeypatch):
     assert len(told) == 2
 
 
+@pytest.mark.process
 def test_nothing_goes_up_with_a_cli_that_has_no_metadata(cli, made, monkeypatch, capsys):
     """An artifact without metadata is of no use, so the tool is asked before."""
     monkeypatch.setenv("CLI_KIND", "other")
@@ -72,6 +74,7 @@ def test_nothing_goes_up_with_a_cli_that_has_no_metadata(cli, made, monkeypatch,
     assert all("--help" in words for words, _ in cli())
 
 
+@pytest.mark.process
 def test_a_failing_upload_is_one_line(cli, made, monkeypatch, capsys):
     """What the tool says last is passed on, with the status of a failed delivery."""
     monkeypatch.setenv("CLI_FAILS", "1")
@@ -82,6 +85,7 @@ def test_a_failing_upload_is_one_line(cli, made, monkeypatch, capsys):
     assert text.count("\n") == 1
 
 
+@pytest.mark.process
 def test_no_tool_and_no_file(made, tmp_path, capsys):
     """A tool that is not installed, or an archive that is not there, is said by name."""
     assert main([str(made.path), "--ivcap", str(tmp_path / "none")]) == 6
@@ -92,6 +96,7 @@ def test_no_tool_and_no_file(made, tmp_path, capsys):
     assert "none.tgz: there is no such file" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_make_deploy_model(cli, made):
     """The make target uploads both with the tool it is given."""
     done = subprocess.run(

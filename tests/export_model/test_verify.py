@@ -46,6 +46,7 @@ def with_wrong_labels(made: Made, count: int) -> str:
     return rewritten(made, selftest__labels_npy=buffer.getvalue())
 
 
+@pytest.mark.process
 def test_a_good_archive_agrees_on_both_engines(made, capsys):
     """Both engines say what the self-test expects, with the same confidence; paddle, that there is nothing for it."""
     assert main([str(made.path)]) == 0
@@ -59,6 +60,7 @@ def test_a_good_archive_agrees_on_both_engines(made, capsys):
     assert paddle.split(maxsplit=1)[1] == "absent: the archive has no format that it reads"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", sorted(ENGINES.keys() - {"fake"}))
 def test_what_each_engine_reads_is_what_it_says_itself(made, name, tmp_path):
     """The forms for which verify.py starts an engine are those that the engine's own error lists."""
@@ -70,6 +72,7 @@ def test_what_each_engine_reads_is_what_it_says_itself(made, name, tmp_path):
     assert caught.value.what.startswith(f"it reads {' or '.join(FILES[one] for one in READS[name])}, and")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("wrong", "options", "status"),
     [
@@ -85,12 +88,14 @@ def test_pixels_above_the_tolerance_fail(made, wrong, options, status, capsys):
     assert ("FAILS" in capsys.readouterr().out) == bool(status)
 
 
+@pytest.mark.process
 def test_an_engine_asked_for_must_run(made, capsys):
     """--engine paddle on an ONNX archive is not a success."""
     assert main([str(made.path), "--engine", "paddle"]) == 1
     assert "not verified: paddle did not run" in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_a_broken_network_fails(made, capsys):
     """A graph that an engine cannot read fails the archive, though the archive opens."""
     path = rewritten(made, **{"model.onnx": made.members["model.onnx"].replace(b"ArgMax", b"ArgMix")})
@@ -99,6 +104,7 @@ def test_a_broken_network_fails(made, capsys):
     assert "E_MODEL_GRAPH" in said.out + said.err
 
 
+@pytest.mark.process
 def test_without_a_self_test(made, capsys):
     """An archive of the original form has no self-test, and the error says how to get one."""
     members = {n: b for n, b in made.members.items() if n in ("deploy.yaml", "model.onnx")}
@@ -108,6 +114,7 @@ def test_without_a_self_test(made, capsys):
     assert capsys.readouterr().err.startswith("E_MODEL_MANIFEST old: it has no self-test")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["make -C {exporter}", "make -f {exporter}/Makefile"])
 def test_make_verify_from_where_the_user_is(made, how):
     """A relative MODEL is looked for in the folder that make is called from."""
@@ -125,6 +132,7 @@ def test_make_verify_from_where_the_user_is(made, how):
     assert f"E_PARAMETER none.tgz: there is no such file in {made.path.parent}" in done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "said"), [(["no.tgz"], "no such file"), (["{}", "--tolerance", "2"], "0 to 1")]
 )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 import pytest
 
-from quadrat.media.connection import Connection, parse_address
+from quadrat.media.connection import parse_address
 from quadrat.media.stream import StreamReader
 from quadrat.types import Frame, Source
 from tests import videos
 from tests.values import settings_of
+from tests.waiting import LIMIT_S, wait_until
 
 PATIENCE: dict[str, Any] = {"stall_seconds": 10.0, "reconnect_seconds": 10.0}
 """Longer than a busy machine may stall; tests that wait for a timeout set their own."""
 
 
-def reader(address: str, kind: type[StreamReader] = StreamReader, **settings: Any) -> StreamReader:
-    """Return a reader that reconnects without long pauses."""
+def reader(
+    address: str, kind: type[StreamReader] = StreamReader, *, backoff_s: float = 0.02, **settings: Any
+) -> StreamReader:
+    """Return a reader that reconnects without long pauses, unless `backoff_s` says otherwise."""
     source = Source("urn:stream:cam", "cam", "stream", address)
     given = settings_of(**{**PATIENCE, **settings})
-    return kind(source, parse_address(address, "cam"), given.frames, given.streams, backoff_s=0.02)
+    return kind(source, parse_address(address, "cam"), given.frames, given.streams, backoff_s=backoff_s)
 
 
 def numbers(frames: list[Frame]) -> list[int]:
@@ -37,16 +41,17 @@ def holds(frames: list[Frame], first: int = 0) -> None:
     assert (first, first / 25) == (indices[0], pytest.approx(times[0]))
 
 
-class LossReporter(StreamReader):
-    """Sets `lost` when it drops its connection."""
+class Losses(logging.Handler):
+    """Sets an event whenever a stream logs that it has lost its connection."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
         self.lost = threading.Event()
 
-    def _drop_connection(self, link: Connection, now: float) -> None:
-        super()._drop_connection(link, now)
-        self.lost.set()
+    def emit(self, record: logging.LogRecord) -> None:
+        """Set it."""
+        if "lost at" in record.getMessage():
+            self.lost.set()
 
 
 class Paced(StreamReader):
@@ -54,15 +59,14 @@ class Paced(StreamReader):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._let = threading.Semaphore(0)
+        self.leave = threading.Semaphore(0)
 
     def on_frame(self, link: Any, raw: Any) -> bool:
         """Wait for permission."""
-        return self._let.acquire(timeout=10) and super().on_frame(link, raw)
+        return self.leave.acquire(timeout=LIMIT_S) and super().on_frame(link, raw)
 
     def let(self, count: int, of: int) -> None:
         """Allow `count` more frames, at most `of` in total, and wait until they have arrived."""
         due = min(self.reading.read + count, of)
-        self._let.release(count)
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.reading.read >= due, 10)
+        self.leave.release(count)
+        wait_until(lambda: self.reading.read >= due, f"frame {due}")

@@ -16,7 +16,8 @@ from quadrat.errors import StreamError
 from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
-from tests.media.streams import LossReporter, Paced, holds, numbers, reader
+from tests.media.streams import Losses, Paced, holds, numbers, reader
+from tests.waiting import LIMIT_S, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +29,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    """Check that no thread of a stream outlives it by more than its timeout."""
+    """Check that no thread of a stream outlives it for good."""
     yield
-    end = time.monotonic() + 10
-    while left := [t for t in threading.enumerate() if t.name.startswith("quadrat-stream")]:
-        assert time.monotonic() < end, left
-        time.sleep(0.02)
+    wait_until(
+        lambda: not any(thread.name.startswith("quadrat-stream") for thread in threading.enumerate()),
+        "the end of the streams' threads",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +137,8 @@ def test_a_stream_that_comes_back(how: str, ts: tuple[bytes, ...]) -> None:
 def test_a_stream_that_never_comes_back() -> None:
     """If there is no frame at all, the iteration raises after reconnect-seconds."""
     with feed("tcp", lambda line: line.wait()) as server:
-        begin = time.monotonic()
         with pytest.raises(StreamError, match=r"cam: the stream cannot be reached \(no "):
-            list(reader(server.url, stall_seconds=0.2, reconnect_seconds=2.0))
-        assert 1.9 < time.monotonic() - begin < 10
+            list(reader(server.url, stall_seconds=0.1, reconnect_seconds=1.0))
         assert server.calls >= 2
 
 
@@ -193,7 +192,7 @@ def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -
     """Of the frames that arrive during a measurement, the newest is returned next; older ones are dropped and counted."""
     with feed("tcp", lambda line: line.send(ts[0])) as server:
         stream = reader(server.url, Paced, reconnect_seconds=0.0, read_mode="latest")
-        stream._let.release()
+        stream.leave.release()
         frames = []
         for frame in stream:
             frames.append(frame)
@@ -205,14 +204,18 @@ def test_the_latest_frame_wins_where_the_reader_is_slow(ts: tuple[bytes, ...]) -
     holds(frames)
 
 
-def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...]) -> None:
+def test_every_frame_waits_for_a_slow_reader(ts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow consumer is not a stall, and no frame is dropped."""
+    later = [0.0]
+    monkeypatch.setattr("quadrat.media.stream.monotonic", lambda: time.monotonic() + later[0])
     with feed("tcp", lambda line: line.send(ts[0])) as server:
-        stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=1.0)
+        stream = reader(server.url, reconnect_seconds=0.0, stall_seconds=30.0)
         frames = []
         for frame in stream:
             frames.append(frame)
-            time.sleep(1.2 if len(frames) in (1, 10) else 0)
+            if len(frames) in (1, 10):
+                wait_until(lambda: stream.reading.read >= len(frames) + 2, "frames that are ready")
+                later[0] += 100.0
 
     assert list(range(20)) == numbers(frames)
     assert ((), 0) == (stream.reading.gaps, stream.reading.dropped)
@@ -250,11 +253,9 @@ def test_seconds_end_a_stream(ts: tuple[bytes, ...]) -> None:
         stream = reader(server.url, stream_seconds=0.4)
     with feed("tcp", lambda line: line.send(ts[0][: len(ts[0]) // 4]), lambda line: line.wait()) as server:
         stream = reader(server.url, stream_seconds=0.6, stall_seconds=60.0, reconnect_seconds=60.0)
-        begin = time.monotonic()
         assert 0 < len(list(stream)) < 10
-        took = time.monotonic() - begin
         (gap,) = stream.reading.gaps
-        assert 0.6 <= gap.end_s <= took < 20
+        assert 0.6 <= gap.end_s < 60  # and not when the stall was noticed
         assert stream.reading.error is None
 
 
@@ -268,8 +269,7 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
         "full": [lambda line: (line.send(ts[0]), line.wait())],
     }[state]
     with feed("tcp", *scripts) as server:
-        stream = reader(server.url, stall_seconds=1.0, reconnect_seconds=60.0)
-        stream._backoff_s = 20.0 if state == "pausing" else 0.02
+        stream = reader(server.url, stall_seconds=1.0, reconnect_seconds=3600.0, backoff_s=3600.0)
         got, held = threading.Event(), threading.Event()
         frames: list[Frame] = []
 
@@ -278,29 +278,30 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
                 frames.append(frame)
                 got.set()
                 if state == "full":
-                    held.wait(20)
+                    held.wait(LIMIT_S)
 
         thread = threading.Thread(target=read)
         thread.start()
-        if state in ("stalled", "full"):
-            assert got.wait(20)
-        time.sleep(0.2)
+        wait_until(lambda: server.calls > 0, "a connection")
+        reached = {
+            "connecting": lambda: server.connected > 0,
+            "stalled": lambda: len(frames) >= 10,
+            "pausing": lambda: server.connected == 0,
+            "full": lambda: stream.reading.read > 2,
+        }[state]
+        wait_until(reached, state)
         stream.close()
         held.set()
-        thread.join(4)
+        thread.join(LIMIT_S)
         assert not thread.is_alive()
         assert stream.reading.error is None
-        end = time.monotonic() + 10
-        while server.connected and time.monotonic() < end:
-            time.sleep(0.02)
-        assert server.connected == 0
+        wait_until(lambda: server.connected == 0, "the end of the connection")
 
 
 def test_waiting_costs_nothing() -> None:
     """While a stream stalls or cannot be reached, no CPU time is wasted."""
     with feed("tcp", lambda line: line.wait(), lambda line: line.reset()) as server:
-        stream = reader(server.url, stall_seconds=0.5, reconnect_seconds=1.0)
-        stream._backoff_s = 0.1
+        stream = reader(server.url, stall_seconds=0.5, reconnect_seconds=1.0, backoff_s=0.1)
         before = time.process_time()
         with pytest.raises(StreamError):
             list(stream)
@@ -317,9 +318,10 @@ def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
         for piece in ts[:2]:
             with pipe.open("wb") as file:
                 file.write(piece)
-            assert stream.lost.wait(20)
+            assert losses.lost.wait(LIMIT_S)
 
-    stream = reader(str(pipe), LossReporter)
+    stream, losses = reader(str(pipe)), Losses()
+    logging.getLogger("quadrat").addHandler(losses)
     thread = threading.Thread(target=write)
     thread.start()
     frames = []
@@ -327,7 +329,8 @@ def test_a_pipe(tmp_path: Path, ts: tuple[bytes, ...]) -> None:
         frames.append(frame)
         if videos.number(frame.pixels) == 119:
             stream.close()
-    thread.join(5)
+    thread.join(LIMIT_S)
+    logging.getLogger("quadrat").removeHandler(losses)
 
     assert [*range(20), *range(100, 120)] == numbers(frames)
     assert 1 == len(stream.reading.gaps)
@@ -342,10 +345,8 @@ def test_a_recording_is_read_once(tmp_path: Path, ts: tuple[bytes, ...]) -> None
         assert list(range(20)) == numbers(list(stream))
         assert stream.reading.error is None
     path.write_bytes(os.urandom(50_000))
-    begin = time.monotonic()
     with pytest.raises(StreamError, match="sends no supported video"):
-        list(reader(str(path), reconnect_seconds=60.0))
-    assert time.monotonic() - begin < 2
+        list(reader(str(path), reconnect_seconds=3600.0, backoff_s=3600.0))  # at once: it would hang
 
 
 def test_nothing_tells_a_password(

@@ -47,6 +47,7 @@ def test_real_archive_opens_fast(archive_pdmodel, into):
     assert min(times) < 0.3
 
 
+@pytest.mark.process
 def test_memory_does_not_grow_with_the_archive(tmp_path, into):
     """A process that opens 60 MB of weights needs no more than a few megabytes above its start."""
     path = archives.build(tmp_path / "m.tgz", archives.contents(params=bytes(range(256)) * 240_000))

@@ -33,6 +33,7 @@ from urllib.parse import unquote, urlsplit
 from quadrat.stores.listing import list_images, list_videos
 from quadrat.types import Source
 from tests.platform_double.state import Artifact, Fault, Kind, Queue, Request, State
+from tests.waiting import LIMIT_S
 
 STORAGE, CACHE = "artifact.local", "cache.local"
 CACHE_PATH = "/cache/"
@@ -77,8 +78,8 @@ class Handler(BaseHTTPRequestHandler):
             request = Request(number, self._kind(), self.command, self.path, path, self.headers, body)
             state.requests.append(request)
             fault = next((f for f in state.faults if f.takes(request)), None)
-        if fault and fault.delay:
-            time.sleep(fault.delay)
+        if fault and fault.hold:
+            fault.released.wait(LIMIT_S)
         if fault and fault.drop:
             if fault.drop == "heard":
                 self._reply(request)
@@ -172,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         elif request.status != 204:
             self.send_header("Content-Length", str(len(body)))
-        request.answered = time.monotonic()  # before the client can know of it
+        self.state.answer(request)  # before the client can know of it
         self.end_headers()
         if request.method != "HEAD" and request.status != 204:
             sent = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" if chunked else body
@@ -207,6 +208,8 @@ def data_proxy(port: int = 0) -> Iterator[DataProxy]:
     try:
         yield double
     finally:
+        for fault in double.faults:
+            fault.release()
         server.shutdown()
         server.server_close()
         thread.join(10)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Literal
 
+from tests.waiting import LIMIT_S
+
 Kind = Literal["ready", "queue", "artifact", "cache", "product", "metadata"]
 Link = Literal["url", "urn", "web"]
 
@@ -48,7 +50,7 @@ class Request:
 class Fault:
     """Answer wrongly: with `status`, half a body or another, without a header, late, or not at all.
 
-    `drop` hangs up, before the request was heard or after it was done.
+    `drop` hangs up, before the request was heard or after it was done; `hold` waits for `release`.
 
     For requests of a kind and method whose path holds `part`; `times` of them, -1 all.
     """
@@ -58,11 +60,16 @@ class Fault:
     truncate: bool = False
     body: bytes | None = None
     without: str = ""
-    delay: float = 0.0
+    hold: bool = False
     drop: Literal["", "unheard", "heard"] = ""
     method: str = ""
     part: str = ""
     times: int = -1
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """Let the requests that are held go on, and those that come later."""
+        self.released.set()
 
     def takes(self, request: Request) -> bool:
         """Whether it is this request's turn to fail; counts it."""
@@ -138,6 +145,7 @@ class State:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self._answered = threading.Condition(self.lock)
         self.artifacts: dict[str, Artifact] = {}
         self.queues: dict[str, Queue] = {}
         self.requests: list[Request] = []
@@ -218,15 +226,24 @@ class State:
         with self.lock:
             return {p.name: p for p in self.products.values()}
 
-    def wait_for(self, kind: Kind, count: int = 1, method: str = "", timeout: float = 30) -> list[Request]:
-        """Wait until so many requests of a kind were answered; TimeoutError where they do not come."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            came = [r for r in self.seen(kind, method=method) if r.answered]
-            if len(came) >= count:
-                return came
-            time.sleep(0.01)
-        raise TimeoutError(f"{kind}: fewer than {count} requests in {timeout:g} seconds")
+    def answer(self, request: Request) -> None:
+        """Note that a request is answered, and wake those who wait for it."""
+        with self._answered:
+            request.answered = time.monotonic()
+            self._answered.notify_all()
+
+    def wait_for(
+        self, kind: Kind, count: int = 1, method: str = "", limit_s: float = LIMIT_S
+    ) -> list[Request]:
+        """Wait until `count` requests of a kind are answered and return them; TimeoutError if they never are."""
+
+        def came() -> list[Request]:
+            return [request for request in self.seen(kind, method=method) if request.answered]
+
+        with self._answered:
+            if not self._answered.wait_for(lambda: len(came()) >= count, limit_s):
+                raise TimeoutError(f"{kind}: fewer than {count} requests in {limit_s:g} seconds")
+            return came()
 
 
 def inline(header: str) -> dict[str, str]:

@@ -37,6 +37,7 @@ sdk.register_service(sdk.Service(name="x", parameters=parameters), handler)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("way", ["environment", "direct"])
 def test_the_sdk_runs_an_order_through_it(double: DataProxy, tmp_path: Path, way: str) -> None:
     """Readiness, artifacts, queue, web and posts: each request of the SDK is met, in the order it is known to have."""
@@ -113,6 +114,7 @@ def test_what_is_not_acknowledged_comes_again(double: DataProxy) -> None:
     assert requests.get(f"{double.url}/{queue.urn}", timeout=5).status_code == 204
 
 
+@pytest.mark.process
 def test_the_command_runs_an_order(tmp_path: Path) -> None:
     """`run_order` measures a folder through the double, writes products with metadata, and lists them."""
     done = subprocess.run(
@@ -131,6 +133,7 @@ def test_the_command_runs_an_order(tmp_path: Path) -> None:
     assert "acknowledged 2 images, 0 left; 0 temporary files left" in done.stdout
 
 
+@pytest.mark.process
 def test_the_command_runs_an_order_of_videos(tmp_path: Path) -> None:
     """`run_order` does so with a queue of videos too: each is acknowledged, and no copy is left."""
     done = subprocess.run(
@@ -147,6 +150,7 @@ def test_the_command_runs_an_order_of_videos(tmp_path: Path) -> None:
     assert "acknowledged 2 videos, 0 left; 0 temporary files left" in done.stdout
 
 
+@pytest.mark.process
 def test_the_command_fails_with_the_service(tmp_path: Path) -> None:
     """`run_order` gives the service's own exit status."""
     (tmp_path / "bad.tgz").write_bytes(b"no archive")

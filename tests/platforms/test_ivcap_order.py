@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 from quadrat.errors import ParameterError
 from quadrat.parameters import PARAMETERS
 from quadrat.platforms import ivcap_order
+from quadrat.platforms.ivcap_order import OrderContext
 from quadrat.stores.folder import FolderStore
 from quadrat.stores.platform import PlatformStore
 
 ORDER = "urn:ivcap:order:1"
+STORAGE = "http://artifact.local"
 MODEL, IMAGE, QUEUE = "urn:ivcap:artifact:1", "urn:ivcap:artifact:2", "urn:ivcap:queue:3"
 
 
@@ -42,14 +45,26 @@ def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     )  # fmt: skip
     fake.register_service = lambda *given: fake.registered.append(given)
     monkeypatch.setitem(sys.modules, "ivcap_sdk_service", fake)
-    for name in ("model.tgz", "one.jpg"):
-        (tmp_path / name).touch()
     return fake
 
 
-def test_a_local_order(sdk: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.fixture
+def here(tmp_path: Path) -> OrderContext:
+    """A laptop, with a model and a photograph in its in-dir."""
+    for name in ("model.tgz", "one.jpg"):
+        (tmp_path / name).touch()
+    return OrderContext(ORDER, tmp_path, tmp_path / "out")
+
+
+@pytest.fixture
+def there(here: OrderContext) -> OrderContext:
+    """The platform."""
+    return replace(here, storage_url=STORAGE)
+
+
+def test_a_local_order(here: OrderContext, tmp_path: Path) -> None:
     """Without a storage address, paths below in-dir are the store's and products go to out-dir."""
-    store = ivcap_order.open_store({"model": "model.tgz", "image": "one.jpg", "images": None})
+    store = ivcap_order.open_store({"model": "model.tgz", "image": "one.jpg", "images": None}, here)
 
     assert isinstance(store, FolderStore)
     assert store.order == ORDER
@@ -77,24 +92,21 @@ def test_several_models_on_this_machine(sdk: SimpleNamespace, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "images", [{"images": QUEUE}, {"images": IMAGE}, {"image": IMAGE}, {"image": "urn:https://a.example/x"}]
 )
-def test_an_order_on_the_platform(sdk: SimpleNamespace, images: dict[str, str]) -> None:
+def test_an_order_on_the_platform(there: OrderContext, images: dict[str, str]) -> None:
     """With a storage address everything is asked of the proxy, and nothing is asked before it is needed."""
-    sdk.config.STORAGE_URL = "http://artifact.local"
-
-    store = ivcap_order.open_store({"model": MODEL, **images})
+    store = ivcap_order.open_store({"model": MODEL, **images}, there)
 
     assert isinstance(store, PlatformStore)
     assert store.order == ORDER
     assert store._models == [MODEL]
 
 
-@pytest.mark.parametrize("storage", [None, "http://artifact.local"])
-def test_an_order_of_streams(sdk: SimpleNamespace, storage: str | None) -> None:
+@pytest.mark.parametrize("storage", [None, STORAGE])
+def test_an_order_of_streams(here: OrderContext, storage: str | None) -> None:
     """Streams are addresses wherever the order runs; only the model is an artifact or a file."""
-    sdk.config.STORAGE_URL = storage
-    model = MODEL if storage else "model.tgz"
+    values = {"model": MODEL if storage else "model.tgz", "streams": "rtsp://u:p@cam/1, http://cam/2"}
 
-    store = ivcap_order.open_store({"model": model, "streams": "rtsp://u:p@cam/1, http://cam/2"})
+    store = ivcap_order.open_store(values, replace(here, storage_url=storage))
 
     assert isinstance(store, PlatformStore if storage else FolderStore)
     assert store.moving
@@ -102,13 +114,14 @@ def test_an_order_of_streams(sdk: SimpleNamespace, storage: str | None) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("video", IMAGE), ("videos", QUEUE), ("videos", IMAGE)])
-def test_an_order_of_videos(sdk: SimpleNamespace, tmp_path: Path, name: str, value: str) -> None:
+def test_an_order_of_videos(
+    here: OrderContext, there: OrderContext, tmp_path: Path, name: str, value: str
+) -> None:
     """Videos come from where images come from."""
     (tmp_path / "dives").mkdir()
     (tmp_path / "dives" / "one.mp4").touch()
-    local = ivcap_order.open_store({"model": "model.tgz", name: "dives"})
-    sdk.config.STORAGE_URL = "http://artifact.local"
-    remote = ivcap_order.open_store({"model": MODEL, name: value})
+    local = ivcap_order.open_store({"model": "model.tgz", name: "dives"}, here)
+    remote = ivcap_order.open_store({"model": MODEL, name: value}, there)
 
     assert (True, True) == (local.moving, remote.moving)
     assert [("one.mp4", "video")] == [(s.name, s.media) for s in local.relist()]
@@ -123,34 +136,32 @@ def test_an_order_of_videos(sdk: SimpleNamespace, tmp_path: Path, name: str, val
         ({"image": "one.jpg"}, None, "model"),
         ({"model": "none.tgz", "image": "one.jpg"}, None, "model"),
         ({"model": "model.tgz", "images": QUEUE}, None, "images"),
-        ({"model": "model.tgz", "image": IMAGE}, "http://artifact.local", "model"),
-        ({"model": MODEL, "images": "/photos"}, "http://artifact.local", "images"),
+        ({"model": "model.tgz", "image": IMAGE}, STORAGE, "model"),
+        ({"model": MODEL, "images": "/photos"}, STORAGE, "images"),
     ],
 )
 def test_what_cannot_be_meant(
-    sdk: SimpleNamespace, values: dict[str, str], storage: str | None, named: str
+    here: OrderContext, values: dict[str, str], storage: str | None, named: str
 ) -> None:
     """Inputs that are missing, doubled or in the wrong place are the parameter's error, which it names."""
-    sdk.config.STORAGE_URL = storage
-
     with pytest.raises(ParameterError) as caught:
-        ivcap_order.open_store(values)
+        ivcap_order.open_store(values, replace(here, storage_url=storage))
     assert caught.value.where == named
 
 
-def test_an_order_without_a_config_file_is_as_it_is(sdk: SimpleNamespace) -> None:
+def test_an_order_without_a_config_file_is_as_it_is(here: OrderContext) -> None:
     """Nothing is looked for, and nothing is checked, that is not given."""
     values = {"config": None, "batch_size": 2}
-    assert ivcap_order.complete(values) is values
+    assert ivcap_order.complete(values, here) is values
 
 
-def test_a_config_file_is_found_as_the_model_is(sdk: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_config_file_is_found_as_the_model_is(here: OrderContext, tmp_path: Path) -> None:
     """A relative path below in-dir, and a file URL; what the order says goes before the file."""
     (tmp_path / "dive.yaml").write_text("batch-size: 4\ntile-size: 640\n")
     values = {"model": "model.tgz", "image": "one.jpg", "batch_size": 1, "tile_size": None}
 
     for config in ("dive.yaml", (tmp_path / "dive.yaml").as_uri()):
-        got = ivcap_order.complete({**values, "config": config})
+        got = ivcap_order.complete({**values, "config": config}, here)
         assert got == {**values, "config": config, "tile_size": 640}
 
 
@@ -159,21 +170,20 @@ def test_a_config_file_is_found_as_the_model_is(sdk: SimpleNamespace, tmp_path: 
     [
         ({"config": "none.yaml"}, None, "config"),
         ({"config": IMAGE}, None, "config"),
-        ({"config": "dive.yaml"}, "http://artifact.local", "config"),
+        ({"config": "dive.yaml"}, STORAGE, "config"),
         ({"config": "of-files.yaml", "model": None, "image": None}, None, "of-files.yaml, model"),
-        ({"config": MODEL, "model": None}, "http://artifact.local", "model"),
-        ({"config": MODEL, "image": None}, "http://artifact.local", "image, images, video, videos, streams"),
+        ({"config": MODEL, "model": None}, STORAGE, "model"),
+        ({"config": MODEL, "image": None}, STORAGE, "image, images, video, videos, streams"),
     ],
 )
 def test_a_config_file_that_cannot_be_meant(
-    sdk: SimpleNamespace, tmp_path: Path, values: dict[str, Any], storage: str | None, named: str
+    here: OrderContext, tmp_path: Path, values: dict[str, Any], storage: str | None, named: str
 ) -> None:
     """One that is not here, not on the platform, or names files; an order that cannot run fetches none."""
     (tmp_path / "of-files.yaml").write_text("model: m.tgz\nvideos: dives\n")
-    sdk.config.STORAGE_URL = storage
 
     with pytest.raises(ParameterError) as caught:
-        ivcap_order.complete({"model": MODEL, "image": IMAGE, **values})
+        ivcap_order.complete({"model": MODEL, "image": IMAGE, **values}, replace(here, storage_url=storage))
     assert caught.value.where == named
 
 
@@ -185,7 +195,7 @@ def test_what_the_sdk_is_told(
     monkeypatch.setenv("IVCAP_INSIDE_CONTAINER", inside)
     monkeypatch.delenv("IVCAP_CACHE_DIR", raising=False)
 
-    ivcap_order.serve(lambda values, log: 0)
+    ivcap_order.serve(lambda values, context, log: 0)
 
     ((service, _),) = sdk.registered
     assert os.environ.get("IVCAP_CACHE_DIR") == cache
@@ -226,10 +236,15 @@ def test_an_unknown_task_is_one_line(
     assert ("", line) == capsys.readouterr()
 
 
-def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> None:
+@pytest.mark.parametrize(("given", "meant"), [(None, None), ("", None), (STORAGE, STORAGE)])
+def test_the_handler_is_given_values_a_context_and_the_sdks_log(
+    sdk: SimpleNamespace, tmp_path: Path, given: str | None, meant: str | None
+) -> None:
     """The handler gets values by name, our log lines go where the SDK's go, and SIGTERM leaves in good order."""
     got: list[Any] = []
-    ivcap_order.serve(lambda values, log: got.append((dict(values), log)) or 7)
+    sdk.config.STORAGE_URL, sdk.config.CACHE_PROXY_URL = given, "http://cache.local"
+    context = OrderContext(ORDER, tmp_path, tmp_path / "out", meant, "http://cache.local")
+    ivcap_order.serve(lambda values, context, log: got.append((dict(values), context, log)) or 7)
     ((_, start),) = sdk.registered
     ours, before = logging.getLogger("quadrat"), signal.getsignal(signal.SIGTERM)
     kept = list(ours.handlers), ours.propagate, ours.level
@@ -237,7 +252,7 @@ def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> N
     log.addHandler(logging.NullHandler())
     try:
         status = start(SimpleNamespace(_asdict=lambda: {"model": "m"}), log)
-        assert (status, got) == (7, [({"model": "m"}, log)])
+        assert (status, got) == (7, [({"model": "m"}, context, log)])
         assert ours.handlers == log.handlers
         with pytest.raises(SystemExit) as caught:
             signal.raise_signal(signal.SIGTERM)
@@ -251,6 +266,7 @@ def test_the_handler_is_given_values_and_the_sdks_log(sdk: SimpleNamespace) -> N
 FINALISER = """
 import os, signal, sys, time
 from quadrat.platforms import ivcap_order
+from quadrat.platforms.ivcap_order import OrderContext
 
 signal.signal(signal.SIGTERM, ivcap_order._terminate)
 sys.unraisablehook = ivcap_order._terminate_again
@@ -269,6 +285,7 @@ time.sleep(20)
 """
 
 
+@pytest.mark.process
 def test_a_signal_in_a_finaliser_is_not_lost() -> None:
     """Python drops an exception raised in a finaliser; the process still ends, by the same signal."""
     done = subprocess.run([sys.executable, "-c", FINALISER], capture_output=True, timeout=15, check=False)

@@ -1,22 +1,37 @@
-"""Runs infer_service.py as the platform or a person does: a process of its own."""
+"""Runs whole orders of the service: `Service` in this process, `ServiceProcess` as a process of its own.
+
+Both take the same words and give the same `Ran`. A process costs a second to start, so it is kept for what only a
+process shows: the SDK, signals, limits of the system, and three examples of each exit status.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+import infer_service
+from tests.service.arguments import OrderContext, parse_arguments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICE = ROOT / "infer_service.py"
 TINY = ROOT / "examples" / "models" / "seagrass-tiny.tgz"
 ORDER = "urn:ivcap:order:11111111-2222-3333-4444-555555555555"
+LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
+"""The order that the SDK names where none is given."""
+SDK_FORMAT = ("%(levelname)s %(asctime)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 TIMEOUT_S = 60.0
 FOLDERS = {"IVCAP_IN_DIR": "in", "IVCAP_OUT_DIR": "out", "IVCAP_CACHE_DIR": "sdk-cache"}
 FULL_DISK = """
@@ -46,8 +61,8 @@ class Ran:
         ]
 
 
-class Service:
-    """Starts the service in `folder`, with a TMPDIR of its own that can be looked into afterwards."""
+class Orders:
+    """Runs orders in `folder`, with a TMPDIR of its own that can be looked into afterwards."""
 
     def __init__(self, folder: Path, kernels: Path) -> None:
         self.folder = folder
@@ -62,9 +77,73 @@ class Service:
         return self.folder / "out"
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """Give the outer variables without proxies and the platform's, then our TMPDIR, then `env`."""
+        """Return the outer variables without proxies and the platform's, then our TMPDIR, then `env`."""
         own = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and "IVCAP" not in k}
         return own | {"TMPDIR": str(self.tmp), "QUADRAT_CACHE_DIR": str(self._kernels)} | dict(env)
+
+    def left(self) -> list[str]:
+        """Return the names still in TMPDIR."""
+        return sorted(path.name for path in self.tmp.iterdir())
+
+
+class Service(Orders):
+    """Runs orders in this process: the real parser and infer_service.run, with a stand-in for the SDK."""
+
+    def run(self, *words: str | Path, cwd: Path | None = None) -> Ran:
+        """Run an order on the local folders `in` and `out`."""
+        return self._call(words, OrderContext(LOCAL_ORDER, self.folder / "in", self.out), {}, cwd)
+
+    def order(self, *words: str | Path, env: Mapping[str, str]) -> Ran:
+        """Run an order on the platform, with the variables that the platform sets."""
+        context = OrderContext(
+            env["IVCAP_ORDER_ID"],
+            self.folder / "in",
+            self.out,
+            env["IVCAP_STORAGE_URL"],
+            env["IVCAP_CACHE_URL"],
+        )
+        return self._call(words, context, env, None)
+
+    def _call(
+        self, words: Sequence[str | Path], context: OrderContext, env: Mapping[str, str], cwd: Path | None
+    ) -> Ran:
+        said = io.StringIO()
+        with self._surroundings(said, env, cwd or self.folder) as log:
+            try:
+                status = infer_service.run(parse_arguments([str(word) for word in words]), context, log)
+            except SystemExit as end:  # the parser's
+                status = int(end.code or 0)
+        return Ran(status, said.getvalue(), self.left())
+
+    @contextmanager
+    def _surroundings(self, said: io.StringIO, env: Mapping[str, str], cwd: Path) -> Iterator[logging.Logger]:
+        """Give this process an order's variables, folders and log for a while."""
+        log, ours = logging.getLogger("service"), logging.getLogger("quadrat")
+        handler = logging.StreamHandler(said)
+        handler.setFormatter(logging.Formatter(*SDK_FORMAT))
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+            wanted = self.environment(env)
+            for name in set(os.environ) - set(wanted):
+                patch.delenv(name)
+            for name, value in wanted.items():
+                patch.setenv(name, value)
+            patch.setattr(tempfile, "tempdir", str(self.tmp))
+            patch.chdir(cwd)
+            for logger in (log, ours):
+                patch.setattr(logger, "handlers", [handler])
+                patch.setattr(logger, "propagate", False)
+            levels = [(log, log.level, logging.DEBUG), (ours, ours.level, logging.INFO)]
+            for logger, _, level in levels:
+                logger.setLevel(level)
+            try:
+                yield log
+            finally:
+                for logger, before, _ in levels:
+                    logger.setLevel(before)
+
+
+class ServiceProcess(Orders):
+    """Runs infer_service.py as the platform or a person does: a process of its own."""
 
     def start(
         self,
@@ -94,7 +173,7 @@ class Service:
             os.killpg(process.pid, signal.SIGKILL)
             said, _ = process.communicate()
             raise AssertionError(f"the service did not end in {timeout:g} s; it said:\n{said}") from None
-        return Ran(process.returncode, said, sorted(p.name for p in self.tmp.iterdir()))
+        return Ran(process.returncode, said, self.left())
 
     def run(self, *words: str | Path, **how: Any) -> Ran:
         """Run the service on the local folders `in` and `out`."""

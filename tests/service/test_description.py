@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from quadrat.parameters import GROUPS, PARAMETERS, parameters_of
-from tests.service.run import Service
+from tests.process.run import ServiceProcess
 
 HEAVY = {"openvino", "onnxruntime", "onnx", "paddle", "torch", "cv2", "PIL", "simplejpeg", "numpy"}
 KEYS = {
@@ -33,9 +33,9 @@ QUANTITY = re.compile(r"[0-9]+(m|Ki|Mi|Gi)?")
 
 
 @pytest.fixture
-def description(service: Service) -> dict[str, Any]:
+def description(process: ServiceProcess) -> dict[str, Any]:
     """The printed service description."""
-    ran = service.run_bare(
+    ran = process.run_bare(
         "--ivcap:print-service-description",
         env={"IVCAP_CONTAINER": "host.example/quadrat:1", "PYTHONWARNINGS": "ignore"},
     )
@@ -46,10 +46,12 @@ def description(service: Service) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "words", [("-h",), ("-H",), ("--ivcap:service-help",), ("--ivcap:print-service-description",)]
 )
-def test_saying_what_it_is_loads_nothing_and_leaves_nothing(service: Service, words: tuple[str, ...]) -> None:
+def test_saying_what_it_is_loads_nothing_and_leaves_nothing(
+    process: ServiceProcess, words: tuple[str, ...]
+) -> None:
     """Help and description load no engine and no array, exit with 0 and write no file or folder."""
-    before = sorted(service.folder.rglob("*"))
-    ran = service.run_bare(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    before = sorted(process.folder.rglob("*"))
+    ran = process.run_bare(*words, env={"PYTHONPROFILEIMPORTTIME": "1"})
 
     assert ran.status == 0, ran.said
     loaded = {
@@ -57,13 +59,13 @@ def test_saying_what_it_is_loads_nothing_and_leaves_nothing(service: Service, wo
     }
     assert "ivcap_sdk_service" in loaded
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
-    assert sorted(service.folder.rglob("*")) == before
+    assert sorted(process.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize("word", ["-H", "--ivcap:service-help"])
-def test_help_names_every_parameter(service: Service, word: str) -> None:
+def test_help_names_every_parameter(process: ServiceProcess, word: str) -> None:
     """The service's help has every group, and every parameter with what it does."""
-    lines = service.run_bare(word).said
+    lines = process.run_bare(word).said
     assert [group.title for group in GROUPS if f"\n{group.title}:\n" not in lines] == []
     said = " ".join(lines.split())
     for group in GROUPS:
@@ -88,10 +90,10 @@ def test_labels_begin_with_the_group(description: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("task", ["segment", "detect"])
-def test_a_task_is_described_by_itself(service: Service, task: str) -> None:
+def test_a_task_is_described_by_itself(process: ServiceProcess, task: str) -> None:
     """Only the parameters that the task uses, in the same order."""
     env = {"QUADRAT_DESCRIBE_TASK": task, "PYTHONWARNINGS": "ignore"}
-    ran = service.run_bare("--ivcap:print-service-description", env=env)
+    ran = process.run_bare("--ivcap:print-service-description", env=env)
 
     assert ran.status == 0, ran.said
     names = [parameter["name"] for parameter in yaml.safe_load(ran.said)["parameters"]]

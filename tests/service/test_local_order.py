@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ import pytest
 from PIL import Image
 
 from tests import pictures
-from tests.service.run import TINY, Service, rows, statuses
+from tests.service.run import TINY, Service, ServiceProcess, rows, statuses
+from tests.waiting import wait_until
 
 SCHEMA = "urn:ibenthos:schema:paddle.seg.inference.1"
 
@@ -37,10 +37,10 @@ def check_whole(folder: Path) -> list[str]:
     return sorted(products)
 
 
-def test_one_image_as_the_readme_has_it(service: Service, photos: list[bytes]) -> None:
+def test_one_image_as_the_readme_has_it(process: ServiceProcess, photos: list[bytes]) -> None:
     """`--model M --image I --ivcap:in-dir . --ivcap:out-dir D`, all relative, in the folder of the files."""
-    (service.folder / "model.tgz").write_bytes(TINY.read_bytes())
-    (service.folder / "quadrat.jpg").write_bytes(photos[0])
+    (process.folder / "model.tgz").write_bytes(TINY.read_bytes())
+    (process.folder / "quadrat.jpg").write_bytes(photos[0])
 
     words = (
         "--model",
@@ -52,18 +52,18 @@ def test_one_image_as_the_readme_has_it(service: Service, photos: list[bytes]) -
         "--ivcap:out-dir",
         "out",
     )
-    before = set(service.folder.iterdir())
-    ran = service.run_bare(*words)
+    before = set(process.folder.iterdir())
+    ran = process.run_bare(*words)
 
     assert ran.status == 0, ran.said
-    assert check_whole(service.out) == ["quadrat.pseudo.png", "run.json", "survey.csv"]
-    said = aspect(service.out / "quadrat.pseudo.png")
+    assert check_whole(process.out) == ["quadrat.pseudo.png", "run.json", "survey.csv"]
+    said = aspect(process.out / "quadrat.pseudo.png")
     assert said["$schema"] == SCHEMA
-    assert said["image"] == f"urn:{(service.folder / 'quadrat.jpg').as_uri()}"
-    assert said["model"] == f"urn:{(service.folder / 'model.tgz').as_uri()}"
+    assert said["image"] == f"urn:{(process.folder / 'quadrat.jpg').as_uri()}"
+    assert said["model"] == f"urn:{(process.folder / 'model.tgz').as_uri()}"
     assert said["order"] == "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
     assert sum(c["pixels"] for c in said["cover"]) == said["width"] * said["height"] == 96 * 128
-    assert set(service.folder.iterdir()) == before
+    assert set(process.folder.iterdir()) == before
     assert ran.left == []
 
 
@@ -142,13 +142,13 @@ def test_real_photographs_and_a_real_archive(
     assert ran.left == []
 
 
-def test_a_full_disk(service: Service) -> None:
+def test_a_full_disk(process: ServiceProcess) -> None:
     """Where a product finds no room the order fails in one line, and nothing is left half written."""
     noise = np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), np.uint8)
-    (service.folder / "in" / "a.png").write_bytes(pictures.png(noise))
+    (process.folder / "in" / "a.png").write_bytes(pictures.png(noise))
 
-    words = ("--model", TINY, "--images", service.folder / "in", "--outputs", "labels,overlay")
-    ran = service.run(*words, largest=600_000)
+    words = ("--model", TINY, "--images", process.folder / "in", "--outputs", "labels,overlay")
+    ran = process.run(*words, largest=600_000)
 
     assert ran.status == 6, ran.said
     (line,) = ran.errors
@@ -156,24 +156,22 @@ def test_a_full_disk(service: Service) -> None:
     assert "a.overlay.jpg" in line
     assert "disk is full" in line
     assert "Traceback" not in ran.said
-    assert check_whole(service.out) == ["a.labels.png"]
+    assert check_whole(process.out) == ["a.labels.png"]
     assert ran.left == []
 
 
-def test_terminated_in_the_middle(service: Service) -> None:
+def test_terminated_in_the_middle(process: ServiceProcess) -> None:
     """SIGTERM ends the run with another status than 0, with no half product and an empty TMPDIR."""
     body = pictures.jpeg(pictures.drawing(900, 1100))
     for number in range(60):
-        (service.folder / "in" / f"{number:02}.jpg").write_bytes(body)
+        (process.folder / "in" / f"{number:02}.jpg").write_bytes(body)
 
-    words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", service.out)
-    process = service.start("--model", TINY, "--images", service.folder / "in", *words)
-    end = time.monotonic() + 30
-    while not (service.out / "01.pseudo.png").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    ran = service.finish(process)
+    words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", process.out)
+    started = process.start("--model", TINY, "--images", process.folder / "in", *words)
+    wait_until((process.out / "01.pseudo.png").exists, "two products")
+    started.send_signal(signal.SIGTERM)
+    ran = process.finish(started)
 
     assert ran.status == 128 + signal.SIGTERM, ran.said
-    assert 2 <= len(check_whole(service.out)) < 60
+    assert 2 <= len(check_whole(process.out)) < 60
     assert ran.left == []

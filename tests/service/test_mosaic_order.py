@@ -21,9 +21,10 @@ WIDTH, HEIGHTS = 3000, (2000, 8000)
 STEP = 500
 """Rows from one drawn animal to the next."""
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="memory by kind is told by Linux alone"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports memory by kind"),
+]
 
 
 def strip_of_animals(path: Path, height: int, width: int) -> None:

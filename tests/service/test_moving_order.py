@@ -1,4 +1,4 @@
-"""Orders of videos and streams, as processes of their own."""
+"""Orders of videos and streams, in this process."""
 
 from __future__ import annotations
 

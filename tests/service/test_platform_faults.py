@@ -10,13 +10,13 @@ import pytest
 
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
-from tests.service.run import ORDER, TINY, Ran, Service, rows, statuses
+from tests.service.run import ORDER, TINY, Ran, Service, ServiceProcess, rows, statuses
 
 
 class Case:
     """An order of a queue of three images, ready to run."""
 
-    def __init__(self, service: Service, double: DataProxy, photos: list[bytes]) -> None:
+    def __init__(self, service: Service | ServiceProcess, double: DataProxy, photos: list[bytes]) -> None:
         self.service, self.double = service, double
         self.model = double.add(TINY.read_bytes())
         self.photos = [double.add(body) for body in photos]
@@ -45,8 +45,14 @@ class Case:
 
 @pytest.fixture
 def case(service: Service, double: DataProxy, photos: list[bytes]) -> Case:
-    """An order of three images."""
+    """An order of three images, in this process."""
     return Case(service, double, photos)
+
+
+@pytest.fixture
+def case_of_a_process(process: ServiceProcess, double: DataProxy, photos: list[bytes]) -> Case:
+    """The same order, as a process."""
+    return Case(process, double, photos)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +93,9 @@ def test_what_fails_once_is_asked_for_again(case: Case, fault: dict[str, Any], c
     assert statuses(case.table()) == ["ok"] * 3
 
 
-def test_all_images_cannot_be_had(case: Case) -> None:
+def test_all_images_cannot_be_had(case_of_a_process: Case) -> None:
     """Where no image comes the order fails with the status of its images, and the table says why."""
+    case = case_of_a_process
     for photo in case.photos:
         case.double.fail("artifact", method="GET", part=photo.urn, status=403)
 
@@ -99,8 +106,9 @@ def test_all_images_cannot_be_had(case: Case) -> None:
     assert statuses(case.table()) == ["failed"] * 3
 
 
-def test_the_model_cannot_be_had(case: Case) -> None:
+def test_the_model_cannot_be_had(case_of_a_process: Case) -> None:
     """Without its model the order fails in one line, and no image is taken from the queue."""
+    case = case_of_a_process
     case.double.fail("artifact", part=case.model.urn, status=404)
 
     ran = case.run()
@@ -218,19 +226,20 @@ def test_a_post_that_may_have_been_taken_is_not_made_again(case: Case) -> None:
     assert case.queue.acked == []
 
 
-def test_killed_in_the_middle_and_run_again(case: Case) -> None:
+def test_killed_in_the_middle_and_run_again(process: ServiceProcess, case_of_a_process: Case) -> None:
     """After kill -9 only images whose products are out are acknowledged; a second run does the others."""
-    slow = case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=20)
-    process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
+    case = case_of_a_process
+    held = case.double.fail("artifact", method="GET", part=case.photos[1].urn, hold=True, times=1)
+    started = process.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
-    os.killpg(process.pid, signal.SIGKILL)
-    assert case.service.finish(process).status == -signal.SIGKILL
+    os.killpg(started.pid, signal.SIGKILL)
+    assert process.finish(started).status == -signal.SIGKILL
     assert list(case.double.delivered()) == [case.name(case.photos[0])]
     assert next(item.artifact for item in case.queue.unacked.values()) == case.photos[1]
     for path in case.service.tmp.iterdir():  # kill -9 leaves what it finds
         path.rename(case.service.folder / path.name)
 
-    slow.times = 0
+    held.release()
     case.queue.redeliver()
     assert case.run().status == 0
 
@@ -241,14 +250,18 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_terminated_in_the_middle(case: Case, ending: signal.Signals) -> None:
+def test_terminated_in_the_middle(
+    process: ServiceProcess, case_of_a_process: Case, ending: signal.Signals
+) -> None:
     """SIGTERM, or Ctrl-C, ends the order with its status and a table, leaves nothing, and acknowledges only what is out."""
-    case.double.fail("artifact", method="GET", part=case.photos[1].urn, delay=2)
-    process = case.service.start_order(*case.words, env=case.double.environment(ORDER))
+    case = case_of_a_process
+    held = case.double.fail("artifact", method="GET", part=case.photos[1].urn, hold=True)
+    started = process.start_order(*case.words, env=case.double.environment(ORDER))
     case.double.wait_for("queue", method="DELETE")
     for _ in range(3):  # as an impatient user does; the second and third change nothing
-        process.send_signal(ending)
-    ran = case.service.finish(process)
+        started.send_signal(ending)
+    held.release()
+    ran = process.finish(started)
 
     assert ran.status == 128 + ending, ran.said
     assert ran.left == []

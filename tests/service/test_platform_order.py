@@ -11,7 +11,7 @@ import pytest
 
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue, QueueItem
-from tests.service.run import FOLDERS, ORDER, ROOT, TINY, Service, rows, statuses
+from tests.service.run import FOLDERS, ORDER, ROOT, TINY, Service, ServiceProcess, rows, statuses
 
 NAMED_AFTER_PLACES = {"image", "image-name", "model", "order", "$entity"}
 
@@ -45,14 +45,16 @@ def check_acknowledged_last(double: DataProxy, queue: Queue, count: int) -> None
 
 
 @pytest.mark.parametrize("way", ["environment", "direct"])
-def test_an_order_over_a_queue(service: Service, double: DataProxy, photos: list[bytes], way: str) -> None:
+def test_an_order_over_a_queue(
+    process: ServiceProcess, double: DataProxy, photos: list[bytes], way: str
+) -> None:
     """Every image of a queue gives its product with metadata, then the table; nothing is left behind."""
     model = double.add(TINY.read_bytes(), "model")
     artifacts = [double.add(body, mime="image/jpeg") for body in photos]
     queue = double.queue(artifacts, ("url", "urn"))
     variables = getattr(double, way)(ORDER) | {"ARGO_NODE_ID": "node-1"}
 
-    ran = service.order("--model", model.urn, "--images", queue.urn, env=variables)
+    ran = process.order("--model", model.urn, "--images", queue.urn, env=variables)
 
     assert ran.status == 0, ran.said
     made = double.delivered()
@@ -69,7 +71,7 @@ def test_an_order_over_a_queue(service: Service, double: DataProxy, photos: list
     check_acknowledged_last(double, queue, 3)
     assert double.requests[0].kind == "ready"
     assert ran.left == []
-    assert list(service.out.iterdir()) == []
+    assert list(process.out.iterdir()) == []
 
 
 def test_images_of_the_web_come_through_the_cache(
@@ -203,6 +205,7 @@ def posts(double: DataProxy) -> list[tuple[dict[str, str], bytes]]:
     return told
 
 
+@pytest.mark.process
 def test_products_are_posted_as_the_sdk_posts_them(
     service: Service, double: DataProxy, second: DataProxy, photos: list[bytes]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a user gets wrong, as a process: the exit status, one line that names it, no traceback and nothing left."""
+"""What a user gets wrong: the exit status, one line that names it, no traceback and nothing left."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.platform_double.proxy import DataProxy
-from tests.service.run import ORDER, TINY, Ran, Service
+from tests.service.run import ORDER, TINY, Orders, Ran, Service, ServiceProcess
 
 PHOTO = "quadrat.jpg"
 GOOD = ("--model", str(TINY), "--image", PHOTO)
 
 
-def check_refused(service: Service, ran: Ran, status: int, code: str) -> str:
-    """Check that a run ended with this status and said so in one line; give the line."""
+def check_refused(ran: Ran, status: int, code: str) -> str:
+    """Check that a run ended with this status and said so in one line; return the line."""
     assert ran.status == status, ran.said
     (line,) = ran.errors
     assert line.startswith(f"{code} ")
@@ -25,11 +25,23 @@ def check_refused(service: Service, ran: Ran, status: int, code: str) -> str:
     return line
 
 
+def with_photo(orders: Orders, photos: list[bytes]) -> None:
+    """Put one photograph into the in-dir."""
+    (orders.folder / "in" / PHOTO).write_bytes(photos[0])
+
+
 @pytest.fixture
 def ready(service: Service, photos: list[bytes]) -> Service:
-    """The service with one photograph in its in-dir."""
-    (service.folder / "in" / PHOTO).write_bytes(photos[0])
+    """The service in this process, with one photograph in its in-dir."""
+    with_photo(service, photos)
     return service
+
+
+@pytest.fixture
+def ready_process(process: ServiceProcess, photos: list[bytes]) -> ServiceProcess:
+    """The service as a process, with one photograph in its in-dir."""
+    with_photo(process, photos)
+    return process
 
 
 @pytest.mark.parametrize(
@@ -65,7 +77,7 @@ def test_a_wrong_parameter(ready: Service, words: tuple[str, ...], named: str) -
     """Any wrong parameter, or two that do not go together, is status 2 and a line that names it."""
     ran = ready.run(*GOOD, *words)
 
-    assert named in check_refused(ready, ran, 2, "E_PARAMETER")
+    assert named in check_refused(ran, 2, "E_PARAMETER")
     assert list(ready.out.iterdir()) == []
 
 
@@ -84,7 +96,7 @@ def test_a_wrong_parameter(ready: Service, words: tuple[str, ...], named: str) -
 )
 def test_what_is_not_there(ready: Service, words: tuple[str, ...], named: str) -> None:
     """A model or image that is not given, not there, or not on this machine is status 2 and a line that names it."""
-    assert f" {named}" in check_refused(ready, ready.run(*words), 2, "E_PARAMETER")
+    assert f" {named}" in check_refused(ready.run(*words), 2, "E_PARAMETER")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +110,7 @@ def test_what_is_not_given_on_the_platform(
 
     ran = service.order(*[word.format(**urns) for word in words], env=double.environment(ORDER))
 
-    check_refused(service, ran, 2, "E_PARAMETER")
+    check_refused(ran, 2, "E_PARAMETER")
     assert double.requests == []
 
 
@@ -115,18 +127,38 @@ def test_a_bad_model(ready: Service, tmp_path: Path, body: bytes, code: str) -> 
     """A model that is empty, a page, cut off or without content is status 3."""
     (tmp_path / "bad.tgz").write_bytes(body)
 
-    check_refused(ready, ready.run("--model", tmp_path / "bad.tgz", "--image", PHOTO), 3, code)
+    check_refused(ready.run("--model", tmp_path / "bad.tgz", "--image", PHOTO), 3, code)
     assert list(ready.out.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [("--device", "gpu"), ("--device", "gpu", "--use-trt")])
-def test_what_this_machine_has_not(ready: Service, words: tuple[str, ...]) -> None:
-    """A device that is not here is status 4: never a silent run on something else."""
-    # no driver is visible, whatever the machine has
-    ran = ready.run(*GOOD, *words, env={"CUDA_VISIBLE_DEVICES": "", "NVIDIA_VISIBLE_DEVICES": "none"})
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("--batchsize", "2"), 2, "E_PARAMETER"),
+        (("--images", "."), 2, "E_PARAMETER"),
+        (("--model", "bad.tgz"), 3, "E_MODEL_FORMAT"),
+        # no driver is visible, whatever the machine has: never a silent run on something else
+        (("--device", "gpu"), 4, "E_DEVICE"),
+        (("--device", "gpu", "--use-trt"), 4, "E_DEVICE"),
+        (("--image", "notes.txt"), 5, "E_ALL_FAILED"),
+    ],
+)
+def test_a_process_ends_with_the_same_status(
+    ready_process: ServiceProcess, words: tuple[str, ...], status: int, code: str
+) -> None:
+    """What `run` returns is what the process exits with, through the SDK; its line is on the same output."""
+    (ready_process.folder / "in" / "bad.tgz").write_bytes(b"<html>503</html>")
+    (ready_process.folder / "in" / "notes.txt").write_text("windy")
+    given = [
+        word for pair in zip(GOOD[::2], GOOD[1::2], strict=True) if pair[0] not in words for word in pair
+    ]
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "NVIDIA_VISIBLE_DEVICES": "none"}
 
-    check_refused(ready, ran, 4, "E_DEVICE")
-    assert list(ready.out.iterdir()) == []
+    ran = ready_process.run(*given, *words, env=hidden)
+
+    check_refused(ran, status, code)
+    tables = {"run.json", "run.json-meta.json", "survey.csv", "survey.csv-meta.json"}
+    assert {path.name for path in ready_process.out.iterdir()} == (tables if status == 5 else set())
 
 
 def test_nothing_to_measure(service: Service) -> None:
@@ -135,7 +167,7 @@ def test_nothing_to_measure(service: Service) -> None:
 
     ran = service.run("--model", TINY, "--images", service.folder / "in")
 
-    check_refused(service, ran, 5, "E_NO_IMAGES")
+    check_refused(ran, 5, "E_NO_IMAGES")
     assert sorted(p.name for p in service.out.iterdir()) == [
         "run.json", "run.json-meta.json", "survey.csv", "survey.csv-meta.json",
     ]  # fmt: skip
@@ -161,22 +193,26 @@ def test_nothing_could_be_measured(
     assert (service.out / "survey.csv").exists()
 
 
-def test_a_result_folder_that_is_not_there(ready: Service) -> None:
+def test_a_result_folder_that_is_not_there(ready_process: ServiceProcess) -> None:
     """The SDK itself refuses a folder of results that does not exist."""
-    ran = ready.run_bare(
-        *GOOD, "--ivcap:in-dir", ready.folder / "in", "--ivcap:out-dir", ready.folder / "none"
+    folders = (
+        "--ivcap:in-dir",
+        ready_process.folder / "in",
+        "--ivcap:out-dir",
+        ready_process.folder / "none",
     )
+    ran = ready_process.run_bare(*GOOD, *folders)
 
     assert ran.status == 2, ran.said
     assert "out-dir" in ran.said
     assert "Traceback" not in ran.said
 
 
-def test_a_result_folder_that_takes_no_file(ready: Service) -> None:
+def test_a_result_folder_that_takes_no_file(ready_process: ServiceProcess) -> None:
     """It is known before the model is loaded, not at the end of a long video, and has the status of a failed delivery."""
-    ran = ready.run(*GOOD, largest=1)
+    ran = ready_process.run(*GOOD, largest=1)
 
-    line = check_refused(ready, ran, 6, "E_DELIVERY")
-    assert f"{ready.out}: the disk is full" in line
+    line = check_refused(ran, 6, "E_DELIVERY")
+    assert f"{ready_process.out}: the disk is full" in line
     assert "Model " not in ran.said
-    assert [] == list(ready.out.iterdir())
+    assert [] == list(ready_process.out.iterdir())

@@ -1,11 +1,10 @@
-"""Orders of videos as processes: queues over HTTP, signals in the middle of a film, and the same bytes every time."""
+"""Orders of videos: queues over HTTP, signals in the middle of a film, and the same bytes every time."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
-from tests.service.run import ORDER, Ran, Service, rows
+from tests.service.run import ORDER, Ran, Service, ServiceProcess, rows
+from tests.waiting import wait_until
 
 FAST = {"preset": "ultrafast", "crf": "8"}
 COUNTS = (10, 4, 7)
@@ -25,7 +25,7 @@ LONG = 2000
 class Case:
     """An order of a queue of three videos, ready to run."""
 
-    def __init__(self, service: Service, double: DataProxy) -> None:
+    def __init__(self, service: Service | ServiceProcess, double: DataProxy) -> None:
         self.service, self.double = service, double
         self.model = double.add(RECTANGLES.read_bytes())
         self.films = [self.add(count) for count in COUNTS]
@@ -116,21 +116,20 @@ def test_one_video_cannot_be_had(case: Case) -> None:
     assert 3 == len(case.queue.acked)
 
 
-def test_killed_in_the_middle_and_run_again(case: Case) -> None:
+def test_killed_in_the_middle_and_run_again(process: ServiceProcess, double: DataProxy) -> None:
     """After kill -9 only the video whose products are out is acknowledged; the others are given again and done."""
-    slow = case.double.fail("artifact", method="GET", part=case.films[1].urn, delay=20)
-    process = case.service.start_order(
-        *case.words("--sources-at-once", "1"), env=case.double.environment(ORDER)
-    )
-    case.double.wait_for("queue", method="DELETE")
-    os.killpg(process.pid, signal.SIGKILL)
-    assert case.service.finish(process).status == -signal.SIGKILL
+    case = Case(process, double)
+    held = double.fail("artifact", method="GET", part=case.films[2].urn, hold=True, times=1)
+    started = process.start_order(*case.words("--sources-at-once", "1"), env=double.environment(ORDER))
+    double.wait_for("queue", method="DELETE")
+    os.killpg(started.pid, signal.SIGKILL)
+    assert process.finish(started).status == -signal.SIGKILL
     assert case.products(case.films[0]) == list(case.double.delivered())
     assert case.films[1] == next(item.artifact for item in case.queue.unacked.values())
     for path in case.service.tmp.iterdir():  # kill -9 leaves what it finds
         path.rename(case.service.folder / path.name)
 
-    slow.times = 0
+    held.release()
     case.queue.redeliver()
     assert case.run("--sources-at-once", "2").status == 0
 
@@ -139,53 +138,49 @@ def test_killed_in_the_middle_and_run_again(case: Case) -> None:
     case.check_acknowledged_last()
 
 
-def wait_for_film(service: Service) -> None:
+def wait_for_film(process: ServiceProcess) -> None:
     """Wait until some of a film is encoded."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if any(path.stat().st_size for path in service.tmp.glob("quadrat-order-*/film-*.mp4")):
-            return
-        time.sleep(0.005)
-    raise TimeoutError
+    films = "quadrat-order-*/film-*.mp4"
+    wait_until(lambda: any(path.stat().st_size for path in process.tmp.glob(films)), "a film")
 
 
-def test_terminated_in_the_middle_of_a_film(service: Service) -> None:
+def test_terminated_in_the_middle_of_a_film(process: ServiceProcess) -> None:
     """SIGTERM: status 143, tables and the film so far are delivered, both play and agree, and nothing is left."""
-    film(service.folder / "in" / "long.mp4", swim(1) * LONG, options=FAST)
-    film(service.folder / "in" / "next.mp4", swim(3))
-    words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", service.out, "--sources-at-once", "1")
-    process = service.start("--model", RECTANGLES, "--videos", service.folder / "in", *words)
-    wait_for_film(service)
+    film(process.folder / "in" / "long.mp4", swim(1) * LONG, options=FAST)
+    film(process.folder / "in" / "next.mp4", swim(3))
+    words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", process.out, "--sources-at-once", "1")
+    started = process.start("--model", RECTANGLES, "--videos", process.folder / "in", *words)
+    wait_for_film(process)
     for _ in range(3):  # as an impatient user does
-        process.send_signal(signal.SIGTERM)
-    ran = service.finish(process)
+        started.send_signal(signal.SIGTERM)
+    ran = process.finish(started)
 
     assert (143, [], False) == (ran.status, ran.left, "Traceback" in ran.said), ran.said
     assert {"long.mp4", "long.mot.txt", *TABLES} == {
-        p.name for p in service.out.iterdir() if not p.name.endswith("-meta.json")
+        p.name for p in process.out.iterdir() if not p.name.endswith("-meta.json")
     }
-    table = {row["name"]: row for row in rows(service.out / "survey.csv")}
+    table = {row["name"]: row for row in rows(process.out / "survey.csv")}
     assert ("partial", "not-reached") == (table["long.mp4"]["status"], table["next.mp4"]["status"])
     assert "interrupted" in table["long.mp4"]["reason"]
     measured = int(table["long.mp4"]["frames"])
     assert 0 < measured <= int(table["long.mp4"]["frames_read"]) < LONG
     assert float(table["long.mp4"]["seconds"]) >= measured / 25
-    lines = [json.loads(line) for line in (service.out / "detections.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (process.out / "detections.jsonl").read_text().splitlines()]
     assert list(range(measured)) == [line["frame"] for line in lines]
-    assert measured <= len(watch(service.out / "long.mp4").pictures) <= measured + 4
+    assert measured <= len(watch(process.out / "long.mp4").pictures) <= measured + 4
 
 
-def test_terminated_on_the_platform(service: Service, double: DataProxy) -> None:
+def test_terminated_on_the_platform(process: ServiceProcess, double: DataProxy) -> None:
     """A video cut short by SIGTERM is delivered as partial and not acknowledged: the platform gives it again."""
-    case = Case(service, double)
+    case = Case(process, double)
     case.queue.waiting.clear()
     long = case.add(LONG)
     case.queue = double.queue([case.films[1], long])
-    process = service.start_order(*case.words("--sources-at-once", "1"), env=double.environment(ORDER))
+    started = process.start_order(*case.words("--sources-at-once", "1"), env=double.environment(ORDER))
     double.wait_for("queue", method="DELETE")
-    wait_for_film(service)
-    process.send_signal(signal.SIGTERM)
-    ran = service.finish(process)
+    wait_for_film(process)
+    started.send_signal(signal.SIGTERM)
+    ran = process.finish(started)
 
     assert (143, []) == (ran.status, ran.left), ran.said
     assert [long] == [item.artifact for item in case.queue.unacked.values()]
@@ -208,17 +203,17 @@ def reef(tmp_path: Path) -> Path:
     return folder
 
 
-def test_two_runs_give_the_same_bytes(service: Service, reef: Path) -> None:
+def test_two_runs_give_the_same_bytes(process: ServiceProcess, reef: Path) -> None:
     """As a process and as a call, side by side or one by one: all products but the record and metadata are equal."""
     words = ("--sources-at-once", "3", "--tile-size", "120", "--skip-black", "--batch-size", "4")
-    ran = service.run("--model", RECTANGLES, "--videos", reef, *words)
+    ran = process.run("--model", RECTANGLES, "--videos", reef, *words)
     values = {"sources_at_once": 3, "tile_size": 120, "skip_black": True, "batch_size": 4}
-    again = order(RECTANGLES, reef, service.folder / "again", **values)
+    again = order(RECTANGLES, reef, process.folder / "again", **values)
 
     assert (0, 0) == (ran.status, again.status), ran.said
     assert 6 + len(TABLES) - 1 == len(again.products)
     for name, body in again.products.items():
-        assert body == (service.out / name).read_bytes(), name
+        assert body == (process.out / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("tiles", [{}, {"tile_size": 90, "full_frame": True}])

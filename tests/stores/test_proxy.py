@@ -88,7 +88,7 @@ def test_what_is_fetched_is_what_is_there(
         ({"status": 500}, ("500 Internal Server Error", 4)),
         ({"truncate": True}, ("ended early", 4)),
         ({"drop": "unheard"}, ("no connection", 4)),
-        ({"delay": 0.4}, ("no response in time", 4)),
+        ({"hold": True}, ("no response in time", 4)),
     ],
 )
 def test_what_cannot_be_fetched(
@@ -217,7 +217,7 @@ def test_a_product_without_a_urn(proxy: Proxy, double: DataProxy, body: bytes) -
         ({"status": 307}, 1),
         ({"status": 502}, 4),
         ({"drop": "heard"}, 1),
-        ({"delay": 0.4}, 1),
+        ({"hold": True}, 1),
     ],
 )
 def test_a_post_that_fails(

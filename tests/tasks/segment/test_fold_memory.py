@@ -67,6 +67,7 @@ def strip_of_grey(path: Path, height: int, width: int) -> None:
             file.write(bytes([200 * (top // 100 % 2)]) * (100 * width))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports memory by kind")
 def test_memory_is_flat(tmp_path: Path) -> None:
     """12 and 24 million pixels both take under 30 MB, and the same; in memory, the second would take 144 MB."""
