@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from quadrat.parameters import GROUPS, PARAMETERS, parameters_of
-from tests.process.run import ServiceProcess
+from tests.service.run import ServiceProcess
 
 HEAVY = {"openvino", "onnxruntime", "onnx", "paddle", "torch", "cv2", "PIL", "simplejpeg", "numpy"}
 KEYS = {
