@@ -213,9 +213,12 @@ run-docker: ## run the container image on the example images (after docker-build
 
 # ---- test ---------------------------------------------------------------------------------------------------
 
-.PHONY: test test-extras test-all check bench docs
+.PHONY: test test-in-process test-extras test-all check bench docs
 test: setup-test ## run the tests that need neither paddle nor torch
 	$(PY) -m pytest -q -m 'not ($(MARKED))'
+
+test-in-process: setup-test ## run those of them that start no other program: faster, for a second Python
+	$(PY) -m pytest -q -m 'not (process or $(MARKED))'
 
 test-extras: setup-all setup-paddle2 setup-peers ## run only the tests that need paddle, paddleseg, torch or .venv-peers
 	QUADRAT_PADDLE2_PYTHON="$(CURDIR)/$(VENV_PADDLE2)/bin/python" QUADRAT_PEERS_PYTHON="$(CURDIR)/$(VENV_PEERS)/bin/python" \

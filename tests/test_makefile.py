@@ -242,11 +242,16 @@ def test_run_data_proxy_uses_the_double(recorded):
 
 
 def test_test_leaves_out_what_is_not_installed(recorded):
-    """`make test` deselects exactly the tests that need paddle, torch or the peers."""
+    """`make test` deselects exactly the tests that need paddle, torch or the peers, test-in-process programs as well."""
     project, calls = recorded
     assert project.make("test").returncode == 0
     assert (
         option(calls()[0][3:], "-m") == "not (needs_paddle or needs_export or needs_paddle2 or needs_peers)"
+    )
+    assert project.make("test-in-process").returncode == 0
+    assert (
+        option(calls()[1][3:], "-m")
+        == "not (process or needs_paddle or needs_export or needs_paddle2 or needs_peers)"
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tarfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from tests.service.run import Service
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", *sorted(f"docs/guide/{page.name}" for page in (ROOT / "docs" / "guide").glob("*.md"))]
@@ -34,6 +38,8 @@ MAKE = sorted({line for line in commands() if line.startswith("make ")})
 SERVICE = [line for line in commands() if "infer_service.py" in line]
 IVCAP = [line for line in commands() if line.startswith("ivcap ")]
 EXPORT = [line for line in commands() if "export_model/" in line]
+PROCESSES = 3
+"""Commands of the service, and blocks of Python, that run as a process; the others run in this one."""
 
 
 def test_every_command_is_one_that_is_tested_here() -> None:
@@ -62,51 +68,73 @@ def test_make_targets_exist(line: str) -> None:
 
 
 def test_ci_runs_the_readmes_own_commands() -> None:
-    """Make run, make test and make test-all are what .ci/run runs."""
+    """The examples, and both parts of make test-all, are what .ci/run runs."""
     script = (ROOT / ".ci" / "run").read_text()
 
-    assert [] == [name for name in ("make run", "make test test-all") if name not in script]
+    assert [] == [
+        name for name in ("make run", "make test", "make test-extras", "make check") if name not in script
+    ]
 
 
-def run(line: str, out: Path) -> Path:
-    """Run a command of the service as it is written, but for the folder of results."""
+def words_of(line: str) -> list[str]:
+    """Return the words of a command of the service, without the folder of results at its end."""
     words = shlex.split(line)
     assert words[0] == ".venv/bin/python"
     assert words[-2] == "--ivcap:out-dir"
     assert words[-1].startswith("DATA/")
-    done = subprocess.run(
-        [sys.executable, *words[1:-1], str(out)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    return words[1:-2]
+
+
+def run_as_process(line: str, out: Path) -> None:
+    """Run a command of the service as it is written, but for the folder of results."""
+    argv = [sys.executable, *words_of(line), "--ivcap:out-dir", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    return out
+
+
+def run(service: Service, line: str, out: Path) -> None:
+    """Run a command of the service in this process, from the project's folder."""
+    script, *words = words_of(line)
+    assert (script, words[-2:]) == ("infer_service.py", ["--ivcap:in-dir", "."])
+    ran = service.run(*words[:-2], cwd=ROOT, in_dir=ROOT, out_dir=out)
+
+    assert ran.status == 0, ran.said
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def results(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> dict[str, Path]:
     """What make run-detect and make run-video leave, by their folders' names."""
     head = ".venv/bin/python infer_service.py --model examples/models/rectangles.tgz"
     tail = "--ivcap:in-dir . --ivcap:out-dir DATA/x"
     wanted = {"DATA/run-detect": "--images examples/scenes", "DATA/run-video": "--videos examples/videos"}
-    return {
-        folder: run(f"{head} {what} {tail}", tmp_path_factory.mktemp("results"))
-        for folder, what in wanted.items()
-    }
+    made = {folder: tmp_path_factory.mktemp("results") for folder in wanted}
+    for folder, out in made.items():
+        run(Service(tmp_path_factory.mktemp("order"), kernels), f"{head} {wanted[folder]} {tail}", out)
+    return made
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("line", SERVICE)
-def test_the_service_runs_as_written(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "as_process"),
+    [pytest.param(line, True, marks=pytest.mark.process) for line in SERVICE[:PROCESSES]]
+    + [(line, False) for line in SERVICE[PROCESSES:]],
+)
+def test_the_service_runs_as_written(line: str, as_process: bool, service: Service, tmp_path: Path) -> None:
     """Every way to measure one's own files delivers what its model makes of them, and the tables."""
-    run(line, tmp_path)
-    with (tmp_path / "survey.csv").open(newline="", encoding="utf-8") as table:
+    out = tmp_path / "results"
+    out.mkdir()
+    if as_process:
+        run_as_process(line, out)
+    else:
+        run(service, line, out)
+    with (out / "survey.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
 
     assert {row["status"] for row in rows} == {"ok"}
-    assert all((tmp_path / row["product"]).is_file() for row in rows)
-    assert (tmp_path / "run.json").is_file()
+    assert all((out / row["product"]).is_file() for row in rows)
+    assert (out / "run.json").is_file()
     if "examples/images" in line:
-        assert len(list(tmp_path.glob("*.pseudo.png"))) == (4 if "--images" in line else 1)
+        assert len(list(out.glob("*.pseudo.png"))) == (4 if "--images" in line else 1)
 
 
 @pytest.mark.process
@@ -141,18 +169,30 @@ def test_the_platforms_commands_name_files_that_exist(line: str) -> None:
     assert given <= {p.name for p in PARAMETERS}
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(code: str, results: dict[str, Path]) -> None:
+@pytest.mark.parametrize(
+    ("code", "as_process"),
+    [pytest.param(code, True, marks=pytest.mark.process) for code in blocks("python")[:PROCESSES]]
+    + [(code, False) for code in blocks("python")[PROCESSES:]],
+)
+def test_python_blocks_run(
+    code: str, as_process: bool, results: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each block runs from the project's folder and prints something; the folders are those of the make commands."""
     for folder, place in results.items():
         code = code.replace(f'"{folder}/', f'"{place}/')
     assert '"DATA/' not in code
-    argv = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if as_process:
+        argv = [sys.executable, "-W", "error", "-c", code]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed = done.stdout
+    else:
+        monkeypatch.chdir(ROOT)
+        with redirect_stdout(io.StringIO()) as out:
+            exec(compile(code, "block", "exec"), {"__name__": "__main__"})
+        printed = out.getvalue()
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert printed.strip()
 
 
 @pytest.mark.process

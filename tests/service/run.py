@@ -89,9 +89,16 @@ class Orders:
 class Service(Orders):
     """Runs orders in this process: the real parser and infer_service.run, with a stand-in for the SDK."""
 
-    def run(self, *words: str | Path, cwd: Path | None = None) -> Ran:
-        """Run an order on the local folders `in` and `out`."""
-        return self._call(words, OrderContext(LOCAL_ORDER, self.folder / "in", self.out), {}, cwd)
+    def run(
+        self,
+        *words: str | Path,
+        cwd: Path | None = None,
+        in_dir: Path | None = None,
+        out_dir: Path | None = None,
+    ) -> Ran:
+        """Run an order on the local folders `in` and `out`, or on others."""
+        context = OrderContext(LOCAL_ORDER, in_dir or self.folder / "in", out_dir or self.out)
+        return self._call(words, context, {}, cwd)
 
     def order(self, *words: str | Path, env: Mapping[str, str]) -> Ran:
         """Run an order on the platform, with the variables that the platform sets."""
