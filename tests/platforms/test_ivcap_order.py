@@ -73,20 +73,20 @@ def test_a_local_order(here: OrderContext, tmp_path: Path) -> None:
     assert [item.name for item in store.sources()] == ["one.jpg"]  # type: ignore[union-attr]
 
 
-def test_several_models_on_this_machine(sdk: SimpleNamespace, tmp_path: Path) -> None:
+def test_several_models_on_this_machine(here: OrderContext, tmp_path: Path) -> None:
     """Paths separated by commas, or a folder, which stands for its archives in order of name."""
     folder = tmp_path / "models"
     folder.mkdir()
     for name in ("b.tgz", "a.tgz", "notes.txt"):
         (folder / name).touch()
     for given in ("models", "models/a.tgz, models/b.tgz"):
-        with ivcap_order.open_store({"models": given, "image": "one.jpg"}).models() as models:
+        with ivcap_order.open_store({"models": given, "image": "one.jpg"}, here).models() as models:
             assert [path.name for path in models.values()] == ["a.tgz", "b.tgz"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ParameterError, match="there is no archive"):
-        ivcap_order.open_store({"models": "empty", "image": "one.jpg"})
+        ivcap_order.open_store({"models": "empty", "image": "one.jpg"}, here)
     with pytest.raises(ParameterError, match="beside models"):
-        ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"})
+        ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"}, here)
 
 
 @pytest.mark.parametrize(
