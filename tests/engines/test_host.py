@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, 
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 Hosted = Callable[..., HostedEngine]
@@ -107,10 +107,8 @@ def test_an_exit_at_the_start_gives_its_status_and_last_word(hosted: Hosted) -> 
 
 def test_a_start_that_takes_too_long_is_ended(hosted: Hosted) -> None:
     """The time limit applies, and no process stays."""
-    begun = time.monotonic()
     with pytest.raises(EngineRunError, match="not ready after 1 s"):
-        hosted("slow_start", timeout_s=1)
-    assert time.monotonic() - begun < 30
+        hosted("slow_start", timeout_s=1)  # which would take an hour
 
 
 def test_a_crash_on_a_batch_costs_that_batch_only(hosted: Hosted, noise: NDArray[np.float32]) -> None:
@@ -192,7 +190,4 @@ time.sleep(3600)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 20
-    while not gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert gone(pid)
+    wait_until(lambda: gone(pid), "the child's end")
