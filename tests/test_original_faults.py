@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from quadrat.pipeline.loaded import load_model
 
 from quadrat import job
 from quadrat.errors import DeviceError, QuadratError
 from quadrat.media.images import decode
 from quadrat.package import open_archive
 from quadrat.parameters import PARAMETERS, parse
+from quadrat.pipeline.models import load_models
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey, Product, Source
 from tests import archives, pictures
@@ -56,7 +56,7 @@ def images(tmp_path: Path) -> Path:
 def run(model: Path, images: Path, **settings: object) -> tuple[int, list[dict[str, str]], Path]:
     """Run an order; give its status, its rows and the folder of products."""
     out = model.parent / "out"
-    status = job.run_order(parse(settings), FolderStore(model, images, out), LOG)
+    status = job.run_order(parse(settings), FolderStore(model, images, out), LOG).exit_status
     table = out / "survey.csv"
     rows = list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
     return status, rows, out
@@ -126,7 +126,7 @@ def test_r5_b9_images_stream(tmp_path: Path, images: Path) -> None:
             return super().deliver(product)
 
     model = brightness_archive(tmp_path / "m.tgz")
-    assert job.run_order(settings_of(), Watched(model, images, tmp_path / "out"), LOG) == 0
+    assert job.run_order(settings_of(), Watched(model, images, tmp_path / "out"), LOG).exit_status == 0
     assert events[: events.index("deliver")].count("pull") <= 8
 
 
@@ -178,7 +178,7 @@ def test_r8_b11_auto_tune_is_a_parameter_that_works_or_refuses(tmp_path: Path, i
     model = brightness_archive(tmp_path / "m.tgz")
     asked = parse({"device": "gpu", "use-trt": True, "enable-auto-tune": True})
 
-    with pytest.raises(QuadratError) as caught, load_model(model, asked, LOG):
+    with pytest.raises(QuadratError) as caught, load_models([model], asked, LOG):
         pass
     assert isinstance(caught.value, DeviceError)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
+from quadrat.pipeline.models import LoadedModel
 from tests import videos
-from tests.moving import CRAB, RECTANGLES, film, swim
-from tests.values import settings_of
+from tests.moving import CRAB, RECTANGLES, film, load, swim
 
 
 @pytest.fixture(scope="package")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(RECTANGLES, settings_of(), logging.getLogger("test")) as loaded:
+    with load(RECTANGLES) as loaded:
         yield loaded
 
 

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat import tracking
 from quadrat.describe import service_json
 from quadrat.media import readers
 from quadrat.package import open_archive
 from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, parse
+from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.run import Run
 from quadrat.platforms.config import read_config
 from quadrat.types import Frame, FrameKey, Reading, Result, Source
@@ -90,8 +90,8 @@ class Counted:
 
 def test_point_03_queues_are_bounded(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that takes its time holds everyone back: frames under way are few, however long the source."""
-    monkeypatch.setattr(readers, "open_reader", lambda source, path, settings: Counted(source))
-    stream = iter(Run(model, [Source("a", "a", "stream", "x://a")], pull, moving=True))
+    monkeypatch.setattr(readers, "open_reader", lambda source, *_: Counted(source))
+    stream = iter(Run(Pass([model]), [Source("a", "a", "stream", "x://a")], pull, moving=True))
     taken, most = 0, 0
     for item in stream:
         taken += isinstance(item, Result)
@@ -315,8 +315,14 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
         ways.append(read_config(tmp_path / "config", "config"))
 
     for way in ways:
-        assert (given, given.digest) == (parse(way), parse(way).digest)
-    changed = {k for k, v in asdict(parse(values)).items() if v != getattr(settings_of(), k)}
+        assert (given, given.result_digest) == (parse(way), parse(way).result_digest)
+    defaults = asdict(settings_of())
+    changed = [
+        name
+        for group, fields in asdict(parse(values)).items()
+        for name, value in fields.items()
+        if value != defaults[group][name]
+    ]
     assert len(changed) > 25
     for name, parameter in described.items():
         default = next(p.default for p in PARAMETERS if p.name == name)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import itertools
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from quadrat.pipeline.loaded import LoadedModel
 
+from quadrat.media.stream import StreamReader
+from quadrat.pipeline.models import LoadedModel
 from quadrat.stores.streams import list_streams
 from tests import videos
 from tests.media.feeds import Line, feed, transport
 from tests.moving import RECTANGLES, film, measured, order, swim, times, watched
 from tests.service.run import Service, rows
+from tests.waiting import LIMIT_S
 
 
 def test_point_01_a_live_stream_and_a_recording_in_one_run(service: Service, tmp_path: Path) -> None:
@@ -35,20 +39,34 @@ def test_point_01_a_live_stream_and_a_recording_in_one_run(service: Service, tmp
 
 @pytest.mark.usefixtures("no_proxy")
 @pytest.mark.parametrize("mode", ["every", "latest"])
-def test_point_01_streams_every_frame_or_the_latest(tmp_path: Path, model: LoadedModel, mode: str) -> None:
+def test_point_01_streams_every_frame_or_the_latest(
+    tmp_path: Path, model: LoadedModel, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
     """A stream faster than the network waits for it, or drops the oldest frames and counts them."""
     body = transport(tmp_path, 40, hw=(64, 96))
-    slow = watched(model, lambda _: time.sleep(0.03))
-    with feed("http", lambda line: line.send(body, 0.6)) as server:
+    came = itertools.count(1)
+    all_came = threading.Event()
+    on_frame = StreamReader.on_frame
+
+    def counted(self: StreamReader, *frame: Any) -> bool:
+        taken = on_frame(self, *frame)
+        if next(came) == 40:
+            all_came.set()
+        return taken
+
+    monkeypatch.setattr(StreamReader, "on_frame", counted)
+    # the first batch lasts until the last frame has come, where none waits for it
+    slow = watched(model, lambda _: mode == "every" or all_came.wait(LIMIT_S))
+    with feed("http", lambda line: line.send(body)) as server:
         sources = list_streams(server.url)
         results, ends = measured(slow, sources, read_mode=mode, reconnect_seconds=0.0)
 
     reading = ends[sources[0].urn].reading  # type: ignore[union-attr]
-    came = results[sources[0].urn]
-    indices = [r.frame.key.index for r in came]
-    assert indices == [videos.number(r.frame.pixels) for r in came] == sorted(set(indices))
-    assert (40, 40 - len(came)) == (reading.read, reading.dropped)
-    assert (len(came) == 40) is (mode == "every")
+    measured_frames = results[sources[0].urn]
+    indices = [r.frame.key.index for r in measured_frames]
+    assert indices == [videos.number(r.frame.pixels) for r in measured_frames] == sorted(set(indices))
+    assert (40, 40 - len(measured_frames)) == (reading.read, reading.dropped)
+    assert (len(measured_frames) == 40) is (mode == "every")
     assert 39 in indices  # the last one is never the one that is dropped
 
 

