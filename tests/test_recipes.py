@@ -209,6 +209,7 @@ FIELD = """
 """
 
 
+@pytest.mark.process
 def test_a_parameter(tmp_path):
     """One field in a copy of the code; the command, the description, the schema and the reference have it."""
     for name in ("quadrat", "infer_service.py"):
