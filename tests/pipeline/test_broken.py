@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -131,16 +132,17 @@ def test_the_networks_time_is_counted_though_another_stage_is_slower(tmp_path: P
     (infer,) = [stage for stage in run.stages if stage.name == "infer"]
 
     assert clock.ran == 12
-    assert clock.longest <= infer.busy_s
+    assert clock.seconds / model.at_once <= infer.busy_s
     assert infer.busy_s + infer.starved_s + infer.blocked_s <= wall
 
 
 class Clock:
-    """An engine that counts its runs and times the longest one."""
+    """An engine that counts its runs and adds up their times."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
-        self.ran, self.longest = 0, 0.0
+        self._lock = threading.Lock()
+        self.ran, self.seconds = 0, 0.0
 
     def run(self, *given: Any) -> Any:
         """Run."""
@@ -149,4 +151,5 @@ class Clock:
         try:
             return self._engine.run(*given)
         finally:
-            self.longest = max(self.longest, time.perf_counter() - begin)
+            with self._lock:
+                self.seconds += time.perf_counter() - begin
