@@ -42,6 +42,7 @@ RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "r
 TABLES = ("coco.json", "detections.csv", "detections.jsonl", "survey.csv", "tracks.csv")
 """What an order on videos delivers of all of them together, beside run.json."""
 FISH, CRAB, URCHIN = range(3)
+LOG = logging.getLogger("test")
 SAND = (120, 118, 110)
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -97,8 +98,7 @@ def load(
     archive: Path, settings: Settings | None = None, *, throughput: bool = False, log: logging.Logger | None = None
 ) -> Iterator[LoadedModel]:
     """Load one archive, and give its model."""
-    log = log or logging.getLogger("test")
-    with load_models([archive], settings or Settings(), log, throughput=throughput) as models:
+    with load_models([archive], settings or Settings(), log or LOG, throughput=throughput) as models:
         (model,) = models.values()
         yield model
 
