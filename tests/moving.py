@@ -74,7 +74,10 @@ class Watched:
 
     def __init__(self, engine: Engine, each: Callable[[NDArray[np.float32]], None]) -> None:
         self._engine, self._each = engine, each
-        self.outputs = engine.outputs
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what the engine says of itself."""
+        return getattr(self._engine, name)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run."""
@@ -84,7 +87,8 @@ class Watched:
 
 def watched(model: LoadedModel, each: Callable[[NDArray[np.float32]], None]) -> LoadedModel:
     """Call `each` with every batch."""
-    return replace(model, engine=Watched(model.engine, each))
+    engine: Any = Watched(model.engine, each)
+    return replace(model, engine=engine)
 
 
 @contextmanager
@@ -95,7 +99,11 @@ def pull(source: Source) -> Iterator[Blob]:
 
 @contextmanager
 def load(
-    archive: Path, settings: Settings | None = None, *, throughput: bool = False, log: logging.Logger | None = None
+    archive: Path,
+    settings: Settings | None = None,
+    *,
+    throughput: bool = False,
+    log: logging.Logger | None = None,
 ) -> Iterator[LoadedModel]:
     """Load one archive, and give its model."""
     with load_models([archive], settings or Settings(), log or LOG, throughput=throughput) as models:

@@ -80,7 +80,9 @@ def test_a_long_darkness_does_not_pile_up_behind_one_input(model: LoadedModel) -
 def test_inputs_of_other_models_pass_and_keep_their_place(model: LoadedModel) -> None:
     """Each model has a stage of its own, which runs nothing but its inputs; batches are full all the same."""
     sizes: list[int] = []
-    inputs = [numbered(n, name, part) for n in range(6) for part, name in enumerate(("tiny", "other", "tiny"))]
+    inputs = [
+        numbered(n, name, part) for n in range(6) for part, name in enumerate(("tiny", "other", "tiny"))
+    ]
     counted = watched(model, lambda batch: sizes.append(len(batch)))
     came = list(Batches(counted)(iter(inputs)))
 

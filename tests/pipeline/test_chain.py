@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from quadrat.pipeline.chain import Stage, run_chain
 
-
 BOUND = 7
 """Items on their way through two stages with queues of one: in each queue and each stage, and in the source's hands."""
 

@@ -101,7 +101,11 @@ def test_a_mask_says_nothing_of_objects() -> None:
     """A segmentation model beside a detector neither wakes a source nor lets it rest."""
     chosen, state = filter_of("a", "s", tasks=("detect", "segment"), idle_seconds=1.0), video()
     frame = frame_at(1.0)
-    for found, until in (({"a": ONE, "s": MASK}, -1.0), ({"s": MASK}, -1.0), ({"a": NOTHING, "s": MASK}, 2.0)):
+    for found, until in (
+        ({"a": ONE, "s": MASK}, -1.0),
+        ({"s": MASK}, -1.0),
+        ({"a": NOTHING, "s": MASK}, 2.0),
+    ):
         chosen.sent(state, frame)
         chosen.measured(state, frame, found)
         assert until == state.idle_until

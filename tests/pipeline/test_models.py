@@ -61,7 +61,8 @@ def test_equal_names_are_numbered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("reef", "reef"), ("a b/c", "a-b-c"), ("Grüße", "Gr-e"), ("海草", "model"), ("", "model")]
+    ("name", "expected"),
+    [("reef", "reef"), ("a b/c", "a-b-c"), ("Grüße", "Gr-e"), ("海草", "model"), ("", "model")],
 )
 def test_a_label_is_fit_for_file_names(name: str, expected: str) -> None:
     """Plain ASCII, never empty."""
@@ -77,7 +78,8 @@ def test_one_model_has_no_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "read"), [({}, -1), ({"tile_size": 64}, -1), ({"max_img_size": 5000}, 5000), ({"max_img_size": -1}, -1)]
+    ("given", "read"),
+    [({}, -1), ({"tile_size": 64}, -1), ({"max_img_size": 5000}, 5000), ({"max_img_size": -1}, -1)],
 )
 def test_pictures_are_read_at_the_largest_size_that_a_model_measures(
     tmp_path: Path, given: dict[str, int], read: int
@@ -112,10 +114,14 @@ def test_a_setting_that_one_of_the_models_cannot_answer_is_refused(tmp_path: Pat
         assert len(models) == 2
 
 
-def test_a_bad_archive_among_good_ones_frees_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_archive_among_good_ones_frees_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The networks that have started are closed, and the unpacked archives are gone."""
     good = brightness_archive(tmp_path / "m.tgz")
-    bad = build(tmp_path / "bad.tgz", contents(network=("model.onnx", b"rubbish" + brightness_onnx()), params=None))
+    bad = build(
+        tmp_path / "bad.tgz", contents(network=("model.onnx", b"rubbish" + brightness_onnx()), params=None)
+    )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))

@@ -1,253 +1,167 @@
-"""Videos side by side: no frame is lost, mixed up or measured twice, whatever happens to one of them."""
+"""Sources are read side by side; whatever is wrong with one is its own failure."""
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from quadrat.pipeline.loaded import load_model
 
-from quadrat.errors import EngineRunError, StoppedError, VideoFormatError
+from quadrat.errors import ImageFormatError, SourceError, VideoFormatError
 from quadrat.media.colors import to_rgb
-from quadrat.media.video import open_video
+from quadrat.pipeline.events import Ending, Opened, Taken
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
-from quadrat.types import Begun, Blob, Ended, Failure, Flush, Result, Segmentation, Source
-from tests import videos
+from quadrat.types import Blob, Failure, Flush, Source, SourceClosed, StoreItem
+from tests import pictures, videos
+from tests.moving import closed, codes, load, pull, run, with_settings
 from tests.networks import brightness_archive
 from tests.values import settings_of
 
-LOG = logging.getLogger("test")
-HW = (64, 96)
 
-
-def stripes(bright: int) -> NDArray[np.uint8]:
-    """Draw a picture whose first `bright` columns (of 96, in eights) are white and the others dark grey."""
-    pixels = np.full((*HW, 3), 40, np.uint8)
-    pixels[:, :bright] = 235
-    return pixels
-
-
-def share(result: Result) -> float:
-    """Give how much of a frame was found bright, in columns."""
-    found = result.predictions["segment"]
-    assert isinstance(found, Segmentation)
-    return float((found.labels == 1).mean() * HW[1])
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedModel]:
     """The brightness network."""
-    return brightness_archive(tmp_path / "m.tgz")
+    with load(brightness_archive(tmp_path_factory.mktemp("model") / "m.tgz")) as loaded:
+        yield loaded
 
 
 @pytest.fixture
 def cameras(tmp_path: Path) -> list[Source]:
-    """Three videos of 12, 7 and 20 frames; frame n of camera c has 8 * ((n + 3 c) % 11) bright columns."""
+    """Three videos of 12, 7 and 20 numbered frames."""
     made = []
     for camera, count in enumerate((12, 7, 20)):
-        path = tmp_path / f"camera-{camera}.mp4"
-        pictures = [stripes(8 * ((n + 3 * camera) % 11)) for n in range(count)]
-        videos.write(path, pictures, options={"crf": "5"})
+        path = videos.write(tmp_path / f"camera-{camera}.mp4", videos.frames(count))
         made.append(Source(f"urn:{camera}", path.name, "video", str(path)))
     return made
 
 
-@contextmanager
-def pull(source: Source) -> Iterator[Blob]:
-    """Give the file."""
-    yield Blob(Path(source.token))
+def reader_of(pulled: Any = pull, *names: str, **settings: Any) -> SourceReader:
+    """Make a reader for models of these names."""
+    nothing: Any = SimpleNamespace()
+    opened: Any = SimpleNamespace(task="detect")
+    loaded = [
+        LoadedModel(opened, nothing, nothing, nothing, settings_of(**settings), name)
+        for name in names or ("reef",)
+    ]
+    return SourceReader(pulled, Pass(loaded))
 
 
-def results(run: Run) -> tuple[dict[str, list[Result]], dict[str, Ended | Failure]]:
-    """Run to the end; give the frames of each source and how it ended."""
-    frames, ends = defaultdict(list), {}
-    for item in run:
-        if isinstance(item, Result):
-            frames[item.source.urn].append(item)
-        elif isinstance(item, Ended | Failure):
-            ends[item.source.urn] = item
-    return frames, ends
-
-
-@pytest.mark.parametrize(("batch", "at_once"), [(1, 1), (1, 4), (3, 2), (8, 4)])
-def test_every_frame_comes_once_in_order_with_its_own_mask(
-    archive: Path, cameras: list[Source], batch: int, at_once: int
-) -> None:
-    """Whatever frames share a batch, each result is of its own frame, and each source ends after its last."""
-    settings = settings_of(batch_size=batch, sources_at_once=at_once)
-    with load_model(archive, settings, LOG) as model:
-        frames, ends = results(Run(model, cameras, pull, moving=True))
-
-    for camera, count in enumerate((12, 7, 20)):
-        mine = frames[f"urn:{camera}"]
-        assert list(range(count)) == [r.frame.key.index for r in mine]
-        assert [n / 25 for n in range(count)] == pytest.approx([r.frame.time_s for r in mine])
-        expected = [8 * ((n + 3 * camera) % 11) for n in range(count)]
-        assert expected == pytest.approx([share(r) for r in mine], abs=0.6)
-        assert isinstance(ends[f"urn:{camera}"], Ended)
-
-
-def test_batches_mix_sources(archive: Path, cameras: list[Source]) -> None:
-    """Frames of several cameras go through the network together, the last batch in part."""
-    sizes: list[int] = []
-    with load_model(archive, settings_of(batch_size=4), LOG) as model:
-        engine = Watched(model.engine, sizes.append)
-        results(Run(replace(model, engine=engine), cameras, pull, moving=True))
-
-    assert sum(sizes) == 39
-    assert sizes == [4] * 9 + [3]
-
-
-def test_a_camera_of_black_frames_does_not_shift_another(archive: Path, tmp_path: Path) -> None:
-    """Regression of the patch-parallel framework: filtered frames of camera 0 gave it camera 1's results."""
+def test_pictures_are_read_in_order_with_a_state_of_their_own(tmp_path: Path) -> None:
+    """Failures of the listing pass, one that cannot be read is a failure in its place."""
     sources = []
-    for name, picture in (("dark", np.zeros((*HW, 3), np.uint8)), ("light", stripes(48))):
-        videos.write(tmp_path / f"{name}.mp4", [picture] * 6)
-        sources.append(Source(name, name, "video", str(tmp_path / f"{name}.mp4")))
-    with load_model(archive, settings_of(batch_size=4, skip_black=True), LOG) as model:
-        frames, ends = results(Run(model, sources, pull, moving=True))
+    for n in range(3):
+        (tmp_path / f"{n}.png").write_bytes(
+            pictures.png(np.full((4, 5 + n, 3), n, np.uint8)) if n != 1 else b"no"
+        )
+        sources.append(Source(f"urn:{n}", f"{n}.png", token=str(tmp_path / f"{n}.png")))
+    listed, flush = Failure(Source("urn:x", "x"), "list", SourceError("gone")), Flush()
+    first, failed, passed, flushed, last = reader_of(pull, "a", "b").pictures(
+        iter([sources[0], sources[1], listed, flush, sources[2]])
+    )
 
-    assert [("black", 0)] * 6 == [(r.frame.skipped, len(r.predictions)) for r in frames["dark"]]
-    assert [48.0] * 6 == pytest.approx([share(r) for r in frames["light"]], abs=0.6)
-    assert isinstance(ends["dark"], Ended)
-    assert {"black": 6} == ends["dark"].skipped
+    assert isinstance(first, Taken)
+    assert isinstance(last, Taken)
+    assert ((4, 5), (4, 7)) == (first.frame.source_hw, last.frame.source_hw)
+    assert first.state is not last.state
+    assert ["a", "b"] == list(first.state.models)
+    assert isinstance(failed, Failure)
+    assert isinstance(failed.error, ImageFormatError)
+    assert (passed, flushed) == (listed, flush)
 
 
-def test_one_bad_source_ends_alone(archive: Path, cameras: list[Source], tmp_path: Path) -> None:
+def test_videos_give_a_frame_in_turn(cameras: list[Source]) -> None:
+    """Read side by side, a run repeats exactly: the events come in the same order every time."""
+
+    def events() -> list[tuple[str, str, int]]:
+        found = []
+        for item in reader_of().moving(iter(cameras[:2])):
+            assert isinstance(item, Opened | Taken | Ending)
+            index = item.frame.key.index if isinstance(item, Taken) else -1
+            found.append((type(item).__name__, item.state.source.urn, index))
+        return found
+
+    once = events()
+    assert once == events()
+    assert [
+        ("Opened", "urn:0", -1),
+        ("Opened", "urn:1", -1),
+        ("Taken", "urn:0", 0),
+        ("Taken", "urn:1", 0),
+    ] == once[:4]
+    assert 12 + 7 == sum(kind == "Taken" for kind, _, _ in once)
+
+
+def test_at_most_so_many_sources_are_open_at_once(cameras: list[Source]) -> None:
+    """With sources-at-once the next video is opened when one has ended."""
+    open_now, most = set(), 0
+    for item in reader_of(sources_at_once=2).moving(iter(cameras)):
+        if isinstance(item, Opened):
+            open_now.add(item.state.source.urn)
+        elif isinstance(item, Ending):
+            open_now.discard(item.state.source.urn)
+        most = max(most, len(open_now))
+
+    assert 2 == most
+
+
+def test_a_source_is_decoded_once_for_all_models(cameras: list[Source]) -> None:
+    """However many models there are, the reader pulls each source once, and each frame is there once."""
+    pulled: list[str] = []
+
+    @contextmanager
+    def counted(source: Source) -> Iterator[Blob]:
+        pulled.append(source.urn)
+        yield Blob(Path(source.token))
+
+    events = list(reader_of(counted, "a", "b", "c").moving(iter(cameras)))
+    assert ["urn:0", "urn:1", "urn:2"] == sorted(pulled)
+    assert 39 == sum(isinstance(item, Taken) for item in events)
+
+
+def test_one_bad_source_ends_alone(model: LoadedModel, cameras: list[Source], tmp_path: Path) -> None:
     """A file that is no video is a failure in its place; the others lose nothing."""
     (tmp_path / "bad.mp4").write_text("#EXTM3U\nhttp://example.org/x.ts\n")
     bad = Source("urn:bad", "bad.mp4", "video", str(tmp_path / "bad.mp4"))
-    with load_model(archive, settings_of(batch_size=2), LOG) as model:
-        frames, ends = results(Run(model, [cameras[0], bad, cameras[1]], pull, moving=True))
+    frames, ends = run(Run(Pass([model]), [cameras[0], bad, cameras[1]], pull, moving=True))
 
-    assert isinstance(ends["urn:bad"], Failure)
-    assert isinstance(ends["urn:bad"].error, VideoFormatError)
+    failure = ends["urn:bad"]
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, VideoFormatError)
     assert (12, 7) == (len(frames["urn:0"]), len(frames["urn:1"]))
 
 
-def test_a_frame_that_the_engine_cannot_run_is_counted(archive: Path, cameras: list[Source]) -> None:
-    """Some frames fail in the engine: the video is measured in part, says how many, and the rest stand."""
-
-    def dark(size: int, least: float) -> None:
-        if size == 1 and least < -0.9:
-            raise EngineRunError("out of memory")
-
-    with load_model(archive, settings_of(), LOG) as model:
-        pictures = [np.zeros((*HW, 3), np.uint8) if n in (2, 3) else stripes(48) for n in range(8)]
-        path = Path(cameras[0].token)
-        videos.write(path, pictures)
-        engine = Watched(model.engine, fail=dark)
-        frames, ends = results(Run(replace(model, engine=engine), cameras[:1], pull, moving=True))
-
-    ended = ends["urn:0"]
-    assert isinstance(ended, Ended)
-    assert {"failed": 2} == ended.skipped
-    assert isinstance(ended.reading.error, EngineRunError)
-    assert ["", "", "failed", "failed", "", "", "", ""] == [r.frame.skipped for r in frames["urn:0"]]
-
-
-def test_a_video_of_which_no_frame_runs_has_failed(archive: Path, cameras: list[Source]) -> None:
-    """Nothing measured is a failure, not an empty success."""
-
-    def never(size: int, least: float) -> None:
-        raise EngineRunError("no")
-
-    with load_model(archive, settings_of(), LOG) as model:
-        run = Run(replace(model, engine=Watched(model.engine, fail=never)), cameras[:1], pull, moving=True)
-        _, ends = results(run)
-
-    assert isinstance(ends["urn:0"], Failure)
-
-
-def test_a_store_that_waits_is_asked_again_when_all_is_read(archive: Path, cameras: list[Source]) -> None:
-    """A queue says Flush at its end and gives one more once the videos before are acknowledged."""
+def test_a_store_that_waits_is_asked_again_when_all_is_read(
+    model: LoadedModel, cameras: list[Source]
+) -> None:
+    """A queue gives Flush at its end and one more once the videos before are acknowledged."""
     acknowledged: list[str] = []
+    both = threading.Event()
 
-    def items() -> Iterator[Source | Flush]:
+    def items() -> Iterator[StoreItem]:
         yield from cameras[:2]
-        for _ in range(200):
-            yield Flush()
-            if len(acknowledged) == 2:
-                yield cameras[2]
-                return
-            threading.Event().wait(0.02)
-        raise AssertionError(f"a deadlock: {acknowledged}")
+        yield Flush()
+        assert both.wait(30), f"a deadlock: {acknowledged}"
+        yield cameras[2]
 
-    with load_model(archive, settings_of(batch_size=8), LOG) as model:
-        for item in Run(model, items(), pull, moving=True):
-            if isinstance(item, Ended):
-                acknowledged.append(item.source.urn)  # noqa: PERF401 - the store above watches the list grow
+    for item in Run(Pass([model]), items(), pull, moving=True):
+        if isinstance(item, SourceClosed):
+            acknowledged.append(item.source.urn)
+            if len(acknowledged) == 2:
+                both.set()
 
     assert ["urn:0", "urn:1", "urn:2"] == sorted(acknowledged)
 
 
-def test_films_are_finished_when_a_stage_fails(archive: Path, cameras: list[Source], tmp_path: Path) -> None:
-    """A crash stops the run within seconds with its own error, and the videos so far can be played."""
-    calls = []
-
-    def crash(size: int, least: float) -> None:
-        calls.append(size)
-        if len(calls) == 10:
-            raise ZeroDivisionError("the engine's stage")
-
-    films = tmp_path / "films"
-    films.mkdir()
-    with load_model(archive, settings_of(), LOG) as model:
-        engine = Watched(model.engine, fail=crash)
-        run = Run(replace(model, engine=engine), cameras, pull, moving=True, films=films)
-        with pytest.raises(ZeroDivisionError, match="the engine's stage"):
-            results(run)
-    cut = list(run.unfinished(StoppedError("cut")))
-
-    assert {"urn:0", "urn:1", "urn:2"} == {ended.source.urn for ended in cut}
-    for ended in cut:
-        assert isinstance(ended.reading.error, StoppedError)
-        assert ended.reading.read >= 3, "what was read by then, not what was known when it was opened"
-        assert ended.reading.seconds > 0
-        assert ended.video is not None
-        with closing(open_video(ended.video, videos.source(ended.video), settings_of())) as film:
-            assert 1 <= len(list(film)) <= 4
-    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-")]
-
-
-def test_a_video_read_whole_and_not_measured_whole_tells_what_was_read(
-    archive: Path, cameras: list[Source], tmp_path: Path
-) -> None:
-    """The reader of a short video is done long before its frames: a run that ends then knows all the same."""
-    short = tmp_path / "short.mp4"
-    videos.write(short, [stripes(48)] * 3)
-    source = Source("urn:short", short.name, "video", str(short))
-    calls = []
-
-    def crash(_size: int, _least: float) -> None:
-        calls.append(1)
-        time.sleep(0.2)  # time for the reader to come to its end
-        if len(calls) == 2:
-            raise ZeroDivisionError("the engine's stage")
-
-    with load_model(archive, settings_of(), LOG) as model:
-        run = Run(replace(model, engine=Watched(model.engine, fail=crash)), [source], pull, moving=True)
-        with pytest.raises(ZeroDivisionError):
-            results(run)
-    (ended,) = run.unfinished(StoppedError("cut"))
-
-    assert (3, 3) == (ended.reading.read, ended.reading.taken)
-    assert 3 / 25 == pytest.approx(ended.reading.seconds)
-    assert isinstance(ended.reading.error, StoppedError)
-
-
 @pytest.mark.parametrize(
-    ("raised", "said"),
+    ("raised", "text"),
     [
         (MemoryError(), "there is not enough memory"),
         (OSError(5, "Input/output error"), "the file cannot be read (Input/output error)"),
@@ -255,11 +169,11 @@ def test_a_video_read_whole_and_not_measured_whole_tells_what_was_read(
     ],
 )
 def test_a_reader_that_raises_late_does_not_undo_its_frames(
-    archive: Path,
+    model: LoadedModel,
     cameras: list[Source],
     monkeypatch: pytest.MonkeyPatch,
     raised: BaseException,
-    said: str,
+    text: str,
 ) -> None:
     """What came before is measured, and the video is partial with the reason; before its first frame it has failed."""
     left = iter(range(5))
@@ -270,40 +184,50 @@ def test_a_reader_that_raises_late_does_not_undo_its_frames(
         return to_rgb(*given)
 
     monkeypatch.setattr("quadrat.media.video.to_rgb", converted)
-    with load_model(archive, settings_of(sources_at_once=1), LOG) as model:
-        frames, ends = results(Run(model, cameras[:2], pull, moving=True))
+    one = with_settings(model, settings_of(sources_at_once=1))
+    frames, ends = run(Run(Pass([one]), cameras[:2], pull, moving=True))
 
     late, never = ends["urn:0"], ends["urn:1"]
     assert list(range(5)) == [r.frame.key.index for r in frames["urn:0"]]
-    assert isinstance(late, Ended)
-    assert said in str(late.reading.error)
+    assert 1 == len(codes(late))
+    assert text in str(closed(late).faults[0])
     assert isinstance(never, Failure)
-    assert said in str(never.error)
-    assert [] == frames["urn:1"]
+    assert text in str(never.error)
+    assert "urn:1" not in frames
 
 
-def test_a_caller_who_has_seen_enough_leaves_nothing_running(archive: Path, cameras: list[Source]) -> None:
-    """Closing early stops the readers too."""
-    with load_model(archive, settings_of(), LOG) as model:
-        stream = iter(Run(model, cameras, pull, moving=True))
-        assert isinstance(next(stream), Begun)
-        next(stream)
-        stream.close()
+def test_a_source_that_cannot_be_pulled_is_its_own_failure(model: LoadedModel, cameras: list[Source]) -> None:
+    """The store's error is the source's; the frames of the others are all there."""
 
-    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-")]
+    @contextmanager
+    def broken(source: Source) -> Iterator[Blob]:
+        if source.urn == "urn:1":
+            raise SourceError("it is gone", where=source.name)
+        yield Blob(Path(source.token))
+
+    frames, ends = run(Run(Pass([model]), cameras, broken, moving=True))
+
+    failure = ends["urn:1"]
+    assert isinstance(failure, Failure)
+    assert ("read", "E_SOURCE camera-1.mp4: it is gone") == (failure.stage, failure.error.line)
+    assert (12, 20) == (len(frames["urn:0"]), len(frames["urn:2"]))
 
 
-class Watched:
-    """An engine that tells the sizes of its batches, and fails where it is told to."""
+def test_closing_early_stops_the_threads(cameras: list[Source]) -> None:
+    """Whoever has seen enough leaves no thread behind, and every source is released."""
+    released: list[str] = []
 
-    def __init__(self, inner: Any, size: Any = None, fail: Any = None) -> None:
-        self._inner, self._size, self._fail = inner, size, fail
+    @contextmanager
+    def watched(source: Source) -> Iterator[Blob]:
+        try:
+            yield Blob(Path(source.token))
+        finally:
+            released.append(source.urn)
 
-    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Run, or fail."""
-        if self._size is not None:
-            self._size(len(batch))
-        if self._fail is not None:
-            self._fail(len(batch), float(batch.max()))
-        ran: dict[str, NDArray[Any]] = self._inner.run(batch, outputs)
-        return ran
+    stream: Any = reader_of(watched).moving(iter(cameras))
+    while not isinstance(next(stream), Taken):
+        pass
+    stream.close()
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-decode")]
+    assert ["urn:0", "urn:1", "urn:2"] == sorted(released)

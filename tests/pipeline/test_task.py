@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,20 @@ from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
 from quadrat.types import Detections, Failure, Flush, Frame, FrameKey, Segmentation, Source
-from tests.moving import LOG, RECTANGLES, Pixels, boxes_of, codes, draw, film, load, measured, skipped, swim, watched
+from tests.moving import (
+    LOG,
+    RECTANGLES,
+    Pixels,
+    boxes_of,
+    codes,
+    draw,
+    film,
+    load,
+    measured,
+    skipped,
+    swim,
+    watched,
+)
 from tests.networks import brightness_archive
 from tests.values import settings_of
 

@@ -140,7 +140,10 @@ def test_a_stage_follows_its_own_model_alone() -> None:
     frames = [each for each in once if isinstance(each, Measured)]
 
     assert [[1]] * 4 == numbers(frames)
-    assert all(a.result.predictions["sand"] is b.result.predictions["sand"] for a, b in zip(items, frames, strict=True))
+    assert all(
+        a.result.predictions["sand"] is b.result.predictions["sand"]
+        for a, b in zip(items, frames, strict=True)
+    )
     twice = [each for each in stage("sand")(iter(once)) if isinstance(each, Measured)]
     assert [[1]] * 4 == numbers(twice) == numbers(twice, "sand")
 
