@@ -200,6 +200,10 @@ class Order:
         aspect: dict[str, Any] = json.loads(self.body(f"{name}-meta.json"))
         return aspect
 
+    def json(self, name: str) -> Any:
+        """Give a product that is JSON."""
+        return json.loads(self.body(name))
+
     def table(self, name: str) -> list[dict[str, str]]:
         """Give the rows of a table."""
         return list(csv.DictReader(io.StringIO(self.body(name).decode())))

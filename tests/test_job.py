@@ -327,7 +327,7 @@ def test_the_benchmark_counts_only_what_counts(
         engine: Any = Clocked(model.engine)
         for room in ("chain", "batches", "workers"):
             monkeypatch.setattr(f"quadrat.pipeline.{room}.perf_counter", lambda: engine.now)
-        facts = facts_of(models, "urn:order", ["urn:m"])
+        facts = facts_of(models, "urn:order", ["urn:m"], moving=False)
         executor = LocalExecutor(Pass([replace(model, engine=engine)]), facts, moving=False)
         store = FolderStore(archive, folder, tmp_path / "out")
         work = tmp_path / "work"

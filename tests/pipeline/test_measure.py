@@ -46,7 +46,7 @@ def changed(models: Pass, each: Any = None, **settings: Any) -> Pass:
 
 def measuring(models: Pass, items: list[StoreItem], folder: Path, *, moving: bool = False) -> Measurement:
     """Make the unit of work."""
-    facts = facts_of(models, "urn:order", [f"urn:{name}" for name in models])
+    facts = facts_of(models, "urn:order", [f"urn:{name}" for name in models], moving=moving)
     return Measurement(models, facts, items, pull, folder, moving=moving)
 
 

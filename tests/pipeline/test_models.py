@@ -52,7 +52,7 @@ def test_equal_names_are_numbered(tmp_path: Path) -> None:
     names = ("reef", "Reef", "reef-2", "reef!", "reef")
     archives = [named(tmp_path / f"{n}.tgz", name) for n, name in enumerate(names)]
     with load_models(archives, settings_of(), LOG) as models:
-        facts = facts_of(models, "urn:order", [f"urn:{n}" for n in range(5)])
+        facts = facts_of(models, "urn:order", [f"urn:{n}" for n in range(5)], moving=False)
 
     assert ("reef", "Reef-2", "reef-2-2", "reef!-2", "reef-3") == models.names
     assert ["reef", "Reef-2", "reef-2-2", "reef--2", "reef-3"] == [each.label for each in facts]
@@ -72,7 +72,7 @@ def test_a_label_is_fit_for_file_names(name: str, expected: str) -> None:
 def test_one_model_has_no_label(tmp_path: Path) -> None:
     """Its products are named after the sources alone."""
     with load_models([named(tmp_path / "m.tgz", "reef")], settings_of(), LOG) as models:
-        (facts,) = facts_of(models, "urn:order", ["urn:m"])
+        (facts,) = facts_of(models, "urn:order", ["urn:m"], moving=False)
 
     assert ("reef", "") == (facts.name, facts.label)
 
