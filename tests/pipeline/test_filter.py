@@ -142,7 +142,7 @@ def test_a_source_rests_by_a_regular_pattern(idle_s: float, ticks: int, scale: i
     )
     if step * ticks * 1000 == round(idle_s * 1000) * scale:
         sampling = Sampling(FrameSettings(frame_seconds=idle_s))
-        assert regular == [n for n, time_s in enumerate(times) if sampling.takes(n, time_s)]
+        assert regular == [n for n, time_s in enumerate(times) if sampling.selects(n, time_s)]
 
 
 def test_a_film_rests_by_a_regular_pattern(tmp_path: Path) -> None:
