@@ -76,7 +76,7 @@ class Watched:
         self._engine, self._each = engine, each
 
     def __getattr__(self, name: str) -> Any:
-        """Give what the engine says of itself."""
+        """Give an attribute of the engine."""
         return getattr(self._engine, name)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -269,7 +269,7 @@ def times(out: Path, name: str) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True)
 class Film:
-    """What an annotated video holds, read by FFmpeg alone; `index_first` says whether it can be played as it comes."""
+    """The content of an annotated video, read by FFmpeg alone; `index_first` is True if it can be played as it arrives."""
 
     codec: str
     pixel_format: str

@@ -192,7 +192,7 @@ def test_failures_are_called_what_they_are(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_a_label_outside_the_classes_fails_the_order(tmp_path: Path, folder: Path) -> None:
-    """The model contradicts itself: no mask is delivered from it, and the table says so."""
+    """The model contradicts itself: no mask is delivered, and the table has the reason."""
     one_class = [{"id": "urn:a", "name": "sand", "def_color": [0, 0, 0]}]
     status, rows = run(argmax_archive(tmp_path / "m.tgz", classes=one_class), folder / "a", tmp_path / "out")
 
@@ -366,7 +366,7 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
     """The source in hand has a row with the reason, and what was not reached has one: none is missing from the table."""
 
     class Interrupted(FolderStore):
-        """A store at whose second product the platform says stop."""
+        """A store that is interrupted at its second product."""
 
         delivered = 0
 

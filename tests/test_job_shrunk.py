@@ -1,4 +1,4 @@
-"""An order that measured its sources smaller than they are says so."""
+"""An order that measured sources smaller than they are logs it."""
 
 from __future__ import annotations
 

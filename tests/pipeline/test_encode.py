@@ -36,7 +36,7 @@ def test_a_fast_video_is_drawn_by_every_codec(tmp_path: Path, step: int) -> None
 def test_a_video_that_the_encoder_refuses_ends_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: bool
 ) -> None:
-    """It is measured whole and its row says why it has no picture; by on-error=stop it is the last. No file of ours is named."""
+    """It is measured whole and its row gives the reason for having no video; with on-error=stop it is the last. No file of ours is named."""
     monkeypatch.setattr(video_write, "_MAX_RATE", {"av1": 1000})  # which the encoder rejects
     policy = {"on_error": "stop" if stop else "skip", "sources_at_once": 1}
     ran = order(RECTANGLES, three(tmp_path / "in", 480), tmp_path / "out", codec="av1", **policy)
@@ -81,7 +81,7 @@ def test_a_refusal_in_the_middle_and_a_full_disk(
 
 
 def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> None:
-    """The video is measured whole and has tables but no picture, its row says why, and the others have theirs."""
+    """The video is measured whole and has tables but no picture, its row has the reason, and the others have theirs."""
     folder = tmp_path / "in"
     folder.mkdir()
     film(folder / "a.mp4", swim(4))
