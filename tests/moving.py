@@ -2,6 +2,7 @@
 
 draw([(x0, y0, x1, y1)])                 a picture with rectangles, whose boxes the example's detector finds exactly
 film(path, [draw(...), ...])             a video of such pictures, as a source
+load(archive)                            one model, loaded with default settings
 measured(model, [source, ...])           what the chain gives for sources: results by source, and how each ended
 order(model, folder, out, ...)           a whole order in this process: status, error lines, survey and products
 """
@@ -13,7 +14,7 @@ import io
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,24 +23,26 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
-from quadrat.pipeline.loaded import LoadedModel
 
 from examples.rectangles_net import COLORS
-from quadrat import job, tasks
+from quadrat import job
 from quadrat.errors import QuadratError
-from quadrat.parameters import parse
+from quadrat.parameters import Settings, parse
+from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.run import Run
 from quadrat.protocols import Engine
 from quadrat.stores.folder import FolderStore
 from quadrat.tasks.detect.task import Detect
-from quadrat.types import Blob, Detections, Ended, Failure, Result, Source
-from tests import videos
+from quadrat.tasks.segment.task import Segment
+from quadrat.types import Blob, Detections, Failure, Result, Source, SourceClosed
+from tests import videos as files
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
 """The detector of drawn rectangles: fish are blue, crabs red, urchins green."""
 TABLES = ("coco.json", "detections.csv", "detections.jsonl", "survey.csv", "tracks.csv")
 """What an order on videos delivers of all of them together, beside run.json."""
 FISH, CRAB, URCHIN = range(3)
+LOG = logging.getLogger("test")
 SAND = (120, 118, 110)
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -61,8 +64,8 @@ def swim(
 
 
 def film(path: Path, frames: Sequence[Pixels], **how: Any) -> Source:
-    """Write a video of so many frames, at 25 per second unless `how` says otherwise, and name it as a source."""
-    videos.write(path, frames, **{"options": {"crf": "8"}, **how})
+    """Write a video of these frames, at 25 per second unless `how` changes it, and give it as a source."""
+    files.write(path, frames, **{"options": {"crf": "8"}, **how})
     return Source(path.stem, path.name, "video", str(path))
 
 
@@ -71,7 +74,10 @@ class Watched:
 
     def __init__(self, engine: Engine, each: Callable[[NDArray[np.float32]], None]) -> None:
         self._engine, self._each = engine, each
-        self.outputs = engine.outputs
+
+    def __getattr__(self, name: str) -> Any:
+        """Give an attribute of the engine."""
+        return getattr(self._engine, name)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Run."""
@@ -81,7 +87,8 @@ class Watched:
 
 def watched(model: LoadedModel, each: Callable[[NDArray[np.float32]], None]) -> LoadedModel:
     """Call `each` with every batch."""
-    return replace(model, engine=Watched(model.engine, each))
+    engine: Any = Watched(model.engine, each)
+    return replace(model, engine=engine)
 
 
 @contextmanager
@@ -90,27 +97,75 @@ def pull(source: Source) -> Iterator[Blob]:
     yield Blob(Path(source.token))
 
 
+@contextmanager
+def load(
+    archive: Path,
+    settings: Settings | None = None,
+    *,
+    throughput: bool = False,
+    log: logging.Logger | None = None,
+) -> Iterator[LoadedModel]:
+    """Load one archive, and give its model."""
+    with load_models([archive], settings or Settings(), log or LOG, throughput=throughput) as models:
+        (model,) = models.values()
+        yield model
+
+
+def with_settings(model: LoadedModel, settings: Settings) -> LoadedModel:
+    """Give the model with other settings; a task of the test's own is kept."""
+    if not isinstance(model.task, Detect | Segment):
+        return replace(model, settings=settings)
+    groups = model.kind.groups_of(settings)
+    task = model.kind.part("make")(model.package, model.engine.outputs, *groups)
+    return replace(model, settings=settings, task=task)
+
+
 def measured(
-    model: LoadedModel, sources: Sequence[Source], *, films: Path | None = None, **values: Any
-) -> tuple[dict[str, list[Result]], dict[str, Ended | Failure]]:
+    model: LoadedModel, sources: Sequence[Source], *, videos: Path | None = None, **values: Any
+) -> tuple[dict[str, list[Result]], dict[str, SourceClosed | Failure]]:
     """Run sources with settings (named with underscores); give the results of each, and how each ended."""
-    results, ends = defaultdict(list), {}
-    settings = parse(values)
-    changed = replace(model, settings=settings)
-    if isinstance(model.task, Detect):
-        changed = replace(changed, task=tasks.make(model.package, model.engine.outputs, settings))
+    changed = with_settings(model, parse(values))
     moving = sources[0].media != "image"
-    for item in Run(changed, sources, pull, moving=moving, films=films):
+    return run(Run(Pass([changed]), sources, pull, moving=moving, videos=videos))
+
+
+def run(path: Run) -> tuple[dict[str, list[Result]], dict[str, SourceClosed | Failure]]:
+    """Run to the end; give the results of each source, and how each ended."""
+    results, ends = defaultdict(list), {}
+    for item in path:
         if isinstance(item, Result):
             results[item.source.urn].append(item)
-        if isinstance(item, Ended | Failure):
+        if isinstance(item, SourceClosed | Failure):
             ends[item.source.urn] = item
     return results, ends
 
 
+def closed(end: SourceClosed | Failure | None) -> SourceClosed:
+    """Give the end of a source that has not failed."""
+    assert isinstance(end, SourceClosed)
+    return end
+
+
+def codes(end: SourceClosed | Failure) -> list[str]:
+    """Give the codes of all that was wrong with a source, in order."""
+    return [fault.code for fault in closed(end).faults]
+
+
+def skipped(end: SourceClosed | Failure) -> Mapping[str, int]:
+    """Give how many frames the only model has skipped, by reason."""
+    (closing,) = closed(end).closings.values()
+    return closing.skipped
+
+
+def prediction(result: Result) -> Any:
+    """Give what the only model found."""
+    (found,) = result.predictions.values()
+    return found
+
+
 def objects(result: Result) -> Detections:
     """Give the objects of a frame."""
-    found = result.predictions["detect"]
+    found = prediction(result)
     assert isinstance(found, Detections)
     return found
 
@@ -122,13 +177,15 @@ def boxes_of(result: Result) -> list[Box]:
 
 @dataclass(frozen=True)
 class Order:
-    """What an order left: its exit status, the errors and warnings it said, its table, and the folder of products."""
+    """What an order left: exit status, errors and warnings logged, rows of its table, folder of products, outcome."""
 
     status: int
     errors: list[str]
     warnings: list[str]
     rows: list[dict[str, str]]
     out: Path
+    outcome: job.Outcome | None = None
+    infos: tuple[str, ...] = ()
 
     def row(self, name: str) -> dict[str, str]:
         """Give the first row of a source."""
@@ -140,8 +197,12 @@ class Order:
 
     def aspect(self, name: str) -> dict[str, Any]:
         """Give a product's metadata."""
-        said: dict[str, Any] = json.loads(self.body(f"{name}-meta.json"))
-        return said
+        aspect: dict[str, Any] = json.loads(self.body(f"{name}-meta.json"))
+        return aspect
+
+    def json(self, name: str) -> Any:
+        """Give a product that is JSON."""
+        return json.loads(self.body(name))
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Give the rows of a table."""
@@ -153,9 +214,9 @@ class Order:
 
     @property
     def products(self) -> dict[str, bytes]:
-        """All files by name, but the record of the run and metadata, which tell times and places."""
-        told = [p for p in self.out.iterdir() if p.name != "run.json" and not p.name.endswith("-meta.json")]
-        return {path.name: path.read_bytes() for path in sorted(told)}
+        """All files by name, without run.json and metadata, which hold times and places."""
+        equal = [p for p in self.out.iterdir() if p.name != "run.json" and not p.name.endswith("-meta.json")]
+        return {path.name: path.read_bytes() for path in sorted(equal)}
 
 
 class _Heard(logging.Handler):
@@ -163,30 +224,41 @@ class _Heard(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[tuple[int, str]] = []
+        self.lines: list[tuple[int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
-        self.said.append((record.levelno, record.getMessage()))
+        self.lines.append((record.levelno, record.getMessage()))
 
 
 def order(
-    model: Path, place: Path | Sequence[Source], out: Path, *, moving: bool = True, **values: Any
+    model: Path | Sequence[Path],
+    place: Path | Sequence[Source],
+    out: Path,
+    *,
+    moving: bool = True,
+    store: Callable[..., FolderStore] = FolderStore,
+    keep: Path | None = None,
+    **values: Any,
 ) -> Order:
     """Run an order in this process, as the service does; `values` are parameters, with underscores."""
     log, heard = logging.Logger("order"), _Heard()
     log.addHandler(heard)
+    outcome = None
     try:
-        status = job.run_order(parse(values), FolderStore(model, place, out, moving=moving), log)
-    except QuadratError as error:  # a parameter: the service says it the same way
+        outcome = job.run_order(parse(values), store(model, place, out, moving=moving), log, keep=keep)
+        status = outcome.exit_status
+    except QuadratError as error:  # a parameter: the service reports it the same way
         log.error("%s", error.line)
         status = error.exit_status
     table = out / "survey.csv"
     rows = list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
-    said = {
-        level: [text for at, text in heard.said if at == level] for level in (logging.ERROR, logging.WARNING)
+    texts = {
+        level: [text for at, text in heard.lines if at == level]
+        for level in (logging.ERROR, logging.WARNING, logging.INFO)
     }
-    return Order(status, said[logging.ERROR], said[logging.WARNING], rows, out)
+    errors, warnings = texts[logging.ERROR], texts[logging.WARNING]
+    return Order(status, errors, warnings, rows, out, outcome, tuple(texts[logging.INFO]))
 
 
 def times(out: Path, name: str) -> list[tuple[int, float]]:
@@ -197,7 +269,7 @@ def times(out: Path, name: str) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True)
 class Film:
-    """What an annotated video holds, read by FFmpeg alone; `index_first` says whether it can be played as it comes."""
+    """The content of an annotated video, read by FFmpeg alone; `index_first` is True if it can be played as it arrives."""
 
     codec: str
     pixel_format: str

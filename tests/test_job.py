@@ -6,9 +6,6 @@ import csv
 import io
 import json
 import logging
-import os
-import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from quadrat.pipeline.loaded import load_model
 
 from quadrat import job
 from quadrat.errors import DeliveryError, EngineRunError
+from quadrat.executors.local import LocalExecutor
+from quadrat.pipeline.models import Pass, facts_of, load_models
+from quadrat.report.order import RECORD
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Product, Source
 from tests import pictures
@@ -52,9 +51,14 @@ def folder(tmp_path: Path) -> Path:
 
 def run(model: Path, images: Path, out: Path, **settings: object) -> tuple[int, list[dict[str, str]]]:
     """Run an order and read its table."""
-    status = job.run_order(settings_of(**settings), FolderStore(model, images, out), LOG)  # type: ignore[arg-type]
+    outcome = job.run_order(settings_of(**settings), FolderStore(model, images, out), LOG)
+    return outcome.exit_status, rows_of(out)
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    """Read the table in a folder of results, if there is one."""
     table = out / "survey.csv"
-    return status, list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
+    return list(csv.DictReader(io.StringIO(table.read_text()))) if table.exists() else []
 
 
 def test_every_image_is_accounted_for_once(tmp_path: Path, folder: Path) -> None:
@@ -102,7 +106,7 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:
         run(model, folder, tmp_path / out, outputs=("pseudo", "overlay", "confidence"))
 
     for path in (tmp_path / "one").iterdir():
-        if not path.name.endswith("-meta.json") and path.name != job.RECORD:  # which has the times
+        if not path.name.endswith("-meta.json") and path.name != RECORD:  # which has the times
             assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 
 
@@ -153,41 +157,42 @@ def test_an_order_that_measured_nothing_fails(
 
 
 @pytest.mark.parametrize(
-    ("name", "moving", "said"),
+    ("name", "moving", "text"),
     [
         ("dive.mp4", False, "1 of them videos. For videos give --videos"),
         ("notes.txt", False, "and 1 other files were skipped. Give a folder or collection with JPEG"),
         ("notes.txt", True, "and 1 other files were skipped. Give a folder or collection with videos"),
     ],
 )
-def test_where_only_other_files_lie_the_line_says_what_takes_them(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, moving: bool, said: str
+def test_where_only_other_files_are_given_the_line_names_what_takes_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, moving: bool, text: str
 ) -> None:
-    """Videos given as images are told their parameter; a text is neither."""
+    """For videos given as images it names their parameter; a text is neither."""
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / name).write_text("")
     store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=moving)
 
-    assert job.run_order(settings_of(), store, LOG) == 5
-    assert said in caplog.messages[-1]
+    assert job.run_order(settings_of(), store, LOG).exit_status == 5
+    assert text in caplog.messages[-1]
 
 
 def test_failures_are_called_what_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A stream that cannot be reached is no video, and one is not many."""
     cameras = [Source(f"urn:stream:{n}", f"cam-{n}", "stream", f"ftp://{n}") for n in range(2)]
     model = brightness_archive(tmp_path / "m.tgz")
-    for given, policy, said in (
+    for given, policy, text in (
         (cameras[:1], settings_of(), "nothing could be measured: 1 stream failed. See survey.csv"),
         (cameras, settings_of(), "nothing could be measured: 2 streams failed. See survey-2.csv"),
         (cameras, settings_of(on_error="stop"), "stopped at the first stream that failed, E_STREAM"),
         (cameras, settings_of(max_failures=0), "1 stream failed, and max-failures is 0. See survey-4.csv"),
     ):
-        assert job.run_order(policy, FolderStore(model, given, tmp_path, moving=True), LOG) == 5
-        assert said in caplog.messages[-1]
+        store = FolderStore(model, given, tmp_path, moving=True)
+        assert job.run_order(policy, store, LOG).exit_status == 5
+        assert text in caplog.messages[-1]
 
 
 def test_a_label_outside_the_classes_fails_the_order(tmp_path: Path, folder: Path) -> None:
-    """The model contradicts itself: no mask is delivered from it, and the table says so."""
+    """The model contradicts itself: no mask is delivered, and the table has the reason."""
     one_class = [{"id": "urn:a", "name": "sand", "def_color": [0, 0, 0]}]
     status, rows = run(argmax_archive(tmp_path / "m.tgz", classes=one_class), folder / "a", tmp_path / "out")
 
@@ -220,7 +225,7 @@ def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, fo
 
     store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
 
-    assert job.run_order(settings_of(), store, LOG) == 6
+    assert job.run_order(settings_of(), store, LOG).exit_status == 6
     assert store.delivered == 2
 
 
@@ -284,73 +289,89 @@ def test_the_benchmark_setting_logs_machine_settings_and_times(
     status, _ = run(
         brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out", benchmark=True, model_name="reef-7"
     )
-    said = [r.message for r in caplog.records if r.message.startswith("benchmark")]
+    lines = [r.message for r in caplog.records if r.message.startswith("benchmark")]
 
     assert status == 0
-    assert any("reef-7" in line for line in said)
-    assert any("ms per image: read" in line and "infer" in line for line in said)
+    assert any("reef-7" in line for line in lines)
+    assert any("ms per image: read" in line and "infer" in line for line in lines)
+
+
+class Clocked:
+    """An engine that moves a clock: half a second for each warm-up, of which the third fails, then 50 ms for each run."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.runs, self.now = 0, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def run(self, *args: Any) -> Any:
+        """Let time pass and run."""
+        self.runs += 1
+        if self.runs == 3:
+            raise EngineRunError("out of memory")
+        self.now += 0.5 if self.runs < 3 else 0.05
+        return self._inner.run(*args)
 
 
 def test_the_benchmark_counts_only_what_counts(
-    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Warm-up runs are in no stage's time, and a first batch that fails ends nothing."""
     caplog.set_level(logging.INFO)
-
-    class Slow:
-        """An engine of 50 ms that is slow at first, and then fails once."""
-
-        def __init__(self, inner: Any) -> None:
-            self._inner, self.runs = inner, 0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
-
-        def run(self, *args: Any) -> Any:
-            """Sleep and run."""
-            self.runs += 1
-            if self.runs == 3:
-                raise EngineRunError("out of memory")
-            time.sleep(0.5 if self.runs < 3 else 0.05)
-            return self._inner.run(*args)
-
     settings = settings_of(benchmark=True)
-    with load_model(brightness_archive(tmp_path / "m.tgz"), settings, LOG) as model:
-        store = FolderStore(tmp_path / "m.tgz", folder, tmp_path / "out")
-        job.Order(settings, store, LOG, replace(model, engine=Slow(model.engine))).run()
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([archive], settings, LOG) as models:
+        (model,) = models.values()
+        engine: Any = Clocked(model.engine)
+        for room in ("chain", "batches", "workers"):
+            monkeypatch.setattr(f"quadrat.pipeline.{room}.perf_counter", lambda: engine.now)
+        facts = facts_of(models, "urn:order", ["urn:m"], moving=False)
+        executor = LocalExecutor(Pass([replace(model, engine=engine)]), facts, moving=False)
+        store = FolderStore(archive, folder, tmp_path / "out")
+        work = tmp_path / "work"
+        work.mkdir()
+        job.Order(settings, store, LOG, executor).run(work)
     (line,) = [r.message for r in caplog.records if "ms per image" in r.message]
     times = {word.split()[0]: float(word.split()[1]) for word in line.split(": ")[1].split(", ")}
 
-    assert 50 <= times["infer"] < 500  # with the warm-up counted it would be 550 and more
+    assert 50 == times["infer"]
     assert {"read", "infer", "task", "deliver"} == set(times)
 
 
-def test_a_fault_of_ours_still_delivers_the_table(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_of_ours_still_delivers_the_table(tmp_path: Path, folder: Path) -> None:
     """Whatever ends an order, what was measured is listed and the rest is not-reached."""
-    taken = job.Order._take
-    monkeypatch.setattr(
-        job.Order, "_take", lambda self, *a: taken(self, *a) if not self._survey.counts["ok"] else 1 / 0
-    )
 
-    with pytest.raises(ZeroDivisionError):
-        run(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
+    class Broken(FolderStore):
+        """A store with a fault."""
 
-    assert {"ok", "skipped", "failed", "not-reached"} >= {r["status"] for r in rows} >= {"ok"}
+        def acknowledge(self, source: Source) -> None:
+            """Fail after the first image that was measured."""
+            if source.name == "a/q1.png":
+                raise ZeroDivisionError("odd")
+
+    store = Broken(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
+    with pytest.raises(ZeroDivisionError, match="odd"):
+        job.run_order(settings_of(), store, LOG)
+
+    assert [
+        (".ivcap-q1.png.txt", "skipped"), ("a/q1.png", "ok"), ("a/q1.png", "ok"),
+        ("b/broken.jpg", "not-reached"), ("b/page.jpg", "not-reached"), ("b/q1.png", "not-reached"),
+    ] == [(row["name"], row["status"]) for row in rows_of(tmp_path / "out")]  # fmt: skip
+    assert "the order ended before it: ZeroDivisionError" == rows_of(tmp_path / "out")[-1]["reason"]
 
 
 def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, folder: Path) -> None:
     """The source in hand has a row with the reason, and what was not reached has one: none is missing from the table."""
 
     class Interrupted(FolderStore):
-        """A store at whose second product the platform says stop."""
+        """A store that is interrupted at its second product."""
 
         delivered = 0
 
         def deliver(self, product: Product) -> str:
-            """Deliver, or be told to end."""
+            """Deliver, or end."""
             self.delivered += 1
             if self.delivered == 2:
                 raise SystemExit(143)
@@ -359,34 +380,9 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
     store = Interrupted(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
     with pytest.raises(SystemExit):
         job.run_order(settings_of(), store, LOG)
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "survey.csv").read_text())))
+    rows = rows_of(tmp_path / "out")
     first, second = (next(r for r in rows if r["name"] == name) for name in ("a/q1.png", "b/q1.png"))
 
     assert first["status"] == "ok"
     assert second["status"] == "not-reached"
     assert "while it was delivered" in second["reason"]
-
-
-def test_a_frame_is_in_all_tables_or_in_none() -> None:
-    """A signal in the middle of its rows waits until they are written, and is obeyed then; handlers stay as they were."""
-    before, done = signal.getsignal(signal.SIGTERM), []
-
-    def leave(*_: object) -> None:
-        raise SystemExit(143)
-
-    def write() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
-        done.append("rows")
-
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        with pytest.raises(SystemExit), job.undivided():
-            write()
-        assert signal.getsignal(signal.SIGTERM) is leave
-        with job.undivided():
-            done.append("more rows")
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert done == ["rows", "more rows"]

@@ -1,4 +1,4 @@
-"""An order that measured its sources smaller than they are says so."""
+"""An order that measured sources smaller than they are logs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.values import settings_of
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "text"),
     [
         ({"max_img_size": 60_000}, "2 images were shrunk to 60000 pixels; --max-img-size -1 measures them whole, "),
         ({"max_img_size": 200_000}, "1 image was shrunk to 200000 pixels; --max-img-size -1 measures it whole, "),
@@ -27,8 +27,8 @@ from tests.values import settings_of
         ({"tile_size": 1200}, ""),
     ],
 )  # fmt: skip
-def test_an_order_that_shrank_images_says_so_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, int], said: str
+def test_an_order_that_shrank_images_logs_it_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, int], text: str
 ) -> None:
     """At its end, how many, to what size and how it is avoided; nothing where all were measured whole."""
     caplog.set_level(logging.INFO)
@@ -38,12 +38,12 @@ def test_an_order_that_shrank_images_says_so_once(
     run(brightness_archive(tmp_path / "m.tgz"), tmp_path / "images", tmp_path / "out", **settings)
     lines = [line for line in caplog.messages if "shrunk to" in line]
 
-    assert bool(said) == len(lines)
-    assert all(line.startswith(said) for line in lines)
+    assert bool(text) == len(lines)
+    assert all(line.startswith(text) for line in lines)
     assert lines == caplog.messages[-2:-1] or not lines
 
 
-def test_frames_that_were_shrunk_are_told_once_for_a_video(
+def test_frames_that_were_shrunk_are_logged_once_for_a_video(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Sources are counted, not their frames; a video and a sequence are two sources."""
@@ -53,7 +53,8 @@ def test_frames_that_were_shrunk_are_told_once_for_a_video(
     videos.still_images(tmp_path / "given" / "stills", videos.frames(3))
     store = FolderStore(brightness_archive(tmp_path / "m.tgz"), tmp_path / "given", tmp_path, moving=True)
 
-    assert job.run_order(settings_of(max_img_size=2000, outputs=("none",)), store, LOG) == 0
+    outcome = job.run_order(settings_of(max_img_size=2000, outputs=("none",)), store, LOG)
+    assert outcome.exit_status == 0
     assert ["2 sources were shrunk to 2000 pixels"] == [
         line.split(";")[0] for line in caplog.messages if "shrunk to" in line
     ]

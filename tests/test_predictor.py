@@ -89,7 +89,7 @@ def test_a_bad_image_raises_or_is_skipped(model: Path, image: Path) -> None:
         assert [Failure, Measurement] == kinds
 
 
-def test_the_other_kind_is_told_the_call_that_takes_it(model: Path, image: Path, tmp_path: Path) -> None:
+def test_the_hint_for_the_other_kind_names_its_call(model: Path, image: Path, tmp_path: Path) -> None:
     """Hints name calls, not the service's parameters, whether the error is raised or given."""
     film = videos.write(tmp_path / "dive.mp4", videos.frames(2))
     with Predictor(model) as predictor:
@@ -192,7 +192,7 @@ def test_an_array_that_is_no_picture_is_refused(model: Path, array: np.ndarray) 
 
 
 def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
-    """An address, a number or a picture of Pillow ends with a line that says what is taken; no login is in it."""
+    """An address, a number or a picture of Pillow raises an error with what is accepted; no login is in it."""
     with Predictor(model) as predictor:
         for wrong in (3, [None], Image.new("P", (4, 4))):
             with pytest.raises(ParameterError, match=r"which is no path.*of a picture of Pillow, its file"):

@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import pickle
 import signal
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import EngineRunError, QuadratError
 from quadrat.executors.local import open_local
-from quadrat.executors.work import Work
+from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.pipeline.chain import Stage
-from quadrat.pipeline.measure import Event
+from quadrat.pipeline.measure import Event, SourceDone
 from quadrat.pipeline.read import Pull
+from quadrat.pipeline.signals import signals_deferred
 from quadrat.report.base import ModelFacts
 from quadrat.types import Blob, Source, StoreItem
 
-if TYPE_CHECKING:  # a generic class only for mypy
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     Pipe = Connection[Any, Any]
+
 JOIN_S = 10.0
 """Time for the child to end by itself before it is killed."""
 LOGGER = "quadrat"
@@ -44,38 +48,62 @@ class _Spent:
 
 
 class IsolatedExecutor:
-    """Measures with models that are loaded in a child process."""
+    """Measures with models that are loaded in a child process.
 
-    def __init__(self, events: Pipe, sources: Pipe, log: logging.Logger, process: Any) -> None:
+    `has_died` is True once the child is gone; `late` holds the records that came after a signal had ended the wait
+    for them.
+    """
+
+    def __init__(self, events: Pipe, feed: _Feed, log: logging.Logger, process: Any) -> None:
         self._events = events
-        self._sources = sources
+        self._feed = feed
         self._log = log
         self._process = process
+        self._asked = 0
+        self.has_died = False
+        self.late: list[SourceDone] = []
         self.facts: Sequence[ModelFacts] = self.ask("facts")
 
     def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> IsolatedRun:
-        """Measure sources as they come."""
-        _Feed(iter(items), pull, self._sources).start()
+        """Measure sources as they come; one run at a time."""
+        self._feed.serve(items, pull)
         return IsolatedRun(self, folder)
 
     def ask(self, what: str, *details: object) -> Any:
-        """Send a request and give the answer; log what the child logs meanwhile, and raise what it raised."""
+        """Send a request and give the answer; log what the child logs meanwhile, and raise what it raised.
+
+        Raises EngineRunError if the child has died.
+        """
+        self._asked += 1
         try:
-            self._events.send((what, *details))
-            while True:
-                kind, content = self._events.recv()
-                if kind == "log":
-                    self._log.log(*content)
-                elif kind == "error":
-                    raise content
-                else:
-                    return content
+            with signals_deferred():
+                self._events.send((self._asked, what, *details))
+            kind, content = self._answer()
         except (EOFError, OSError) as error:
+            self.has_died = True
             self._process.join(JOIN_S)
             raise EngineRunError(
-                f"the process that measures has died (exit code {self._process.exitcode})",
-                hint="Measure the sources one by one to find the one that kills it",
+                f"the process that measures {_ending(self._process.exitcode)}",
+                hint="Measure fewer sources at a time to find the one that ends it",
             ) from error
+        if kind == "error":
+            raise content
+        return content
+
+    def _answer(self) -> tuple[str, Any]:
+        """Wait for the answer to the last request; earlier ones are late, because a signal ended the wait for them."""
+        while True:
+            self._events.poll(None)  # a signal may end the wait, but must not cut a message
+            with signals_deferred():
+                kind, number, content = self._events.recv()
+                if isinstance(content, SourceDone):
+                    self.late.append(content)
+            if kind == "log":
+                self._log.log(*content)
+            elif number == self._asked:
+                if isinstance(content, SourceDone):
+                    self.late.pop()
+                return kind, content
 
 
 class IsolatedRun:
@@ -108,57 +136,75 @@ class IsolatedRun:
             yield event
 
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
-        """Yield products and records of the sources that the run ended in the middle of."""
+        """Yield products and records of the sources that the run ended in the middle of.
+
+        If the child has died, what it knew of them is lost.
+        """
         try:
             self._executor.ask("unfinished", error)
+            yield from self._executor.late
             while (event := self._executor.ask("next")) is not None:
                 yield event
-        except EngineRunError:  # the child is gone, and what it knew with it
-            return
+        except EngineRunError:
+            if not self._executor.has_died:
+                raise
 
     def _times(self) -> _Spent:
-        with suppress(EngineRunError):
-            self._spent = self._executor.ask("times")
+        if not self._executor.has_died:
+            with suppress(EngineRunError):
+                self._spent = self._executor.ask("times")
         return self._spent
 
 
 class _Feed(threading.Thread):
     """Answers the child's requests for sources and their contents."""
 
-    def __init__(self, items: Iterator[StoreItem], pull: Pull, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe) -> None:
         super().__init__(name="quadrat-feed", daemon=True)
-        self._items = items
-        self._pull = pull
         self._pipe = pipe
+        self._items: Iterator[StoreItem] = iter(())
+        self._pull: Pull | None = None
         self._open: dict[int, AbstractContextManager[Blob]] = {}
 
-    def run(self) -> None:
-        """Answer until the child has gone."""
-        with suppress(EOFError, OSError):
-            while True:
-                what, number, source = self._pipe.recv()
-                try:
-                    self._pipe.send(("answer", self._answer(what, number, source)))
-                except (EOFError, OSError):
-                    raise
-                except Exception as error:  # noqa: BLE001 - the child raises it where it asked
-                    self._pipe.send(("error", _portable(error)))
+    def serve(self, items: Iterable[StoreItem], pull: Pull) -> None:
+        """Take the sources of the next run."""
+        self._items, self._pull = iter(items), pull
 
-    def _answer(self, what: str, number: int, source: Source) -> StoreItem | Blob | None:
+    def run(self) -> None:
+        """Answer until the child has gone, then release what it had not released."""
+        try:
+            with suppress(EOFError, OSError):
+                while True:
+                    _send(self._pipe, self._reply(*self._pipe.recv()))
+        finally:
+            for context in self._open.values():
+                with suppress(Exception):  # nobody is left to be told
+                    context.__exit__(None, None, None)
+
+    def _reply(self, number: int, what: str, source: Source | None) -> tuple[str, int, object]:
+        try:
+            return "answer", number, self._answer(number, what, source)
+        except BaseException as error:  # noqa: BLE001 - the child raises it where it asked
+            return "error", number, _portable(error)
+
+    def _answer(self, number: int, what: str, source: Source | None) -> StoreItem | Blob | None:
         if what == "item":
             return next(self._items, None)
-        if what == "pull":
-            context = self._pull(source)
-            blob = context.__enter__()
-            self._open[number] = context
-            return blob
-        self._open.pop(number).__exit__(None, None, None)
-        return None
+        if source is None or self._pull is None:
+            self._open.pop(number).__exit__(None, None, None)
+            return None
+        context = self._pull(source)
+        blob = context.__enter__()
+        self._open[number] = context
+        return blob
 
 
 @contextmanager
 def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]:
-    """Start a child process and load the models there, for as long as the context lasts."""
+    """Start a child process and load the models there, for as long as the context lasts.
+
+    Raises what loading the models raises, and EngineRunError if the child dies.
+    """
     context = multiprocessing.get_context("spawn")
     events, child_events = context.Pipe()
     sources, child_sources = context.Pipe()
@@ -168,15 +214,18 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     process.start()
     child_events.close()
     child_sources.close()
+    feed = _Feed(sources)
+    feed.start()
     try:
-        yield IsolatedExecutor(events, sources, log, process)
+        yield IsolatedExecutor(events, feed, log, process)
     finally:
         events.close()  # the child ends when it reads the end of the pipe
-        sources.close()
         process.join(JOIN_S)
         if process.is_alive():
             process.kill()
             process.join()
+        feed.join(JOIN_S)
+        sources.close()
 
 
 def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
@@ -184,15 +233,17 @@ def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
     channel = _Channel(events)
-    with suppress(EOFError, OSError):
+    with ExitStack() as stack, suppress(EOFError, OSError):
         try:
-            with open_local(work, _log_to(channel)) as executor:
-                _answer_all(executor, _Sources(sources), channel)
-        except (EOFError, OSError):
-            raise
+            executor = stack.enter_context(open_local(work, _log_to(channel)))
         except Exception as error:  # noqa: BLE001 - the parent raises it
-            channel.receive()
-            channel.send(("error", _portable(error)))
+            asked, *_ = channel.receive()
+            channel.send(("error", asked, _portable(error)))
+            return
+        server = _Server(executor, _Sources(sources))
+        stack.callback(server.close)
+        while True:
+            channel.send(server.reply(*channel.receive()))
 
 
 class _Channel:
@@ -203,36 +254,49 @@ class _Channel:
         self._lock = threading.Lock()
         self.receive = pipe.recv
 
-    def send(self, message: tuple[str, Any]) -> None:
+    def send(self, message: tuple[str, int, object]) -> None:
         """Send a message whole."""
         with self._lock:
-            self._pipe.send(message)
+            _send(self._pipe, message)
 
 
-def _answer_all(executor: Any, sources: _Sources, events: _Channel) -> None:
-    run: Any = None
-    stream: Iterator[Event] = iter(())
-    while True:
-        what, *details = events.receive()
+class _Server:
+    """Answers the parent's requests."""
+
+    def __init__(self, executor: Executor, sources: _Sources) -> None:
+        self._executor = executor
+        self._sources = sources
+        self._run: Measuring | None = None
+        self._stream: Iterator[Event] = iter(())
+
+    def reply(self, number: int, what: str, *details: Any) -> tuple[str, int, object]:
+        """Give the answer to a request, or what it raised."""
         try:
-            if what == "facts":
-                answer: object = executor.facts
-            elif what == "measure":
-                run = executor.measure(sources.items(), sources.pull, details[0])
-                stream, answer = iter(run), None
-            elif what == "unfinished":
-                _close(stream)
-                stream, answer = run.unfinished(details[0]), None
-            elif what == "times":
-                answer = _times(run)
-            else:
-                answer = next(stream, None)
-            events.send(("answer", answer))
-        except (EOFError, OSError):
-            _close(stream)
-            raise
-        except Exception as error:  # noqa: BLE001 - the parent raises it
-            events.send(("error", _portable(error)))
+            return "answer", number, self._answer(what, *details)
+        except BaseException as error:  # noqa: BLE001 - the parent raises it
+            return "error", number, _portable(error)
+
+    def close(self) -> None:
+        """End the run."""
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+    def _answer(self, what: str, *details: Any) -> object:
+        if what == "facts":
+            return self._executor.facts
+        if what == "measure":
+            self.close()
+            self._run = self._executor.measure(self._sources.items(), self._sources.pull, details[0])
+            self._stream = iter(self._run)
+            return None
+        if what == "times":
+            return _times(self._run)
+        if what == "unfinished":
+            self.close()
+            self._stream = iter(()) if self._run is None else self._run.unfinished(details[0])
+            return None
+        return next(self._stream, None)
 
 
 class _Sources:
@@ -245,27 +309,29 @@ class _Sources:
 
     def items(self) -> Iterator[StoreItem]:
         """Yield the sources as the parent lists them."""
-        while (item := self._ask("item", 0, None)) is not None:
+        while (item := self._ask("item")[1]) is not None:
             yield item
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Blob]:
         """Give the content of a source for as long as the context lasts."""
-        self._count += 1
-        number = self._count
-        blob: Blob = self._ask("pull", number, source)
+        number, blob = self._ask("pull", source=source)
         try:
             yield blob
         finally:
-            self._ask("release", number, None)
+            self._ask("release", number)
 
-    def _ask(self, what: str, number: int, source: Source | None) -> Any:
+    def _ask(self, what: str, number: int | None = None, source: Source | None = None) -> tuple[int, Any]:
+        """Send a request, numbered if it has no number yet, and give its number and the answer."""
         with self._lock:
-            self._pipe.send((what, number, source))
-            kind, content = self._pipe.recv()
+            if number is None:
+                self._count += 1
+                number = self._count
+            self._pipe.send((number, what, source))
+            kind, _, content = self._pipe.recv()
         if kind == "error":
             raise content
-        return content
+        return number, content
 
 
 class _LogToParent(logging.Handler):
@@ -276,7 +342,7 @@ class _LogToParent(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a log line to the parent."""
         with suppress(OSError):
-            self._events.send(("log", (record.levelno, "%s", record.getMessage())))
+            self._events.send(("log", 0, (record.levelno, "%s", record.getMessage())))
 
 
 def _log_to(events: _Channel) -> logging.Logger:
@@ -287,7 +353,7 @@ def _log_to(events: _Channel) -> logging.Logger:
     return log
 
 
-def _times(run: Any) -> _Spent:
+def _times(run: Measuring | None) -> _Spent:
     if run is None:
         return _Spent()
     stages = tuple((s.name, s.ahead, s.busy_s, s.starved_s, s.blocked_s) for s in run.stages)
@@ -300,12 +366,28 @@ def _stage(name: str, ahead: int, busy_s: float, starved_s: float, blocked_s: fl
     return stage
 
 
-def _close(stream: object) -> None:
-    close = getattr(stream, "close", None)
-    if close is not None:
-        close()
+def _ending(exit_code: int | None) -> str:
+    """Describe how a process ended."""
+    if exit_code is not None and exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"has died (exit code {exit_code})"
 
 
-def _portable(error: Exception) -> Exception:
-    """Give an error that can be pickled: our own as it is, another one by its text."""
-    return error if isinstance(error, QuadratError) else RuntimeError(f"{type(error).__name__}: {error}")
+def _send(pipe: Pipe, message: tuple[str, int, object]) -> None:
+    """Send a message; in place of one that cannot be pickled, the reason."""
+    try:
+        pipe.send(message)
+    except (EOFError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the other side raises it
+        pipe.send(("error", message[1], _portable(error)))
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Give an error that can be pickled: the error itself, or its text if it cannot."""
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301 - written in the line itself
+            return error
+    except Exception:  # noqa: BLE001, S110 - its own constructor may raise anything
+        pass
+    return RuntimeError(f"{type(error).__name__}: {error}")

@@ -1,10 +1,10 @@
-"""Stages in threads, joined by short queues: the slowest sets the pace, and a crash anywhere ends it all.
+"""Stages in threads, joined by short queues: the slowest stage sets the pace, and a crash in one ends them all.
 
         items ->[ read ]-> queue ->[ infer ]-> queue -> caller
 
-A stage is a generator over a generator, run by one thread, so order is kept without a sort. Queues hold
-`ahead` items, so memory does not grow with the number of items. Whatever ends the chain, every stage's
-generator is closed: its `finally` is where a stage finishes its files.
+A stage is a generator over a generator, run by one thread, so items stay in order without sorting. A queue holds at
+most `ahead` items, so memory does not grow with the number of items. However the chain ends, the generator of every
+stage is closed; a stage finishes its files in its `finally`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ JOIN_S = 5.0
 class Stage:
     """One step of the chain.
 
-    In seconds: `busy_s` spent working, `starved_s` waiting for items, `blocked_s` waiting for the next
-    stage to take one; `patience_s` is how long a chain that ends early waits for the stage to finish its files.
+    Times are in seconds: `busy_s` working, `starved_s` waiting for items, `blocked_s` waiting for the next stage to
+    take one. A chain that ends early waits `patience_s` for the stage to finish its files.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Stage:
 
 
 class _Stopped(BaseException):
-    """It is no error: it unwinds stages whose chain was closed, and none may take it for one."""
+    """Unwinds the stages of a chain that was closed. No Exception, so that no stage handles it as an error."""
 
 
 class _Crash:
@@ -55,9 +55,9 @@ _END = object()
 def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None = None) -> Iterator[Any]:
     """Yield what the last stage yields, in order, while all stages work at once.
 
-    `last` is a stage that the caller's thread runs as it takes items: worth it where a further thread
-    would cost more than it wins. An exception in a stage, or in `items`, is raised here after the items
-    before it; closing this generator stops every stage within one item's work.
+    `last` is a stage that runs in the caller's thread as it takes items, for work so small that another thread would
+    cost more than it gains. An exception in a stage, or in `items`, is raised here after the items before it. Closing
+    this generator stops every stage once it is done with its current item.
     """
     stop = threading.Event()
     stream: Iterator[Any] = iter(items)
@@ -82,7 +82,7 @@ def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None 
 
 
 def _timed(stage: Stage, upstream: Iterator[Any]) -> Iterator[Any]:
-    """Run a stage's work, telling its own time from the time it waits; close it in any case."""
+    """Run a stage's work and measure its own time apart from the time it waits; close it in any case."""
     waited = _Waiting(upstream)
     results = stage.work(waited)
     try:
@@ -111,13 +111,13 @@ def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: thread
         _put(queue, _END, stop)
     except _Stopped:
         pass
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
-        if not isinstance(error, Exception):  # an exit with status 0 would pass for an order that is done
+    except BaseException as error:  # noqa: BLE001 - the caller must get it, whatever it is
+        if not isinstance(error, Exception):  # an exit with status 0 would look like a finished order
             error = RuntimeError(f"a library tried to end the process ({error!r})")
         with suppress(_Stopped):
             _put(queue, _Crash(error), stop)
     finally:
-        with suppress(Exception):  # the chain is at its end; what closing says after that helps nobody
+        with suppress(Exception):  # the chain has ended; an error while closing helps nobody
             _close(results)
 
 
@@ -129,7 +129,7 @@ def _close(iterator: Iterator[Any]) -> None:
 
 
 class _Waiting:
-    """An iterator that adds up the time its consumer waits for it."""
+    """An iterator that adds up the time that its consumer waits for it."""
 
     def __init__(self, upstream: Iterator[Any]) -> None:
         self._upstream = upstream

@@ -85,6 +85,6 @@ class SourceState:
             first = next(each for each in self.models.values() if each.failed is not None)
             return Failure(self.source, first.stage, first.failed or QuadratError("no frame was measured"))
         reading = self.reader.reading if self.reader is not None else Reading(hw=(0, 0))
-        error = cut if cut is not None else self.error or reading.error
-        closings = {name: each.closing(error) for name, each in self.models.items()}
+        error = self.error or reading.error
+        closings = {name: each.closing(cut, error) for name, each in self.models.items()}
         return SourceClosed(self.source, reading, closings)

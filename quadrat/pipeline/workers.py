@@ -1,4 +1,4 @@
-"""Threads beside a stage's own, for work of which several pieces are done at once."""
+"""Threads beside a stage's own, for stages that work on several items at once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Made = TypeVar("Made")
 
 
 class Workers(Generic[Given, Made]):
-    """`count` threads that do `work`, or with 0 none: then the caller does it when it submits.
+    """`count` threads that do `work`; with 0, `submit` does it in the caller's thread.
 
-    They are daemons: a network that hangs must not keep a process alive that was told to end. Leaving the context
-    waits for the work under way; what waits for its turn is never begun.
+    The threads are daemons, because a network that hangs must not keep the process alive. Leaving the context waits
+    for the work under way; work that is still queued never starts.
     """
 
     def __init__(self, work: Callable[[Given], Made], count: int) -> None:
@@ -46,7 +46,7 @@ class Workers(Generic[Given, Made]):
             thread.join()
 
     def submit(self, given: Given) -> Future[Made]:
-        """Have it done; what it raises is raised by the future's result."""
+        """Queue one piece of work and return its future; `result` returns what the work returned, or raises its error."""
         future: Future[Made] = Future()
         if self._threads:
             self._tasks.put((future, given))
@@ -61,12 +61,12 @@ class Workers(Generic[Given, Made]):
     def _do(self, future: Future[Made], given: Given) -> None:
         try:
             future.set_result(self._work(given))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, who waits for the future must hear of it
+        except BaseException as error:  # noqa: BLE001 - the future must pass it on, whatever it is
             future.set_exception(error)
 
 
 class BusyClock:
-    """Adds up the time in which anyone is inside; a context that several threads may be in."""
+    """A context that several threads may enter; adds up the time in which at least one is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class BusyClock:
 
     @property
     def seconds(self) -> float:
-        """Seconds with anyone inside, until now."""
+        """Seconds with at least one thread inside, until now."""
         with self._lock:
             return self._seconds + (perf_counter() - self._since if self._inside else 0.0)
 

@@ -18,11 +18,25 @@ class RecordBook:
     _places: list[tuple[str, str, int]] = field(default_factory=list)
     _by_name: bool = False
 
+    @classmethod
+    def read(cls, path: Path) -> RecordBook:
+        """Open the records that an order has left in a file, which must be the order's own: it is a pickle."""
+        book = cls(path)
+        with path.open("rb") as file:
+            while file.peek(1):
+                offset = file.tell()
+                record: SourceRecord = pickle.load(file)  # noqa: S301 - written by an order
+                book._note(record, offset)
+        return book
+
     def add(self, record: SourceRecord) -> None:
         """Append a record."""
         with self.path.open("ab") as file:
-            self._places.append((record.source.name, record.source.urn, file.tell()))
+            self._note(record, file.tell())
             pickle.dump(record, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def _note(self, record: SourceRecord, offset: int) -> None:
+        self._places.append((record.source.name, record.source.urn, offset))
         self._by_name = self._by_name or record.source.media != "image"
 
     def urns(self) -> Iterator[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +14,15 @@ from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
 from quadrat.pipeline.batches import BESIDE, Batches
-from quadrat.pipeline.events import Prepared, Ran
-from quadrat.pipeline.loaded import LoadedModel, load_model
-from quadrat.types import Flush, Frame, FrameKey, Result, Sample, Source
+from quadrat.pipeline.events import Measured, OpenFrame, Prepared, Ran
+from quadrat.pipeline.models import LoadedModel
+from quadrat.pipeline.state import SourceState
+from quadrat.types import Flush, Frame, FrameKey, Part, Result, Sample, Source
 from tests.detectors import detector_archive
-from tests.moving import boxes_of, film, measured, watched
+from tests.moving import RECTANGLES, boxes_of, closed, draw, film, load, measured, objects, watched
 from tests.networks import brightness_archive
 from tests.values import settings_of
 
-LOG = logging.getLogger("test")
 SIZE = 4
 HW = (64, 96)
 SOURCE = Source("urn:v", "v.mp4", "video")
@@ -33,72 +31,121 @@ SOURCE = Source("urn:v", "v.mp4", "video")
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[LoadedModel]:
     """The brightness network, loaded, with batches of SIZE."""
-    with load_model(brightness_archive(tmp_path / "m.tgz"), settings_of(batch_size=SIZE), LOG) as loaded:
+    with load(brightness_archive(tmp_path / "m.tgz"), settings_of(batch_size=SIZE)) as loaded:
         yield loaded
 
 
-def item(number: int, skipped: str) -> Prepared | Result:
-    """Make what the stage before gives for a frame: an input, or that it is not measured."""
+def frame_of(number: int, skipped: str = "") -> Frame:
+    """Make a dark frame."""
     pixels = np.zeros((8, 8, 3), np.uint8)
-    frame = Frame(FrameKey(SOURCE.urn, number), (8, 8), pixels, time_s=number / 25, skipped=skipped)
-    if skipped:
-        return Result(SOURCE, frame, {})
-    return Prepared(SOURCE, Sample(frame, np.zeros((3, 8, 8), np.float32), Geometry.identity((8, 8))))
+    return Frame(FrameKey(SOURCE.urn, number), (8, 8), pixels, time_s=number / 25, skipped=skipped)
+
+
+def numbered(number: int, model: str = "tiny", part: int = 0) -> Prepared:
+    """Make an input that is all of this number."""
+    opened = OpenFrame(SourceState.of(SOURCE, (model,)), frame_of(number), waiting=1)
+    sample = Sample(np.full((3, 8, 8), number, np.float32), Geometry.identity((8, 8)))
+    return Prepared(opened, model, part, sample)
+
+
+def black(number: int) -> Measured:
+    """Make a frame that is not measured."""
+    return Measured(SourceState.of(SOURCE, ("tiny",)), Result(SOURCE, frame_of(number, "black"), {}))
+
+
+def index_of(item: Any) -> int:
+    """Give the number of a frame."""
+    frame: Frame = item.frame.frame if isinstance(item, Ran | Prepared) else item.result.frame
+    return frame.key.index
 
 
 def test_a_long_darkness_does_not_pile_up_behind_one_input(model: LoadedModel) -> None:
     """An input waits for others to share its batch; the black frames that come instead are not all kept with it."""
     taken = []
 
-    def items() -> Iterator[Prepared | Result]:
+    def items() -> Iterator[Prepared | Measured]:
         for number in range(200):
             taken.append(number)
-            yield item(number, "black" if number % 100 else "")
+            yield black(number) if number % 100 else numbered(number)
 
     held, came = 0, []
     for one in Batches(model)(items()):
-        came.append(one.sample.frame if isinstance(one, Ran) else one.frame)
+        came.append(index_of(one))
         held = max(held, len(taken) - len(came))
 
-    assert list(range(200)) == [frame.key.index for frame in came]
+    assert list(range(200)) == came
     assert held <= (BESIDE + 1) * SIZE + 1
 
 
-class Slow:
-    """An engine whose first run takes longest; it knows how many are inside."""
+def test_inputs_of_other_models_pass_and_keep_their_place(model: LoadedModel) -> None:
+    """Each model has a stage of its own, which runs nothing but its inputs; batches are full all the same."""
+    sizes: list[int] = []
+    inputs = [
+        numbered(n, name, part) for n in range(6) for part, name in enumerate(("tiny", "other", "tiny"))
+    ]
+    counted = watched(model, lambda batch: sizes.append(len(batch)))
+    came = list(Batches(counted)(iter(inputs)))
 
-    def __init__(self) -> None:
-        self.most = self._inside = self._begun = 0
+    assert [4, 4, 4] == sizes
+    assert [(each.model, each.number, index_of(each)) for each in inputs] == [
+        (each.model, each.number, index_of(each)) for each in came
+    ]
+    assert [Ran, Prepared, Ran] * 6 == [type(each) for each in came]
+
+
+class Meeting:
+    """An engine in which `count` runs are inside at once, or the last of all `runs`; each ends when all are there."""
+
+    def __init__(self, count: int) -> None:
+        self.most = self.inside = self.begun = 0
+        self.meet = threading.Barrier(count)
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Sleep, and give each input's first value."""
+        """Wait for the others, and give each input's first value."""
         with self._lock:
-            self._begun += 1
-            self._inside += 1
-            self.most = max(self.most, self._inside)
-            nap = 0.1 / self._begun
-        time.sleep(nap)
+            self.begun += 1
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.meet.wait(timeout=30)
         with self._lock:
-            self._inside -= 1
+            self.inside -= 1
         return dict.fromkeys(outputs, batch[:, 0, 0, 0])
 
 
-def side_by_side(model: LoadedModel, count: int, engine: Slow) -> LoadedModel:
+def side_by_side(model: LoadedModel, count: int, engine: Any) -> LoadedModel:
     """Give the model with another engine that does `count` runs at once, one input each."""
-    settings = replace(model.settings, batch_size=1)
-    return replace(model, engine=engine, settings=settings, at_once=count, turns=threading.Semaphore(count))  # type: ignore[arg-type]
+    turns = threading.Semaphore(count)
+    return replace(model, engine=engine, settings=settings_of(batch_size=1), at_once=count, turns=turns)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_runs_side_by_side_leave_in_the_order_they_came(model: LoadedModel, count: int) -> None:
-    """The first takes longest; the engine is never given more at once than it takes, and what it takes is used."""
-    engine = Slow()
-    inputs = (numbered(n) for n in range(12))
-    came = list(Batches(side_by_side(model, count, engine))(inputs))
-    assert list(range(12)) == [one.sample.frame.key.index for one in came]
+    """The engine is never given more at once than it takes, and what it takes is used."""
+    engine = Meeting(count)
+    came = list(Batches(side_by_side(model, count, engine))(numbered(n) for n in range(12)))
+
+    assert list(range(12)) == [index_of(one) for one in came]
     assert list(range(12)) == [int(one.outcome.arrays[model.task.wanted[0]]) for one in came]
     assert engine.most == count
+
+
+def test_a_run_that_takes_longest_is_still_first(model: LoadedModel) -> None:
+    """The second run is over before the first one, and its result leaves after it."""
+    second = threading.Event()
+
+    class Late:
+        def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+            if batch.max() == 0:
+                assert second.wait(30)
+            else:
+                second.set()
+            return dict.fromkeys(outputs, batch[:, 0, 0, 0])
+
+    came = list(Batches(side_by_side(model, 2, Late()))(numbered(n) for n in range(4)))
+
+    assert [0, 1, 2, 3] == [index_of(one) for one in came]
+    assert all(isinstance(one.outcome, Part) for one in came)
 
 
 def test_nothing_is_left_under_way_at_a_flush(model: LoadedModel) -> None:
@@ -107,34 +154,28 @@ def test_nothing_is_left_under_way_at_a_flush(model: LoadedModel) -> None:
     came: list[Ran] = []
 
     def inputs() -> Iterator[Prepared | Flush]:
-        for number in range(6):
+        for number in range(8):
             yield numbered(number)
             taken.append(number)
-            if number % 3 == 2:
+            if number % 4 == 3:
                 yield Flush()
-                assert len(came) == len(taken)
+                assert len([one for one in came if isinstance(one, Ran)]) == len(taken)
 
-    for one in Batches(side_by_side(model, 2, Slow()))(inputs()):
+    for one in Batches(side_by_side(model, 2, Meeting(2)))(inputs()):
         came += [one]
-    assert len(came) == 6
+    assert [0, 1, 2, 3, 4, 5, 6, 7] == [index_of(one) for one in came if isinstance(one, Ran)]
 
 
 def test_a_closed_stage_leaves_no_run_behind(model: LoadedModel) -> None:
     """Whoever stops reading waits for the runs under way, and none begins after that."""
-    engine = Slow()
-    stage = Batches(side_by_side(model, 2, engine))(numbered(n) for n in range(12))
+    engine = Meeting(2)
+    stage: Any = Batches(side_by_side(model, 2, engine))(numbered(n) for n in range(100))
     next(stage)
+    engine.meet.abort()
     stage.close()
-    begun = engine._begun
-    time.sleep(0.05)
-    assert engine._inside == 0
-    assert engine._begun == begun < 6
 
-
-def numbered(number: int) -> Prepared:
-    """Make an input that is all of this number."""
-    frame = Frame(FrameKey(SOURCE.urn, number), (8, 8), np.zeros((8, 8, 3), np.uint8), time_s=number / 25)
-    return Prepared(SOURCE, Sample(frame, np.full((3, 8, 8), number, np.float32), Geometry.identity((8, 8))))
+    assert engine.begun < 6
+    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-worker")]
 
 
 def test_a_network_of_a_fixed_batch_gets_its_last_input_again(tmp_path: Path) -> None:
@@ -145,7 +186,7 @@ def test_a_network_of_a_fixed_batch_gets_its_last_input_again(tmp_path: Path) ->
     }
     films = [film(tmp_path / f"{name}.mp4", [bright(box) for box in boxes[name]]) for name in boxes]
     sizes: list[int] = []
-    with load_model(archive, settings_of(batch_size=8), LOG) as loaded:
+    with load(archive, settings_of(batch_size=8)) as loaded:
         counted = watched(loaded, lambda batch: sizes.append(len(batch)))
         results, ends = measured(counted, films, batch_size=8)
 
@@ -153,7 +194,7 @@ def test_a_network_of_a_fixed_batch_gets_its_last_input_again(tmp_path: Path) ->
     assert {name: [[box] for box in each] for name, each in boxes.items()} == {
         name: [boxes_of(result) for result in results[name]] for name in boxes
     }
-    assert [None, None] == [ends[name].reading.error for name in boxes]  # type: ignore[union-attr]
+    assert [(), ()] == [closed(ends[name]).faults for name in boxes]
 
 
 def bright(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
@@ -161,3 +202,23 @@ def bright(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     pixels = np.zeros((*HW, 3), np.uint8)
     pixels[box[1] : box[3], box[0] : box[2]] = 255
     return pixels
+
+
+def test_tiles_of_several_frames_and_sources_share_a_batch(tmp_path: Path) -> None:
+    """Two videos of three frames and six tiles each fill batches of eight, and every box stays with its frame."""
+    sizes: list[int] = []
+    truth = {
+        name: [(10 + dx + 20 * n, 30, 40 + dx + 20 * n, 60) for n in range(3)]
+        for name, dx in (("a", 0), ("b", 90))
+    }
+    sources = [
+        film(tmp_path / f"{name}.mp4", [draw([box]) for box in boxes]) for name, boxes in truth.items()
+    ]
+    with load(RECTANGLES) as loaded:
+        counted = watched(loaded, lambda batch: sizes.append(len(batch)))
+        results, _ = measured(counted, sources, tile_size=80, tile_overlap=40, batch_size=8)
+
+    assert {8} == set(sizes[:-1])
+    for name, boxes in truth.items():
+        for box, result in zip(boxes, results[name], strict=True):
+            np.testing.assert_allclose(objects(result).boxes, [box], atol=1.5)

@@ -1,35 +1,36 @@
-"""What ends a run in the middle is told as what it is, after the answers to all that came before it."""
+"""What ends a run in the middle is reported as what it is, after the answers to all that came before it."""
 
 from __future__ import annotations
 
-import logging
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
 from quadrat.errors import ParameterError, SourceError
 from quadrat.pipeline.events import Taken
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
 from quadrat.tasks.segment import task
-from quadrat.types import Ended, Failure, Result, Source
-from tests.moving import RECTANGLES, film, pull, swim
+from quadrat.types import Failure, Result, Source, SourceClosed
+from tests.moving import RECTANGLES, film, load, pull, swim
 from tests.networks import brightness_archive
 from tests.pictures import png
 from tests.values import settings_of
 
-LOG = logging.getLogger("test")
 GREY = np.full((96, 128, 3), 120, np.uint8)
 
 
-def opened(folder: Path, **settings: Any) -> Any:
+def opened(folder: Path, **settings: Any) -> AbstractContextManager[LoadedModel]:
     """Open the brightness network for a stream of frames."""
-    return load_model(brightness_archive(folder / "m.tgz"), settings_of(**settings), LOG, many=True)
+    return load(brightness_archive(folder / "m.tgz"), settings_of(**settings), throughput=True)
 
 
 def picture(path: Path, height: int) -> Source:
@@ -60,33 +61,33 @@ def test_a_video_that_is_whole_stays_whole(tmp_path: Path, batch_size: int, tile
     """Its frames and its end arrive before the error of what comes after it, however many are under way."""
     source = film(tmp_path / "a.mp4", [GREY] * 10)
     with opened(tmp_path, batch_size=batch_size, tile_size=tile_size, sources_at_once=1) as model:
-        came, error = until(Run(model, ending(source), pull, moving=True))
+        came, error = until(Run(Pass([model]), ending(source), pull, moving=True))
 
     assert error.what == "the queue is gone"
-
     assert sum(isinstance(item, Result) for item in came) == 10
-    (end,) = [item for item in came if isinstance(item, Ended)]
-    assert end.reading.error is None
+    (end,) = [item for item in came if isinstance(item, SourceClosed)]
+    assert end.faults == ()
 
 
 @pytest.mark.parametrize("min_hits", [1, 2, 5])
-def test_frames_that_wait_for_a_track_are_not_lost(tmp_path: Path, min_hits: int) -> None:
+def test_frames_that_wait_for_a_track_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, min_hits: int
+) -> None:
     """Whatever min-hits is, all frames before the error arrive, and before it."""
     sources = [film(tmp_path / f"{name}.mp4", swim(10)) for name in "ab"]
-    with load_model(RECTANGLES, settings_of(min_hits=min_hits), LOG, many=True) as model:
-        run = Run(model, iter(sources), pull, moving=True)
-        monkey = run._intake.moving
+    moving = SourceReader.moving
 
-        def broken(items: Iterator[Any]) -> Iterator[Any]:
-            frames = 0
-            for item in monkey(items):
-                yield item
-                frames += isinstance(item, Taken)
-                if frames == 12:
-                    raise SourceError("the queue is gone", where="queue")
+    def broken(self: SourceReader, items: Iterator[Any]) -> Iterator[Any]:
+        frames = 0
+        for item in moving(self, items):
+            yield item
+            frames += isinstance(item, Taken)
+            if frames == 12:
+                raise SourceError("the queue is gone", where="queue")
 
-        run._stages[0].work = broken
-        came, _ = until(run)
+    monkeypatch.setattr(SourceReader, "moving", broken)
+    with load(RECTANGLES, settings_of(min_hits=min_hits), throughput=True) as model:
+        came, _ = until(Run(Pass([model]), iter(sources), pull, moving=True))
 
     assert sum(isinstance(item, Result) for item in came) == 12
 
@@ -96,10 +97,9 @@ def test_no_picture_is_blamed_for_the_queue(tmp_path: Path, batch_size: int) -> 
     """Tiles of a picture wait for each other, and what comes in place of the next one is not the picture's fault."""
     sources = [picture(tmp_path / f"{number}.png", 96) for number in range(2)]
     with opened(tmp_path, batch_size=batch_size, tile_size=64) as model:
-        came, error = until(Run(model, ending(*sources), pull))
+        came, error = until(Run(Pass([model]), ending(*sources), pull))
 
     assert error.what == "the queue is gone"
-
     assert [type(item) for item in came] == [Result, Result]
 
 
@@ -115,39 +115,41 @@ def test_a_picture_of_too_many_tiles_fails_alone(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(task, "plan_masks", plan)
     sources = [picture(tmp_path / f"{number}.png", height) for number, height in enumerate((96, 200, 96))]
     with opened(tmp_path, tile_size=64) as model:
-        came = list(Run(model, iter(sources), pull))
+        came = list(Run(Pass([model]), iter(sources), pull))
 
     assert [type(item) for item in came] == [Result, Failure, Result]
 
 
-class Slow:
-    """An engine that takes its time."""
-
-    def __init__(self, model: LoadedModel, seconds: float) -> None:
-        self._engine, self._seconds = model.engine, seconds
-        self.ran = 0
-
-    def run(self, *given: Any) -> Any:
-        """Run, slowly."""
-        self.ran += 1
-        time.sleep(self._seconds)
-        return self._engine.run(*given)
-
-
-def test_the_networks_time_is_told_though_another_stage_is_slower(tmp_path: Path) -> None:
-    """Inputs that come late leave the network alone with two runs: their time is busy, not that of a wait for answers."""
+def test_the_networks_time_is_counted_though_another_stage_is_slower(tmp_path: Path) -> None:
+    """Inputs that come late leave two runs alone with the network: their time is busy, not a wait for answers."""
     source = film(tmp_path / "a.mp4", [GREY] * 12)
     with opened(tmp_path) as model:
-
-        def late(*given: Any) -> Any:
-            time.sleep(0.04)
-            return model.transform(*given)
-
-        slow, begin = Slow(model, 0.03), time.monotonic()
-        run = Run(replace(model, engine=slow, transform=late), iter([source]), pull, moving=True)  # type: ignore[arg-type]
+        clock = Clock(model.engine)
+        run = Run(Pass([replace(model, engine=clock)]), iter([source]), pull, moving=True)  # type: ignore[arg-type]
+        begin = time.perf_counter()
         list(run)
+        wall = time.perf_counter() - begin
     (infer,) = [stage for stage in run.stages if stage.name == "infer"]
 
-    assert slow.ran == 12
-    assert 0.9 * 12 * 0.03 <= infer.busy_s
-    assert infer.busy_s + infer.starved_s + infer.blocked_s <= time.monotonic() - begin
+    assert clock.ran == 12
+    assert clock.seconds / model.at_once <= infer.busy_s
+    assert infer.busy_s + infer.starved_s + infer.blocked_s <= wall
+
+
+class Clock:
+    """An engine that counts its runs and adds up their times."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self.ran, self.seconds = 0, 0.0
+
+    def run(self, *given: Any) -> Any:
+        """Run."""
+        self.ran += 1
+        begin = time.perf_counter()
+        try:
+            return self._engine.run(*given)
+        finally:
+            with self._lock:
+                self.seconds += time.perf_counter() - begin

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
-import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
-from quadrat.pipeline.loaded import LoadedModel, load_model
 
-from quadrat.media.sampling import Sampling
-from quadrat.pipeline.prepare import Gate
-from quadrat.types import Detections, Frame, FrameKey, Source
+from quadrat.errors import ParameterError
+from quadrat.pipeline.events import Measured, Prepared, Ran, Taken
+from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.models import LoadedModel, Pass, load_models
+from quadrat.pipeline.prepare import prepare
+from quadrat.pipeline.state import SourceState
+from quadrat.types import Flush, Frame, FrameKey, Source
 from tests import pictures
-from tests.moving import RECTANGLES, draw, film, measured, order, swim, watched
+from tests.moving import LOG, RECTANGLES, draw, film, load, measured, objects, order, swim, watched
 from tests.networks import brightness_archive
 from tests.values import settings_of
 
@@ -29,7 +32,7 @@ HW = (144, 192)
 @pytest.fixture(scope="module")
 def model() -> Iterator[LoadedModel]:
     """The detector of rectangles."""
-    with load_model(RECTANGLES, settings_of(), logging.getLogger("test")) as loaded:
+    with load(RECTANGLES) as loaded:
         yield loaded
 
 
@@ -93,44 +96,120 @@ def test_tiles_and_batches_change_no_mask(tmp_path: Path) -> None:
             np.testing.assert_array_equal(plane, found[name])
 
 
-def awake(times: list[float], idle_s: float) -> list[int]:
-    """Give the numbers of the frames that are measured where nothing is ever found."""
-    gate, pixels, nothing = (
-        Gate(skip_black=False, idle_s=idle_s),
-        np.zeros((1, 1, 3), np.uint8),
-        Detections.none(),
-    )
-    found = []
-    for n, time_s in enumerate(times):
-        frame = Frame(FrameKey("a", n), (1, 1), pixels, time_s=time_s)
-        if not gate.reason(frame):
-            found.append(n)
-            gate.sent(frame)
-            gate.saw(frame, nothing)
-    return found
-
-
-@pytest.mark.parametrize("idle_s", [0.04, 0.12, 0.2, 0.4, 1.0])
-@pytest.mark.parametrize(
-    ("ticks", "scale"), [(3600, 90_000), (3000, 90_000), (1001, 30_000), (1, 50), (40, 1000)]
+PLACES = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(8, 60)), max_size=8, unique_by=lambda p: p[:2]
 )
-def test_a_source_rests_by_a_regular_pattern(idle_s: float, ticks: int, scale: int) -> None:
-    """At a constant rate, where nothing is found, each n-th frame is measured, as by frame-seconds where that is exact."""
-    times = [n * ticks / scale for n in range(5000)]
-    step = math.ceil(round(idle_s * 1000) * scale / (1000 * ticks))
-    regular = list(range(0, 5000, step))
 
-    assert (
-        regular == awake(times, idle_s) == awake([0.4 + time_s for time_s in times], idle_s)[: len(regular)]
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PLACES, st.tuples(st.integers(64, 200), st.integers(0, 60)), st.sampled_from(["ios", "iou", "wbf"]))
+def test_tiles_and_batches_change_no_box(
+    model: LoadedModel,
+    tmp_path: Path,
+    places: list[tuple[int, int, int]],
+    tiling: tuple[int, int],
+    merge: str,
+) -> None:
+    """Law: whatever the tile, the overlap and the batch, the boxes are the truth, and batch 1 equals batch 8."""
+    tile, overlap = tiling
+    truth = sorted((70 * c + 3, 70 * r + 5, 70 * c + 3 + s, 70 * r + 5 + s) for c, r, s in places)
+    (tmp_path / "scene.png").write_bytes(pictures.png(draw(truth, (290, 360))))
+    source = Source("urn:scene", "scene.png", "image", str(tmp_path / "scene.png"))
+    found = []
+    for batch in (1, 8):
+        results, _ = measured(
+            model,
+            [source],
+            tile_size=tile,
+            tile_overlap=min(overlap, tile - 1),
+            batch_size=batch,
+            merge=merge,
+        )
+        found.append(objects(results["urn:scene"][0]))
+
+    np.testing.assert_array_equal(found[0].boxes, found[1].boxes)
+    np.testing.assert_array_equal(found[0].scores, found[1].scores)
+    if overlap >= 60 or merge == "ios":
+        assert truth == sorted(tuple(box) for box in found[0].boxes.round().astype(int).tolist())
+
+
+def taken(hw: tuple[int, int] = HW, skipped: str = "", source_hw: tuple[int, int] | None = None) -> Taken:
+    """Make a frame of a video as the reader gives it."""
+    pixels = np.full((*hw, 3), 90, np.uint8)
+    frame = Frame(FrameKey("urn:v"), source_hw or hw, pixels, time_s=0.0, skipped=skipped)
+    return Taken(SourceState.of(Source("urn:v", "v.mp4", "video"), ("rectangles", "tiny")), frame)
+
+
+def prepared(models: Pass, *items: Any) -> list[Any]:
+    """Give what the stage makes of items."""
+    return list(prepare(models, FrameFilter(models), iter(items)))
+
+
+def test_each_model_plans_its_own_parts_once(tmp_path: Path) -> None:
+    """Tiles of one frame, for both models, carry their numbers; all share the frame's count of parts to come."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([RECTANGLES, archive], settings_of(tile_size=100, tile_overlap=20), LOG) as models:
+        came = prepared(models, taken())
+
+    assert all(isinstance(each, Prepared) for each in came)
+    numbers = {name: [each.number for each in came if each.model == name] for name in models}
+    windows = {name: [each.sample.window for each in came if each.model == name] for name in models}
+    (opened,) = {id(each.frame): each.frame for each in came}.values()
+    assert numbers == {name: list(range(len(each))) for name, each in numbers.items()}
+    assert windows == {name: list(opened.folds[name].windows) for name in models}
+    assert len(came) == opened.waiting == 6 + len(windows["tiny"])
+
+
+def test_a_model_that_measures_smaller_has_a_view_of_its_own(tmp_path: Path) -> None:
+    """The frame is read at the largest size; a model that shrinks gets it shrunk, and the other one as it is."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([RECTANGLES, archive], settings_of(), LOG) as models:
+        came = prepared(models, taken((1200, 1000)))
+
+    (opened,) = {id(each.frame): each.frame for each in came}.values()
+    assert ["tiny"] == list(opened.views)
+    assert opened.views["tiny"].pixels.shape[0] * opened.views["tiny"].pixels.shape[1] <= 1_000_000
+    assert (1200, 1000) == opened.views["tiny"].source_hw
+    shapes = {each.model: each.sample.tensor.shape[1:] for each in came}
+    assert shapes["tiny"] == opened.views["tiny"].pixels.shape[:2]
+
+
+def test_a_model_that_cannot_plan_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives one part with the reason; the other model's parts are all there."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([RECTANGLES, archive], settings_of(), LOG) as models:
+
+        def refuse(_: Frame) -> None:
+            raise ParameterError("too many tiles", where="tile-size")
+
+        monkeypatch.setattr(models["tiny"].task, "start", refuse, raising=False)
+        failed, good = prepared(models, taken())
+
+    assert isinstance(failed, Ran)
+    assert ("tiny", "read", "v.mp4 (tile-size): too many tiles") == (
+        failed.model,
+        failed.stage,
+        str(failed.outcome),
     )
-    if step * ticks * 1000 == round(idle_s * 1000) * scale:
-        sampling = Sampling(settings_of(frame_seconds=idle_s))
-        assert regular == [n for n, time_s in enumerate(times) if sampling.selects(n, time_s)]
+    assert (isinstance(good, Prepared), good.model, good.frame.waiting) == (True, "rectangles", 2)
 
 
-def test_a_film_rests_by_a_regular_pattern(tmp_path: Path, model: LoadedModel) -> None:
-    """By the times that a file gives, too: of five frames of an empty film one is measured."""
-    source = film(tmp_path / "a.mp4", [draw([], (64, 96))] * 200)
-    results, _ = measured(model, [source], idle_seconds=0.2)
+def test_a_skipped_frame_has_no_parts_and_all_else_passes(model: LoadedModel) -> None:
+    """A frame that the reader marked is a result at once; a Flush and an unknown item go through."""
+    flush, other = Flush(), object()
+    came = prepared(Pass([model]), flush, taken(skipped="black"), other)
 
-    assert list(range(0, 200, 5)) == [n for n, r in enumerate(results["a"]) if not r.frame.skipped]
+    assert came[0] is flush
+    assert came[2] is other
+    assert isinstance(came[1], Measured)
+    assert ("black", {}) == (came[1].result.frame.skipped, came[1].result.predictions)
+
+
+def test_with_idle_seconds_a_frame_asks_for_the_answers_before_it(tmp_path: Path) -> None:
+    """A Flush goes before a frame whose source has frames under way."""
+    with load(RECTANGLES, settings_of(idle_seconds=1.0)) as model:
+        first = taken()
+        second = Taken(first.state, first.frame)
+        came = prepared(Pass([model]), first, second)
+
+    assert [Prepared, Flush, Prepared] == [type(each) for each in came]

@@ -1,11 +1,10 @@
-"""Work in threads beside a stage's own is told, stopped and timed."""
+"""Work in threads beside a stage's own is answered, stopped and timed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,9 @@ print("ends")
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_each_future_has_its_own_answer(count: int) -> None:
-    """Whatever is done first, a future gives what its own work made, or raises what that raised."""
+    """A future gives what its own work made, or raises what that raised."""
 
     def work(number: int) -> int:
-        time.sleep(0.01 * (5 - number))
         if number == 2:
             raise ValueError("two")
         return number * number
@@ -43,24 +41,52 @@ def test_each_future_has_its_own_answer(count: int) -> None:
             futures[2].result()
 
 
+def test_whatever_is_done_first_a_future_has_its_own_answer() -> None:
+    """The last that was submitted is done first."""
+    done = [threading.Event() for _ in range(3)]
+
+    def work(number: int) -> int:
+        if number < 2:
+            assert done[number + 1].wait(30)
+        done[number].set()
+        return number
+
+    with Workers(work, 3) as workers:
+        futures = [workers.submit(number) for number in range(3)]
+        assert [0, 1, 2] == [future.result() for future in futures]
+
+
 def test_leaving_begins_nothing_more() -> None:
     """What is under way is waited for; what waits for its turn is not begun, however much there is."""
     begun: list[int] = []
-    go = threading.Event()
+    both, go = threading.Barrier(3), threading.Event()
 
     def work(number: int) -> None:
         begun.append(number)
-        go.wait()
+        both.wait(30)
+        go.wait(30)
 
     workers = Workers(work, 2)
     with workers:
         for number in range(8):
             workers.submit(number)
-        while len(begun) < 2:
-            time.sleep(0.001)
-        threading.Timer(0.05, go.set).start()
+        both.wait(30)
+        workers._stopped = _Releasing(go)  # the two under way end once leaving has begun
 
     assert sorted(begun) == [0, 1]
+
+
+class _Releasing(threading.Event):
+    """An event that sets another one when it is set."""
+
+    def __init__(self, other: threading.Event) -> None:
+        super().__init__()
+        self._other = other
+
+    def set(self) -> None:
+        """Set both."""
+        super().set()
+        self._other.set()
 
 
 def test_a_hanging_network_keeps_no_process_alive() -> None:
@@ -71,16 +97,19 @@ def test_a_hanging_network_keeps_no_process_alive() -> None:
     assert (done.returncode, done.stdout) == (0, "ends\n"), done.stderr
 
 
-def test_time_with_two_inside_counts_once() -> None:
-    """A clock tells how long anyone was inside, and goes on while someone is."""
+def test_time_with_two_inside_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock gives how long anyone was inside, and goes on while someone is."""
+    now = [0.0]
+    monkeypatch.setattr("quadrat.pipeline.workers.perf_counter", lambda: now[0])
     clock = BusyClock()
-    begin = time.perf_counter()
     with clock:
-        time.sleep(0.03)
+        now[0] = 3.0
         with clock:
-            time.sleep(0.03)
-        assert clock.seconds >= 0.06
-    inside = time.perf_counter() - begin
-    time.sleep(0.05)
-
-    assert 0.06 <= clock.seconds <= inside
+            now[0] = 5.0
+        assert clock.seconds == 5.0
+        now[0] = 6.0
+    now[0] = 100.0
+    assert clock.seconds == 6.0
+    with clock:
+        now[0] = 101.0
+    assert clock.seconds == 7.0

@@ -1,0 +1,39 @@
+"""Predictions are drawn where they are, at the source's own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.moving import RECTANGLES, draw, film, order, watch
+from tests.networks import brightness_archive
+
+
+@pytest.mark.parametrize("size", [{}, {"result_size": "source"}])
+def test_a_video_measured_small_is_drawn_at_its_own_size(tmp_path: Path, size: dict[str, str]) -> None:
+    """Masks made at max-img-size are drawn over the source's pixels, in frames that are not measured, too."""
+    bright = np.full((96, 160, 3), 40, np.uint8)
+    bright[:, 60:] = 235
+    film(tmp_path / "a.mp4", [np.zeros_like(bright), bright, bright])
+
+    model = brightness_archive(tmp_path / "m.tgz")
+    order(model, tmp_path / "a.mp4", tmp_path / "out", max_img_size=5000, skip_black=True, **size)
+
+    made = watch(tmp_path / "out" / "a.mp4")
+    assert ((96, 160), 3) == (made.hw, len(made.pictures))
+    assert made.pictures[0][:20, :60].max() > 100 > made.pictures[0][40:].max()
+    row = made.pictures[2][48].astype(int).sum(axis=1)
+    assert row[:56].max() < 450 < row[66:].min()
+
+
+def test_a_video_whose_objects_are_found_small_is_drawn_at_its_own_size(tmp_path: Path) -> None:
+    """Boxes lie where the objects do, in a video of the source's size."""
+    film(tmp_path / "a.mp4", [draw([(48, 48, 128, 128)], (192, 256))] * 2)
+
+    order(RECTANGLES, tmp_path / "a.mp4", tmp_path / "out", max_img_size=12_288)
+
+    made = watch(tmp_path / "out" / "a.mp4")
+    blue = [made.pictures[1][y, x, 2] > 180 for y, x in ((88, 40), (88, 60), (88, 116), (88, 136), (140, 88))]
+    assert ((192, 256), [False, True, True, False, False]) == (made.hw, blue)

@@ -1,0 +1,131 @@
+"""Models are opened for what will be asked of them, and each has a name of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from quadrat.errors import GraphError, ParameterError
+from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, label, load_models
+from tests.archives import build, contents
+from tests.moving import LOG, RECTANGLES, load
+from tests.networks import brightness_archive, brightness_onnx
+from tests.values import settings_of
+
+
+@pytest.mark.parametrize(
+    ("fixed", "asked", "logged"), [(4, 8, True), (4, 4, False), (4, 1, False), (-1, 8, False)]
+)
+def test_a_batch_size_that_is_not_used_is_logged(
+    fixed: int, asked: int, logged: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A network of a fixed batch runs as it is: who asked for another number hears why nothing changed."""
+    archive = brightness_archive(tmp_path / "m.tgz", shape=[fixed, 3, -1, -1])
+    with load(archive, settings_of(batch_size=asked)):
+        pass
+
+    assert ("batch-size 8 is not used: this network takes 4 at once" in caplog.text) is logged
+
+
+def test_only_a_stream_of_frames_is_measured_side_by_side(tmp_path: Path) -> None:
+    """One picture has all threads for itself; of many frames two are with the network, if there are threads for it."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    found = []
+    for throughput in (False, True):
+        with load(archive, throughput=throughput) as model:
+            assert model.at_once == model.engine.at_once
+            found.append(model.at_once)
+
+    assert found == [1, min(AT_ONCE, len(os.sched_getaffinity(0)))]
+
+
+def named(path: Path, name: str, **changes: object) -> Path:
+    """Write an archive of the brightness network with another name."""
+    return brightness_archive(path, name=name, **changes)
+
+
+def test_equal_names_are_numbered(tmp_path: Path) -> None:
+    """Every model of a pass has a name, and a label for file names, that no other has, whatever its case."""
+    names = ("reef", "Reef", "reef-2", "reef!", "reef")
+    archives = [named(tmp_path / f"{n}.tgz", name) for n, name in enumerate(names)]
+    with load_models(archives, settings_of(), LOG) as models:
+        facts = facts_of(models, "urn:order", [f"urn:{n}" for n in range(5)], moving=False)
+
+    assert ("reef", "Reef-2", "reef-2-2", "reef!-2", "reef-3") == models.names
+    assert ["reef", "Reef-2", "reef-2-2", "reef--2", "reef-3"] == [each.label for each in facts]
+    assert [f"urn:{n}" for n in range(5)] == [each.provenance.model for each in facts]
+    assert facts == pickle.loads(pickle.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("reef", "reef"), ("a b/c", "a-b-c"), ("Grüße", "Gr-e"), ("海草", "model"), ("", "model")],
+)
+def test_a_label_is_fit_for_file_names(name: str, expected: str) -> None:
+    """Plain ASCII, never empty."""
+    assert expected == label(name)
+
+
+def test_one_model_has_no_label(tmp_path: Path) -> None:
+    """Its products are named after the sources alone."""
+    with load_models([named(tmp_path / "m.tgz", "reef")], settings_of(), LOG) as models:
+        (facts,) = facts_of(models, "urn:order", ["urn:m"], moving=False)
+
+    assert ("reef", "") == (facts.name, facts.label)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [({}, -1), ({"tile_size": 64}, -1), ({"max_img_size": 5000}, 5000), ({"max_img_size": -1}, -1)],
+)
+def test_pictures_are_read_at_the_largest_size_that_a_model_measures(
+    tmp_path: Path, given: dict[str, int], read: int
+) -> None:
+    """A detector measures whole pictures, a segmentation model shrinks them unless max-img-size is given."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([archive, RECTANGLES], settings_of(**given), LOG) as models:
+        tiny, rectangles = models.values()
+
+    assert read == models.frames.max_img_size == rectangles.frames.max_img_size
+    whole = given.get("max_img_size", 0) == -1 or "tile_size" in given
+    assert (read if read > 0 or whole else 1_000_000) == tiny.frames.max_img_size
+
+
+def test_a_pass_is_a_mapping_in_the_order_given(tmp_path: Path) -> None:
+    """Names are kept in order; settings are those of the run."""
+    settings = settings_of(batch_size=3)
+    archives = [named(tmp_path / f"{name}.tgz", name) for name in "ba"]
+    with load_models(archives, settings, LOG) as models:
+        assert isinstance(models, Pass)
+        assert (["b", "a"], 2, settings) == (list(models), len(models), models.settings)
+        assert models["a"].package.name == "a"
+
+
+def test_a_setting_that_one_of_the_models_cannot_answer_is_refused(tmp_path: Path) -> None:
+    """A picture that only one kind of model draws is fine beside it, and refused without it."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    drawn = settings_of(outputs=("annotated",))
+    with pytest.raises(ParameterError, match="outputs"), load_models([archive], drawn, LOG):
+        pass
+    with load_models([archive, RECTANGLES], drawn, LOG) as models:
+        assert len(models) == 2
+
+
+def test_a_bad_archive_among_good_ones_frees_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks that have started are closed, and the unpacked archives are gone."""
+    good = brightness_archive(tmp_path / "m.tgz")
+    bad = build(
+        tmp_path / "bad.tgz", contents(network=("model.onnx", b"rubbish" + brightness_onnx()), params=None)
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    with pytest.raises(GraphError), load_models([good, bad], settings_of(), LOG):
+        pass
+
+    assert [] == list(scratch.iterdir())

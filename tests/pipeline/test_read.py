@@ -1,0 +1,233 @@
+"""Sources are read side by side; whatever is wrong with one is its own failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quadrat.errors import ImageFormatError, SourceError, VideoFormatError
+from quadrat.media.colors import to_rgb
+from quadrat.pipeline.events import Ending, Opened, Taken
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.pipeline.read import SourceReader
+from quadrat.pipeline.run import Run
+from quadrat.types import Blob, Failure, Flush, Source, SourceClosed, StoreItem
+from tests import pictures, videos
+from tests.moving import closed, codes, load, pull, run, with_settings
+from tests.networks import brightness_archive
+from tests.values import settings_of
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedModel]:
+    """The brightness network."""
+    with load(brightness_archive(tmp_path_factory.mktemp("model") / "m.tgz")) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def cameras(tmp_path: Path) -> list[Source]:
+    """Three videos of 12, 7 and 20 numbered frames."""
+    made = []
+    for camera, count in enumerate((12, 7, 20)):
+        path = videos.write(tmp_path / f"camera-{camera}.mp4", videos.frames(count))
+        made.append(Source(f"urn:{camera}", path.name, "video", str(path)))
+    return made
+
+
+def reader_of(pulled: Any = pull, *names: str, **settings: Any) -> SourceReader:
+    """Make a reader for models of these names."""
+    nothing: Any = SimpleNamespace()
+    opened: Any = SimpleNamespace(task="detect")
+    loaded = [
+        LoadedModel(opened, nothing, nothing, nothing, settings_of(**settings), name)
+        for name in names or ("reef",)
+    ]
+    return SourceReader(pulled, Pass(loaded))
+
+
+def test_pictures_are_read_in_order_with_a_state_of_their_own(tmp_path: Path) -> None:
+    """Failures of the listing pass, one that cannot be read is a failure in its place."""
+    sources = []
+    for n in range(3):
+        (tmp_path / f"{n}.png").write_bytes(
+            pictures.png(np.full((4, 5 + n, 3), n, np.uint8)) if n != 1 else b"no"
+        )
+        sources.append(Source(f"urn:{n}", f"{n}.png", token=str(tmp_path / f"{n}.png")))
+    listed, flush = Failure(Source("urn:x", "x"), "list", SourceError("gone")), Flush()
+    first, failed, passed, flushed, last = reader_of(pull, "a", "b").pictures(
+        iter([sources[0], sources[1], listed, flush, sources[2]])
+    )
+
+    assert isinstance(first, Taken)
+    assert isinstance(last, Taken)
+    assert ((4, 5), (4, 7)) == (first.frame.source_hw, last.frame.source_hw)
+    assert first.state is not last.state
+    assert ["a", "b"] == list(first.state.models)
+    assert isinstance(failed, Failure)
+    assert isinstance(failed.error, ImageFormatError)
+    assert (passed, flushed) == (listed, flush)
+
+
+def test_videos_give_a_frame_in_turn(cameras: list[Source]) -> None:
+    """Read side by side, a run repeats exactly: the events come in the same order every time."""
+
+    def events() -> list[tuple[str, str, int]]:
+        found = []
+        for item in reader_of().moving(iter(cameras[:2])):
+            assert isinstance(item, Opened | Taken | Ending)
+            index = item.frame.key.index if isinstance(item, Taken) else -1
+            found.append((type(item).__name__, item.state.source.urn, index))
+        return found
+
+    once = events()
+    assert once == events()
+    assert [
+        ("Opened", "urn:0", -1),
+        ("Opened", "urn:1", -1),
+        ("Taken", "urn:0", 0),
+        ("Taken", "urn:1", 0),
+    ] == once[:4]
+    assert 12 + 7 == sum(kind == "Taken" for kind, _, _ in once)
+
+
+def test_at_most_so_many_sources_are_open_at_once(cameras: list[Source]) -> None:
+    """With sources-at-once the next video is opened when one has ended."""
+    open_now, most = set(), 0
+    for item in reader_of(sources_at_once=2).moving(iter(cameras)):
+        if isinstance(item, Opened):
+            open_now.add(item.state.source.urn)
+        elif isinstance(item, Ending):
+            open_now.discard(item.state.source.urn)
+        most = max(most, len(open_now))
+
+    assert 2 == most
+
+
+def test_a_source_is_decoded_once_for_all_models(cameras: list[Source]) -> None:
+    """However many models there are, the reader pulls each source once, and each frame is there once."""
+    pulled: list[str] = []
+
+    @contextmanager
+    def counted(source: Source) -> Iterator[Blob]:
+        pulled.append(source.urn)
+        yield Blob(Path(source.token))
+
+    events = list(reader_of(counted, "a", "b", "c").moving(iter(cameras)))
+    assert ["urn:0", "urn:1", "urn:2"] == sorted(pulled)
+    assert 39 == sum(isinstance(item, Taken) for item in events)
+
+
+def test_one_bad_source_ends_alone(model: LoadedModel, cameras: list[Source], tmp_path: Path) -> None:
+    """A file that is no video is a failure in its place; the others lose nothing."""
+    (tmp_path / "bad.mp4").write_text("#EXTM3U\nhttp://example.org/x.ts\n")
+    bad = Source("urn:bad", "bad.mp4", "video", str(tmp_path / "bad.mp4"))
+    frames, ends = run(Run(Pass([model]), [cameras[0], bad, cameras[1]], pull, moving=True))
+
+    failure = ends["urn:bad"]
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, VideoFormatError)
+    assert (12, 7) == (len(frames["urn:0"]), len(frames["urn:1"]))
+
+
+def test_a_store_that_waits_is_asked_again_when_all_is_read(
+    model: LoadedModel, cameras: list[Source]
+) -> None:
+    """A queue gives Flush at its end and one more once the videos before are acknowledged."""
+    acknowledged: list[str] = []
+    both = threading.Event()
+
+    def items() -> Iterator[StoreItem]:
+        yield from cameras[:2]
+        yield Flush()
+        assert both.wait(30), f"a deadlock: {acknowledged}"
+        yield cameras[2]
+
+    for item in Run(Pass([model]), items(), pull, moving=True):
+        if isinstance(item, SourceClosed):
+            acknowledged.append(item.source.urn)
+            if len(acknowledged) == 2:
+                both.set()
+
+    assert ["urn:0", "urn:1", "urn:2"] == sorted(acknowledged)
+
+
+@pytest.mark.parametrize(
+    ("raised", "text"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (OSError(5, "Input/output error"), "the file cannot be read (Input/output error)"),
+        (SystemExit(0), "unexpected SystemExit"),
+    ],
+)
+def test_a_reader_that_raises_late_does_not_undo_its_frames(
+    model: LoadedModel,
+    cameras: list[Source],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    text: str,
+) -> None:
+    """What came before is measured, and the video is partial with the reason; before its first frame it has failed."""
+    left = iter(range(5))
+
+    def converted(*given: Any) -> NDArray[np.uint8]:
+        if next(left, None) is None:
+            raise raised
+        return to_rgb(*given)
+
+    monkeypatch.setattr("quadrat.media.video.to_rgb", converted)
+    one = with_settings(model, settings_of(sources_at_once=1))
+    frames, ends = run(Run(Pass([one]), cameras[:2], pull, moving=True))
+
+    late, never = ends["urn:0"], ends["urn:1"]
+    assert list(range(5)) == [r.frame.key.index for r in frames["urn:0"]]
+    assert 1 == len(codes(late))
+    assert text in str(closed(late).faults[0])
+    assert isinstance(never, Failure)
+    assert text in str(never.error)
+    assert "urn:1" not in frames
+
+
+def test_a_source_that_cannot_be_pulled_is_its_own_failure(model: LoadedModel, cameras: list[Source]) -> None:
+    """The store's error is the source's; the frames of the others are all there."""
+
+    @contextmanager
+    def broken(source: Source) -> Iterator[Blob]:
+        if source.urn == "urn:1":
+            raise SourceError("it is gone", where=source.name)
+        yield Blob(Path(source.token))
+
+    frames, ends = run(Run(Pass([model]), cameras, broken, moving=True))
+
+    failure = ends["urn:1"]
+    assert isinstance(failure, Failure)
+    assert ("read", "E_SOURCE camera-1.mp4: it is gone") == (failure.stage, failure.error.line)
+    assert (12, 20) == (len(frames["urn:0"]), len(frames["urn:2"]))
+
+
+def test_closing_early_stops_the_threads(cameras: list[Source]) -> None:
+    """Whoever has seen enough leaves no thread behind, and every source is released."""
+    released: list[str] = []
+
+    @contextmanager
+    def watched(source: Source) -> Iterator[Blob]:
+        try:
+            yield Blob(Path(source.token))
+        finally:
+            released.append(source.urn)
+
+    stream: Any = reader_of(watched).moving(iter(cameras))
+    while not isinstance(next(stream), Taken):
+        pass
+    stream.close()
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-decode")]
+    assert ["urn:0", "urn:1", "urn:2"] == sorted(released)
