@@ -6,9 +6,10 @@ can be pickled, and no pixels are among it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quadrat.errors import NotAnImageError, QuadratError
@@ -50,6 +51,36 @@ class SourceDone:
 Event = SourceOpened | FrameDone | ProductMade | SourceDone
 
 
+@dataclass(slots=True)
+class _OpenSource:
+    """A video, sequence or stream whose frames are coming: its collectors by model, and the frames that they have.
+
+    The pipeline is ahead by some frames. If a run ends early, only the frames that reached the collectors count.
+    """
+
+    collectors: dict[str, Collector]
+    skipped: dict[str, Counter[str]] = field(default_factory=dict)
+    measured: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: Result) -> None:
+        """Give a frame to all collectors and count it."""
+        for name, collector in self.collectors.items():
+            collector.frame(result)
+            if name in result.predictions:
+                self.measured[name] += 1
+            else:
+                reasons = self.skipped.setdefault(name, Counter())
+                reasons[result.frame.skipped or "failed"] += 1
+
+    def counted(self, closed: SourceClosed) -> SourceClosed:
+        """Give the end of the source with the counts of the frames that came."""
+        closings = {
+            name: replace(closing, measured=self.measured[name], skipped=dict(self.skipped.get(name, {})))
+            for name, closing in closed.closings.items()
+        }
+        return replace(closed, closings=closings)
+
+
 class Measurement:
     """One run of the unit of work over some sources.
 
@@ -72,7 +103,7 @@ class Measurement:
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
         self._run = Run(models, items, pull, moving=moving, videos=folder if drawn else None)
-        self._open: dict[str, dict[str, Collector]] = {}
+        self._open: dict[str, _OpenSource] = {}
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -94,7 +125,7 @@ class Measurement:
         with closing(iter(self._run)) as stream:
             for item in stream:
                 if isinstance(item, SourceOpened):
-                    self._open[item.source.urn] = self._collectors(item.source)
+                    self._open[item.source.urn] = _OpenSource(self._collectors(item.source))
                     yield item
                 elif isinstance(item, Result) and item.frame.time_s is not None:
                     yield self._frame(item)
@@ -120,10 +151,9 @@ class Measurement:
         return made
 
     def _frame(self, result: Result) -> FrameDone:
-        collectors = self._open[result.source.urn]
+        opened = self._open[result.source.urn]
         with signals_deferred():  # half a frame in the tables would be a wrong count
-            for collector in collectors.values():
-                collector.frame(result)
+            opened.add(result)
         return FrameDone(result.source, bool(result.frame.skipped), self._is_shrunk(result))
 
     def _is_shrunk(self, result: Result) -> bool:
@@ -159,7 +189,8 @@ class Measurement:
 
     def _closed(self, closed: SourceClosed) -> Iterator[Event]:
         source = closed.source
-        collectors = self._open.pop(source.urn, None) or self._collectors(source)
+        opened = self._open.pop(source.urn, None) or _OpenSource(self._collectors(source))
+        closed, collectors = opened.counted(closed), opened.collectors
         names: list[str] = []
         for collector in collectors.values():
             for product in collector.closed(closed):
