@@ -89,6 +89,7 @@ class _Releasing(threading.Event):
         self._other.set()
 
 
+@pytest.mark.process
 def test_a_hanging_network_keeps_no_process_alive() -> None:
     """The threads are daemons, unlike those of an executor, which an interpreter waits for at its end."""
     argv = [sys.executable, "-c", HANGING]
