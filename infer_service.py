@@ -22,7 +22,7 @@ def run(values: Mapping[str, Any], context: ivcap_order.OrderContext, log: loggi
     try:
         settings = parse(ivcap_order.complete(values, context))
         store = ivcap_order.open_store(values, context)
-        from quadrat.job import run_order  # after the parameters are known to be right: it loads arrays
+        from quadrat.job import run_order  # after the parameters are checked, because it loads arrays
 
         return run_order(settings, store, log).exit_status
     except QuadratError as error:

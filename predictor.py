@@ -10,7 +10,7 @@
         for found in predictor.video("dive.mp4"):
             print(found.time_s, found.count, found.detections.tracks)
 
-It runs the very path that the service runs, so its numbers are the service's numbers.
+It runs the same code as the service, so its numbers are the service's numbers.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
 
-IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8, red first: of a picture of Pillow, its file"
+IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8 RGB; for an image of Pillow, give its file"
 ONE_VIDEO = "Give the path of a video, or of a folder of images"
 HINTS = {
     VIDEO_HINT: "Videos go by predictor.video(path)",
     PICTURE_HINT: "Pictures go by predictor.predict(path)",
 }
-"""What the service says to do, as calls of this module."""
+"""Hints of the service, and what they are for callers of this module."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
     """One measured image, or frame of a video.
 
-    `labels` (H, W) uint8 class indices, 255 where the confidence is under the floor; `confidence`
+    `labels` (H, W) uint8 class indices, 255 for a confidence below min-confidence; `confidence`
     (H, W) float16 in 0..1 or None; `pixels` (h, w, 3) uint8 RGB, the upright picture at working
     size; `covers` one entry per class, summing to 1; `frame` and `time_s` its number and second in a video.
     """
@@ -85,12 +85,12 @@ class Measurement:
 
     @property
     def cover(self) -> dict[str, float]:
-        """Share of the picture by class name, in 0..1; the names of two equal classes are told apart by index."""
+        """Fraction of the picture by class name, in 0..1; classes of the same name also have their index."""
         names = [c.name for c in self.covers]
         return {c.name if names.count(c.name) == 1 else f"{c.name} {c.index}": c.cover for c in self.covers}
 
     def overlay(self) -> Image:
-        """Draw the picture with its classes tinted and a legend of percentages."""
+        """Draw the picture with its classes tinted, and a legend of percentages."""
         from PIL import Image
 
         from quadrat.render.overlay import draw_overlay
@@ -114,9 +114,9 @@ class Objects:
     """The objects of one image, or frame of a video.
 
     `detections` has boxes (N, 4) x0, y0, x1, y1 in pixels of the upright source, scores, classes and, in
-    a video, tracks; `pixels` (h, w, 3) uint8 RGB, the upright picture at working size; `classes` what
-    the class indices mean; `frame` and `time_s` its number and second in a video; `skipped` says why a
-    frame of a video was not measured, else "".
+    a video, tracks; `pixels` (h, w, 3) uint8 RGB, the upright picture at working size; `classes` the meaning of
+    the class indices; `frame` and `time_s` its number and second in a video; `skipped` is the reason if a frame of
+    a video was not measured, else "".
     """
 
     name: str
@@ -130,7 +130,7 @@ class Objects:
 
     @property
     def count(self) -> dict[str, int]:
-        """Number of objects by class name, classes without any left out."""
+        """Number of objects by class name; classes without objects are left out."""
         names = {info.index: info.name for info in self.classes}
         found = [names.get(int(index), f"class {index}") for index in self.detections.classes]
         return {name: found.count(name) for name in dict.fromkeys(found)}
@@ -145,11 +145,11 @@ class Objects:
 
 
 class Predictor(AbstractContextManager["Predictor"]):
-    """A model archive, opened: use it as a context, or close it.
+    """A loaded model archive. Use it as a context manager, or close it.
 
-    The settings mean what the service's parameters of the same names mean; `settings` takes all others
-    by name, such as {"tile-size": 640, "tracker": "deepsort"}. Raises ModelError for a
-    fault of the archive, EngineError for one of the machine, ParameterError for a wrong setting.
+    The arguments are the service's parameters of the same names; `settings` takes all others by name, such as
+    {"tile-size": 640, "tracker": "deepsort"}. Raises ModelError for a fault of the archive, EngineError for one of
+    the machine, ParameterError for a wrong setting.
     """
 
     def __init__(
@@ -200,12 +200,12 @@ class Predictor(AbstractContextManager["Predictor"]):
     def predict(
         self, images: Given | Iterable[Given], *, on_error: str = "stop"
     ) -> Iterator[Measurement | Objects | Failure]:
-        """Measure files, folders with their sub-folders, and arrays, one after the other, as they are asked for.
+        """Measure files, folders with their sub-folders, and arrays, one at a time, as the results are consumed.
 
-        An array is an upright picture (h, w, 3) uint8, red first, or (h, w) uint8; its name is its number, as in
-        "array 0". A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop" the
-        first image that cannot be measured raises its error; with "skip" it is yielded as a Failure. Files
-        in folders that are no images are passed over.
+        An array is an upright picture (h, w, 3) uint8 RGB, or (h, w) uint8; its name is its number, as in "array 0".
+        A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop", the first image
+        that cannot be measured raises its error; with "skip", it is yielded as a Failure. Files in folders that are
+        not images are ignored.
         """
         stop = parse({"on-error": on_error}).order.on_error == "stop"
         held = Pictures()
@@ -213,10 +213,10 @@ class Predictor(AbstractContextManager["Predictor"]):
         return self._run(items, held.pull, stop=stop, moving=False)
 
     def video(self, path: str | Path) -> Iterator[Measurement | Objects]:
-        """Measure a video, or a folder of images as a sequence, frame by frame, as they are asked for.
+        """Measure a video, or a folder of images as a sequence, one frame at a time, as the results are consumed.
 
-        Objects are followed as the `tracker` setting says. Raises the error of a video that cannot be
-        read, and that of one which can be read only in part, after its last frame.
+        The `tracker` setting decides how objects are followed. Raises the error of a video that cannot be read. If
+        only a part can be read, raises its error after the last frame.
         """
         place = _place(path)
         source = replace(file_source(place, place.name), media="sequence" if place.is_dir() else "video")
@@ -237,11 +237,11 @@ class Predictor(AbstractContextManager["Predictor"]):
                     raise item.faults[0]
             elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
                 if stop:
-                    raise _said_here(item.error)
-                yield replace(item, error=_said_here(item.error))
+                    raise _with_local_hint(item.error)
+                yield replace(item, error=_with_local_hint(item.error))
 
     def close(self) -> None:
-        """Free the network and the unpacked archive."""
+        """Release the network and the unpacked archive."""
         self._stack.close()
 
     def __exit__(
@@ -250,7 +250,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         self.close()
 
     def _measure(self, result: Result) -> Measurement | Objects:
-        """Turn a result into what a caller of this module knows; a skipped frame has no objects."""
+        """Turn a result into a public value; a skipped frame has no objects."""
         from quadrat.report.cover import measure
 
         frame, name = result.frame, result.source.name
@@ -273,39 +273,39 @@ class Predictor(AbstractContextManager["Predictor"]):
 
 
 def _only_settings(given: Mapping[str, object]) -> None:
-    """Raise ParameterError for a parameter that names files: nothing would come of it here."""
+    """Raise ParameterError for a parameter that names files, which has no effect here."""
     for name in given:
         if find(name).name in NAMES_OF_FILES:
             raise ParameterError(
-                "it names a file, which is no setting",
+                "it names a file, which is not a setting",
                 where=name,
                 hint="Give the archive to Predictor, and images and videos to its methods",
             )
 
 
 def _several(given: object) -> Iterable[object]:
-    """Take several things, or one, as several; an array is one picture, of four axes several, or several paths."""
+    """Give one thing or several as several. An array is one picture; with four axes it is several."""
     if isinstance(given, np.ndarray) and given.dtype.kind not in "USO":
         return given if given.ndim == 4 else [given]
     return given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _items(given: object, held: Pictures) -> Iterator[StoreItem]:
-    """Give the one picture of an array, or all those of a path."""
+    """Give the picture of an array, or all pictures of a path."""
     if isinstance(given, np.ndarray):
         yield held.add(given)
     else:
         yield from list_images(_place(given, IMAGES))
 
 
-def _said_here(error: QuadratError) -> QuadratError:
-    """Give an error whose hint names the calls of this module, not the service's parameters."""
+def _with_local_hint(error: QuadratError) -> QuadratError:
+    """Give an error whose hint names calls of this module, not parameters of the service."""
     hint = HINTS.get(error.hint)
     return error if hint is None else error.at(error.where, hint)
 
 
 def _place(given: object, hint: str = ONE_VIDEO) -> Path:
-    """Take a path; ParameterError for an address, and, with the `hint`, for what is no path."""
+    """Check that something is a path; ParameterError for an address, and with the `hint` for anything else."""
     if isinstance(given, str) and "://" in given:
         raise ParameterError(
             "it is an address, not a file or folder",
@@ -314,7 +314,7 @@ def _place(given: object, hint: str = ONE_VIDEO) -> Path:
         )
     if not isinstance(given, (str, PathLike)):
         raise ParameterError(
-            f"of type {type(given).__name__}, which is no path",
+            f"it is a {type(given).__name__}, not a path",
             where="images",
             hint=hint,
         )

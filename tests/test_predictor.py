@@ -117,7 +117,7 @@ def test_wrong_settings_are_refused(model: Path) -> None:
     """The service's checks hold here too."""
     with pytest.raises(ParameterError, match="batch-size"):
         Predictor(model, batch_size=0)
-    with pytest.raises(ParameterError, match="config: it names a file, which is no setting"):
+    with pytest.raises(ParameterError, match="config: it names a file, which is not a setting"):
         Predictor(model, settings={"config": "run.json"})
     with Predictor(model) as predictor, pytest.raises(ParameterError, match="on-error"):
         predictor.predict([], on_error="stopp")
@@ -195,9 +195,9 @@ def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
     """An address, a number or a picture of Pillow raises an error with what is accepted; no login is in it."""
     with Predictor(model) as predictor:
         for wrong in (3, [None], Image.new("P", (4, 4))):
-            with pytest.raises(ParameterError, match=r"which is no path.*of a picture of Pillow, its file"):
+            with pytest.raises(ParameterError, match=r"not a path.*for an image of Pillow, give its file"):
                 list(predictor.predict(wrong))  # type: ignore[arg-type]
-        with pytest.raises(ParameterError, match=r"which is no path\. Give the path of a video"):
+        with pytest.raises(ParameterError, match=r"not a path\. Give the path of a video"):
             list(predictor.video(np.zeros((4, 4, 3), np.uint8)))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):
             with pytest.raises(ParameterError, match="--streams") as caught:
