@@ -236,6 +236,7 @@ bench: setup-test ## run the benchmarks in a short form
 	$(PY) -m benchmarks.detect --smoke
 	$(PY) -m benchmarks.track --smoke
 	$(PY) -m benchmarks.video --smoke
+	$(PY) -m benchmarks.passes --smoke
 
 docs: setup ## regenerate service.json and the parameter reference
 	$(PY) -m quadrat.describe
