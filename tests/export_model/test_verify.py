@@ -69,7 +69,7 @@ def test_what_each_engine_reads_is_what_it_says_itself(made, name, tmp_path):
     only = replace(package, engines={form: package.engines["onnx"]})
     with pytest.raises(EngineUnavailableError) as caught:
         start(only, parse({"engine": name}).engine, logging.getLogger("test"))
-    assert caught.value.what.startswith(f"it reads {' or '.join(FILES[one] for one in READS[name])}, and")
+    assert caught.value.what.startswith(f"it reads {' or '.join(FILES[one] for one in READS[name])}, but")
 
 
 @pytest.mark.process
