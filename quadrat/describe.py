@@ -1,6 +1,6 @@
-"""Descriptions generated from settings and errors: service.json and the reference of parameters.
+"""Descriptions generated from parameters and errors: service.json and the reference of parameters.
 
-python -m quadrat.describe        writes both anew; a test fails while they differ from this
+`python -m quadrat.describe` writes both. A test fails if they are not up to date.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ JSON_TYPES = {
 
 
 def service_json(task: str = "") -> dict[str, Any]:
-    """Give the newer platform's definition of a batch service, with the platform's own placeholders.
+    """Return the definition of a batch service for the newer platform, with the platform's placeholders.
 
-    With `task` it lists only the parameters that apply to it. It is registered only once the adapter of that
-    platform exists; `#...#` are filled in then.
+    With `task`, it lists only the parameters that apply to that task. The service is not registered until an
+    adapter for that platform exists; `#...#` are filled in then.
     """
     parameters = parameters_of(task)
     resources = {"cpu": CPU, "memory": MEMORY, "ephemeral-storage": DISK}
@@ -64,7 +64,7 @@ def service_json(task: str = "") -> dict[str, Any]:
 
 
 def request_schema(parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, Any]:
-    """Give the JSON schema of an order's parameters."""
+    """Return the JSON schema of an order's parameters."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": NAME,
@@ -77,7 +77,7 @@ def request_schema(parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, An
 
 
 def platform_parameter(parameter: Parameter) -> dict[str, Any]:
-    """Give one parameter as the platform's API lists it; clients need `options`, be it empty."""
+    """Return one parameter as the platform's API lists it; clients need `options` even if it is empty."""
     return {
         "name": parameter.name,
         "label": f"{parameter.group}: {parameter.name}",
@@ -93,23 +93,23 @@ def platform_parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _property(parameter: Parameter) -> dict[str, Any]:
-    words: dict[str, Any] = {"type": JSON_TYPES[parameter.kind], "description": parameter.help}
+    schema: dict[str, Any] = {"type": JSON_TYPES[parameter.kind], "description": parameter.help}
     if parameter.kind == "collection":
-        words["items"] = {"type": "string", "format": "uri"}
+        schema["items"] = {"type": "string", "format": "uri"}
     if parameter.kind == "artifact":
-        words["format"] = "uri"
+        schema["format"] = "uri"
     if parameter.choices:
-        words["enum"] = list(parameter.choices)
+        schema["enum"] = list(parameter.choices)
     bounds = {"minimum": parameter.low, "maximum": parameter.high}
     whole = parameter.kind == "int"
-    words |= {k: int(v) if whole else v for k, v in bounds.items() if v is not None}
+    schema |= {k: int(v) if whole else v for k, v in bounds.items() if v is not None}
     if parameter.default is not None:
-        words["default"] = parameter.default
-    return words
+        schema["default"] = parameter.default
+    return schema
 
 
 def reference() -> str:
-    """Give the reference of parameters, exit statuses and error codes, as Markdown."""
+    """Return the reference of parameters, exit statuses and error codes, as Markdown."""
     return "\n".join([*_parameter_lines(), "", *_status_lines(), "", *_environment_lines(), ""])
 
 
@@ -118,32 +118,33 @@ def _parameter_lines() -> Iterator[str]:
     yield ""
     yield "<!-- Written by `make docs` from quadrat/parameters and quadrat/errors.py; do not edit. -->"
     yield ""
-    yield "On the command line each parameter is `--name value`; switches (bool) stand alone. Exactly one of `image`,"
-    yield "`images`, `video`, `videos` and `streams` is needed. Parameters marked * are the original service's, with"
-    yield "its defaults. `shapes` marks values that can change a result: two orders with equal values of these have"
-    yield "the same `result-digest`, and give the same masks and boxes of one image by one model and engine."
+    yield "On the command line, write each parameter as `--name value`; switches (bool) need no value. Exactly one of `image`,"
+    yield "`images`, `video`, `videos` and `streams` is required, and one of `model` and `models`. Parameters marked * and"
+    yield "their defaults are those of the original service. The column `affects results` marks parameters that can change"
+    yield "a result. Two orders with the same values of these parameters have the same `result-digest`; with the same image,"
+    yield "model and engine, they give the same masks and boxes."
     for group in GROUPS:
         yield ""
         yield f"## {group.title.capitalize()}"
         yield ""
         yield group.about
         yield ""
-        yield "| parameter | type | default | range | shapes | meaning |"
+        yield "| parameter | type | default | range | affects results | meaning |"
         yield "|---|---|---|---|---|---|"
         for parameter in group.declared():
             star = " *" if parameter.since == "original" else ""
             kind = parameter.kind + (f", {parameter.unit}" if parameter.unit else "")
-            default = "needed" if parameter.required else _default(parameter)
-            shapes = "yes" if parameter.shapes_result else ""
+            default = "required" if parameter.required else _default(parameter)
+            affects = "yes" if parameter.shapes_result else ""
             yield (
-                f"| `{parameter.name}`{star} | {kind} | {default} | {_range(parameter)} | {shapes} | {parameter.help} |"
+                f"| `{parameter.name}`{star} | {kind} | {default} | {_range(parameter)} | {affects} | {parameter.help} |"
             )
     yield ""
     yield from _refused_lines()
 
 
 def _refused_lines() -> Iterator[str]:
-    """List what is refused because it would have no effect."""
+    """List the parameters that are refused because they would have no effect."""
     yield "## Parameters that do not apply"
     yield ""
     yield "A value other than the default is refused if it would have no effect:"
@@ -173,7 +174,11 @@ def _default(parameter: Parameter) -> str:
 def _range(parameter: Parameter) -> str:
     if parameter.choices:
         return ", ".join(f"`{choice}`" for choice in parameter.choices)
-    return "" if parameter.low is None else f"{parameter.low:g} to {parameter.high:g}"
+    return "" if parameter.low is None else f"{_number(parameter.low)} to {_number(parameter.high)}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.16g}"
 
 
 def _status_lines() -> Iterator[str]:
@@ -181,24 +186,24 @@ def _status_lines() -> Iterator[str]:
     yield ""
     yield "| status | meaning |"
     yield "|---|---|"
-    yield "| 0 | The order has delivered all that it lists; single images may have failed, see `survey.csv`. |"
+    yield "| 0 | The order delivered everything that its table lists. Single images may have failed; see `survey.csv`. |"
     kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.QuadratError)]
     for kind in kinds:
         if kind is errors.QuadratError:
-            yield "| 1 | A fault of the service itself. |"
+            yield "| 1 | An error in the service itself. |"
         elif kind.__base__ is errors.QuadratError:
             yield f"| {kind.exit_status} | {(kind.__doc__ or '').splitlines()[0]} |"
-    yield "| 130, 143 | The order was interrupted or terminated by a signal; images under way are not acknowledged. |"
-    yield "| 255 | The platform's SDK ended the process itself. |"
+    yield "| 130, 143 | A signal interrupted or terminated the order. Unfinished images are not acknowledged. |"
+    yield "| 255 | The platform's SDK ended the process. |"
     yield ""
     yield "## Error codes"
     yield ""
-    yield "Each error is one line that begins with its code; in `survey.csv` the code has a column of its own."
+    yield "Each error is one line that begins with its code; in `survey.csv` the code has its own column."
     yield ""
     yield "| code | status | meaning |"
     yield "|---|---|---|"
     for kind in kinds:
-        meaning = "A fault of the service itself." if kind is errors.QuadratError else (kind.__doc__ or "")
+        meaning = "An error in the service itself." if kind is errors.QuadratError else (kind.__doc__ or "")
         yield f"| `{kind.code}` | {kind.exit_status} | {meaning.splitlines()[0]} |"
 
 
@@ -207,13 +212,13 @@ def _environment_lines() -> Iterator[str]:
     yield ""
     yield "| variable | meaning |"
     yield "|---|---|"
-    yield "| `QUADRAT_CACHE_DIR` | Where compiled networks are kept; else `$XDG_CACHE_HOME/quadrat` or `~/.cache/quadrat`. |"
-    yield "| `QUADRAT_PADDLE_PYTHON` | Another Python for the paddle engine's process, with a Paddle of its own (`make setup-paddle-gpu`). |"
-    yield "| `IVCAP_STORAGE_URL`, `IVCAP_CACHE_URL`, `IVCAP_ORDER_ID`, `IVCAP_IN_DIR`, `IVCAP_OUT_DIR` | The platform's own. |"
+    yield "| `QUADRAT_CACHE_DIR` | The folder of compiled networks. The default is `$XDG_CACHE_HOME/quadrat` or `~/.cache/quadrat`. |"
+    yield "| `QUADRAT_PADDLE_PYTHON` | The Python for the paddle engine's process, if another one has Paddle (`make setup-paddle-gpu`). |"
+    yield "| `IVCAP_STORAGE_URL`, `IVCAP_CACHE_URL`, `IVCAP_ORDER_ID`, `IVCAP_IN_DIR`, `IVCAP_OUT_DIR` | Set by the platform. |"
 
 
 def generated() -> dict[Path, str]:
-    """Give every generated file and its text."""
+    """Return every generated file and its text."""
     return {
         ROOT / "service.json": json.dumps(service_json(), indent=2) + "\n",
         ROOT / "docs" / "reference" / "parameters.md": reference(),

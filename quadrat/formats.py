@@ -1,18 +1,18 @@
-"""The file formats that quadrat reads: names, suffixes, and the words that hints use for them."""
+"""The file formats that quadrat reads: names, suffixes, and their names in hints."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-"""Image formats, by Pillow's names. An MPO file is a JPEG with more images behind the first."""
+"""Image formats, by Pillow's names. An MPO file is a JPEG with more images after the first."""
 IMAGE_WORDS = "JPEG, PNG, TIFF, WebP or BMP"
 """The same formats in a sentence."""
 _READABLE = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 _UNREADABLE = (".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl")
 IMAGE_SUFFIXES = frozenset((*_READABLE, *_UNREADABLE))
-"""Suffixes of files that are tried as images. Those of unreadable formats are among them, so that the table
-reports such a file as failed and says why, instead of skipping it."""
+"""Suffixes of files that are read as images. They include those of unsupported formats, so that the table reports
+such a file as failed, with a reason, instead of skipping it."""
 RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf", ".raf", ".rw2"))
 """Suffixes of raw files of cameras."""
 VIDEO_CONTAINERS = (
@@ -23,13 +23,13 @@ VIDEO_SUFFIXES = frozenset((
     ".3gp", ".asf", ".avi", ".flv", ".h264", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
     ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 ))  # fmt: skip
-"""Suffixes of files that are tried as videos."""
+"""Suffixes of files that are read as videos."""
 VIDEO_WORDS = "mp4, mov, avi, mkv, ..."
-"""The best known of them, for a hint."""
+"""The most common of them, for a hint."""
 
 
 def skip_reason(name: str, *, moving: bool = False) -> str | None:
-    """Return why a file of this name is not an image (not a video if `moving`), or None to try it."""
+    """Return why a file of this name is not an image (or a video, if `moving`), or None to read it."""
     if name.startswith(".ivcap-") and name.endswith(".txt"):
         return "it is a marker of the ivcap tools"
     if name.startswith("."):

@@ -1,4 +1,4 @@
-"""What the rooms expect of each other: protocols, whose calls the values of quadrat.types travel by."""
+"""The protocols between rooms. Their arguments and results are values of quadrat.types."""
 
 from __future__ import annotations
 
@@ -31,58 +31,58 @@ class Store(Protocol):
 
     order: str
     moving: bool
-    """Whether its sources are videos, sequences and streams, not images."""
+    """True if its sources are videos, sequences and streams; False if they are images."""
 
     def check(self) -> None:
-        """Raise DeliveryError where it is known already, hours before the first product, that none can be delivered."""
+        """Raise DeliveryError if it is already clear that no product can be delivered."""
 
     def models(self) -> AbstractContextManager[Mapping[str, Path]]:
-        """Give the model archives as local files by their URNs, in order, for as long as the context lasts."""
+        """Provide the model archives as local files, by URN and in order, while the context is open."""
 
     def sources(self) -> Iterator[StoreItem]:
-        """Yield the images in order; Failure(NotAnImageError) for what is none; Flush before waiting."""
+        """Yield the sources in order, a Failure(NotAnImageError) for each other file, and Flush before waiting."""
 
     def pull(self, source: Source) -> AbstractContextManager[Blob]:
-        """Give the content of a source for as long as the context lasts; SourceError if it cannot be read."""
+        """Provide the content of a source while the context is open; SourceError if it cannot be read."""
 
     def deliver(self, product: Product) -> str:
-        """Deliver whole or not at all and return the URN; DeliveryError if it cannot."""
+        """Deliver a product, completely or not at all, and return its URN; DeliveryError if that fails."""
 
     def acknowledge(self, source: Source) -> None:
-        """Say that all products of this source are delivered."""
+        """Record that all products of this source are delivered."""
 
     def relist(self) -> Iterator[Source]:
-        """List the images once more without taking any; nothing where that cannot be done (a queue)."""
+        """Yield the sources again without taking any; nothing if the store cannot do that (a queue)."""
 
     def taken(self) -> Sequence[str]:
-        """Names that a product may not have, because something of that name is there already."""
+        """Return the names that products must not have, because they already exist."""
 
 
 class Engine(Protocol):
-    """Arrays in, arrays out: knows no image and no class."""
+    """Runs a network: arrays in, arrays out. It knows no image, task or class."""
 
     name: str
     version: str
     device: str
     precision: str
     outputs: Sequence[OutputSpec]
-    at_once: int  # runs side by side, each from a thread of its own
+    at_once: int  # number of runs that may overlap, each in its own thread
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Run (N, C, H, W) float32 and return only the outputs asked for, by name."""
+        """Run the network on (N, C, H, W) float32 and return the requested outputs by name."""
 
     def close(self) -> None:
         """Free the network; further calls are errors."""
 
 
 class Task(Protocol):
-    """Network outputs -> predictions in source pixels, one fold per frame."""
+    """Turns network outputs into predictions in source pixels, with one fold per frame."""
 
     name: str
     wanted: Sequence[str]
     """Names of the network outputs that every part needs."""
     batched: bool
-    """Whether the network takes several inputs at once; if not, a Part holds its outputs as they are."""
+    """True if the network takes several inputs at once; otherwise a Part holds its outputs unchanged."""
 
     def start(self, frame: Frame) -> Fold:
         """Plan the parts of a frame, and return the fold that takes them.
@@ -92,16 +92,16 @@ class Task(Protocol):
 
 
 class Fold(Protocol):
-    """The parts of one frame -> its prediction. Folds of several frames may be open at the same time."""
+    """Turns the parts of one frame into its prediction. Folds of several frames may be open at the same time."""
 
     windows: tuple[Window | None, ...]
     """One entry per part, in pixels of the frame at working size; None is the whole frame."""
 
     def add(self, number: int, part: Part) -> None:
-        """Add what the network gave for `windows[number]`; parts may come in any order, each exactly once.
+        """Add the network's outputs for `windows[number]`; parts may come in any order, each exactly once.
 
-        Raises EngineRunError for outputs that cannot be used, and ModelError if the network is at fault. A fold
-        that has raised cannot be used any more.
+        Raises EngineRunError for outputs that cannot be used, and ModelError if the network is at fault. Do not use
+        a fold after it has raised.
         """
 
     def finish(self) -> Prediction:
@@ -112,20 +112,20 @@ class Reader(Protocol):
     """An open video, sequence or stream; iterate it once."""
 
     reading: Reading
-    """What is known so far; complete once the frames have ended."""
+    """What is known so far; complete after the last frame."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames taken, in order, upright and with their presentation times."""
+        """Yield the sampled frames in order, upright and with their presentation times."""
 
     def close(self) -> None:
-        """Stop, from any thread; the iteration ends soon, if it is under way."""
+        """Stop reading, from any thread; an iteration in progress ends soon."""
 
 
 class Tracker(Protocol):
-    """Link the detections of one source over time; make one tracker for each source."""
+    """Links the detections of one source over time; each source has its own tracker."""
 
     needs_embeddings: bool
-    """Whether `update` uses `embeddings`; if not, nobody needs to compute them."""
+    """True if `update` uses `embeddings`; otherwise callers need not compute them."""
 
     def update(
         self, detections: Detections, embeddings: NDArray[np.float32] | None = None, steps: float = 1.0

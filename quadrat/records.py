@@ -1,4 +1,4 @@
-"""What a finished source contributes to the tables, aspects and totals of an order: no pixels, all of it picklable."""
+"""The records of finished sources, from which tables, aspects and totals are made. They have no pixels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from quadrat.types import Reading, Source
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is known of a picture beside its pixels.
+    """Facts about an image, without its pixels.
 
-    `source_hw` and `working_hw` are (height, width) of the upright picture as it is stored and as it was read;
-    `digest` is the sha256 (hex) of its bytes; `exif` the tags kept, by name.
+    `source_hw` and `working_hw` are the (height, width) of the upright image as stored and as read; `digest` is the
+    sha256 (hex) of its bytes; `exif` holds the tags kept, by name; `skipped` is the reason if it was not measured.
     """
 
     source_hw: HW
@@ -30,9 +30,9 @@ class ImageFacts:
 class ModelRecord:
     """What one model contributes to the record of a source.
 
-    `size` is the (height, width) of its result for a picture; `product` names the main product; `summary` is the
+    `size` is the (height, width) of its result for an image; `product` names the main product; `summary` is the
     task's own value (covers, counts of classes, ...); `columns` holds its predictions frame by frame, without
-    pixels; `text` says in a few words what was found.
+    pixels; `text` summarises them for the log.
     """
 
     model: str
@@ -54,9 +54,9 @@ Status = Literal["ok", "partial", "failed", "skipped", "not-reached"]
 class SourceRecord:
     """Everything that a finished source contributes to tables, aspects, totals and progress.
 
-    It has no pixels and can be pickled. `faults` are all errors in order of importance: the first gives the code
-    of the source's row. `image` is set for a picture, `reading` for a video, sequence or stream; neither for a
-    source that was not read. `reason` explains a status that is not an error. `products` names what was delivered.
+    It has no pixels and can be pickled. `faults` are all errors in order of importance; the row of the source has
+    the code of the first. `image` is set for an image, `reading` for a video, sequence or stream, and neither for a
+    source that was not read. `reason` explains a status that has no error. `products` names the delivered products.
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""The values that travel through the pipeline; arrays are numpy."""
+"""The values that pass through the pipeline. Arrays are NumPy arrays."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from quadrat.errors import QuadratError
 from quadrat.geometry import HW, Geometry, Window
 
 Media = Literal["image", "video", "sequence", "stream"]
-"""A picture file, a video file, a folder of pictures in order of name, an address that gives frames for ever."""
+"""An image file, a video file, a folder of images in order of name, or the address of a live stream."""
 ImageU8 = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB, upright."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An artifact by name, not its bytes.
+    """An image, video, sequence or stream to measure, without its content.
 
-    `urn` identifies it in metadata; `name` is what people know it by (a path below the folder
-    given, or the URN itself); `token` is the store's own mark for acknowledging it, or the address of a stream;
-    `stem` begins the names of its products, and is allotted when the source is listed.
+    `urn` identifies it in metadata; `name` is its name for people (a path below the given folder, or the URN);
+    `token` is what the store needs to acknowledge it, or the address of a stream; `stem` is the beginning of its
+    products' names, allotted when the source is listed.
     """
 
     urn: str
@@ -39,10 +39,10 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """The content of a source: bytes, a file or folder, or an upright picture.
+    """The content of a source: bytes, a file or folder, or an upright image.
 
-    `content` is the encoded bytes, a path, or a picture (h, w, 3) uint8 RGB or (h, w) uint8 grey. A path is valid for
-    as long as the store's `pull` lasts. `known_digest` is the digest if it is known already, else empty.
+    `content` is encoded bytes, a path, or an image (h, w, 3) uint8 RGB or (h, w) uint8 grey. A path is valid while
+    the context of the store's `pull` is open. `known_digest` is the digest if it is already known, else empty.
     """
 
     content: bytes | Path | NDArray[np.uint8]
@@ -52,8 +52,8 @@ class Blob:
     def digest(self) -> str:
         """The sha256 (hex) of the content, computed at the first use: of the bytes, or of the file's bytes.
 
-        Of a picture it is the sha256 of its dtype and shape as text, "|u1 (h, w, 3)" and a line feed, and its pixels
-        row by row. A folder has no digest. Raises OSError if the file cannot be read.
+        For an image it is the sha256 of its dtype and shape as text, "|u1 (h, w, 3)" and a line feed, and its
+        pixels row by row. A folder has no digest. Raises OSError if the file cannot be read.
         """
         if self.known_digest:
             return self.known_digest
@@ -77,7 +77,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FrameKey:
-    """Identity of one frame everywhere: the source's URN and the frame's index in it (0 for a photograph)."""
+    """The identity of a frame: the source's URN and the frame's index in it (0 for an image)."""
 
     source: str
     index: int = 0
@@ -85,13 +85,13 @@ class FrameKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture.
+    """One decoded image.
 
-    `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright
-    source before any scaling; `time_s` presentation time in seconds, None for a photograph; `digest`
-    sha256 (hex) of the picture's content, see `Blob`; `exif` the tags kept, by name; `skipped` says why the frame is not
-    measured ("black", "idle", "failed"), and is empty where it is; `file` the name of a sequence's picture. The
-    pixels of a mosaic may be a memory map of a file.
+    `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright source before
+    any scaling; `time_s` presentation time in seconds, None for an image; `digest` sha256 (hex) of the image's
+    content, see `Blob`; `exif` the tags kept, by name; `skipped` the reason if the frame is not measured ("black",
+    "idle", "failed"), else empty; `file` the file name of a sequence's image. The pixels of a mosaic may be a
+    memory map of a file.
     """
 
     key: FrameKey
@@ -118,7 +118,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """What the engine gave for one sample: `arrays` by output name, without the batch axis."""
+    """The network's outputs for one sample: `arrays` by output name, without the batch axis."""
 
     arrays: Mapping[str, NDArray[Any]]
     geometry: Geometry
@@ -138,9 +138,9 @@ class Detections:
     """Objects of one frame, as columns of equal length N.
 
     `boxes` (N, 4) float32 as x0, y0, x1, y1 in continuous pixels of the upright source, inside it;
-    `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 numbers that
-    are unique within the source, -1 for an object that is not followed, or None where nothing is. `capped`
-    says that there were more than max-detections: a count of them is not the truth.
+    `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 are numbers that are
+    unique within the source, -1 for an object without a track, or None if objects are not tracked. `capped` is True
+    if there were more than max-detections, so that counts are too low.
     """
 
     boxes: NDArray[np.float32]
@@ -160,17 +160,17 @@ class Detections:
 
     @classmethod
     def none(cls) -> Detections:
-        """Give the detections of a frame without objects."""
+        """Return the detections of a frame without objects."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """All that a tracker knows of one frame with N detections.
+    """What a tracker returns for a frame with N detections.
 
-    `detections` holds the rows that went in, with their track numbers: 1 and up once a track counts, -1 otherwise.
-    `assigned_tracks` (N,) int64 identifies the track that took each row, whether it counts yet or not: 0 and up in
-    order of the tracks' start, never reused, -1 for a row that no track took. Nothing writes to these arrays later.
+    `detections` holds the given rows with their track numbers: 1 or more for a confirmed track, else -1.
+    `assigned_tracks` (N,) int64 identifies the track that each row is assigned to, confirmed or not: 0 or more in
+    the order in which tracks start, never reused, -1 for a row without a track. These arrays are never modified.
     """
 
     detections: Detections
@@ -181,7 +181,7 @@ Prediction = Segmentation | Detections
 
 
 UNKNOWN = 255
-"""Label of a pixel whose confidence is under the floor; no class may have this index."""
+"""The label of a pixel whose confidence is below min-confidence; no class may have this index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class ClassInfo:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """How much of the picture a class takes: `pixels` counted, `cover` their share in 0..1."""
+    """The cover of one class: its number of `pixels`, and `cover`, their share of all pixels in 0..1."""
 
     index: int
     id: str
@@ -211,8 +211,8 @@ class Cover:
 class Result:
     """The predictions for one frame, by model name; empty if the frame was skipped.
 
-    `frame` is the frame as it was read. A model that measures it at another size has an entry in `views`.
-    `faults` says, by model name, why a model gave no prediction.
+    `frame` is the frame as it was read. A model that measures it at another size has an entry in `views`. `faults`
+    holds, by model name, the error of a model that gave no prediction.
     """
 
     source: Source
@@ -222,13 +222,13 @@ class Result:
     faults: Mapping[str, QuadratError] = field(default_factory=dict)
 
     def view(self, model: str) -> Frame:
-        """Give the frame at the size at which a model measured it."""
+        """Return the frame at the size at which a model measured it."""
         return self.views.get(model, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time in which a source gave no frames: from `start_s` to `end_s`, in seconds since its begin, and why."""
+    """An interval in which a source gave no frames, in seconds since its start, and the reason."""
 
     start_s: float
     end_s: float
@@ -239,11 +239,11 @@ class Gap:
 class Reading:
     """What was read of a video, sequence or stream.
 
-    `hw` (height, width) of its upright frames; `rate` frames per second, None where none is stated or
-    seen; `declared_frames` and `declared_s` as the file states them, None where it does not; `read`
-    frames decoded, `taken` those handed on, `dropped` in favour of later ones, `damaged` ones that could
-    not be decoded; `seconds` from the first frame's begin to the last one's end; `error` why it is
-    measured only in part, None where it is whole; `digest` sha256 (hex) of a file's bytes.
+    `hw` (height, width) of its upright frames; `rate` frames per second, None if it is unknown; `declared_frames`
+    and `declared_s` number of frames and length in seconds as the file states them, None if it does not; `read`
+    frames decoded, `taken` frames sampled, `dropped` frames replaced by later ones, `damaged` frames that could not
+    be decoded; `seconds` from the start of the first frame to the end of the last; `error` the reason if it was
+    read only in part; `digest` sha256 (hex) of a file's bytes.
     """
 
     hw: HW
@@ -264,7 +264,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceOpened:
-    """A video, sequence or stream is open, and its frames follow; `reading` is what is known of it so far."""
+    """A video, sequence or stream is open, and its frames follow; `reading` is what is known about it so far."""
 
     source: Source
     reading: Reading
@@ -301,9 +301,9 @@ class SourceClosed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """A source that gave no result; it travels the same queues as a result.
+    """A source that gave no result; it passes through the same queues as results.
 
-    `stage` is the room it failed in; an error of kind NotAnImageError means skipped.
+    `stage` names the stage that failed. A NotAnImageError means that the source is skipped.
     """
 
     source: Source
@@ -312,14 +312,14 @@ class Failure:
 
 
 class Flush:
-    """A store is about to wait: batches under way must be finished now."""
+    """A sign that the next item may be long in coming, so that stages run incomplete batches now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """Something to deliver: `body` under `name` with its mime type and metadata (an aspect with `$schema`).
+    """A file to deliver: `body` under `name`, with its MIME type and metadata (an aspect with `$schema`).
 
-    The maker of a product whose body is a file deletes the file.
+    If the body is a path, the code that made the product deletes the file.
     """
 
     name: str
@@ -330,7 +330,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """An output of a loaded network: name, numpy dtype name, and shape with None where dynamic."""
+    """An output of a loaded network: name, NumPy dtype name, and shape with None for dynamic sizes."""
 
     name: str
     dtype: str
@@ -350,10 +350,10 @@ class ModelPackage:
     """What a model.tgz says, unpacked into `root`.
 
     `engines` names each network file by format: "pdmodel" | "pir" | "onnx"; `params` is the
-    Paddle weights file; `classes` is in index order and empty where the archive lists none;
-    `num_classes` is None where nothing states it; `outputs` maps a role ("labels", "confidence",
-    "logits") to a tensor name, and is empty for an original archive, whose only output is told by
-    its shape; `input_shape` is (N, C, H, W) with None where dynamic; `digest` is the archive's sha256.
+    Paddle weights file; `classes` is in index order and empty if the archive lists none; `num_classes` is None if
+    it is unknown; `outputs` maps a role ("labels", "confidence", "logits") to a tensor name, and is empty for an
+    original archive, whose only output is recognised by its shape; `input_shape` is (N, C, H, W) with None for
+    dynamic sizes; `digest` is the archive's sha256.
     """
 
     root: Path
@@ -373,7 +373,7 @@ class ModelPackage:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a product, as it goes into every aspect."""
+    """What a product was made with; part of every aspect."""
 
     order: str
     model: str

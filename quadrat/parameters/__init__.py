@@ -1,4 +1,4 @@
-"""Every parameter once, in groups; given values become settings, of which code receives its group."""
+"""The declarations of all parameters, in groups, and the settings made from given values. Code receives its group."""
 
 from quadrat.parameters.declare import Parameter
 from quadrat.parameters.engines import EngineSettings

@@ -1,6 +1,6 @@
-"""The one check of what a parameter applies to: the media of the sources, and the tasks of the models.
+"""The only check of whether a parameter applies to the media of the sources and the tasks of the models.
 
-What applies is data: the `tasks` and `media` of each declaration, and the pictures that each task can draw.
+It uses the `tasks` and `media` of each declaration, and the pictures that each task can draw.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from quadrat.parameters.declare import Parameter
 from quadrat.parameters.settings import Settings
 
 MEDIA = {"image": "images", "video": "videos", "stream": "streams"}
-"""What people call the sources of each kind of media."""
+"""The plural for the sources of each kind of media, for messages."""
 ONLY_IMAGES = ("pseudo", "labels", "confidence")
-"""Pictures that are drawn of images only, whatever the task."""
+"""Pictures that exist only for images, whatever the task."""
 
 
 def check_media(settings: Settings, media: str) -> None:
@@ -24,14 +24,14 @@ def check_media(settings: Settings, media: str) -> None:
             kinds = " and ".join(MEDIA[kind] for kind in parameter.media)
             hint = f"{_leave_out(parameter)}, or give --{MEDIA[parameter.media[0]]}"
             raise ParameterError(
-                f"it applies to {kinds}, and {MEDIA[media]} are given",
+                f"it applies only to {kinds}, but {MEDIA[media]} are given",
                 where=parameter.name,
                 hint=dict(parameter.hints).get(media, hint),
             )
     still = [name for name in settings.pictures.outputs if name in ONLY_IMAGES]
     if still and media != "image":
         raise ParameterError(
-            f"{still[0]} is a picture of an image, and {MEDIA[media]} are given",
+            f"{still[0]} exists only for images, but {MEDIA[media]} are given",
             where="outputs",
             hint="Choose overlay (masks), annotated (objects) or none",
         )
@@ -47,7 +47,7 @@ def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping
         if parameter.tasks and not tasks & set(parameter.tasks):
             hints = [hint for task, hint in parameter.hints if task in tasks]
             raise ParameterError(
-                f"it applies to the task {' or '.join(parameter.tasks)}, and {_described(models)}",
+                f"it applies only to the task {' or '.join(parameter.tasks)}, but {_described(models)}",
                 where=parameter.name,
                 hint=hints[0] if hints else _leave_out(parameter),
             )
@@ -56,7 +56,7 @@ def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping
     if unknown:
         offered = ", ".join(name for task in dict.fromkeys(models.values()) for name in pictures[task])
         raise ParameterError(
-            f"{_described(models)}, which has no picture {unknown[0]}",
+            f"{unknown[0]} cannot be drawn, because {_described(models)}",
             where="outputs",
             hint=f"Choose from {offered}, or leave --outputs out",
         )

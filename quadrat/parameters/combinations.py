@@ -1,4 +1,4 @@
-"""Combinations of values that would have no effect, or none that anybody wants."""
+"""Checks of combinations of values: each must have an effect, and not one that nobody wants."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SMALLEST_TILE = 32
 
 
 def check_combinations(settings: Settings) -> None:
-    """Raise ParameterError for the first combination that would have no effect."""
+    """Raise ParameterError for the first combination that is refused."""
     _check_engine(settings.engine)
     _check_tiles(settings.tiles)
     if settings.frames.frame_step > 1 and settings.frames.frame_seconds > 0:
@@ -36,22 +36,22 @@ def _check_engine(engine: EngineSettings) -> None:
         raise ParameterError("TensorRT runs only on a GPU", where="use-trt", hint="Add --device gpu")
     if engine.enable_auto_tune and not engine.use_trt:
         raise ParameterError(
-            "auto-tune collects shapes for TensorRT", where="enable-auto-tune", hint="Add --use-trt"
+            "it has no effect without TensorRT", where="enable-auto-tune", hint="Add --use-trt"
         )
     if engine.min_subgraph_size != EngineSettings().min_subgraph_size and not engine.use_trt:
         raise ParameterError(
-            "it is the smallest part of the network that TensorRT takes over",
+            "it has no effect without TensorRT",
             where="min-subgraph-size",
             hint="Add --use-trt",
         )
     if engine.precision == "int8" and not (engine.use_trt and engine.engine in ("auto", "paddle")):
         raise ParameterError(
-            "int8 runs only through TensorRT in the paddle engine",
+            "int8 runs only in the paddle engine with TensorRT",
             where="precision",
             hint="Add --device gpu --use-trt --engine paddle, or choose fp32 or bf16",
         )
     if engine.precision == "bf16" and engine.device == "gpu":
-        raise ParameterError("bf16 is for the CPU", where="precision", hint="Choose fp16 on a GPU")
+        raise ParameterError("bf16 runs only on a CPU", where="precision", hint="Choose fp16 on a GPU")
     if engine.enable_mkldnn and (engine.device == "gpu" or engine.engine == "onnx"):
         raise ParameterError(
             "oneDNN is part of the openvino and paddle engines on the CPU",
@@ -63,12 +63,14 @@ def _check_engine(engine: EngineSettings) -> None:
 def _check_tiles(tiles: TileSettings) -> None:
     if tiles.tile_size and tiles.overlap >= tiles.tile_size:
         raise ParameterError(
-            f"an overlap of {tiles.overlap} pixels leaves nothing of tiles of {tiles.tile_size}",
+            f"an overlap of {tiles.overlap} pixels is too large for tiles of {tiles.tile_size}",
             where="tile-overlap",
-            hint="Choose one well under tile-size; -1 is a fifth of it",
+            hint="Choose an overlap well below tile-size, or -1 for a fifth of it",
         )
     if 0 < tiles.tile_size < SMALLEST_TILE:
-        raise ParameterError(f"{tiles.tile_size} is not 0, or at least {SMALLEST_TILE}", where="tile-size")
+        raise ParameterError(
+            f"{tiles.tile_size} is neither 0 (no tiles) nor at least {SMALLEST_TILE}", where="tile-size"
+        )
     if tiles.tile_size:
         return
     usual = TileSettings()
@@ -91,7 +93,9 @@ def _check_tracking(tracking: TrackingSettings) -> None:
         for name in ("smooth_frames", "smooth_seconds"):
             if getattr(tracking, name) != getattr(usual, name):
                 where = name.replace("_", "-")
-                raise ParameterError("no labels are smoothed", where=where, hint="Choose --smooth-labels")
+                raise ParameterError(
+                    "it has no effect without smoothing", where=where, hint="Choose --smooth-labels"
+                )
     if tracking.smooth_seconds and tracking.smooth_frames != usual.smooth_frames:
         raise ParameterError(
             "labels are smoothed over frames or over seconds, not both",
@@ -103,5 +107,7 @@ def _check_tracking(tracking: TrackingSettings) -> None:
             if getattr(tracking, name) != getattr(usual, name):
                 where = name.replace("_", "-")
                 raise ParameterError(
-                    "nothing is tracked", where=where, hint="Choose a --tracker, or leave it out"
+                    "it has no effect without a tracker",
+                    where=where,
+                    hint="Choose a --tracker, or leave it out",
                 )

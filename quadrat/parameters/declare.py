@@ -1,4 +1,4 @@
-"""How a parameter is declared: as a field of the frozen class of its group."""
+"""The declaration of a parameter, as a field of its group's frozen class."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MOVING = ("video", "stream")
 class Parameter:
     """One declared parameter.
 
-    `kind` is the platform's word for its type. `default` None means that an unset parameter stays None; `required`
-    parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
+    `kind` is its type, in the platform's terms. A `default` of None means that an unset parameter stays None;
+    `required` parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
     ("image", "video", "stream") that the parameter applies to; empty means all. `shapes_result` is True if the
-    value can change a mask, a box, a track or a number. `hints` say what to do instead, each for one task or
-    medium that the parameter does not apply to, where a general hint would not help.
+    value can change a mask, a box, a track or a number. `hints` hold a special hint for a task or medium that the
+    parameter does not apply to, if the general hint would not help.
     """
 
     name: str
@@ -72,10 +72,10 @@ def parameter(
     hints: tuple[tuple[str, str], ...] = (),
     since: str = "original",
 ) -> Any:
-    """Declare one field of a group; the words are the attributes of Parameter.
+    """Declare one field of a group; the arguments are the attributes of Parameter.
 
-    The field's default is what code sees when the parameter is not given: `unset` if it is stated, else False for
-    a switch, else `default`.
+    The field's default is the value of a parameter that is not given: `unset` if it is stated, else False for a
+    switch, else `default`.
     """
     declared = {
         "kind": kind, "help": text, "default": default, "required": required, "unit": unit, "low": low, "high": high,
@@ -96,5 +96,5 @@ class Group:
     def declared(cls) -> Iterator[Parameter]:
         """Yield the parameters of this group in the order of their declaration."""
         for each in dataclasses.fields(cls):  # type: ignore[arg-type]  # every subclass is a dataclass
-            words: Mapping[str, Any] = each.metadata["declared"]
-            yield Parameter(name=each.name.replace("_", "-"), group=cls.title, **words)
+            attributes: Mapping[str, Any] = each.metadata["declared"]
+            yield Parameter(name=each.name.replace("_", "-"), group=cls.title, **attributes)

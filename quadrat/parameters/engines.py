@@ -17,7 +17,7 @@ class EngineSettings(Group):
 
     engine: str = parameter(
         "option",
-        "Engine that runs the network; auto takes the first that can.",
+        "Engine that runs the network; auto uses the first that can run it here.",
         default="auto",
         choices=("auto", "openvino", "onnx", "paddle"),
         shapes_result=True,
@@ -25,7 +25,7 @@ class EngineSettings(Group):
     )
     device: str = parameter(
         "option",
-        "Where the network runs. gpu without a GPU is an error.",
+        "Device that runs the network; gpu is an error if there is no GPU.",
         default="cpu",
         choices=("cpu", "gpu"),
         shapes_result=True,
@@ -40,7 +40,7 @@ class EngineSettings(Group):
     )
     batch_size: int = parameter(
         "int",
-        "Images, tiles or frames of one size that go through the network at once.",
+        "Number of images, tiles or frames of one size that the network processes at once.",
         default=1,
         unit="images",
         low=1,
@@ -48,7 +48,7 @@ class EngineSettings(Group):
     )
     cpu_threads: int = parameter(
         "int",
-        "Threads of the network on the CPU. More threads than cores are not used.",
+        "Maximum number of threads of the network on the CPU; never more than there are cores.",
         default=10,
         unit="threads",
         low=1,
@@ -56,8 +56,8 @@ class EngineSettings(Group):
     )
     enable_mkldnn: bool = parameter(
         "bool",
-        "Require oneDNN on the CPU. The openvino engine always uses it, paddle uses it if the model allows, "
-        "and onnx, which does not have it, refuses.",
+        "Require oneDNN on the CPU. The openvino engine always uses it, the paddle engine uses it if the model "
+        "allows, and the onnx engine does not have it.",
         shapes_result=True,
     )
     use_trt: bool = parameter(
@@ -65,7 +65,7 @@ class EngineSettings(Group):
     )
     min_subgraph_size: int = parameter(
         "int",
-        "Smallest part of the network that TensorRT takes over. Used with use-trt.",
+        "Fewest operators of a part of the network that runs in TensorRT. Needs use-trt.",
         default=3,
         unit="operators",
         low=1,

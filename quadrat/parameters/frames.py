@@ -18,7 +18,7 @@ class FrameSettings(Group):
     max_img_size: int | None = parameter(
         "int",
         "Shrink an image or frame to at most this many pixels before measuring; -1 keeps its size. If unset, masks "
-        "of whole images and frames use 1000000; tiles and detectors keep the size.",
+        "of whole images and frames use 1000000, and tiles and detectors keep the size.",
         unit="pixels",
         low=-1,
         high=10**12,
@@ -26,7 +26,7 @@ class FrameSettings(Group):
     )
     frame_step: int = parameter(
         "int",
-        "Measure every n-th frame of a video.",
+        "Measure every Nth frame of a video.",
         default=1,
         unit="frames",
         low=1,
@@ -60,7 +60,7 @@ class FrameSettings(Group):
     )
     sources_at_once: int = parameter(
         "int",
-        "Videos and sequences that are read side by side. Streams are always read all at once.",
+        "Number of videos and sequences to read at once. Streams are always read all at once.",
         default=4,
         unit="sources",
         low=1,
@@ -71,7 +71,7 @@ class FrameSettings(Group):
     )
     skip_black: bool = parameter(
         "bool",
-        "Do not measure frames that are black all over.",
+        "Skip frames that are entirely black.",
         media=MOVING,
         shapes_result=True,
         since="2",
@@ -99,8 +99,8 @@ class StreamSettings(Group):
 
     read_mode: str = parameter(
         "option",
-        "For streams: measure every frame in turn, or take the latest frame and drop and count older ones. "
-        "Every frame of a file is always measured.",
+        "Measure every frame of a stream in turn (every), or always the latest one (latest). Older frames are then "
+        "dropped and counted.",
         default="every",
         choices=("every", "latest"),
         media=("stream",),
@@ -120,7 +120,7 @@ class StreamSettings(Group):
     )
     reconnect_seconds: float = parameter(
         "float",
-        "Give up a stream that cannot be reached for N seconds.",
+        "Give up on a stream that cannot be reached for N seconds.",
         default=60.0,
         unit="seconds",
         low=0.0,
@@ -131,7 +131,7 @@ class StreamSettings(Group):
     )
     stream_seconds: float = parameter(
         "float",
-        "End a stream after N seconds; 0 continues until it ends or the order is stopped.",
+        "Stop reading a stream after N seconds; 0 reads until it ends or the order is stopped.",
         default=0.0,
         unit="seconds",
         low=0.0,

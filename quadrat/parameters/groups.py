@@ -1,4 +1,4 @@
-"""The groups of parameters in the order of help and reference, and all parameters of them."""
+"""All groups of parameters, and all parameters."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ GROUPS: tuple[type[Group], ...] = (
     OrderSettings,
     EngineSettings,
 )
-"""Every group, in the order of help and reference."""
+"""All groups, in the order of the help and the reference."""
 
 PARAMETERS: tuple[Parameter, ...] = tuple(each for group in GROUPS for each in group.declared())
-"""Every parameter."""
+"""All parameters."""
 
 
 def parameters_of(task: str = "") -> list[Parameter]:

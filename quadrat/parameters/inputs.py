@@ -10,7 +10,7 @@ from quadrat.parameters.declare import Group, parameter
 
 @dataclass(frozen=True, slots=True)
 class Inputs(Group):
-    """What is measured, and with which model. The values belong to the store, not to the settings."""
+    """What is measured, and with which model. The values go to the store and are not settings."""
 
     title: ClassVar[str] = "inputs"
     about: ClassVar[str] = "The model or models, and exactly one of image, images, video, videos and streams."
@@ -18,21 +18,21 @@ class Inputs(Group):
     model: str | None = parameter("artifact", "Model archive (model.tgz) made by export_model.")
     models: str | None = parameter(
         "collection",
-        "Several model archives, instead of model: every image is decoded once for all of them. A collection; on a "
-        "laptop a folder of archives, or paths separated by commas.",
+        "Several model archives, instead of model. Each image is decoded once for all of them. A collection, or "
+        "locally a folder of archives or paths separated by commas.",
         since="4",
     )
-    images: str | None = parameter("collection", "Images to measure: a collection, or a folder.")
+    images: str | None = parameter("collection", "Images to measure: a collection, or locally a folder.")
     image: str | None = parameter(
-        "artifact", "One image to measure, instead of images; on a laptop also a folder.", since="1"
+        "artifact", "One image to measure, instead of images; locally also a folder.", since="1"
     )
     videos: str | None = parameter(
         "collection",
-        "Videos to measure: a collection, or a folder. A folder of images in it is a sequence.",
+        "Videos to measure: a collection, or locally a folder. A folder that contains only images is a sequence.",
         since="2",
     )
     video: str | None = parameter(
-        "artifact", "One video to measure; on a laptop also a folder, treated as by videos.", since="2"
+        "artifact", "One video to measure, instead of videos; locally also a folder.", since="2"
     )
     streams: str | None = parameter(
         "string", "Addresses of live streams (rtsp, http, udp and others), separated by spaces.", since="2"
@@ -40,6 +40,6 @@ class Inputs(Group):
     config: str | None = parameter(
         "artifact",
         "A file with settings by name, as JSON or YAML: a local file, or an artifact on the platform. The run.json "
-        "of an earlier order also works. Values given with the order override the file.",
+        "of an earlier order also works. Parameters of the order override the file.",
         since="3",
     )

@@ -28,7 +28,7 @@ class PictureSettings(Group):
     )
     codec: str = parameter(
         "option",
-        "Codec of annotated videos, all in mp4: h264 plays everywhere, vp9 and av1 are free of patents.",
+        "Codec of annotated videos, all in mp4: h264 plays everywhere, vp9 and av1 are royalty-free.",
         default="h264",
         choices=("h264", "vp9", "av1"),
         media=MOVING,
@@ -52,7 +52,7 @@ class OrderSettings(Group):
     )
     max_failures: int = parameter(
         "int",
-        "End the order when more images or videos than this have failed; -1 sets no limit.",
+        "End the order when more than this many images or videos have failed; -1 sets no limit.",
         default=-1,
         unit="images",
         low=-1,
@@ -67,6 +67,6 @@ class OrderSettings(Group):
         since="4",
     )
     benchmark: bool = parameter(
-        "bool", "Warm up with the first batch, and log machine, model, settings and the time of every stage."
+        "bool", "Warm up with the first batch, and log the machine, model, settings and time of each stage."
     )
-    model_name: str = parameter("string", "Name of the model in the log.", unset="")
+    model_name: str = parameter("string", "Name of the model to use in the log.", unset="")

@@ -1,4 +1,4 @@
-"""Given values -> settings: names found, values checked, defaults filled in."""
+"""Turn given values into settings: find names, check values, fill in defaults."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from quadrat.parameters.orders import OUTPUTS
 from quadrat.parameters.settings import Settings
 
 INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "video", "streams": "stream"}
-"""The parameters of which exactly one says what is measured, and the media that each gives."""
+"""The parameters that name the sources, each with its media; an order has exactly one of them."""
 MODELS = ("model", "models")
-"""The parameters of which exactly one names the models."""
+"""The parameters that name the models; an order has exactly one of them."""
 NAMES_OF_FILES = (*MODELS, *INPUTS, "config")
-"""Parameters that name files, artifacts or addresses: all others are settings."""
+"""Parameters that name files, artifacts or addresses; all others are settings."""
 RUN = "urn:ibenthos:schema:quadrat.run.1"
-"""Schema of run.json, whose `settings` are those of its order by name."""
+"""The schema of run.json. Its `settings` are those of the order, by name."""
 LONGEST_SHOWN = 80
-"""Characters of a wrong value that an error shows."""
+"""The most characters of a wrong value that an error shows."""
 
 
 def parse(values: Mapping[str, Any]) -> Settings:
@@ -45,7 +45,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
 
 
 def find(name: str) -> Parameter:
-    """Give the parameter of a name, with dashes or underscores; ParameterError if there is none."""
+    """Return the parameter with a name, in dashes or underscores; ParameterError if there is none."""
     known = {p.field: p for p in PARAMETERS}
     wanted = name.replace("-", "_")
     if wanted not in known:
@@ -54,14 +54,14 @@ def find(name: str) -> Parameter:
 
 
 def check_inputs(given: Mapping[str, object | None]) -> str:
-    """Give the one of INPUTS that is given; ParameterError if none or several are."""
+    """Return the name of the one input that is given; ParameterError if there are none or several."""
     named = [name for name in INPUTS if given.get(name)]
     if len(named) == 1:
         return named[0]
     text = f"{' and '.join(named)} are given" if named else "none is given"
     only_settings = "; a config file has settings only" if given.get("config") and not named else ""
     raise ParameterError(
-        f"exactly one of {', '.join(INPUTS)} is needed, and {text}",
+        f"exactly one of {', '.join(INPUTS)} is required, but {text}",
         where=", ".join(named or INPUTS),
         hint="Give --images FOLDER (or a collection), --image FILE, --videos FOLDER, or --video FILE"
         + only_settings,
@@ -69,7 +69,7 @@ def check_inputs(given: Mapping[str, object | None]) -> str:
 
 
 def check(parameter: Parameter, value: Any) -> Any:
-    """Give a value as Settings holds it; ParameterError for a wrong type or a value out of range."""
+    """Return a value as Settings stores it; ParameterError for a wrong type or a value out of range."""
     if parameter.name == "outputs":
         return _check_outputs(parameter, value)
     if parameter.kind == "bool":
@@ -84,7 +84,7 @@ def check(parameter: Parameter, value: Any) -> Any:
         return _check_number(parameter, value)
     if isinstance(value, str):
         return value
-    raise _wrong(parameter, value, "a text")
+    raise _wrong(parameter, value, "a string")
 
 
 def _check_number(parameter: Parameter, value: Any) -> int | float:
@@ -96,7 +96,7 @@ def _check_number(parameter: Parameter, value: Any) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(parameter, value, span)
     if parameter.name == "max-img-size" and value == 0:
-        raise _wrong(parameter, value, "-1, or at least 1")
+        raise ParameterError("0 is neither -1 nor at least 1", where=parameter.name)
     if (low is not None and value < low) or (high is not None and value > high):
         raise _wrong(parameter, value, span)
     return value if parameter.kind == "int" else float(value)  # 1 and 1.0 are one setting, with one digest
@@ -104,7 +104,7 @@ def _check_number(parameter: Parameter, value: Any) -> int | float:
 
 def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Iterable):
-        raise _wrong(parameter, value, "a text, or several")
+        raise _wrong(parameter, value, "a string or a list of strings")
     parts = value.split(",") if isinstance(value, str) else list(value)
     names = tuple(dict.fromkeys(str(p).strip() for p in parts if str(p).strip()))
     if names == ("auto",):

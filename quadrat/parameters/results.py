@@ -17,7 +17,7 @@ class MaskSettings(Group):
 
     result_size: str = parameter(
         "option",
-        "Size of masks and counts: working is the size after max-img-size, source is the image's own.",
+        "Size of masks and counts: the size after max-img-size (working), or the image's own size (source).",
         default="working",
         choices=("working", "source"),
         tasks=MASKS,
@@ -52,8 +52,8 @@ class TileSettings(Group):
 
     tile_size: int = parameter(
         "int",
-        "Cut each image into square tiles of this side, ideally the size that the network was trained at; "
-        "0 does not cut.",
+        "Cut each image into square tiles with this side, ideally the size that the network was trained at; "
+        "0 uses no tiles.",
         default=0,
         unit="pixels",
         low=0,
@@ -63,7 +63,7 @@ class TileSettings(Group):
     )
     tile_overlap: int = parameter(
         "int",
-        "Least overlap of neighbouring tiles; -1 is a fifth of the tile.",
+        "Minimum overlap of neighbouring tiles; -1 uses a fifth of the tile.",
         default=-1,
         unit="pixels",
         low=-1,
@@ -73,7 +73,7 @@ class TileSettings(Group):
     )
     full_frame: bool = parameter(
         "bool",
-        "Also detect on the whole image, besides the tiles. Needs tile-size.",
+        "Also detect on the whole image, in addition to its tiles. Needs tile-size.",
         tasks=OBJECTS,
         shapes_result=True,
         hints=(("segment", "Leave --full-frame out: a mask is made from tiles or from the whole image"),),
@@ -81,8 +81,8 @@ class TileSettings(Group):
     )
     merge: str = parameter(
         "option",
-        "How boxes of one object from several tiles are merged, by: ios (overlap over the smaller box), "
-        "iou (overlap over the union), wbf (mean weighted by score).",
+        "How to merge boxes of one object from several tiles: by overlap over the smaller box (ios), by overlap "
+        "over the union (iou), or as ios with the mean of the boxes, weighted by score (wbf).",
         default="ios",
         choices=("ios", "iou", "wbf"),
         tasks=OBJECTS,
@@ -91,7 +91,7 @@ class TileSettings(Group):
     )
     merge_threshold: float = parameter(
         "float",
-        "Least overlap at which boxes of different tiles are one object.",
+        "Minimum overlap at which boxes from different tiles count as one object.",
         default=0.5,
         low=0.0,
         high=1.0,
@@ -102,7 +102,7 @@ class TileSettings(Group):
 
     @property
     def overlap(self) -> int:
-        """Least overlap of neighbouring tiles in pixels."""
+        """The minimum overlap of neighbouring tiles in pixels."""
         return self.tile_size // 5 if self.tile_overlap < 0 else self.tile_overlap
 
 
@@ -115,8 +115,8 @@ class ObjectSettings(Group):
 
     min_score: float = parameter(
         "float",
-        "Keep objects with at least this score. The tracker bytetrack also keeps fainter objects that it already "
-        "follows.",
+        "Keep objects with at least this score. The tracker bytetrack also keeps objects with lower scores if they "
+        "continue a track.",
         default=0.25,
         low=0.0,
         high=1.0,
@@ -126,8 +126,8 @@ class ObjectSettings(Group):
     )
     nms_threshold: float = parameter(
         "float",
-        "Overlap (IoU) from which the weaker of two boxes of one class is dropped, "
-        "for networks that leave this to the caller.",
+        "Overlap (IoU) at or above which the weaker of two boxes of one class is dropped. Networks that do not need "
+        "NMS ignore it.",
         default=0.5,
         low=0.0,
         high=1.0,
@@ -137,7 +137,7 @@ class ObjectSettings(Group):
     )
     max_detections: int = parameter(
         "int",
-        "Keep at most this many objects of an image, the best first. An image with more is partial.",
+        "Keep at most this many objects per image, those with the highest scores. An image with more is partial.",
         default=1000,
         unit="objects",
         low=1,

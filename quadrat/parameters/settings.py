@@ -1,4 +1,4 @@
-"""The values of one run, in their groups."""
+"""The settings of one run, in their groups."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSetting
 from quadrat.parameters.tracks import TrackingSettings
 
 WHOLE_MASK_PIXELS = 1_000_000
-"""Pixels of an image that is measured whole for its masks, if max-img-size is not given."""
+"""The pixels that whole images are shrunk to for masks, if max-img-size is not given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The checked values of one run. What is measured, and with which model, is the store's."""
+    """The checked settings of one run, in groups. The store, not the settings, holds the sources and models."""
 
     frames: FrameSettings = field(default_factory=FrameSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
@@ -37,7 +37,7 @@ class Settings:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:
-        """Make settings of checked values by field; fields that are left out keep their defaults.
+        """Make settings from checked values by field; other fields keep their defaults.
 
         Raises TypeError for a name that is not a field of a group.
         """
@@ -52,7 +52,7 @@ class Settings:
         return cls(**groups)  # type: ignore[arg-type]  # each group is of its field's class
 
     def values(self) -> dict[str, Value]:
-        """Give every value by field, in the order of the groups."""
+        """Return all values by field, in the order of the groups."""
         groups = [getattr(self, each.name) for each in dataclasses.fields(self)]
         return {f.name: getattr(group, f.name) for group in groups for f in dataclasses.fields(group)}
 
@@ -62,7 +62,10 @@ class Settings:
         return [each for each in SETTINGS if self.values()[each.field] != usual[each.field]]
 
     def frames_for(self, *, shrinks: bool) -> FrameSettings:
-        """Give the frame settings with the size in force: `shrinks` is True for a task that shrinks whole images by default."""
+        """Return the frame settings with the size in force.
+
+        `shrinks` is True for a task that shrinks whole images by default.
+        """
         most = self.frames.max_img_size
         if most is None:
             most = WHOLE_MASK_PIXELS if shrinks and not self.tiles.tile_size else -1
@@ -72,7 +75,7 @@ class Settings:
     def result_digest(self) -> str:
         """sha256 (hex) of the values that shape results.
 
-        Two runs of one model on one image, with equal result digests and engines, give equal masks and boxes.
+        If two runs have the same image, model, engine and result digest, their masks and boxes are equal.
         """
         values = self.values()
         shaping = {each.field: values[each.field] for each in SETTINGS if each.shapes_result}

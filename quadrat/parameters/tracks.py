@@ -10,14 +10,14 @@ from quadrat.parameters.declare import MOVING, OBJECTS, Group, parameter
 
 @dataclass(frozen=True, slots=True)
 class TrackingSettings(Group):
-    """How objects are followed through a video."""
+    """How objects are tracked through a video."""
 
     title: ClassVar[str] = "tracking"
-    about: ClassVar[str] = "How objects are followed through a video."
+    about: ClassVar[str] = "How objects are tracked through a video."
 
     tracker: str = parameter(
         "option",
-        "How objects are followed through a video: by motion (sort, bytetrack, ocsort), by motion and appearance "
+        "How to track objects through a video: by motion (sort, bytetrack, ocsort), by motion and appearance "
         "(deepsort), or not at all (none).",
         default="bytetrack",
         choices=("none", "sort", "bytetrack", "ocsort", "deepsort"),
@@ -28,7 +28,7 @@ class TrackingSettings(Group):
     )
     max_age: int = parameter(
         "int",
-        "End a track when its object is unseen for more frames than this.",
+        "End a track when its object has not been seen for more than this many frames.",
         default=30,
         unit="frames",
         low=0,
@@ -40,8 +40,8 @@ class TrackingSettings(Group):
     )
     min_hits: int = parameter(
         "int",
-        "Count a track once its object is seen in this many frames in a row. The first of them (up to 5) then "
-        "belong to the track, too.",
+        "Number a track once its object has been seen in this many frames in a row. Up to four earlier frames then "
+        "get the number too.",
         default=2,
         unit="frames",
         low=1,
@@ -61,7 +61,7 @@ class TrackingSettings(Group):
     )
     smooth_labels: str = parameter(
         "option",
-        "Class of a tracked object: that of each frame (none), or over the last frames the most frequent (mode), "
+        "Class of a tracked object: that of each frame (none), or over its last frames the most frequent (mode), "
         "the median, or the one with the greatest sum of scores (score). Needs track-across-classes.",
         default="none",
         choices=("none", "mode", "median", "score"),

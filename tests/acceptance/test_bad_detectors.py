@@ -120,7 +120,7 @@ def refused(ran: Ran, status: int, code: str) -> str:
             "tracker: 'strongsort' is not one of none, sort, bytetrack, ocsort, deepsort",
         ),
         (("--appearance-weight", "0.5"), "appearance-weight: there is no such parameter"),
-        (("--images", "."), "exactly one of image, images, video, videos, streams is needed"),
+        (("--images", "."), "exactly one of image, images, video, videos, streams is required"),
     ],
 )
 def test_a_setting_that_is_wrong(service: Service, words: tuple[str, ...], says: str) -> None:

@@ -25,7 +25,7 @@ def test_a_changed_value_applies_to_the_media_or_is_refused(parameter: Parameter
     with pytest.raises(ParameterError) as caught:
         check_media(settings, media)
     kinds = " and ".join(MEDIA[kind] for kind in parameter.media)
-    assert (parameter.name, f"it applies to {kinds}, and {MEDIA[media]} are given") == (
+    assert (parameter.name, f"it applies only to {kinds}, but {MEDIA[media]} are given") == (
         caught.value.where, caught.value.what,
     )  # fmt: skip
     assert caught.value.hint.startswith(f"Leave --{parameter.name} out")
@@ -43,7 +43,7 @@ def test_a_changed_value_applies_to_the_task_or_is_refused(parameter: Parameter,
         check_tasks(settings, {"m": task}, PICTURES)
     assert parameter.name == caught.value.where
     assert (
-        f"it applies to the task {parameter.tasks[0]}, and the task of the model 'm' is {task}"
+        f"it applies only to the task {parameter.tasks[0]}, but the task of the model 'm' is {task}"
         == caught.value.what
     )
     assert caught.value.hint
@@ -53,9 +53,9 @@ def test_a_changed_value_applies_to_the_task_or_is_refused(parameter: Parameter,
     ("sources", "values", "line"),
     [
         ("images", {"frame-step": 2},
-         "frame-step: it applies to videos and streams, and images are given. Leave --frame-step out, or give --videos"),
+         "frame-step: it applies only to videos and streams, but images are given. Leave --frame-step out, or give --videos"),
         ("video", {"read-mode": "latest"},
-         "read-mode: it applies to streams, and videos are given. Leave --read-mode out, or give --streams"),
+         "read-mode: it applies only to streams, but videos are given. Leave --read-mode out, or give --streams"),
         ("streams", {"sources-at-once": 2},
          "Leave --sources-at-once out: streams are always read all at once"),
         ("streams", {"sequence-rate": 5.0}, "Leave --sequence-rate out: a stream has the rate of its camera"),
@@ -105,10 +105,10 @@ def test_pictures_of_another_task_are_refused_in_the_same_words() -> None:
         with pytest.raises(ParameterError) as caught:
             check_tasks(settings_of(outputs=("annotated", "pseudo")), {"m": task}, PICTURES)
         lines[task] = caught.value.line
-    same = "E_PARAMETER outputs: the task of the model 'm' is {}, which has no picture {}. Choose from {}, or leave --outputs out"
+    same = "E_PARAMETER outputs: {} cannot be drawn, because the task of the model 'm' is {}. Choose from {}, or leave --outputs out"
     assert lines == {
-        "segment": same.format("segment", "annotated", "pseudo, labels, confidence, overlay"),
-        "detect": same.format("detect", "pseudo", "annotated"),
+        "segment": same.format("annotated", "segment", "pseudo, labels, confidence, overlay"),
+        "detect": same.format("pseudo", "detect", "annotated"),
     }
 
 
@@ -134,7 +134,7 @@ def test_several_models_take_what_one_of_them_takes() -> None:
 @pytest.mark.parametrize("sources", ["video", "videos", "streams"])
 def test_videos_have_no_pictures_of_their_own(kind: str, sources: str) -> None:
     """An output that no video has is refused, and the drawn video's are not."""
-    with pytest.raises(ParameterError, match=f"{kind} is a picture of an image"):
+    with pytest.raises(ParameterError, match=f"{kind} exists only for images"):
         parse({sources: "a", "outputs": f"overlay,{kind}"})
     assert parse({sources: "a", "outputs": "overlay"}).pictures.outputs == ("overlay",)
     assert parse({"images": "a", "outputs": kind}).pictures.outputs == (kind,)

@@ -11,7 +11,7 @@ from quadrat.parameters import INPUTS, PARAMETERS, check_inputs, find, parse
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"max-img-size": 0}, "max-img-size: 0 is not -1, or at least 1"),
+        ({"max-img-size": 0}, "max-img-size: 0 is neither -1 nor at least 1"),
         ({"max-img-size": "big"}, "max-img-size"),
         ({"max-img-size": 10**13}, "max-img-size"),
         ({"batch-size": -1}, "batch-size: -1 is not an integer from 1 to 1024"),
@@ -26,7 +26,7 @@ from quadrat.parameters import INPUTS, PARAMETERS, check_inputs, find, parse
         ({"precision": "int8"}, "precision"),
         (
             {"min-subgraph-size": 5},
-            "min-subgraph-size: it is the smallest part of the network that TensorRT takes over. Add --use-trt",
+            "min-subgraph-size: it has no effect without TensorRT. Add --use-trt",
         ),
         ({"precision": "bf16", "device": "gpu"}, "precision"),
         ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn"),
@@ -34,7 +34,7 @@ from quadrat.parameters import INPUTS, PARAMETERS, check_inputs, find, parse
         ({"outputs": "pseudo,art"}, "outputs: 'art' is not an output"),
         ({"outputs": " , "}, "outputs: no output is named"),
         ({"outputs": "none,overlay"}, "outputs: none cannot be combined with other outputs"),
-        ({"outputs": 5}, "outputs: 5 is not a text, or several"),
+        ({"outputs": 5}, "outputs: 5 is not a string or a list of strings"),
         ({"batch-size": 10**400}, "batch-size: 1000"),
         ({"min-confidence": 10**400}, "min-confidence: 1000"),
         ({"model-name": 3}, "model-name"),

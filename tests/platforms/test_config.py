@@ -147,7 +147,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
         ("use-trt: maybe", "dive.yaml, use-trt: 'maybe' is not true or false"),
         ("device: GPU", "dive.yaml, device: 'GPU' is not one of cpu, gpu"),
         ("outputs: art", "dive.yaml, outputs: 'art' is not an output"),
-        ("outputs: 5", "dive.yaml, outputs: 5 is not a text"),
+        ("outputs: 5", "dive.yaml, outputs: 5 is not a string"),
         ("outputs: [5]", "dive.yaml, outputs: it is not a plain value"),
         ("model-name: 2024-01-01", "dive.yaml, model-name: it is not a plain value"),
         ("batch-size: {a: 1}", "dive.yaml, batch-size: it is not a plain value"),
