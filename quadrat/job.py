@@ -43,11 +43,11 @@ SKIP = "Use --on-error skip to continue after it"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an order.
+    """The result of an order.
 
-    `error` ended it, or says why it measured nothing; None if all went well. `counts` are its sources by status,
-    `products` how many products were delivered, `tables` the URNs of its tables by name, and `records` the file
-    with the records of its sources, if the caller asked to keep them.
+    `error` is the error that ended the order, or the reason why it measured nothing; None if it succeeded. `counts`
+    are its sources by status, `products` is the number of delivered products, `tables` are the URNs of its tables
+    by name, and `records` is the file with the records of its sources, if the caller asked to keep them.
     """
 
     error: QuadratError | None
@@ -63,10 +63,11 @@ class Outcome:
 
 
 def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Path | None = None) -> Outcome:
-    """Run one order to its end.
+    """Run one order, and return its outcome, whether it succeeds or fails.
 
-    A source that fails is a row of the table, unless `on-error` is stop or more than `max-failures` have failed; an
-    order that measured nothing fails. Records and other files under way stay in the folder `keep`, if it is given.
+    A source that fails becomes a row of the table, and the order goes on, unless `on-error` is stop or more than
+    `max-failures` sources have failed. An order that measured nothing fails. If the folder `keep` is given, records
+    and temporary files go there and stay there.
     """
     order: Order | None = None
     error: QuadratError | None = None
@@ -96,21 +97,21 @@ class Listing:
         self.total = sum(1 for _ in store.relist()) or None
 
     def __iter__(self) -> Iterator[StoreItem]:
-        """Yield the sources; names are allotted here, so they do not depend on what becomes of other sources."""
+        """Yield the sources with their stems, which thus do not depend on which source fails or finishes first."""
         for item in self._store.sources():
             yield replace(item, stem=self._names.of(item)) if isinstance(item, Source) else item
 
     def left(self, seen: Iterable[str]) -> Iterator[Source]:
-        """Yield the sources whose URN is not among those `seen`, if the store can list again."""
+        """Yield the sources whose URN is not in `seen`, if the store can list them again."""
         known = set(seen)
         return (source for source in self._store.relist() if source.urn not in known)
 
 
 class Delivery:
-    """Hands products to the store.
+    """Delivers products to the store, and counts and times this.
 
-    `source` is the one whose products are under way: it is in hand until its record is there. `refused` is True once
-    the store did not take a product.
+    `source` is the source whose products are being delivered, until its record is complete. `refused` is True once
+    the store has refused a product.
     """
 
     def __init__(self, store: Store) -> None:
@@ -121,7 +122,7 @@ class Delivery:
         self.count = 0
 
     def deliver(self, product: Product, source: Source | None = None) -> str:
-        """Deliver a product, of a source or of the whole order, and give its URN."""
+        """Deliver a product of a source or of the whole order, and return its URN."""
         begin = perf_counter()
         self.source = source
         try:
@@ -140,7 +141,7 @@ class Delivery:
 
 
 class FailurePolicy:
-    """Decides after each source whether the order goes on, and in the end whether it has measured anything."""
+    """Decides after each source whether the order continues, and at the end whether it failed."""
 
     def __init__(self, settings: Settings, table: str, *, moving: bool) -> None:
         self._order = settings.order
@@ -149,8 +150,8 @@ class FailurePolicy:
         self._failed: Counter[str] = Counter()
         self._other_kind = 0
 
-    def judge(self, record: SourceRecord) -> None:
-        """Take a record; StoppedError if the order must end because of it."""
+    def check(self, record: SourceRecord) -> None:
+        """Raise StoppedError if the order must end because of this record."""
         stop = self._order.on_error == "stop"
         if record.status == "skipped" and record.faults:
             name = Path(record.source.name).name
@@ -160,7 +161,8 @@ class FailurePolicy:
             )
         elif record.status == "partial" and stop and record.reading is not None:
             raise StoppedError(
-                f"stopped at the first source that is not whole, {record.faults[0].line}", hint=SKIP
+                f"stopped at the first source that was measured only in part, {record.faults[0].line}",
+                hint=SKIP,
             )
         elif record.status == "failed":
             self._failed[record.source.media] += 1
@@ -174,7 +176,7 @@ class FailurePolicy:
                 )
 
     def conclude(self, counts: Mapping[str, int], *, measured: int, blank: int) -> None:
-        """Raise the error of an order that measured nothing."""
+        """Raise an error if the order measured nothing."""
         if measured:
             return
         if counts.get("failed"):
@@ -184,11 +186,13 @@ class FailurePolicy:
             )
         if blank:
             raise NoImagesError(
-                f"nothing was measured: {blank} of the sources have no frame worth measuring",
-                hint=f"See {self._table} for the reasons, and leave --skip-black out to measure them all the same",
+                f"no frame was measured in the {blank} source{'s' * (blank != 1)} that could be read",
+                hint=f"See {self._table} for the reasons; leave --skip-black out to measure black frames",
             )
         where, other = ("videos", "images") if self._moving else ("images", "videos")
-        skipped = f", and {counts['skipped']} other files were skipped" if counts.get("skipped") else ""
+        skipped = ""
+        if count := counts.get("skipped", 0):
+            skipped = f"; {count} file{'s were' if count > 1 else ' was'} skipped"
         if self._other_kind:
             skipped += f", {self._other_kind} of them {other}"
             hint = f"For {other} give --{other}"
@@ -199,7 +203,7 @@ class FailurePolicy:
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
 
     def _failures(self) -> str:
-        """Give the number of failed sources and their kind."""
+        """Return the number of failed sources and their kind."""
         count, kinds = self._failed.total(), list(self._failed)
         return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
 
@@ -222,7 +226,7 @@ class Order:
         self._report: OrderReport | None = None
 
     def run(self, folder: Path) -> None:
-        """Measure every source, deliver the tables, and raise what ends the order badly."""
+        """Measure all sources and deliver the tables. Raises the error of an order that fails."""
         facts = self._executor.facts
         moving = self._store.moving
         report = self._report = OrderReport(facts, self._settings.values(), self._names, folder)
@@ -233,7 +237,7 @@ class Order:
         run = self._executor.measure(listing, self._store.pull, folder)
         try:
             self._measure(run, listing, report, policy)
-        except BaseException as error:  # a signal's SystemExit too: a night's work ends with its table
+        except BaseException as error:  # SystemExit by a signal, too: the table is delivered even then
             if not (isinstance(error, DeliveryError) and self._delivery.refused):
                 self._close_early(run, listing, report, begin, error)
             raise
@@ -242,7 +246,7 @@ class Order:
         policy.conclude(totals.counts, measured=totals.measured, blank=totals.blank)
 
     def outcome(self, error: QuadratError | None, keep: Path | None) -> Outcome:
-        """Sum the order up."""
+        """Return the outcome of the order."""
         counts = dict(self._report.totals.counts) if self._report is not None else {}
         records = self._report.book.path if self._report is not None and keep is not None else None
         return Outcome(error, counts, self._delivery.count, dict(self._tables), records)
@@ -250,12 +254,12 @@ class Order:
     def _log_start(self, table: str) -> None:
         if table != TABLE:
             self._log.warning(
-                "Results of an earlier run are in the way: new ones get numbers, and the table is %s", table
+                "There are results of an earlier run: new files get numbers, and the table is %s", table
             )
         for facts in self._executor.facts:
             made = facts.provenance
             self._log.info(
-                "Model %r on engine %s %s, %s, %s",
+                "Model %r runs on %s %s, %s, %s",
                 self._settings.order.model_name or facts.name,
                 made.engine,
                 made.engine_version,
@@ -276,13 +280,13 @@ class Order:
             for event in events:
                 if isinstance(event, SourceDone):
                     self._done(event, report, progress)
-                    policy.judge(event.record)
+                    policy.check(event.record)
                     self._delivery.acknowledge(event.record.source)
                 else:
-                    self._take(event, progress)
+                    self._handle(event, progress)
 
-    def _take(self, event: Event, progress: Progress) -> None:
-        """Deliver a product, and count what happened."""
+    def _handle(self, event: Event, progress: Progress) -> None:
+        """Deliver a product, or count a frame or a source that is open."""
         if isinstance(event, ProductMade):
             self._delivery.deliver(event.product, event.source)
         elif isinstance(event, FrameDone):
@@ -294,7 +298,7 @@ class Order:
             progress.opened(event)
 
     def _done(self, event: SourceDone, report: OrderReport, progress: Progress) -> None:
-        """Keep the record of a source whose products are all delivered."""
+        """Keep the record of a source, once all its products are delivered."""
         record = event.record
         self._delivery.source = None
         report.add(record)
@@ -312,25 +316,25 @@ class Order:
     def _close_early(
         self, run: Measuring, listing: Listing, report: OrderReport, begin: float, error: BaseException
     ) -> None:
-        """Account for every source although the order ends badly; the error that ended it is the one reported."""
+        """Account for every source of an order that `error` ended early."""
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
         if isinstance(error, SystemExit):
             line = "it was interrupted"
-            self._log.warning("Interrupted: what is measured so far is delivered")
+            self._log.warning("Interrupted; delivering the results so far")
         if self._delivery.source is not None:
             reason = f"the order ended while it was delivered: {line}"
             report.add(not_reached_record(self._delivery.source, reason))
         try:
-            for event in run.unfinished(StoppedError(f"the order ended before its end: {line}")):
-                self._take_unfinished(event, report)
+            for event in run.unfinished(StoppedError(f"the order ended early: {line}")):
+                self._handle_unfinished(event, report)
             for source in listing.left(report.book.urns()):
                 report.add(not_reached_record(source, f"the order ended before it: {line}"))
             self._close(run, report, perf_counter() - begin)
         except DeliveryError as late:
             self._log.error("%s", late.line)
 
-    def _take_unfinished(self, event: Event, report: OrderReport) -> None:
-        """Deliver what there is of a source that the order ended in the middle of; it is not acknowledged."""
+    def _handle_unfinished(self, event: Event, report: OrderReport) -> None:
+        """Deliver the results of an unfinished source; it is not acknowledged."""
         if isinstance(event, ProductMade):
             self._delivery.deliver(event.product)
         elif isinstance(event, SourceDone):
@@ -339,7 +343,7 @@ class Order:
             self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
 
     def _close(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
-        """Deliver the tables, log how many sources were shrunk, and sum up."""
+        """Deliver the tables, and log how many sources were shrunk and the counts."""
         if self._settings.order.benchmark:
             self._log_times(run, report, wall_s - run.warm_up_s)
         urn = ""
@@ -356,7 +360,7 @@ class Order:
         )
 
     def _log_shrunk(self) -> None:
-        """Log how many sources were measured smaller than they are: that changes the cover of thin things."""
+        """Log how many sources were shrunk before measuring, which changes the cover of thin structures."""
         count, kinds = self._shrunk.total(), list(self._shrunk)
         if not count:
             return

@@ -65,9 +65,7 @@ def _start_one(
         )
     module, attribute = ENGINES[name].split(":")
     several = (at_once,) if name in CONCURRENT else ()
-    engine = cast(Start, getattr(import_module(module), attribute))(package, settings, log, *several)
-    log.info("engine %s %s on %s in %s", engine.name, engine.version, engine.device, engine.precision)
-    return engine
+    return cast(Start, getattr(import_module(module), attribute))(package, settings, log, *several)
 
 
 def _combine_reasons(

@@ -1,4 +1,4 @@
-"""Where the unit of work runs; one module per executor, found here by name."""
+"""Executors decide where the unit of work runs. They are found here by name, one module for each."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ EXECUTORS = {
     "local": "quadrat.executors.local:open_local",
     "isolated": "quadrat.executors.isolated:open_isolated",
 }
-"""Every executor, by the value of the parameter that chooses it."""
+"""All executors, by the value of the parameter `executor`."""
 
 
 def open_executor(work: Work, log: logging.Logger) -> AbstractContextManager[Executor]:
-    """Load the models of some work where its settings say, for as long as the context lasts.
+    """Load the models of some work where its settings say, and keep them loaded while the context is open.
 
-    Raises what loading the models raises: ModelError, EngineError or ParameterError.
+    Raises ModelError, EngineError or ParameterError if a model cannot be loaded.
     """
     name = work.settings.order.executor
     return cast(AbstractContextManager[Executor], resolve(EXECUTORS[name])(work, log))

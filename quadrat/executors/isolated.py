@@ -1,8 +1,8 @@
 """The unit of work in a child process.
 
-Two pipes join the processes. Over `events` the parent asks for one event at a time, so a product's file is there
-until it is delivered, as in one process. Over `sources` the child asks for the next source, and for the content of
-a source while it reads it; a thread of the parent answers.
+Two pipes join the processes. Over `events`, the parent asks for one event at a time, so a product's file exists
+until it is delivered, as in one process. Over `sources`, the child asks for the next source, and for the content of
+the source that it reads; a thread of the parent answers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Pipe = Connection[Any, Any]
 
 JOIN_S = 10.0
-"""Time for the child to end by itself before it is killed."""
+"""Seconds that the child has to end by itself before it is killed."""
 LOGGER = "quadrat"
 
 
@@ -70,7 +70,7 @@ class IsolatedExecutor:
         return IsolatedRun(self, folder)
 
     def ask(self, what: str, *details: object) -> Any:
-        """Send a request and give the answer; log what the child logs meanwhile, and raise what it raised.
+        """Send a request and return the answer. Log the lines of the child's log, and raise its exceptions.
 
         Raises EngineRunError if the child has died.
         """
@@ -91,7 +91,8 @@ class IsolatedExecutor:
         return content
 
     def _answer(self) -> tuple[str, Any]:
-        """Wait for the answer to the last request; earlier ones are late, because a signal ended the wait for them."""
+        """Wait for the answer to the last request. Answers to earlier requests arrive late if a signal ended the
+        wait."""
         while True:
             self._events.poll(None)  # a signal may end the wait, but must not cut a message
             with signals_deferred():
@@ -121,24 +122,24 @@ class IsolatedRun:
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """Busy seconds by stage, warm-up left out."""
+        """Busy seconds by stage, without warm-up."""
         return self._times().seconds or {}
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds spent in runs that do not count."""
+        """Seconds spent in warm-up runs."""
         return self._times().warm_up_s
 
     def __iter__(self) -> Generator[Event, None, None]:
-        """Yield what becomes of every source."""
+        """Yield the events of every source."""
         self._executor.ask("measure", self._folder)
         while (event := self._executor.ask("next")) is not None:
             yield event
 
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
-        """Yield products and records of the sources that the run ended in the middle of.
+        """Yield products and records of unfinished sources.
 
-        If the child has died, what it knew of them is lost.
+        If the child has died, their results are lost.
         """
         try:
             self._executor.ask("unfinished", error)
@@ -167,18 +168,18 @@ class _Feed(threading.Thread):
         self._open: dict[int, AbstractContextManager[Blob]] = {}
 
     def serve(self, items: Iterable[StoreItem], pull: Pull) -> None:
-        """Take the sources of the next run."""
+        """Set the sources of the next run."""
         self._items, self._pull = iter(items), pull
 
     def run(self) -> None:
-        """Answer until the child has gone, then release what it had not released."""
+        """Answer until the child is gone, and then release the sources that it still held."""
         try:
             with suppress(EOFError, OSError):
                 while True:
                     _send(self._pipe, self._reply(*self._pipe.recv()))
         finally:
             for context in self._open.values():
-                with suppress(Exception):  # nobody is left to be told
+                with suppress(Exception):  # the child is gone, and nobody can handle the error
                     context.__exit__(None, None, None)
 
     def _reply(self, number: int, what: str, source: Source | None) -> tuple[str, int, object]:
@@ -201,7 +202,7 @@ class _Feed(threading.Thread):
 
 @contextmanager
 def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]:
-    """Start a child process and load the models there, for as long as the context lasts.
+    """Start a child process that loads the models and keeps them while the context is open.
 
     Raises what loading the models raises, and EngineRunError if the child dies.
     """
@@ -247,7 +248,7 @@ def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
 
 
 class _Channel:
-    """The pipe of events in the child; threads that log send over it too."""
+    """The child's end of the event pipe. Threads that log send over it too."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
@@ -255,7 +256,7 @@ class _Channel:
         self.receive = pipe.recv
 
     def send(self, message: tuple[str, int, object]) -> None:
-        """Send a message whole."""
+        """Send a message; several threads may do so."""
         with self._lock:
             _send(self._pipe, message)
 
@@ -270,7 +271,7 @@ class _Server:
         self._stream: Iterator[Event] = iter(())
 
     def reply(self, number: int, what: str, *details: Any) -> tuple[str, int, object]:
-        """Give the answer to a request, or what it raised."""
+        """Return the answer to a request, or the error that it raised."""
         try:
             return "answer", number, self._answer(what, *details)
         except BaseException as error:  # noqa: BLE001 - the parent raises it
@@ -314,7 +315,7 @@ class _Sources:
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Blob]:
-        """Give the content of a source for as long as the context lasts."""
+        """Provide the content of a source while the context is open."""
         number, blob = self._ask("pull", source=source)
         try:
             yield blob
@@ -322,7 +323,7 @@ class _Sources:
             self._ask("release", number)
 
     def _ask(self, what: str, number: int | None = None, source: Source | None = None) -> tuple[int, Any]:
-        """Send a request, numbered if it has no number yet, and give its number and the answer."""
+        """Send a request, with a new number if it has none, and return its number and the answer."""
         with self._lock:
             if number is None:
                 self._count += 1
@@ -374,7 +375,7 @@ def _ending(exit_code: int | None) -> str:
 
 
 def _send(pipe: Pipe, message: tuple[str, int, object]) -> None:
-    """Send a message; in place of one that cannot be pickled, the reason."""
+    """Send a message; if it cannot be pickled, send the reason instead."""
     try:
         pipe.send(message)
     except (EOFError, OSError):
@@ -384,7 +385,7 @@ def _send(pipe: Pipe, message: tuple[str, int, object]) -> None:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Give an error that can be pickled: the error itself, or its text if it cannot."""
+    """Return an error that can be pickled: the error itself, or one with its text."""
     try:
         if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301 - written in the line itself
             return error

@@ -16,7 +16,7 @@ from quadrat.types import StoreItem
 
 
 class LocalExecutor:
-    """Measures with models that are loaded here."""
+    """Measures with models that are loaded in this process."""
 
     def __init__(self, models: Pass, facts: Sequence[ModelFacts], *, moving: bool) -> None:
         self.facts = facts
@@ -30,7 +30,7 @@ class LocalExecutor:
 
 @contextmanager
 def open_local(work: Work, log: logging.Logger) -> Iterator[LocalExecutor]:
-    """Load the models here for as long as the context lasts."""
+    """Load the models in this process, and keep them loaded while the context is open."""
     with load_models(work.archives, work.settings, log, throughput=work.throughput) as models:
         yield LocalExecutor(
             models, facts_of(models, work.order, work.urns, moving=work.moving), moving=work.moving

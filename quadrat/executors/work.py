@@ -1,4 +1,4 @@
-"""What executors are given and what they give back."""
+"""The interface of executors: the work that they get, and the run that they return."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from quadrat.types import StoreItem
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The models and settings of an order; picklable.
+    """The models and settings of an order; it can be pickled.
 
-    `archives` are the model archives and `urns` theirs, in the same order. `moving` is True if the sources are
+    `archives` are the model archives and `urns` their URNs, in the same order. `moving` is True if the sources are
     videos, sequences and streams.
     """
 
@@ -32,30 +32,30 @@ class Work:
 
     @property
     def throughput(self) -> bool:
-        """True if a stream of frames is measured; with idle-seconds a frame waits for the answer to the one before."""
+        """True to set up networks for a stream of frames; with idle-seconds, each frame waits for the one before."""
         return self.moving and not self.settings.frames.idle_seconds
 
 
 class Measuring(Protocol):
-    """One run of the unit of work. Iterate it once; ask for the rest when it is over."""
+    """One run of the unit of work. Iterate it once, and then call `unfinished` if it ended early."""
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The stages of the pipeline, with the time that each has spent so far."""
+        """The stages of the pipeline with their times so far."""
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """Busy seconds by stage, warm-up left out."""
+        """Busy seconds by stage, without warm-up."""
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds spent in runs that do not count."""
+        """Seconds spent in warm-up runs."""
 
     def __iter__(self) -> Generator[Event, None, None]:
-        """Yield products and records as sources are measured; a product is delivered before the next event."""
+        """Yield products and records as sources are measured. Deliver a product before you take the next event."""
 
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
-        """Yield products and records of the sources that the run ended in the middle of."""
+        """Yield products and records of unfinished sources."""
 
 
 class Executor(Protocol):
@@ -64,4 +64,4 @@ class Executor(Protocol):
     facts: Sequence[ModelFacts]
 
     def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> Measuring:
-        """Measure sources as they come; `folder` holds files under way, until the tables are made."""
+        """Measure sources as they come; `folder` holds temporary files until the tables are made."""

@@ -1,1 +1,1 @@
-"""The one path from sources to results: bounded, ordered, carrying failures as values."""
+"""The path from sources to results: bounded, ordered, with failures as values."""

@@ -1,4 +1,4 @@
-"""Predictions -> pictures of annotated videos."""
+"""Predictions -> annotated frames of videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quadrat.types import ImageU8, Result
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedFrame:
-    """A measured frame of a video, and by model name its picture (H, W, 3) uint8 RGB at the source's size."""
+    """A measured frame of a video, with a picture (H, W, 3) uint8 RGB at the source's size by model name."""
 
     measured: Measured
     pictures: Mapping[str, ImageU8]
@@ -29,13 +29,13 @@ class Annotator:
         }
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield an AnnotatedFrame for every frame of a video, and all else unchanged."""
+        """Yield an AnnotatedFrame for every frame of a video, and everything else unchanged."""
         for item in items:
             moving = isinstance(item, Measured) and item.result.frame.time_s is not None
             yield AnnotatedFrame(item, self._pictures(item.result)) if moving else item
 
     def _pictures(self, result: Result) -> dict[str, ImageU8]:
-        """Draw at the size that a model measured, then enlarge: a third of the time of drawing large."""
+        """Draw at the size that the model measured, then enlarge: a third of the time of drawing at full size."""
         from quadrat.media.scale import scaled
 
         return {name: scaled(self._picture(name, result), result.frame.source_hw) for name in self._draw}

@@ -1,4 +1,4 @@
-"""Network inputs -> network outputs: neighbours of one shape share a batch, whatever frame or source they are from."""
+"""Network inputs -> network outputs. Consecutive inputs of one shape share a batch, whatever their frame or source."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from quadrat.pipeline.workers import BusyClock, Workers
 from quadrat.types import Flush, Part
 
 BESIDE = 2
-"""Items that are not inputs wait with a batch that is not full: at most this many for each of its inputs."""
+"""The most other items that may wait for a batch to fill, for each input of a full batch."""
 WARM_UPS = 5
-"""Extra runs of the first batch with the benchmark setting, as in the original service."""
+"""The extra runs of the first batch with the benchmark setting, as in the original service."""
 
 
 class Batches:
-    """The stage that runs the network of one model, `size` inputs at once.
+    """The stage that runs the network of one model, on batches of `size` inputs.
 
-    If the engine does several runs side by side, as many batches are under way, each in a thread; results leave in
-    the order of the inputs. `warm_up_s` are seconds spent in runs that do not count; `busy_s` are seconds in which a
-    run that counts was under way.
+    If the engine supports concurrent runs, several batches run at once, each in a thread; results keep the order of
+    the inputs. `warm_up_s` is the time in seconds of warm-up runs, `busy_s` the time in which at least one other
+    run was in progress.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -41,11 +41,11 @@ class Batches:
 
     @property
     def busy_s(self) -> float:
-        """Seconds with at least one run under way."""
+        """Seconds in which at least one run was in progress, without warm-up runs."""
         return self._clock.seconds
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a Ran for every Prepared of this model; all else keeps its place. Flush ends a batch."""
+        """Yield a Ran for every Prepared of this model, and all else in its place; Flush runs an incomplete batch."""
         at_once = self.model.at_once
         under_way: deque[Future[list[Any]]] = deque()
         with Workers(self._run, at_once if at_once > 1 else 0) as workers:
@@ -60,7 +60,7 @@ class Batches:
         return isinstance(item, Prepared) and item.model == self.model.name
 
     def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
-        """Yield batches with the items between their inputs, and None where nothing may be waited for."""
+        """Yield batches with the items between their inputs, and None where all batches must be finished."""
         waiting: list[Any] = []
         inputs = 0
         try:
@@ -78,7 +78,7 @@ class Batches:
                 if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
                     yield waiting
                     waiting, inputs = [], 0
-        except Exception:  # the items before it are answered first
+        except Exception:  # yield the results of the items before the error first
             yield waiting
             yield None
             raise
@@ -92,7 +92,7 @@ class Batches:
         return [next(ran) if self._is_input(item) else item for item in waiting]
 
     def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
-        """Run one batch; if it fails as a whole (out of memory, say), run each input alone."""
+        """Run one batch. If it fails, for instance for lack of memory, run each input alone."""
         try:
             with self.model.turns:
                 arrays = self.model.engine.run(self._stack(inputs), self.model.task.wanted)
@@ -108,7 +108,7 @@ class Batches:
         ]
 
     def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Make one batch; a network of a fixed batch gets its last input again until it is full."""
+        """Stack inputs into a batch; for a network with a fixed batch size, repeat the last input."""
         tensors = [one.sample.tensor for one in inputs]
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
@@ -118,7 +118,7 @@ class Batches:
         return Part(own, one.sample.geometry, one.sample.window)
 
     def _warm_up(self, waiting: Sequence[Any]) -> None:
-        """Run the first batch a few times, uncounted; a batch that fails fails again when it counts."""
+        """Run the first batch a few times without counting it. Ignore errors: the counted run raises them again."""
         inputs = [item for item in waiting if self._is_input(item)]
         if not inputs or self.warm_up_s or not self.model.settings.order.benchmark:
             return

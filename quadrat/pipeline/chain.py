@@ -68,7 +68,7 @@ def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None 
             target=_pump, args=(stage, stream, queue, stop), name=f"quadrat-{stage.name}", daemon=True
         )
         threads.append(thread)
-        stream = _taken(queue, stop)
+        stream = _from_queue(queue, stop)
     for thread in threads:
         thread.start()
     tail = stream if last is None else _timed(last, stream)
@@ -154,7 +154,7 @@ def _put(queue: Queue[Any], item: Any, stop: threading.Event) -> None:
     raise _Stopped
 
 
-def _taken(queue: Queue[Any], stop: threading.Event) -> Iterator[Any]:
+def _from_queue(queue: Queue[Any], stop: threading.Event) -> Iterator[Any]:
     while True:
         try:
             item = queue.get(timeout=POLL_S)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class VideoEncoder:
-    """The stage that encodes. Videos that are not at their end when it stops are finished all the same."""
+    """The stage that encodes annotated videos. If the run ends early, it finishes the files that are open."""
 
     def __init__(self, folder: Path, codec: str) -> None:
         self._folder = folder
@@ -27,9 +27,9 @@ class VideoEncoder:
         self._count = 0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield the Measured of every AnnotatedFrame once its pictures are in the videos, and all else unchanged.
+        """Yield the Measured of every AnnotatedFrame once its pictures are written, and everything else unchanged.
 
-        At an Ending the paths of the videos are in the state of the source.
+        When it yields an Ending, the state of the source has the paths of its videos.
         """
         try:
             for item in items:
@@ -49,7 +49,7 @@ class VideoEncoder:
                         _finish(model, state)
 
     def _end(self, ending: Ending) -> None:
-        """Finish the videos; nothing is kept of a source that failed."""
+        """Finish the videos of a source, or delete them if the source failed."""
         state = ending.state
         self._open.pop(id(state), None)
         failed = ending.error is not None or state.has_failed
@@ -74,7 +74,7 @@ class VideoEncoder:
             except (ImageSizeError, EncoderError) as error:
                 _discard(model)
                 model.undrawn = error.at(state.source.name)
-            except DeliveryError as error:  # a file that a full disk cut short cannot be played
+            except DeliveryError as error:  # the disk is full, and an incomplete file cannot be played
                 _discard(model)
                 raise error.at(state.source.name) from error
 
@@ -89,7 +89,7 @@ class VideoEncoder:
 
 
 def _finish(model: ModelState, state: SourceState, end_s: float | None = None) -> None:
-    """Close a video and keep its path; a video that the codec refuses is measured without an annotated one."""
+    """Close a video and store its path; if the codec refuses it, the source has no annotated video."""
     if model.writer is None:
         return
     (writer, path), model.writer = model.writer, None
@@ -105,10 +105,10 @@ def _finish(model: ModelState, state: SourceState, end_s: float | None = None) -
 
 
 def _discard(model: ModelState) -> None:
-    """Remove what there is of a video."""
+    """Delete an unfinished video."""
     if model.writer is None:
         return
     (writer, path), model.writer = model.writer, None
-    with suppress(DeliveryError):  # of a file that nobody gets
+    with suppress(DeliveryError):  # the file is deleted anyway
         writer.close()
     path.unlink(missing_ok=True)

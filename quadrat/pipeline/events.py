@@ -1,4 +1,4 @@
-"""What travels between the stages of a run, and errors as the stages report them."""
+"""The items that pass between the stages of a run, and how stages report errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """A frame that was read; `frame.skipped` says why it is not to be measured, if so."""
+    """A frame that was read; `frame.skipped` is the reason if it is not to be measured."""
 
     state: SourceState
     frame: Frame
@@ -27,7 +27,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """A video, sequence or stream has no more frames; `error` says why it could not be read at all, if so."""
+    """A video, sequence or stream has no more frames; `error` is set if it could not be read at all."""
 
     state: SourceState
     error: QuadratError | None = None
@@ -35,10 +35,10 @@ class Ending:
 
 @dataclass(slots=True, eq=False)
 class OpenFrame:
-    """A frame under way: the fold of each model, and how many parts are still to come.
+    """A frame that is being measured: the fold of each model, and the number of parts still to come.
 
-    `views` are the frames of models that measure another size than was read; `errors` says, by model, why it has
-    no prediction and in which stage that arose.
+    `views` are the frames of models that measure at another size than was read; `errors` holds, by model name, the
+    error of a model without a prediction and the stage that it occurred in.
     """
 
     state: SourceState
@@ -61,7 +61,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ran:
-    """What the network gave for one part, or why it gave nothing and in which stage that arose."""
+    """The network's outputs for one part, or an error and the stage that it occurred in."""
 
     frame: OpenFrame
     model: str
@@ -79,13 +79,13 @@ class Measured:
 
 
 def located(error: QuadratError, name: str) -> QuadratError:
-    """Give the same error with the name of its image or video."""
+    """Return the error with the name of its source."""
     where = f"{name} ({error.where})" if error.where and error.where != name else name
     return error.at(where)
 
 
 def to_quadrat_error(error: object, name: str) -> QuadratError:
-    """Turn whatever one image or video raised into an error that a person can read."""
+    """Turn any exception of a source into an error that users can read."""
     if isinstance(error, QuadratError):
         return located(error, name)
     if isinstance(error, MemoryError):

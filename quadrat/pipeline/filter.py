@@ -1,4 +1,4 @@
-"""Which frames are measured: not black ones, and not those soon after one without objects."""
+"""The choice of frames to measure: not black ones, and none in the idle time after a frame without objects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from quadrat.types import Frame
 class FrameFilter:
     """Decides which frames of videos, sequences and streams are measured.
 
-    Time is the media's own. A frame is judged only when the frames before it in its source are measured, so the
-    same video gives the same answer on any machine.
+    It uses the times of the media, and decides on a frame only after the earlier frames of its source are measured.
+    The same video therefore gives the same frames on any machine.
     """
 
     def __init__(self, models: Pass) -> None:
@@ -25,11 +25,11 @@ class FrameFilter:
         self._models = models
 
     def must_wait(self, state: SourceState, frame: Frame) -> bool:
-        """Return True if frames of this source under way decide on the frame."""
+        """Return True if the decision depends on frames of this source that are still being measured."""
         return bool(self._idle_s and frame.time_s is not None and state.under_way)
 
     def reason(self, state: SourceState, frame: Frame) -> str:
-        """Give the reason for which a frame is not measured ("black", "idle"), or "" if it is."""
+        """Return the reason for skipping a frame ("black", "idle"), or "" to measure it."""
         if frame.time_s is None:
             return ""
         if self._skip_black and is_black(frame.pixels):
@@ -37,12 +37,12 @@ class FrameFilter:
         return "" if is_due(frame.time_s, state.idle_until) else "idle"
 
     def sent(self, state: SourceState, frame: Frame) -> None:
-        """Note that a frame is on its way to the network."""
+        """Record that a frame is being measured."""
         if self._idle_s and frame.time_s is not None:
             state.under_way += 1
 
     def measured(self, state: SourceState, frame: Frame, predictions: Mapping[str, Any]) -> None:
-        """Note what was found in a frame; models that could not measure it have no prediction."""
+        """Record the predictions of a frame; models that could not measure it have none."""
         if not self._idle_s or frame.time_s is None:
             return
         state.under_way -= 1

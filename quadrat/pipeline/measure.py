@@ -1,7 +1,7 @@
 """The unit of work: sources -> products and records.
 
-An executor decides where it runs: in this process, in a child process, on other machines. Everything that it yields
-can be pickled, and no pixels are among it.
+An executor decides where it runs: in this process, in a child process, or on other machines. It yields values that
+can be pickled and contain no pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed,
 
 @dataclass(frozen=True, slots=True)
 class FrameDone:
-    """One frame of a video is measured, or was skipped; `shrunk` if it was measured smaller than it is."""
+    """A frame of a video was measured or skipped; `shrunk` is True if it was shrunk before measuring."""
 
     source: Source
     skipped: bool
@@ -34,7 +34,7 @@ class FrameDone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProductMade:
-    """A product of a source, to be delivered before the next event is asked for."""
+    """A product of a source. Deliver it before you take the next event."""
 
     source: Source
     product: Product
@@ -42,7 +42,7 @@ class ProductMade:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceDone:
-    """All products of a source were made; `shrunk` if it was measured smaller than it is."""
+    """A source is finished; `shrunk` is True if it was shrunk before measuring."""
 
     record: SourceRecord
     shrunk: bool = False
@@ -63,7 +63,7 @@ class _OpenSource:
     measured: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
-        """Give a frame to all collectors and count it."""
+        """Pass a frame to all collectors and count it."""
         for name, collector in self.collectors.items():
             collector.frame(result)
             if name in result.predictions:
@@ -73,7 +73,7 @@ class _OpenSource:
                 reasons[result.frame.skipped or "failed"] += 1
 
     def counted(self, closed: SourceClosed) -> SourceClosed:
-        """Give the end of the source with the counts of the frames that came."""
+        """Return the end of the source with the counts of the frames that reached the collectors."""
         closings = {
             name: replace(closing, measured=self.measured[name], skipped=dict(self.skipped.get(name, {})))
             for name, closing in closed.closings.items()
@@ -82,10 +82,10 @@ class _OpenSource:
 
 
 class Measurement:
-    """One run of the unit of work over some sources.
+    """One run of the unit of work.
 
-    `folder` holds files under way: annotated videos, columns. The products of a source are made after its last
-    frame, one by one as they are asked for.
+    `folder` holds temporary files: annotated videos and columns. Products are made one by one, on demand, after the
+    last frame of their source.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class Measurement:
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The stages of the pipeline, with the time that each has spent so far."""
+        """The stages of the pipeline with their times so far."""
         return self._run.stages
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Busy seconds by stage, warm-up left out."""
+        """Busy seconds by stage, without warm-up."""
         return self._run.seconds
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds spent in runs that do not count."""
+        """Seconds spent in warm-up runs."""
         return self._run.warm_up_s
 
     def __iter__(self) -> Generator[Event, None, None]:
-        """Yield what becomes of every source: its products, then its record."""
+        """Yield the events of every source: its products, then its record."""
         with closing(iter(self._run)) as stream:
             for item in stream:
                 if isinstance(item, SourceOpened):
@@ -138,7 +138,7 @@ class Measurement:
                     yield SourceDone(failed_record(item))
 
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
-        """Yield products and records of the sources that the run ended in the middle of; call it after the run."""
+        """Yield products and records of unfinished sources; call it after the run."""
         for item in self._run.unfinished(error):
             if isinstance(item, SourceClosed):
                 yield from self._closed(item)
@@ -152,7 +152,7 @@ class Measurement:
 
     def _frame(self, result: Result) -> FrameDone:
         opened = self._open[result.source.urn]
-        with signals_deferred():  # half a frame in the tables would be a wrong count
+        with signals_deferred():  # half a frame would make the tables wrong
             opened.add(result)
         return FrameDone(result.source, bool(result.frame.skipped), self._is_shrunk(result))
 
@@ -182,7 +182,7 @@ class Measurement:
             reason = f"the picture is {result.frame.skipped}"
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
             return
-        faults = _every(parts)
+        faults = _distinct_faults(parts)
         status: Status = "partial" if faults else "ok"
         record = SourceRecord(source, status, faults, image=facts, models=tuple(parts), products=tuple(names))
         yield SourceDone(record, self._is_shrunk(result))
@@ -217,29 +217,29 @@ class Measurement:
 
 
 def image_facts(frame: Frame) -> ImageFacts:
-    """Describe a picture beside its pixels."""
+    """Return the facts about an image."""
     working = frame.pixels.shape[0], frame.pixels.shape[1]
     return ImageFacts(frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped)
 
 
 def failed_record(failure: Failure) -> SourceRecord:
-    """Give the record of a source that could not be measured, or is not of the kind that is measured."""
+    """Return the record of a source that failed, or that is not of the kind that the order measures."""
     status: Status = "skipped" if isinstance(failure.error, NotAnImageError) else "failed"
     return SourceRecord(failure.source, status, (failure.error,))
 
 
 def not_reached_record(source: Source, reason: str) -> SourceRecord:
-    """Give the record of a source that the order ended before."""
+    """Return the record of a source that the order did not reach."""
     return SourceRecord(source, "not-reached", reason=reason)
 
 
-def _every(parts: Sequence[ModelRecord]) -> tuple[QuadratError, ...]:
+def _distinct_faults(parts: Sequence[ModelRecord]) -> tuple[QuadratError, ...]:
     """List the errors of all models, each once."""
     return tuple({fault.line: fault for part in parts for fault in part.faults}.values())
 
 
 def _unmeasured(parts: Sequence[ModelRecord]) -> str:
-    """Give the reason for which no frame was measured."""
+    """Return why no frame was measured."""
     skipped = parts[0].skipped if parts else {}
     why = ", ".join(f"{count} {reason}" for reason, count in skipped.items() if count)
     return "no frame was measured" + (f": {why}" if why else "")

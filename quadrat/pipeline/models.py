@@ -1,4 +1,4 @@
-"""Model archives, opened and ready: one pass over the sources feeds all of them."""
+"""Loaded models, and the pass that feeds every frame to all of them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
-"""Runs of the network side by side: beside an encoder, two runs of one thread lose less time than one of two
-threads. More runs would need more memory, and were not measured."""
+"""The number of concurrent runs of the network. Beside a video encoder, two runs with one thread each lose less
+time than one run with two. More runs would need more memory, and were not measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """Everything that turns a frame into a prediction; `name` tells the models of a pass apart.
+    """Everything that turns a frame into a prediction; `name` identifies the model in its pass.
 
-    `at_once` is the number of runs that the engine does side by side; `turns` is held while it runs, because a
-    caller in Python may be in the middle of two videos.
+    `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
+    caller may iterate over two videos at once.
     """
 
     package: ModelPackage
@@ -57,11 +57,11 @@ class LoadedModel:
         return self.settings.frames_for(shrinks=self.kind.shrinks)
 
     def working_hw(self, source_hw: HW) -> HW:
-        """Give the (height, width) at which this model measures a picture."""
+        """Return the (height, width) at which this model measures an image."""
         return working_hw(source_hw, self.frames.max_img_size)
 
     def in_force(self, *, moving: bool) -> dict[str, Any]:
-        """Give, by parameter, what a run makes of settings whose values leave it open; None for what is not used."""
+        """Return, by parameter, the values in force of settings that depend on model or machine; None if unused."""
         settings = self.settings
         most = self.frames.max_img_size or -1
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
@@ -73,18 +73,18 @@ class LoadedModel:
         }
 
     def is_empty(self, prediction: Any) -> bool | None:
-        """Return True if a prediction shows nothing; None if the task cannot know."""
-        asked = self.kind.part("is_empty")
-        return None if asked is None else bool(asked(prediction, *self.kind.groups_of(self.settings)))
+        """Return True if a prediction contains nothing; None if the task cannot tell."""
+        function = self.kind.part("is_empty")
+        return None if function is None else bool(function(prediction, *self.kind.groups_of(self.settings)))
 
     def fault(self, prediction: Any, name: str) -> QuadratError | None:
-        """Give the reason for which a prediction is not the whole truth, if it is not; `name` is the source's."""
-        asked = self.kind.part("fault")
-        error: QuadratError | None = None if asked is None else asked(prediction, name)
+        """Return an error if a prediction is incomplete, else None; `name` is the source's."""
+        function = self.kind.part("fault")
+        error: QuadratError | None = None if function is None else function(prediction, name)
         return error
 
     def provenance(self, order: str, model_urn: str) -> Provenance:
-        """Describe what makes the products of an order."""
+        """Return what the products of an order are made with."""
         return Provenance(
             order=order,
             model=model_urn,
@@ -99,7 +99,7 @@ class LoadedModel:
 
 
 class Pass(Mapping[str, LoadedModel]):
-    """The loaded models of a run by name; every frame is decoded once for all of them."""
+    """The loaded models of a run, by name. Every frame is decoded once for all of them."""
 
     def __init__(self, models: Sequence[LoadedModel]) -> None:
         self._models = {model.name: model for model in models}
@@ -121,14 +121,14 @@ class Pass(Mapping[str, LoadedModel]):
 
     @property
     def frames(self) -> FrameSettings:
-        """The frame settings for reading: at the largest size that a model measures."""
+        """The frame settings for reading, with the largest size that a model measures at."""
         each = [model.frames for model in self._models.values()]
         unlimited = [frames for frames in each if (frames.max_img_size or -1) < 0]
         return unlimited[0] if unlimited else max(each, key=lambda frames: frames.max_img_size or 0)
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
-    """Give the facts of all models; `urns` are theirs in the same order."""
+    """Return the facts of all models; `urns` are their URNs in the same order."""
     return tuple(
         ModelFacts(
             model.name,
@@ -153,12 +153,11 @@ def label(name: str) -> str:
 def load_models(
     archives: Sequence[Path], settings: Settings, log: logging.Logger, *, throughput: bool = False
 ) -> Iterator[Pass]:
-    """Open model archives for as long as the context lasts.
+    """Load model archives, and keep them loaded while the context is open.
 
-    With `throughput` the networks are set up for a stream of frames, of which AT_ONCE are measured side by side if
-    the engine can; otherwise for one input at a time, as soon as possible. Raises ModelError for a fault of an
-    archive, EngineError for one of the machine, ParameterError for settings that no model or one model cannot
-    answer.
+    With `throughput`, networks are set up for AT_ONCE concurrent runs, if the engine supports that; otherwise for
+    the shortest time per run. Raises ModelError for a fault of an archive, EngineError for one of the machine, and
+    ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     with ExitStack() as stack:
         opened = [stack.enter_context(_unpacked(archive, settings)) for archive in archives]
@@ -177,7 +176,7 @@ def load_models(
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Number names that occur again, so that every model has a name and a label of its own."""
+    """Number names that occur more than once, so that every model has its own name and label."""
     given: list[str] = []
     for name in names:
         number, candidate = 1, name
@@ -218,7 +217,7 @@ def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logg
     fixed = opened.input_shape[0] if opened.input_shape else None
     if fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
         log.warning(
-            "batch-size %d is not used: this network takes %d at once. Export it with a dynamic batch to choose",
+            "batch-size %d is not used: the network has a fixed batch size of %d. Export it with a dynamic one to choose",
             settings.engine.batch_size,
             fixed,
         )
@@ -226,10 +225,10 @@ def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logg
 
 @contextmanager
 def _importing_openvino(settings: Settings) -> Iterator[None]:
-    """Import OpenVINO meanwhile if it will be tried: importing takes as long as unpacking an archive.
+    """Import OpenVINO while the body runs, if it will be tried: the import takes as long as unpacking an archive.
 
-    If the import fails, the engine's own start reports it. The import is always waited for: a process that ends in
-    the middle of a native import dies of SIGSEGV.
+    If the import fails, the engine reports that when it starts. Always wait for the import, because a process that
+    ends during a native import crashes with SIGSEGV.
     """
     if settings.engine.device != "cpu" or settings.engine.engine not in ("auto", "openvino"):
         yield

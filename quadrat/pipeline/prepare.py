@@ -15,9 +15,9 @@ from quadrat.types import Flush, Frame, Result, Sample
 
 
 def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> Iterator[Any]:
-    """Yield an item for every part of every frame, a Measured for a skipped frame, and all else unchanged.
+    """Yield an item for every part of every frame, a Measured for a skipped frame, and everything else unchanged.
 
-    A part is Prepared, or Ran with the reason for which it has no input.
+    A part is a Prepared, or a Ran with an error if it has no input.
     """
     for item in items:
         if not isinstance(item, Taken):
@@ -40,7 +40,7 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[Prepared | Ran]:
     for name, model in models.items():
         try:
             opened.folds[name] = model.task.start(_view(opened, name, model))
-        except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             failed.append(
                 Ran(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
             )
@@ -52,7 +52,7 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[Prepared | Ran]:
 
 
 def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
-    """Give the frame at the size at which a model measures it, and keep it if that is another one."""
+    """Return the frame at the size at which a model measures it, and store it if it was read at another size."""
     frame = opened.frame
     wanted = model.working_hw(frame.source_hw)
     if wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]:
@@ -71,7 +71,7 @@ def _part(model: LoadedModel, opened: OpenFrame, number: int, window: Window | N
         else:
             pixels = frame.pixels[window.top : window.bottom, window.left : window.right]
             tensor, geometry = model.transform(pixels, start.cropped(window))
-    except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+    except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
         reason = to_quadrat_error(error, opened.state.source.name)
         return Ran(opened, model.name, number, reason, stage="read")
     return Prepared(opened, model.name, number, Sample(tensor, geometry, window))

@@ -1,4 +1,4 @@
-"""Sources -> frames: pictures one after the other; videos, sequences and streams side by side."""
+"""Sources -> frames: images one after the other; videos, sequences and streams several at once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Pull = Callable[[Source], AbstractContextManager[Blob]]
 Event = Opened | Taken | Ending | Failure | Flush
 
 AHEAD = 2
-"""Frames that each video is read ahead."""
+"""The number of frames that each video is read ahead."""
 IDLE_S = 0.05
-"""Seconds without a frame of any stream, after which batches under way are finished."""
+"""Seconds without a frame from any stream after which incomplete batches run."""
 CLOSE_S = 2.0
 
 
 class SourceReader:
-    """The stage that reads sources as they come. Whatever is wrong with one becomes its Failure."""
+    """The stage that reads sources. An error in one source becomes its Failure."""
 
     def __init__(self, pull: Pull, models: Pass) -> None:
         self._pull = pull
@@ -42,28 +42,28 @@ class SourceReader:
 
     @property
     def decode_s(self) -> float:
-        """Seconds that the threads of all videos have spent decoding; `waited_s` were spent waiting for them."""
+        """Seconds that all decoding threads were busy; `waited_s` is the time spent waiting for them."""
         return self._decoded_s + sum(thread.busy_s for thread in self._threads)
 
-    def pictures(self, items: Iterator[StoreItem]) -> Iterator[Event]:
-        """Read one picture after the other."""
+    def read_images(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+        """Read one image after the other."""
         for item in items:
-            yield self._picture(item) if isinstance(item, Source) else item
+            yield self._image(item) if isinstance(item, Source) else item
 
-    def _picture(self, source: Source) -> Taken | Failure:
+    def _image(self, source: Source) -> Taken | Failure:
         try:
             with self._pull(source) as blob:
                 pixels = self._frames.max_img_size
                 frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
-        except Exception as error:  # noqa: BLE001 - whatever it holds, one image must not end an order
+        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             return Failure(source, "read", to_quadrat_error(error, source.name))
         return Taken(SourceState.of(source, self._models), frame)
 
-    def moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
-        """Read several videos side by side, a frame of each in turn, so that a run repeats exactly.
+    def read_moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+        """Read several videos at once, a frame of each in turn, so that every run is the same.
 
-        Streams are all read at once, and whichever has a frame gives it. A store that has no more sources for now
-        (Flush) is asked again when all that it gave are read.
+        Streams are all read at once, and frames come from whichever has one. After a Flush, which says that the
+        store has no more sources for now, ask the store again once all its sources are read.
         """
         more, asked = True, True
         try:
@@ -88,7 +88,7 @@ class SourceReader:
         return live or len(self._threads) < self._frames.sources_at_once
 
     def _turn(self) -> Iterator[Event]:
-        """Take one event of each video, or whatever the streams have by now."""
+        """Yield one event of each video, or the events that the streams have by now."""
         self._ready.clear()
         came = False
         for thread in list(self._threads):
@@ -111,7 +111,7 @@ class SourceReader:
 
 
 class _DecodeThread:
-    """One video, sequence or stream, read by a thread of its own into a short queue."""
+    """Reads one video, sequence or stream in its own thread, into a short queue."""
 
     def __init__(
         self,
@@ -136,13 +136,13 @@ class _DecodeThread:
         self._thread.start()
 
     def take(self, *, wait: bool) -> Event | None:
-        """Give the next event; without `wait`, None if there is none yet."""
+        """Return the next event; without `wait`, None if there is none yet."""
         with suppress(Empty):
             return self._queue.get(block=wait)
         return None
 
     def stop(self) -> None:
-        """End the reading, wherever it is."""
+        """Stop reading, at any point."""
         self._stopped.set()
         if self._reader is not None:
             self._reader.close()
@@ -154,11 +154,11 @@ class _DecodeThread:
                 self._put(event)
                 if self._stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - also an exit by a library: the run waits for this video
+        except BaseException as error:  # noqa: BLE001 - even an exit by a library, because the run waits for this video
             self._put(Ending(self._state, to_quadrat_error(error, self._state.source.name)))
 
     def _events(self) -> Iterator[Event]:
-        from quadrat.media.readers import open_reader  # loads the video library, which pictures do not need
+        from quadrat.media.readers import open_reader  # loads the video library, which images do not need
 
         source = self._state.source
         pulled: AbstractContextManager[Blob | None] = nullcontext() if self.is_live else self._pull(source)
@@ -173,7 +173,7 @@ class _DecodeThread:
                 reader.close()
 
     def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Taken]:
-        """Yield every frame; an error after the first frame is kept, and does not undo the frames before it."""
+        """Yield every frame. An error after the first frame is stored, so that the frames before it count."""
         begun = False
         while True:
             begin = perf_counter()

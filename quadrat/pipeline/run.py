@@ -1,9 +1,9 @@
-"""Sources -> results, in order, by one chain of stages: few for pictures, all of them for videos.
+"""Sources -> results, in order, through one chain of stages: few for images, all of them for videos.
 
-pictures   read + prepare | infer | task, in the caller's thread
+images     read + prepare | infer | task, in the caller's thread
 videos     read | prepare | infer | task | track | draw | encode
 
-With several models there is one infer stage for each, and one track stage for each that tracks.
+With several models, each has its own infer stage, and each that tracks has its own track stage.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from quadrat.pipeline.task import TaskStage
 from quadrat.types import Failure, Reading, Result, SourceClosed, SourceOpened, StoreItem
 
 ENCODE_S = 20.0
-"""Time to finish annotated videos when a run ends early: the index goes in front, so all of a file is moved."""
+"""Seconds to finish annotated videos if a run ends early: writing the index at the front rewrites the whole file."""
 
 
 class Run:
-    """The path of one run; iterate it once.
+    """One run of the pipeline; iterate it once.
 
-    With `moving` the sources are videos, sequences and streams; annotated videos go into the folder `videos`, if it
-    is given. Picture sources give a Result or a Failure each. Moving ones give SourceOpened, a Result for each
-    frame, and in the end SourceClosed or a Failure.
+    With `moving`, the sources are videos, sequences and streams, and annotated videos go to the folder `videos`, if
+    it is given. Each image gives a Result or a Failure. Each other source gives SourceOpened, a Result for each
+    frame, and at its end SourceClosed or a Failure.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Run:
         self._batches = [Batches(model) for model in models.values()]
         self._task = TaskStage(models, self._filter)
         self._open: dict[int, SourceState] = {}
-        self._stages, self._last = self._for_videos(videos) if moving else self._for_pictures()
+        self._stages, self._last = self._for_videos(videos) if moving else self._for_images()
 
     def _prepare(self, items: Iterator[Any]) -> Iterator[Any]:
         return prepare(self._models, self._filter, items)
@@ -60,15 +60,15 @@ class Run:
     def _infer_name(self, batches: Batches) -> str:
         return "infer" if len(self._batches) == 1 else f"infer {batches.model.name}"
 
-    def _for_pictures(self) -> tuple[list[Stage], Stage | None]:
-        """Lay out the stages for pictures; another thread for the task would cost more than it gains."""
-        read = Stage("read", _joined(self._reader.pictures, self._prepare))
+    def _for_images(self) -> tuple[list[Stage], Stage | None]:
+        """Return the stages for images; another thread for the task would cost more than it gains."""
+        read = Stage("read", _joined(self._reader.read_images, self._prepare))
         infer = [Stage(self._infer_name(each), each) for each in self._batches]
         return [read, *infer], Stage("task", self._task)
 
     def _for_videos(self, videos: Path | None) -> tuple[list[Stage], Stage | None]:
-        """Lay out the stages for videos; if a frame decides on later ones, one stage measures."""
-        read = Stage("read", self._reader.moving)
+        """Return the stages for videos. With idle-seconds, a frame decides on later frames, so one stage measures."""
+        read = Stage("read", self._reader.read_moving)
         if self._models.settings.frames.idle_seconds:
             measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
         else:
@@ -109,19 +109,20 @@ class Run:
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds spent in runs that do not count."""
+        """Seconds spent in warm-up runs."""
         return sum(each.warm_up_s for each in self._batches)
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The stages in the order of the data, with the time that each has spent so far.
+        """The stages in the order of the data, with their times so far.
 
-        Each video is decoded by a thread of its own: decode is their sum, and may exceed the time of the run.
+        Each video is decoded in its own thread. The times of decode are sums over these threads, and can exceed the
+        time of the run.
         """
         read, *others = self._stages
         if self._last is not None:
             return [read, *others, self._last]
-        decode = Stage("decode", self._reader.moving, AHEAD)
+        decode = Stage("decode", self._reader.read_moving, AHEAD)
         decode.busy_s, waited = self._reader.decode_s, self._reader.waited_s
         merge = Stage(read.name, read.work, read.ahead)
         merge.busy_s, merge.starved_s = max(0.0, read.busy_s - waited), read.starved_s + waited
@@ -129,7 +130,7 @@ class Run:
         return [decode, merge, *(self._with_network(stage) for stage in others)]
 
     def _with_network(self, stage: Stage) -> Stage:
-        """Count time in which the network works as busy, also while its stage takes or gives items."""
+        """Count the time in which the network runs as busy, even if its stage waits for items meanwhile."""
         batches = next((each for each in self._batches if stage.work is each), None)
         if batches is None or batches.model.at_once == 1:
             return stage
@@ -142,7 +143,7 @@ class Run:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Busy seconds by stage, warm-up left out."""
+        """Busy seconds by stage, without warm-up."""
         spent = {stage.name: stage.busy_s for stage in self.stages}
         for batches in self._batches:
             name = self._infer_name(batches)
@@ -151,9 +152,9 @@ class Run:
         return spent
 
     def __iter__(self) -> Generator[SourceOpened | Result | SourceClosed | Failure, None, None]:
-        """Yield what becomes of every source, in order.
+        """Yield the results of every source, in order.
 
-        A picture's or video's own fault is a Failure; a fault of the model or the machine is raised.
+        An error in one source becomes a Failure; an error of the model or the machine is raised.
         """
         stream = run_chain(self._items, self._stages, self._last)
         try:
@@ -172,7 +173,7 @@ class Run:
             stream.close()  # type: ignore[attr-defined]  # run_chain is a generator
 
     def unfinished(self, error: QuadratError) -> Iterator[SourceClosed | Failure]:
-        """Close the sources that the run ended in the middle of, cut short by `error`; call it after the run."""
+        """Close unfinished sources, with `error` as the reason; call it after the run."""
         for state in self._open.values():
             yield state.close(error)
         self._open.clear()
@@ -189,7 +190,7 @@ def _ended(ending: Ending) -> SourceClosed | Failure:
 
 
 def _joined(*works: Work) -> Work:
-    """Do the work of several stages in one."""
+    """Combine the work of several stages into one."""
 
     def work(items: Iterator[Any]) -> Iterator[Any]:
         stream = items

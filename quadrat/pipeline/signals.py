@@ -1,4 +1,4 @@
-"""Signals that wait until a step is complete."""
+"""Deferral of signals until a step is complete."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer SIGINT and SIGTERM until the body is done; outside the main thread, which gets them, do nothing."""
-    came: list[tuple[int, Any]] = []
+    """Defer SIGINT and SIGTERM until the body is done. Outside the main thread, which gets them, do nothing."""
+    caught: list[tuple[int, Any]] = []
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     before = {number: handler for number, handler in found.items() if handler is not None}
     for number in before:
-        signal.signal(number, lambda *details: came.append(details))
+        signal.signal(number, lambda *details: caught.append(details))
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        os.kill(os.getpid(), came[0][0])  # to the handler that was deferred
+    if caught:
+        os.kill(os.getpid(), caught[0][0])  # call the original handler

@@ -1,4 +1,4 @@
-"""The state of one open source: everything that the stages know of it, and the one way to end it."""
+"""The state of one open source: everything that the stages know about it, and the only way to close it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from quadrat.types import Closing, Failure, Reading, Source, SourceClosed
 
 
 class OpenReader(Protocol):
-    """Whatever reads a source; `reading` is what is known of it by now."""
+    """Reads a source; `reading` is what is known about it so far."""
 
     reading: Reading
 
 
 @dataclass(slots=True)
 class ModelState:
-    """What one model has done with an open source.
+    """The state of one model for an open source.
 
-    `failed` is the error of the first frame that could not be measured, and `stage` where it arose; `incomplete`
-    says why the first prediction that is not the whole truth is not; `undrawn` why there is no annotated video.
-    `trail` belongs to the stage that tracks, `writer` to the one that encodes.
+    `failed` is the error of the first frame that could not be measured, and `stage` is where it occurred;
+    `incomplete` is the error of the first incomplete prediction; `undrawn` is the reason why there is no annotated
+    video. `trail` belongs to the track stage, `writer` to the encode stage.
     """
 
     measured: int = 0
@@ -39,22 +39,23 @@ class ModelState:
     def faults(self, *others: QuadratError | None) -> tuple[QuadratError, ...]:
         """List all errors in order of importance; `others` are those of reading.
 
-        An incomplete prediction comes first, because it makes counts untrue and shows nowhere else. Failed frames
-        also show in the numbers of frames.
+        An incomplete prediction comes first, because it makes counts wrong and is visible nowhere else. Failed
+        frames are also visible in the numbers of frames.
         """
         every = (self.incomplete, *others, self.failed, self.undrawn)
         return tuple(error for error in every if error is not None)
 
     def closing(self, *others: QuadratError | None) -> Closing:
-        """Sum up; `others` are the errors of reading."""
+        """Return how the source ended for this model; `others` are the errors of reading."""
         return Closing(self.measured, dict(self.skipped), self.faults(*others), self.video)
 
 
 @dataclass(slots=True, eq=False)
 class SourceState:
-    """One open source. Every item of the pipeline carries it, so no stage looks a source up by name.
+    """The state of one open source. Every item of the pipeline holds it, so no stage looks up a source by name.
 
-    `idle_until` (seconds) and `under_way` belong to the filter of frames; each stage touches only its own part.
+    `idle_until` (seconds) and `under_way` (frames that are being measured) belong to the frame filter; each stage
+    changes only its own fields.
     """
 
     source: Source
@@ -66,20 +67,20 @@ class SourceState:
 
     @classmethod
     def of(cls, source: Source, models: tuple[str, ...]) -> SourceState:
-        """Make the state of a source that is measured by these models."""
+        """Return the state of a source that these models measure."""
         return cls(source, {name: ModelState() for name in models})
 
     @property
     def has_failed(self) -> bool:
-        """True if no model has measured a frame, and one has failed on a frame."""
+        """True if no model has measured a frame, and at least one has failed on a frame."""
         states = self.models.values()
         return not any(each.measured for each in states) and any(each.failed for each in states)
 
     def close(self, cut: QuadratError | None = None) -> SourceClosed | Failure:
-        """End the source; `cut` says why the run ended before it, if it did.
+        """Close the source; `cut` is the reason if the run ended first.
 
-        A source of which frames were read and none could be measured has failed. One that the run cut short has
-        not: it may have been measured later.
+        A source has failed if frames were read and none could be measured. If the run ended first, it has not
+        failed, because later frames might have been measured.
         """
         if self.has_failed and cut is None:
             first = next(each for each in self.models.values() if each.failed is not None)

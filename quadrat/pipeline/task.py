@@ -1,4 +1,4 @@
-"""Network outputs -> predictions: the parts of a frame reach its folds, and a frame that fails is accounted for."""
+"""Network outputs -> predictions: adds the parts of each frame to its folds, and counts frames that fail."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import Pass
 from quadrat.types import Failure, Flush, Part, Result
 
-OF_THE_PICTURE = (EngineRunError, InputError, MemoryError)
-"""What a task raises for one picture. Anything else is a fault of the model, and ends the run."""
+FRAME_ERRORS = (EngineRunError, InputError, MemoryError)
+"""Errors that concern one frame. Any other error is a fault of the model and ends the run."""
 
 
 class TaskStage:
-    """The stage that gives outputs their meaning."""
+    """The stage that turns network outputs into predictions."""
 
     def __init__(self, models: Pass, frame_filter: FrameFilter) -> None:
         self._models = models
         self._filter = frame_filter
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a Measured for every frame, and all else unchanged; Flush ends here.
+        """Yield a Measured for every frame, and everything else except Flush unchanged.
 
-        A picture that no model can measure is a Failure; a video continues without such a frame. A fault of a model
+        An image that no model can measure is a Failure; a video continues without such a frame. A fault of a model
         is raised.
         """
         for item in items:
@@ -42,7 +42,7 @@ class TaskStage:
                 yield item
 
     def _add(self, ran: Ran) -> None:
-        """Add a part to the fold of its frame and model; after an error the model's other parts are dropped."""
+        """Add a part to the fold of its frame and model; after an error, drop the model's other parts."""
         frame = ran.frame
         frame.waiting -= 1
         if ran.model in frame.errors:
@@ -53,7 +53,7 @@ class TaskStage:
             return
         try:
             frame.folds[ran.model].add(ran.number, ran.outcome)
-        except OF_THE_PICTURE as error:
+        except FRAME_ERRORS as error:
             self._fail(frame, ran.model, error)
 
     def _fail(self, frame: OpenFrame, model: str, error: Exception) -> None:
@@ -67,7 +67,7 @@ class TaskStage:
                 continue
             try:
                 predictions[name] = frame.folds.pop(name).finish()
-            except OF_THE_PICTURE as error:
+            except FRAME_ERRORS as error:
                 self._fail(frame, name, error)
         self._filter.measured(frame.state, frame.frame, predictions)
         source = frame.state.source

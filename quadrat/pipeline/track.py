@@ -1,4 +1,4 @@
-"""Predictions of one frame after the other -> tracks: one tracker and one smoother for each source."""
+"""Predictions, frame by frame -> tracks, with one tracker and one smoother for each source."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Detections, Frame
 
 HELD = 4
-"""Frames of a source that wait at most, including those that are not measured: four 4K frames are 100 MB."""
+"""The most frames of a source that wait, including those that are not measured: four 4K frames take 100 MB."""
 INTERVALS = 9
-"""Intervals between frames whose median is the usual one."""
+"""The number of recent intervals between frames whose median is the usual interval."""
 
 
 class TrackStage:
-    """The stage that follows the objects of one model; all else passes through it.
+    """The stage that tracks the objects of one model.
 
-    A track gets its number once its object was seen in min-hits frames, and its first frames get it too: up to HELD
-    frames of a source wait here for that.
+    A track gets its number once its object has been seen in min-hits frames. Up to HELD frames of a source wait
+    here, so that the first frames of the track get the number too.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -41,7 +41,7 @@ class TrackStage:
         self._open: dict[int, SourceState] = {}
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield every Measured with its tracks; pictures, which have no time, lose only what is under min-score."""
+        """Yield every Measured of a video with its tracks, and everything else unchanged."""
         try:
             for item in items:
                 if isinstance(item, Measured) and item.result.frame.time_s is not None:
@@ -50,7 +50,7 @@ class TrackStage:
                 if isinstance(item, Ending):
                     yield from self._rest(item.state)
                 yield item
-        except Exception:  # the frames before the error are delivered first
+        except Exception:  # yield the frames before the error first
             for state in list(self._open.values()):
                 yield from self._rest(state)
             raise
@@ -64,7 +64,7 @@ class TrackStage:
         return trail
 
     def _rest(self, state: SourceState) -> Iterator[Measured]:
-        """Yield the frames of a source that still wait; no more will come."""
+        """Yield the waiting frames of a source that has no more frames."""
         self._open.pop(id(state), None)
         trail: _Trail | None = state.models[self._name].trail
         if trail is not None:
@@ -73,7 +73,7 @@ class TrackStage:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A frame that waits: its objects with their tracks, and the track that took each, counted or not."""
+    """A waiting frame: its objects with their track numbers, and the tracks they are assigned to, confirmed or not."""
 
     item: Measured
     found: Detections | None = None
@@ -81,7 +81,7 @@ class _Held:
 
 
 class _Trail:
-    """What must see the frames of one source in order."""
+    """Tracks and smooths the objects of one source; it must get all its frames in order."""
 
     def __init__(
         self, model: str, objects: ObjectSettings, tracks: TrackingSettings, num_classes: int | None
@@ -97,9 +97,9 @@ class _Trail:
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
 
     def take(self, item: Measured) -> Iterator[Measured]:
-        """Take the next frame and yield those whose tracks are final.
+        """Add the next frame, and yield the frames whose tracks are final.
 
-        A skipped frame is time that passes: it lengthens the step to the next measured one.
+        A skipped frame only lengthens the time step to the next measured frame.
         """
         found = item.result.predictions.get(self._model)
         held = _Held(item)
@@ -111,7 +111,7 @@ class _Trail:
             yield self._final(self._held.popleft())
 
     def rest(self) -> Iterator[Measured]:
-        """Yield all frames that wait: no more will come."""
+        """Yield all waiting frames, after the last frame."""
         while self._held:
             yield self._final(self._held.popleft())
 
@@ -127,7 +127,7 @@ class _Trail:
         return _Held(item, tracked.detections, tracked.assigned_tracks)
 
     def _number_earlier(self, now: _Held) -> None:
-        """Give tracks that are numbered from this frame on their numbers in the frames that wait, too."""
+        """Set the numbers of tracks that are confirmed in this frame in the waiting frames, too."""
         if now.found is None or now.found.tracks is None:
             return
         counted = now.found.tracks >= 0
@@ -141,7 +141,7 @@ class _Trail:
             self._held[place] = replace(held, found=replace(held.found, tracks=tracks))
 
     def _final(self, held: _Held) -> Measured:
-        """Keep objects that a track took or that are certain enough by themselves, with their tracks."""
+        """Keep objects that have a track or a score of at least min-score."""
         found = held.found
         if found is None:
             return held.item
@@ -157,7 +157,7 @@ class _Trail:
         )
 
     def _steps(self, frame: Frame) -> float:
-        """Give the time since the last frame seen, in usual intervals between frames."""
+        """Return the time since the previous measured frame, in usual intervals between frames."""
         now, last = frame.time_s or 0.0, self._last_s
         self._last_s = now
         if last is None or now <= last:

@@ -176,9 +176,9 @@ def _check_needed(values: Mapping[str, Any]) -> str:
     """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model."""
     name = check_inputs(values)
     if not values.get("model") and not values.get("models"):
-        raise ParameterError("it is needed", where="model", hint="Give --model FILE (model.tgz)")
+        raise ParameterError("it is required", where="model", hint="Give --model FILE (model.tgz)")
     if values.get("model") and values.get("models"):
-        raise ParameterError("it is given beside models", where="model", hint="Leave one of them out")
+        raise ParameterError("it cannot be combined with models", where="model", hint="Leave one of them out")
     return name
 
 

@@ -1,1 +1,1 @@
-"""Records -> tables, aspects and progress: everything that is written about results."""
+"""Records -> tables, aspects and progress."""

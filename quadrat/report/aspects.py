@@ -222,7 +222,7 @@ def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows
 
 
 def provenance_part(provenance: Provenance) -> dict[str, Any]:
-    """Give the provenance of a product as plain values."""
+    """Return the provenance of a product as plain values."""
     return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
 
 

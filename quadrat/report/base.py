@@ -1,4 +1,4 @@
-"""What a task contributes to reports: a collector for each source, and tables that fold over records."""
+"""The interface of tasks to reports: a collector for each source, and tables that fold over records."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, Sourc
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model without its network: picklable, and enough to write products and tables.
+    """The facts about a model that products and tables need, without its network; it can be pickled.
 
-    `label` goes into the names of products; it is empty if there is only one model. `groups` are the groups of
-    settings that the parts of its task receive; `in_force` gives, by parameter, what the run made of settings whose
-    values leave it open.
+    `label` is part of the names of products; it is empty if there is only one model. `groups` are the groups of
+    settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
+    that depend on model or machine.
     """
 
     name: str
@@ -38,44 +38,44 @@ class ModelFacts:
         return kind_of(self.task)
 
     def product_name(self, stem: str, ending: str) -> str:
-        """Name a product of this model; `stem` is the source's, `ending` the kind of product and its suffix."""
+        """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix."""
         return f"{stem}.{self.label}{ending}" if self.label else f"{stem}{ending}"
 
     def table_name(self, names: Names, table: str) -> str:
-        """Take the name of a table of this model."""
+        """Allot the name of a table of this model."""
         return names.whole(f"{self.label}.{table}" if self.label else table)
 
 
 class Collector(Protocol):
-    """Gathers what one model finds in one source, and makes the products that are the source's own."""
+    """Collects the results of one model for one source, and makes the source's products."""
 
     def picture(self, result: Result) -> Iterator[Product]:
-        """Take a picture and yield its products."""
+        """Take the result of an image, and yield its products."""
 
     def frame(self, result: Result) -> None:
-        """Take one frame of a video, sequence or stream, also a skipped one."""
+        """Take the result of one frame of a video, sequence or stream, measured or skipped."""
 
     def closed(self, closed: SourceClosed) -> Iterator[Product]:
-        """Yield the products of a video, sequence or stream whose frames have all come."""
+        """Yield the products of a video, sequence or stream, after its last frame."""
 
     def record(self) -> ModelRecord:
-        """Give what the model contributes to the record; call it when all products are delivered."""
+        """Return the model's part of the record; call it after all products are delivered."""
 
 
 class Tables(Protocol):
-    """Folds the records of an order into one model's tables; `add` takes them in their final order."""
+    """Folds the records of an order into one model's tables. Add records in their final order."""
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
-        """Give the cells of survey.csv that are the task's own, one dict for each row of the source."""
+        """Return the task's own cells of survey.csv, one dict for each row of the source."""
 
     def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Take one record of the model."""
+        """Add one record of the model."""
 
     def totals(self) -> dict[str, Any]:
-        """Give what the aspect of the survey says of all records."""
+        """Return the totals over all records, for the aspect of the survey."""
 
     def products(self) -> Iterator[Product]:
-        """Yield the tables, once all records are added."""
+        """Yield the tables, after the last record."""
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -84,22 +84,22 @@ def rounded(value: float | None, digits: int = 4) -> float | None:
 
 
 def plain(text: str) -> str:
-    """Replace characters that UTF-8 cannot hold, which names of files may have."""
+    """Replace characters that UTF-8 cannot encode; file names may contain them."""
     return text.encode("utf-8", "replace").decode()
 
 
 def mime_of(video: Path) -> str:
-    """Give the mime type of an annotated video."""
+    """Return the MIME type of an annotated video."""
     return "video/webm" if video.suffix == ".webm" else "video/mp4"
 
 
 def error_text(faults: Sequence[QuadratError]) -> str | None:
-    """Give all errors as one line, each with its code; None if there are none."""
+    """Return all errors as one line, each with its code; None if there are none."""
     return "; ".join(fault.line for fault in faults) or None
 
 
 def status_of(closing: Closing) -> str:
-    """Give the status of a video for one model: without a measured frame it says nothing."""
+    """Return the status of a video for one model."""
     if closing.faults:
         return "partial"
     return "ok" if closing.measured else "skipped"

@@ -12,7 +12,7 @@ from quadrat.records import SourceRecord
 
 @dataclass(slots=True)
 class RecordBook:
-    """Keeps records in a file in the order in which they come; only their places are in memory."""
+    """Stores records in a file, in the order in which they are added. Only their offsets are in memory."""
 
     path: Path
     _places: list[tuple[str, str, int]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class RecordBook:
         return len(self._places)
 
     def __iter__(self) -> Iterator[SourceRecord]:
-        """Yield the records in their final order: images as they came, videos, sequences and streams by name."""
+        """Yield the records in their final order: images as they were added, all other sources by name."""
         if not self._places:
             return
         places = sorted(self._places) if self._by_name else self._places

@@ -1,7 +1,7 @@
-"""COCO's JSON of all detections of an order.
+"""All detections of an order as COCO's JSON.
 
 Frames of videos are images too, with COCO-VID's `video_id` and `frame_id` (index from 0). Their names are those that
-CVAT gives to extracted frames, in a folder of the video's name: `VIDEO/frame_000012.jpg`. Pictures of a sequence keep
+CVAT gives to extracted frames, in a folder of the video's name: `VIDEO/frame_000012.jpg`. Images of a sequence keep
 their own names. CVAT's importers require a `segmentation`; if it is empty, they use the box. Frames that were not
 measured are left out, because an image without annotations states that it shows no objects.
 """

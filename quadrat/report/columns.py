@@ -1,4 +1,4 @@
-"""Predictions of a source, frame by frame, as columns: what tables are made of, without pixels.
+"""The predictions of a source as columns, frame by frame and without pixels. Tables are made from them.
 
 Frames are kept in chunks. A short source has one chunk, in memory. A long one writes its chunks to a file, so that
 memory does not grow with the number of frames.
@@ -20,7 +20,7 @@ from quadrat.types import Frame
 
 CHUNK_FRAMES = 256
 CHUNK_ROWS = 4096
-"""A chunk is complete at this many frames, or rows."""
+"""A chunk is complete at this many frames or rows."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -53,7 +53,7 @@ class Chunk:
     columns: Arrays
 
     def rows(self, place: int) -> slice:
-        """Give the rows of the frame at this place of the chunk."""
+        """Return the rows of the frame at this place in the chunk."""
         return slice(self.starts[place], self.starts[place + 1])
 
 
@@ -101,7 +101,7 @@ class ColumnWriter:
             self._arrays.append(arrays)
 
     def finish(self) -> Columns:
-        """Give the columns of all frames."""
+        """Return the columns of all frames."""
         return Columns(self._chunk(), self.path if self._spilled else None)
 
     def _chunk(self) -> Chunk:

@@ -1,4 +1,4 @@
-"""Objects of one class, counted in one source or in a whole order."""
+"""Counts of objects of one class, in one source or in a whole order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from quadrat.types import ClassInfo
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
-    """Objects of one class: detections counted, tracks (None if objects are not followed), mean score.
+    """The objects of one class: detections, tracks (None if objects are not tracked), and mean score.
 
-    `most` is the largest number of them in one picture or frame: MaxN. The first frame with that many is
-    `most_frame`, at `most_s` seconds (None for a picture); both are None for a whole order.
+    `most` is the largest number of objects in one image or frame: MaxN. The first frame with this number is
+    `most_frame`, at `most_s` seconds (None for an image); both are None for a whole order.
     """
 
     info: ClassInfo

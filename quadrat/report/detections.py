@@ -37,7 +37,7 @@ class ObjectWriter(Protocol):
         """Write one frame; a skipped one has its reason and no rows."""
 
     def finish(self, classes: Sequence[ClassInfo], info: Mapping[str, Any]) -> Path:
-        """Complete the file and give its path; `info` describes what made it."""
+        """Complete the file and return its path; `info` describes what it was made with."""
 
 
 class CsvWriter:
@@ -67,7 +67,7 @@ class CsvWriter:
         self._lines.write("".join(self._line(head, row) for row in rows))
 
     def finish(self, _classes: Sequence[ClassInfo], _info: Mapping[str, Any]) -> Path:
-        """Complete the file and give its path."""
+        """Complete the file and return its path."""
         self._lines.flush()
         return self._lines.path
 
@@ -112,7 +112,7 @@ class JsonlWriter:
         self._lines.write(f'{json.dumps(where)[:-1]}, "detections": [{objects}]}}\n')
 
     def finish(self, _classes: Sequence[ClassInfo], _info: Mapping[str, Any]) -> Path:
-        """Complete the file and give its path."""
+        """Complete the file and return its path."""
         self._lines.flush()
         return self._lines.path
 

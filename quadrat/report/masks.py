@@ -36,7 +36,7 @@ class CoverSummary:
 
 
 class MaskCollector:
-    """Gathers the masks of one source."""
+    """Collects the masks of one source."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class MaskCollector:
         )
 
     def frame(self, result: Result) -> None:
-        """Take the covers of one frame; a frame without a mask has none."""
+        """Add the covers of one frame; a frame without a mask has none."""
         frame = result.view(self._model.name)
         if result.frame.skipped or self._model.name not in result.predictions:
             self._columns.add(replace(frame, skipped=result.frame.skipped or "failed"), {}, 0)
@@ -105,7 +105,7 @@ class MaskCollector:
         self._pixels += segmentation.labels.size
 
     def closed(self, closed: SourceClosed) -> Iterator[Product]:
-        """Yield a video's annotated form, if there is one, and its table."""
+        """Yield the annotated video, if there is one, and the table of covers."""
         closing = closed.closings[self._model.name]
         covers, columns = self._means(), self._columns.finish()
         mean = sum(self._weights.values()) / self._pixels if self._weights and self._pixels else None
@@ -140,7 +140,7 @@ class MaskCollector:
         )
 
     def record(self) -> ModelRecord:
-        """Give the covers of the source."""
+        """Return the covers of the source."""
         return self._record
 
     def _mask(self, result: Result) -> Segmentation:
@@ -150,7 +150,7 @@ class MaskCollector:
         return prediction
 
     def _means(self) -> list[Cover]:
-        """Turn the sums over frames into covers; all frames have one size, so no frame weighs more."""
+        """Compute mean covers from the sums over frames. All frames have one size, so they have equal weights."""
         means = []
         for index, total in sorted(self._sums.items()):
             weight = self._weights.get(index) if total.pixels else None
@@ -173,7 +173,7 @@ class MaskTables:
         self._sources = 0
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
-        """Give one row for each class."""
+        """Return one row for each class."""
         return [
             {
                 "class_id": cover.id,
@@ -186,7 +186,7 @@ class MaskTables:
         ]
 
     def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Take the covers of a source, and of all frames of a video."""
+        """Add the covers of a source, and of all frames of a video."""
         covers = _covers(record)
         self._sources += bool(covers)
         for cover in covers:
@@ -197,7 +197,7 @@ class MaskTables:
             self._count += self._rows.extend(cover_lines(source.source, record.columns, self._model))
 
     def totals(self) -> dict[str, Any]:
-        """Give the mean cover of each class over the sources in which something was measured."""
+        """Return the mean cover of each class over the sources in which something was measured."""
         count = max(self._sources, 1)
         means = [
             {"id": cover.id, "name": cover.name, "mean-cover": total / count}
@@ -206,7 +206,7 @@ class MaskTables:
         return {"mean-cover": means}
 
     def products(self) -> Iterator[Product]:
-        """Yield cover.csv, the covers of all frames of all videos; nothing if there was no video."""
+        """Yield cover.csv with the covers of all frames of all videos; nothing if there was no video."""
         if not self._has_videos:
             return
         self._rows.flush()

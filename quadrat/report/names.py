@@ -21,7 +21,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 class Names:
     """Allots names that no other product of the run has, even on a file system that ignores case.
 
-    `taken` are the names that already exist where the products go; `labels` are those of the models, if there are
+    `taken` are the names that already exist in the destination; `labels` are those of the models, if there are
     several.
     """
 

@@ -36,9 +36,9 @@ WRITERS = {
 """The tables of all objects of an order, by the name of their file."""
 TRACKS = "tracks.csv"
 PICTURE_PIXELS = 64_000_000
-"""Most pixels of an annotated picture: that of a mosaic is smaller than the mosaic."""
+"""The most pixels of an annotated picture. That of a mosaic is smaller than the mosaic."""
 PICTURE_SIDE = 60_000
-"""Longest side of an annotated picture; JPEG ends at 65535."""
+"""The longest side of an annotated picture; the limit of JPEG is 65535."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,23 @@ class ObjectSummary:
 
 
 class _Classes:
-    """The classes of a model by index; one that the archive does not list is named by its index."""
+    """The classes of a model by index. A class that the archive does not list is named by its index."""
 
     def __init__(self, model: ModelFacts) -> None:
         self._known = {info.index: info for info in model.classes}
         self._urn = model.kind.class_urn
 
     def of(self, index: int) -> ClassInfo:
-        """Give a class."""
+        """Return a class."""
         return self._known.setdefault(index, class_of(self._known, index, self._urn))
 
     def listed(self) -> list[ClassInfo]:
-        """List the classes of the archive, then those that were found beside them."""
+        """List the classes of the archive, and then other classes that were found."""
         return list(self._known.values())
 
 
 class ObjectCollector:
-    """Gathers the objects of one source."""
+    """Collects the objects of one source."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ObjectCollector:
         )
 
     def frame(self, result: Result) -> None:
-        """Take the objects of one frame; a frame that was not measured is kept with its reason."""
+        """Add the objects of one frame; a frame that was not measured has a reason instead."""
         frame = result.view(self._model.name)
         if result.frame.skipped or self._model.name not in result.predictions:
             self._columns.add(replace(frame, skipped=result.frame.skipped or "failed"), {}, 0)
@@ -128,7 +128,7 @@ class ObjectCollector:
         self._columns.add(frame, _arrays(detections), len(detections))
 
     def closed(self, closed: SourceClosed) -> Iterator[Product]:
-        """Yield a video's annotated form, if there is one, and its tracks."""
+        """Yield the annotated video, if there is one, and its tracks in MOT format."""
         closing, columns = closed.closings[self._model.name], self._columns.finish()
         found = self._book.found(self._classes.of)
         stem = self._source.stem
@@ -164,7 +164,7 @@ class ObjectCollector:
         )
 
     def record(self) -> ModelRecord:
-        """Give the objects of the source; those of a picture that was not measured are one skipped frame."""
+        """Return the objects of the source; an image that was not measured is one skipped frame."""
         return replace(self._record, columns=self._columns.finish())
 
     def _detections(self, result: Result) -> Detections:
@@ -175,7 +175,7 @@ class ObjectCollector:
 
 
 class ObjectTables:
-    """Folds objects into detections.csv, detections.jsonl, coco.json and tracks.csv, and counts the order's."""
+    """Folds objects into detections.csv, detections.jsonl, coco.json and tracks.csv, and counts them."""
 
     def __init__(
         self,
@@ -197,11 +197,11 @@ class ObjectTables:
         }
         self._tracks = Spool(files[TRACKS])
         self._tracks.write(",".join(COLUMNS) + "\r\n")
-        self._followed = False
+        self._has_videos = False
         self._counts: dict[int, ClassCount] = {}
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
-        """Give one row for each class that was seen, or one without a class."""
+        """Return one row for each class that was seen, or one without a class."""
         rows = [
             {
                 "class_id": one.info.id,
@@ -214,12 +214,12 @@ class ObjectTables:
             }
             for one in _found(record)
         ]
-        if not rows and record.measured:  # without a measured frame, zero would be a claim
+        if not rows and record.measured:  # without a measured frame, a zero would be wrong
             rows.append({"objects": 0, "max_at_once": 0})
         return rows
 
     def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Take the objects of a source."""
+        """Add the objects of a source."""
         for one in _found(record):
             old = self._counts.get(one.info.index)
             self._counts[one.info.index] = one if old is None else old.plus(one)
@@ -232,13 +232,13 @@ class ObjectTables:
                 for writer in self._writers.values():
                     writer.frame(source.source, frame, rows[chunk.rows(place)])
         if source.source.media != "image":
-            self._followed = True
+            self._has_videos = True
             tracks = record.summary.tracks if isinstance(record.summary, ObjectSummary) else ()
             stem = self._model.product_name(source.source.stem, "")
             self._tracks.extend(track_lines(source.source, stem, record.product, tracks, self._classes.of))
 
     def totals(self) -> dict[str, Any]:
-        """Give the objects of each class over the whole order, and their tracks if objects were followed."""
+        """Return the numbers of objects and tracks of each class over the whole order."""
         objects = [
             {
                 "id": one.info.id,
@@ -253,13 +253,13 @@ class ObjectTables:
         return {"objects": objects}
 
     def products(self) -> Iterator[Product]:
-        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were followed."""
+        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were tracked."""
         info = {"description": "Objects found by quadrat", **provenance_part(self._model.provenance)}
         for table, writer in self._writers.items():
             path = writer.finish(self._classes.listed(), info)
             metadata = table_aspect(writer.kind, writer.columns, self._model.provenance, writer.rows)
             yield Product(self._names[table], writer.mime, path, metadata)
-        if self._followed and self._tracked:
+        if self._has_videos and self._tracked:
             self._tracks.flush()
             metadata = table_aspect("tracks", COLUMNS, self._model.provenance, self._tracks.count - 1)
             yield Product(self._names[TRACKS], "text/csv", self._tracks.path, metadata)
@@ -289,7 +289,7 @@ def _found(record: ModelRecord) -> tuple[ClassCount, ...]:
 
 
 def _small(pixels: ImageU8) -> ImageU8:
-    """Shrink a picture that no JPEG, or no memory, could hold."""
+    """Shrink a picture that is too large for a JPEG or for memory."""
     height, width = pixels.shape[:2]
     scale = min(1.0, (PICTURE_PIXELS / (height * width)) ** 0.5, PICTURE_SIDE / max(height, width))
     if scale == 1.0:
@@ -300,9 +300,9 @@ def _small(pixels: ImageU8) -> ImageU8:
 
 
 def _video_text(found: Sequence[ClassCount]) -> str:
-    """Summarise how many of each class were seen at once and, if objects were followed, the tracks.
+    """Summarise how many of each class were seen at once and, if objects were tracked, the tracks.
 
-    Tracks alone would hide what was seen: of frames far apart, few objects or none are followed.
+    Tracks alone would hide what was seen: if frames are far apart, few objects have tracks.
     """
     if not found:
         return "nothing found"

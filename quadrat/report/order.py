@@ -22,8 +22,8 @@ RECORD = "run.json"
 class OrderReport:
     """Keeps the records of an order, and folds them into tables at its end.
 
-    `settings` are its values by field. `names` allots the names of tables, so that those of an earlier run stay;
-    `folder` holds files under way.
+    `settings` are its values by field. `names` allots the names of tables, so that they do not replace earlier
+    ones; `folder` holds temporary files.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class OrderReport:
         self.book = RecordBook(folder / "records.pickle")
 
     def add(self, record: SourceRecord) -> None:
-        """Take the record of a finished source."""
+        """Add the record of a finished source."""
         self.totals.add(record)
         self.book.add(record)
 
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield the tables of each model, run.json, and last survey.csv: where that is, everything is."""
+        """Yield the tables of each model, run.json, and survey.csv last: if it exists, everything is delivered."""
         tables = self._tables()
         survey = Survey(self._folder / "survey.csv", tables)
         readings: list[Mapping[str, Any]] = []

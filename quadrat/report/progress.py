@@ -36,9 +36,8 @@ class Progress:
     """Counts sources, without skipped files; `total` is None if it is unknown, as for a queue.
 
     For images, the bar counts images. For videos (`moving`), it counts frames, and the number of finished videos
-    stands beside it. Its end is the number of frames that finished videos gave plus the number expected of those
-    under way: every `step`-th frame that they declare, or one every `seconds` seconds. Log lines appear above the
-    bar.
+    stands beside it. Its end is the number of frames of finished videos plus the expected number of open videos:
+    every `step`-th frame that they declare, or one every `seconds` seconds. Log lines appear above the bar.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class Progress:
         self._count(source, f"{_name(source)}: {frames}{_text(record)}")
 
     def _count(self, source: Source, text: str, level: int = logging.INFO) -> None:
-        """Count a source and log its line; measured images are too many for lines above a bar."""
+        """Count a source and log its line. If there is a bar, do not log images, because there are too many."""
         self._done += 1
         of = f"/{self._total}" if self._total else ""
         if self._bar is None or self._moving or level > logging.INFO:

@@ -30,7 +30,7 @@ LIBRARIES = (
 
 
 class Timed(Protocol):
-    """A stage of the chain, with its seconds at work, waiting for input, and waiting for the next stage."""
+    """A stage of the chain, with the seconds that it was busy, waited for input, and waited for the next stage."""
 
     @property
     def name(self) -> str:

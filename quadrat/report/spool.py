@@ -1,4 +1,4 @@
-"""Text that is appended to a file in pieces, with little in memory and no open file."""
+"""Text files that grow in pieces, with little text in memory and no open file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HELD = 1 << 15
-"""Most characters kept in memory, few enough for several files of each of a hundred open sources."""
+"""The most characters kept in memory: few enough for several files of each of a hundred open sources."""
 
 
 class Spool:

@@ -25,15 +25,15 @@ COLUMNS = (
     "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
     "max_at_once_s",
 )  # fmt: skip
-"""The first 19 are older than videos, and keep their places."""
+"""The first 19 are older than videos, and stay first."""
 MODEL = "model"
-"""A further column, last, if there are several models."""
+"""An additional last column, if there are several models."""
 
 
 class Survey:
     """Folds records, in their final order, into the rows of the order's table.
 
-    `tables` gives the cells that are each model's own, by model name.
+    `tables` are those of each model, by model name; they give the cells of its task.
     """
 
     def __init__(self, path: Path, tables: Mapping[str, Tables]) -> None:
@@ -54,7 +54,7 @@ class Survey:
                 self._add_row(own | cells | {MODEL: part.model})
 
     def finish(self) -> Path:
-        """Complete the table and give its path: UTF-8, RFC 4180, decimal points, no cell that a spreadsheet would run."""
+        """Complete the table and return its path. It is UTF-8 and RFC 4180, and no cell is a formula."""
         self._lines.flush()
         return self._lines.path
 
@@ -72,8 +72,8 @@ class Survey:
 class Totals:
     """Counts the sources of an order by status.
 
-    `measured` are those in which something was measured, also in part; `blank` are those that were read although
-    nothing in them was measured.
+    `measured` counts the sources that were measured, completely or in part; `blank` counts those that were read,
+    but of which nothing was measured.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def reason_of(faults: Sequence[QuadratError]) -> str:
 
 
 def _head(record: SourceRecord) -> dict[str, Any]:
-    """Give the cells of a source that are the same for each model and class."""
+    """Return the cells of a source that are the same for each model and class."""
     source, faults = record.source, record.faults
     cells: dict[str, Any] = {
         "image": source.urn, "name": source.name, "status": record.status, "media": source.media,
@@ -133,7 +133,7 @@ def _of_video(reading: Reading) -> dict[str, Any]:
 
 
 def _of_model(record: SourceRecord, part: ModelRecord) -> dict[str, Any]:
-    """Give the cells of a model's part that are the same for each class."""
+    """Return the cells of a model's part that are the same for each class."""
     cells: dict[str, Any] = {"product": part.product}
     if record.image is not None:
         if part.size != (0, 0):
@@ -165,14 +165,14 @@ def safe(cell: Any) -> Any:
 
 
 def csv_cell(text: str) -> str:
-    """Write one text as a cell of a table: safe for spreadsheets, quoted if necessary, fit for UTF-8."""
+    """Format text as a cell of a table: safe for spreadsheets, quoted if necessary, valid in UTF-8."""
     line = io.StringIO()
     csv.writer(line).writerow([safe(text), ""])
     return line.getvalue().removesuffix(",\r\n").encode("utf-8", "replace").decode()
 
 
 def _iso(taken: str) -> str:
-    """Turn the camera's 2024:05:06 07:08:09 into ISO 8601, which spreadsheets and R read."""
+    """Convert the camera's 2024:05:06 07:08:09 to ISO 8601, which spreadsheets and R can read."""
     return re.sub(r"^(\d{4}):(\d\d):(\d\d) ", r"\1-\2-\3T", taken)
 
 

@@ -30,7 +30,7 @@ POINTS = 50_000
 
 
 class Track:
-    """One track: `weights` are the sums of its scores by class, `path` is time, x, y of each point in turn."""
+    """One track: `weights` are the sums of its scores by class, `path` is the time, x and y of each point in turn."""
 
     __slots__ = (
         "first", "first_s", "highest", "last", "last_s", "last_xy", "path", "seen", "stride", "total", "weights",
