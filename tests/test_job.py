@@ -160,8 +160,8 @@ def test_an_order_that_measured_nothing_fails(
     ("name", "moving", "text"),
     [
         ("dive.mp4", False, "1 of them videos. For videos give --videos"),
-        ("notes.txt", False, "and 1 other files were skipped. Give a folder or collection with JPEG"),
-        ("notes.txt", True, "and 1 other files were skipped. Give a folder or collection with videos"),
+        ("notes.txt", False, "; 1 file was skipped. Give a folder or collection with JPEG"),
+        ("notes.txt", True, "; 1 file was skipped. Give a folder or collection with videos"),
     ],
 )
 def test_where_only_other_files_are_given_the_line_names_what_takes_them(

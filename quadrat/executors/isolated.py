@@ -91,8 +91,10 @@ class IsolatedExecutor:
         return content
 
     def _answer(self) -> tuple[str, Any]:
-        """Wait for the answer to the last request. Answers to earlier requests arrive late if a signal ended the
-        wait."""
+        """Wait for the answer to the last request.
+
+        Answers to earlier requests are late: a signal ended the wait for them.
+        """
         while True:
             self._events.poll(None)  # a signal may end the wait, but must not cut a message
             with signals_deferred():

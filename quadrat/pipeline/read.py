@@ -45,7 +45,7 @@ class SourceReader:
         """Seconds that all decoding threads were busy; `waited_s` is the time spent waiting for them."""
         return self._decoded_s + sum(thread.busy_s for thread in self._threads)
 
-    def read_images(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+    def pictures(self, items: Iterator[StoreItem]) -> Iterator[Event]:
         """Read one image after the other."""
         for item in items:
             yield self._image(item) if isinstance(item, Source) else item
@@ -59,7 +59,7 @@ class SourceReader:
             return Failure(source, "read", to_quadrat_error(error, source.name))
         return Taken(SourceState.of(source, self._models), frame)
 
-    def read_moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+    def moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
         """Read several videos at once, a frame of each in turn, so that every run is the same.
 
         Streams are all read at once, and frames come from whichever has one. After a Flush, which says that the

@@ -62,13 +62,13 @@ class Run:
 
     def _for_images(self) -> tuple[list[Stage], Stage | None]:
         """Return the stages for images; another thread for the task would cost more than it gains."""
-        read = Stage("read", _joined(self._reader.read_images, self._prepare))
+        read = Stage("read", _joined(self._reader.pictures, self._prepare))
         infer = [Stage(self._infer_name(each), each) for each in self._batches]
         return [read, *infer], Stage("task", self._task)
 
     def _for_videos(self, videos: Path | None) -> tuple[list[Stage], Stage | None]:
         """Return the stages for videos. With idle-seconds, a frame decides on later frames, so one stage measures."""
-        read = Stage("read", self._reader.read_moving)
+        read = Stage("read", self._reader.moving)
         if self._models.settings.frames.idle_seconds:
             measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
         else:
@@ -122,7 +122,7 @@ class Run:
         read, *others = self._stages
         if self._last is not None:
             return [read, *others, self._last]
-        decode = Stage("decode", self._reader.read_moving, AHEAD)
+        decode = Stage("decode", self._reader.moving, AHEAD)
         decode.busy_s, waited = self._reader.decode_s, self._reader.waited_s
         merge = Stage(read.name, read.work, read.ahead)
         merge.busy_s, merge.starved_s = max(0.0, read.busy_s - waited), read.starved_s + waited

@@ -27,7 +27,7 @@ def test_a_batch_size_that_is_not_used_is_logged(
     with load(archive, settings_of(batch_size=asked)):
         pass
 
-    assert ("batch-size 8 is not used: this network takes 4 at once" in caplog.text) is logged
+    assert ("batch-size 8 is not used: the network has a fixed batch size of 4" in caplog.text) is logged
 
 
 def test_only_a_stream_of_frames_is_measured_side_by_side(tmp_path: Path) -> None:
