@@ -113,7 +113,7 @@ def refused(ran: Ran, status: int, code: str) -> str:
     [
         (
             ("--tile-size", "100", "--tile-overlap", "100"),
-            "tile-overlap: an overlap of 100 pixels leaves nothing",
+            "tile-overlap: an overlap of 100 pixels is too large",
         ),
         (
             ("--tracker", "strongsort"),

@@ -85,7 +85,7 @@ def test_several_models_on_this_machine(here: OrderContext, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(ParameterError, match="there is no archive"):
         ivcap_order.open_store({"models": "empty", "image": "one.jpg"}, here)
-    with pytest.raises(ParameterError, match="beside models"):
+    with pytest.raises(ParameterError, match="combined with models"):
         ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"}, here)
 
 
