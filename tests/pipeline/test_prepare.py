@@ -102,7 +102,7 @@ PLACES = st.lists(
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(PLACES, st.tuples(st.integers(64, 200), st.integers(0, 60)), st.sampled_from(["ios", "iou", "wbf"]))
+@given(PLACES, st.tuples(st.integers(64, 200), st.integers(8, 60)), st.sampled_from(["ios", "iou", "wbf"]))
 def test_tiles_and_batches_change_no_box(
     model: LoadedModel,
     tmp_path: Path,
@@ -110,7 +110,10 @@ def test_tiles_and_batches_change_no_box(
     tiling: tuple[int, int],
     merge: str,
 ) -> None:
-    """Law: whatever the tile, the overlap and the batch, the boxes are the truth, and batch 1 equals batch 8."""
+    """Law: whatever the tile, the overlap and the batch, the boxes are the truth, and batch 1 equals batch 8.
+
+    Tiles overlap by the smallest object at least: without that, a seam can leave a part too thin for the network.
+    """
     tile, overlap = tiling
     truth = sorted((70 * c + 3, 70 * r + 5, 70 * c + 3 + s, 70 * r + 5 + s) for c, r, s in places)
     (tmp_path / "scene.png").write_bytes(pictures.png(draw(truth, (290, 360))))
