@@ -15,6 +15,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
 JOIN_S = 10.0
 """Time for the child to end by itself before it is killed."""
+END_S = 60.0
+"""Time for the child to answer once a run has ended early, before it is killed."""
 LOGGER = "quadrat"
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class _Spent:
 class IsolatedExecutor:
     """Measures with models that are loaded in a child process.
 
-    `has_died` is True once the child is gone; `late` holds the records that came after a signal had ended the wait
+    `has_died` is True once the child is gone; a child that takes longer than `patience_s` to answer is killed, unless
+    it is None; `late` holds the records that came after a signal had ended the wait
     for them.
     """
 
@@ -61,6 +66,7 @@ class IsolatedExecutor:
         self._process = process
         self._asked = 0
         self.has_died = False
+        self.patience_s: float | None = None
         self.late: list[SourceDone] = []
         self.facts: Sequence[ModelFacts] = self.ask("facts")
 
@@ -93,7 +99,8 @@ class IsolatedExecutor:
     def _answer(self) -> tuple[str, Any]:
         """Wait for the answer to the last request; earlier ones are late, because a signal ended the wait for them."""
         while True:
-            self._events.poll(None)  # a signal may end the wait, but must not cut a message
+            if not self._events.poll(self.patience_s):  # a signal may end the wait, but must not cut a message
+                self._process.kill()
             with signals_deferred():
                 kind, number, content = self._events.recv()
                 if isinstance(content, SourceDone):
@@ -138,8 +145,9 @@ class IsolatedRun:
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
         """Yield products and records of the sources that the run ended in the middle of.
 
-        If the child has died, what it knew of them is lost.
+        If the child has died or does not answer, what it knew of them is lost.
         """
+        self._executor.patience_s = END_S
         try:
             self._executor.ask("unfinished", error)
             yield from self._executor.late
@@ -211,27 +219,42 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     process = context.Process(
         target=_serve, args=(work, child_events, child_sources), name="quadrat-measure", daemon=False
     )
-    process.start()
-    child_events.close()
-    child_sources.close()
     feed = _Feed(sources)
-    feed.start()
     try:
+        _start(process)
+        child_events.close()
+        child_sources.close()
+        feed.start()
         yield IsolatedExecutor(events, feed, log, process)
     finally:
-        events.close()  # the child ends when it reads the end of the pipe
-        process.join(JOIN_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        feed.join(JOIN_S)
+        for pipe in (child_events, child_sources, events):
+            pipe.close()  # the child ends when it reads the end of the pipe
+        if process.pid is not None:
+            process.join(JOIN_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        if feed.ident is not None:
+            feed.join(JOIN_S)
         sources.close()
+
+
+def _start(process: Any) -> None:
+    """Start the child with signals blocked: Ctrl+C goes to every process, and the child is not ready for it yet."""
+    resource_tracker.ensure_running()  # if it were started later, it would unblock them
+    with signals_deferred():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
     """Load the models in the child and answer the parent until it closes the pipe."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     channel = _Channel(events)
     with ExitStack() as stack, suppress(EOFError, OSError):
         try:
