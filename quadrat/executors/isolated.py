@@ -15,12 +15,12 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import EngineRunError, QuadratError
 from quadrat.executors.local import open_local
+from quadrat.executors.processes import JOIN_S, end, ignore_signals, start
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.measure import Event, SourceDone
@@ -34,12 +34,9 @@ if TYPE_CHECKING:
 
     Pipe = Connection[Any, Any]
 
-JOIN_S = 10.0
-"""Time for the child to end by itself before it is killed."""
 END_S = 60.0
 """Time for the child to answer once a run has ended early, before it is killed."""
 LOGGER = "quadrat"
-ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,9 @@ class IsolatedExecutor:
     def _answer(self) -> tuple[str, Any]:
         """Wait for the answer to the last request; earlier ones are late, because a signal ended the wait for them."""
         while True:
-            if not self._events.poll(self.patience_s):  # a signal may end the wait, but must not cut a message
+            if not self._events.poll(
+                self.patience_s
+            ):  # a signal may end the wait, but must not cut a message
                 self._process.kill()
             with signals_deferred():
                 kind, number, content = self._events.recv()
@@ -221,7 +220,7 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     )
     feed = _Feed(sources)
     try:
-        _start(process)
+        start(process)
         child_events.close()
         child_sources.close()
         feed.start()
@@ -229,32 +228,15 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     finally:
         for pipe in (child_events, child_sources, events):
             pipe.close()  # the child ends when it reads the end of the pipe
-        if process.pid is not None:
-            process.join(JOIN_S)
-            if process.is_alive():
-                process.kill()
-                process.join()
+        end(process)
         if feed.ident is not None:
             feed.join(JOIN_S)
         sources.close()
 
 
-def _start(process: Any) -> None:
-    """Start the child with signals blocked: Ctrl+C goes to every process, and the child is not ready for it yet."""
-    resource_tracker.ensure_running()  # if it were started later, it would unblock them
-    with signals_deferred():
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
     """Load the models in the child and answer the parent until it closes the pipe."""
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    ignore_signals()  # the parent decides when to end
     channel = _Channel(events)
     with ExitStack() as stack, suppress(EOFError, OSError):
         try:

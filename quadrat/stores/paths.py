@@ -20,7 +20,6 @@ def exists(path: Path, parameter: str) -> bool:
     """
     try:
         return path.exists()
-    except (OSError, ValueError) as error:  # ValueError: a null character
-        reason = getattr(error, "strerror", None) or str(error)
-        shown = ascii(str(path)) if len(str(path)) <= LONGEST_SHOWN else f"{ascii(str(path)[:LONGEST_SHOWN])}..."
-        raise ParameterError(f"{shown} cannot be accessed ({reason})", where=parameter) from error
+    except OSError as error:
+        shown = ascii(str(path)) if len(str(path)) <= LONGEST_SHOWN else f"{str(path)[:LONGEST_SHOWN]!a}..."
+        raise ParameterError(f"{shown} cannot be accessed ({error.strerror})", where=parameter) from error
