@@ -321,12 +321,13 @@ class Order:
         if isinstance(error, SystemExit):
             line = "it was interrupted"
             self._log.warning("Interrupted; delivering the results so far")
-        if self._delivery.source is not None:
-            reason = f"the order ended while it was delivered: {line}"
-            report.add(not_reached_record(self._delivery.source, reason))
+        delivered = self._delivery.source
         try:
             for event in run.unfinished(StoppedError(f"the order ended early: {line}")):
                 self._handle_unfinished(event, report)
+            if delivered is not None and delivered.urn not in report.book.urns():
+                reason = f"the order ended while it was delivered: {line}"
+                report.add(not_reached_record(delivered, reason))
             for source in listing.left(report.book.urns()):
                 report.add(not_reached_record(source, f"the order ended before it: {line}"))
             self._close(run, report, perf_counter() - begin)
@@ -339,8 +340,9 @@ class Order:
             self._delivery.deliver(event.product)
         elif isinstance(event, SourceDone):
             report.add(event.record)
-            faults = "; ".join(fault.line for fault in event.record.faults)
-            self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
+            if event.record.faults:
+                faults = "; ".join(fault.line for fault in event.record.faults)
+                self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
 
     def _close(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
         """Deliver the tables, and log how many sources were shrunk and the counts."""

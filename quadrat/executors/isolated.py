@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import EngineRunError, QuadratError
 from quadrat.executors.local import open_local
+from quadrat.executors.processes import JOIN_S, end, ignore_signals, start
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.measure import Event, SourceDone
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     Pipe = Connection[Any, Any]
 
-JOIN_S = 10.0
-"""Seconds that the child has to end by itself before it is killed."""
+END_S = 60.0
+"""Seconds that the child has to answer once a run has ended early, before it is killed."""
 LOGGER = "quadrat"
 
 
@@ -50,7 +51,8 @@ class _Spent:
 class IsolatedExecutor:
     """Measures with models that are loaded in a child process.
 
-    `has_died` is True once the child is gone; `late` holds the records that came after a signal had ended the wait
+    `has_died` is True once the child is gone; a child that takes longer than `patience_s` to answer is killed, unless
+    it is None; `late` holds the records that came after a signal had ended the wait
     for them.
     """
 
@@ -61,6 +63,7 @@ class IsolatedExecutor:
         self._process = process
         self._asked = 0
         self.has_died = False
+        self.patience_s: float | None = None
         self.late: list[SourceDone] = []
         self.facts: Sequence[ModelFacts] = self.ask("facts")
 
@@ -96,7 +99,10 @@ class IsolatedExecutor:
         Answers to earlier requests are late: a signal ended the wait for them.
         """
         while True:
-            self._events.poll(None)  # a signal may end the wait, but must not cut a message
+            if not self._events.poll(
+                self.patience_s
+            ):  # a signal may end the wait, but must not cut a message
+                self._process.kill()
             with signals_deferred():
                 kind, number, content = self._events.recv()
                 if isinstance(content, SourceDone):
@@ -141,8 +147,9 @@ class IsolatedRun:
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
         """Yield products and records of unfinished sources.
 
-        If the child has died, their results are lost.
+        If the child has died or does not answer, their results are lost.
         """
+        self._executor.patience_s = END_S
         try:
             self._executor.ask("unfinished", error)
             yield from self._executor.late
@@ -214,27 +221,25 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     process = context.Process(
         target=_serve, args=(work, child_events, child_sources), name="quadrat-measure", daemon=False
     )
-    process.start()
-    child_events.close()
-    child_sources.close()
     feed = _Feed(sources)
-    feed.start()
     try:
+        start(process)
+        child_events.close()
+        child_sources.close()
+        feed.start()
         yield IsolatedExecutor(events, feed, log, process)
     finally:
-        events.close()  # the child ends when it reads the end of the pipe
-        process.join(JOIN_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        feed.join(JOIN_S)
+        for pipe in (child_events, child_sources, events):
+            pipe.close()  # the child ends when it reads the end of the pipe
+        end(process)
+        if feed.ident is not None:
+            feed.join(JOIN_S)
         sources.close()
 
 
 def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
     """Load the models in the child and answer the parent until it closes the pipe."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
+    ignore_signals()  # the parent decides when to end
     channel = _Channel(events)
     with ExitStack() as stack, suppress(EOFError, OSError):
         try:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, PARAMETERS, Parameter
 from quadrat.stores.addresses import Addresses
+from quadrat.stores.paths import exists
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SDK = "ivcap:"
@@ -69,6 +70,8 @@ class _Once(Action):
             hint = "Leave one of them out"
             if self.dest in ("images", "videos"):
                 hint += "; a folder is measured with its sub-folders"
+            if self.dest == "models":
+                hint = "Give all archives as one text, separated by commas, or a folder of them"
             if self.dest == "streams":
                 hint = "Give all addresses as one text, separated by spaces"
             _end(ParameterError("it is given twice", where=self.dest.replace("_", "-"), hint=hint))
@@ -126,7 +129,7 @@ def local_path(reference: str, folder: Path, parameter: str) -> Path:
     text = reference.removeprefix("urn:")
     if text.startswith("file:"):
         path = Path(unquote(urlsplit(text.replace("#", "%23").replace("?", "%3F")).path))
-        if path.exists():
+        if exists(path, parameter):
             return path
     elif reference.startswith("urn:") or "://" in reference:
         raise ParameterError(
@@ -138,7 +141,7 @@ def local_path(reference: str, folder: Path, parameter: str) -> Path:
         )
     else:
         for path in (folder / reference, Path(reference)):
-            if path.exists():
+            if exists(path, parameter):
                 return path
     raise ParameterError(f"there is no file or folder {reference!r}", where=parameter)
 

@@ -183,12 +183,16 @@ def _check_needed(values: Mapping[str, Any]) -> str:
 
 
 def _references(values: Mapping[str, Any]) -> list[str]:
-    """List the archives that `model` or `models` names."""
+    """List the archives that `model` or `models` names; ParameterError if `models` names none."""
     if values.get("model"):
         return [str(values["model"])]
     given = values["models"]
     parts = given.split(",") if isinstance(given, str) else [str(part) for part in given]
-    return [part.strip() for part in parts if part.strip()]
+    named = [part.strip() for part in parts if part.strip()]
+    if not named:
+        hint = "Give a folder of archives (*.tgz), or their paths separated by commas"
+        raise ParameterError("it names no archive", where="models", hint=hint)
+    return named
 
 
 def _archives(references: list[str], below: Path) -> list[Path]:
@@ -196,11 +200,21 @@ def _archives(references: list[str], below: Path) -> list[Path]:
     found: list[Path] = []
     for reference in references:
         path = local_path(reference, below, "models")
-        inside = sorted(path.glob("*.tgz")) if path.is_dir() else [path]
+        inside = _archives_in(path) if path.is_dir() else [path]
         if not inside:
             raise ParameterError(f"there is no archive (*.tgz) in {reference!r}", where="models")
         found += inside
     return found
+
+
+def _archives_in(folder: Path) -> list[Path]:
+    """List the archives in a folder, without hidden files such as those of macOS (._model.tgz)."""
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        what = f"the folder {str(folder)!r} cannot be read ({error.strerror})"
+        raise ParameterError(what, where="models") from error
+    return [folder / name for name in names if name.endswith(".tgz") and not name.startswith(".")]
 
 
 def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:

@@ -14,6 +14,7 @@ from typing import Any
 
 from quadrat.errors import DeliveryError, NotAnImageError, ParameterError, SourceError
 from quadrat.stores.listing import file_urn, list_images, list_videos
+from quadrat.stores.paths import exists
 from quadrat.types import Blob, Failure, Product, Source, StoreItem
 
 LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
@@ -180,5 +181,5 @@ def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
 
 def must_exist(path: Path, parameter: str) -> None:
     """Raise ParameterError if the path that a parameter names does not exist."""
-    if not path.exists():
+    if not exists(path, parameter):
         raise ParameterError(f"there is no file or folder {str(path)!r}", where=parameter)

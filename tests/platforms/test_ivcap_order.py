@@ -85,6 +85,11 @@ def test_several_models_on_this_machine(here: OrderContext, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(ParameterError, match="there is no archive"):
         ivcap_order.open_store({"models": "empty", "image": "one.jpg"}, here)
+    with pytest.raises(ParameterError, match="it names no archive"):
+        ivcap_order.open_store({"models": " , ", "image": "one.jpg"}, here)
+    (folder / "._a.tgz").touch()  # macOS writes such files beside the real ones
+    with ivcap_order.open_store({"models": "models", "image": "one.jpg"}, here).models() as models:
+        assert [path.name for path in models.values()] == ["a.tgz", "b.tgz"]
     with pytest.raises(ParameterError, match="combined with models"):
         ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"}, here)
 
