@@ -36,6 +36,7 @@ An error states what happened, where, and what to do, in one line. A `code` neve
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Self
 
 
@@ -76,6 +77,14 @@ class QuadratError(Exception):
 
 def _rebuild(kind: type[QuadratError], what: str, where: str, hint: str) -> QuadratError:
     return kind(what, where=where, hint=hint)
+
+
+def distinct(errors: Iterable[QuadratError]) -> tuple[QuadratError, ...]:
+    """Give errors in their order, each once: two with the same line are one."""
+    found: dict[str, QuadratError] = {}
+    for error in errors:
+        found.setdefault(error.line, error)
+    return tuple(found.values())
 
 
 class ParameterError(QuadratError):

@@ -159,7 +159,7 @@ class FailurePolicy:
                 isinstance(record.faults[0], NotAnImageError)
                 and skip_reason(name, moving=not self._moving) is None
             )
-        elif record.status == "partial" and stop and record.reading is not None:
+        elif record.status == "partial" and stop and _is_cut(record):
             raise StoppedError(
                 f"stopped at the first source that was measured only in part, {record.faults[0].line}",
                 hint=SKIP,
@@ -206,6 +206,11 @@ class FailurePolicy:
         """Return the number of failed sources and their kind."""
         count, kinds = self._failed.total(), list(self._failed)
         return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
+
+
+def _is_cut(record: SourceRecord) -> bool:
+    """Return True if a video is not whole, or if one of several models could not measure a picture."""
+    return record.reading is not None or any(part.faults and not part.measured for part in record.models)
 
 
 class Order:

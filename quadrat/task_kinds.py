@@ -39,7 +39,8 @@ class TaskKind:
     The last three may be empty: the task then has no part of meta.json, cannot tell whether it found nothing, and
     always predicts completely.
 
-    `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
+    `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
+    not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
     objects can be tracked; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
     given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all.
@@ -56,6 +57,7 @@ class TaskKind:
     class_urn: str
     max_classes: int
     model_schema: str
+    endings: tuple[str, ...] = ()
     read_meta: str = ""
     is_empty: str = ""
     fault: str = ""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import QuadratError
+from quadrat.errors import QuadratError, distinct
 from quadrat.geometry import HW, Geometry, Window
 
 Media = Literal["image", "video", "sequence", "stream"]
@@ -295,20 +295,21 @@ class SourceClosed:
     @property
     def faults(self) -> tuple[QuadratError, ...]:
         """All errors of all models, each once, in order of importance."""
-        found = {fault.line: fault for closing in self.closings.values() for fault in closing.faults}
-        return tuple(found.values())
+        return distinct(fault for closing in self.closings.values() for fault in closing.faults)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
     """A source that gave no result; it passes through the same queues as results.
 
-    `stage` names the stage that failed. A NotAnImageError means that the source is skipped.
+    `stage` names the stage that failed. A NotAnImageError means that the source is skipped. `others` are further errors,
+    those of other models for instance, in order of importance.
     """
 
     source: Source
     stage: str
     error: QuadratError
+    others: tuple[QuadratError, ...] = ()
 
 
 class Flush:

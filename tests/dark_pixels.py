@@ -90,7 +90,7 @@ class Collector:
     def picture(self, result: Result) -> Iterator[Product]:
         """Yield the picture with its dark pixels marked."""
         found = result.predictions[self._model.name]
-        name = self._model.product_name(self._source.stem, ".overlay.jpg")
+        name = self._model.product_name(self._source.stem, ".dark.jpg")
         metadata = {
             "$schema": PICTURE, "kind": "overlay", "image": self._source.urn, "dark": found.count,
             "order": self._model.provenance.order, "provenance": provenance_part(self._model.provenance),
@@ -193,4 +193,5 @@ KIND = TaskKind(
     class_urn="urn:example:dark:",
     max_classes=2,
     model_schema="urn:example:dark.model.1",
+    endings=(".dark.jpg",),
 )

@@ -221,3 +221,28 @@ def test_equal_archives_are_told_apart(tmp_path: Path) -> None:
     assert ["rectangles", "rectangles-2"] == [row["model"] for row in ran.rows]
     assert ran.body("a.rectangles.annotated.jpg") == ran.body("a.rectangles-2.annotated.jpg")
     assert ran.body("rectangles.detections.csv") == ran.body("rectangles-2.detections.csv")
+
+
+@pytest.mark.parametrize(("on_error", "status"), [("skip", 0), ("stop", 5)])
+def test_a_picture_that_one_model_cannot_measure_stops_an_order_that_shall_stop(
+    tmp_path: Path, bright: Path, monkeypatch: pytest.MonkeyPatch, on_error: str, status: int
+) -> None:
+    """A source that is partial because a model failed is no whole one; it is a row all the same."""
+    start = engines.start
+
+    def started(package: Any, *rest: Any) -> Any:
+        def fail(_: Any) -> None:
+            raise EngineRunError("out of memory")
+
+        engine = start(package, *rest)
+        return Watched(engine, fail) if package.name == "bright" else engine
+
+    monkeypatch.setattr(engines, "start", started)
+    ran = order(
+        [RECTANGLES, bright], photos(tmp_path / "in"), tmp_path / "out", moving=False, on_error=on_error
+    )
+
+    assert status == ran.status
+    states = {row["name"]: row["status"] for row in ran.rows if row["model"] != "rectangles"}
+    assert "failed" == states["a.png"]
+    assert ("failed" if on_error == "skip" else "not-reached") == states["b.png"]

@@ -177,3 +177,15 @@ def test_memory_is_flat_over_two_thousand_sources(tmp_path: Path) -> None:
     assert {"png": count, "csv": 1, "json": 1} == dict(store.products)
     growth = (store.held[-1] - store.held[1]) / (0.8 * count)
     assert growth < 1000, f"{growth:.0f} bytes for each source"
+
+
+def test_a_second_order_keeps_only_its_own_records(tmp_path: Path) -> None:
+    """Records that an earlier order left in the same folder are not taken for its own."""
+    folder, keep = photos(tmp_path / "in"), tmp_path / "keep"
+    keep.mkdir()
+    for out in ("one", "two"):
+        ran = order(RECTANGLES, folder, tmp_path / out, moving=False, keep=keep)
+
+    assert ran.outcome is not None
+    assert ran.outcome.records is not None
+    assert sum(ran.outcome.counts.values()) == len(RecordBook.read(ran.outcome.records))

@@ -54,15 +54,28 @@ def test_pictures(tmp_path):
 
     assert outcome.exit_status == 0
     assert [(row["name"], row["pixels"], row["product"]) for row in rows(out / "survey.csv")] == [
-        ("a.png", "600", "a.overlay.jpg"), ("b.png", "0", "b.overlay.jpg"),
+        ("a.png", "600", "a.dark.jpg"), ("b.png", "0", "b.dark.jpg"),
     ]  # fmt: skip
     assert rows(out / "dark.csv") == [
         {"name": "a.png", "frame": "0", "dark": "600"}, {"name": "b.png", "frame": "0", "dark": "0"},
     ]  # fmt: skip
-    drawn = np.asarray(Image.open(out / "a.overlay.jpg"))
+    drawn = np.asarray(Image.open(out / "a.dark.jpg"))
     assert drawn[10, 10].tolist() == pytest.approx([255, 0, 0], abs=12)
     assert json.loads((out / "survey.csv-meta.json").read_text())["dark"] == 600
     assert json.loads((out / "run.json").read_text())["models"][0]["task"] == TASK
+
+
+@pytest.mark.usefixtures("registered")
+def test_results_of_an_earlier_run_stay(tmp_path):
+    """Products of a second run into the same folder get numbers, whatever their endings."""
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(images / "a.png")
+    model = archive(tmp_path)
+    outcomes = [run_order(parse({}), FolderStore(model, images, out), LOG) for _ in range(2)]
+
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert {"a.dark.jpg", "a-2.dark.jpg", "dark.csv", "dark-2.csv"} <= {path.name for path in out.iterdir()}
 
 
 @pytest.mark.usefixtures("registered")

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import pickle
 import signal
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import EngineRunError, QuadratError
-from quadrat.executors.local import open_local
-from quadrat.executors.processes import JOIN_S, end, ignore_signals, start
-from quadrat.executors.work import Executor, Measuring, Work
+from quadrat.executors.child import Spent, portable, send, serve
+from quadrat.executors.processes import JOIN_S, end, start
+from quadrat.executors.work import Work
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.measure import Event, SourceDone
 from quadrat.pipeline.read import Pull
@@ -36,16 +34,6 @@ if TYPE_CHECKING:
 
 END_S = 60.0
 """Seconds that the child has to answer once a run has ended early, before it is killed."""
-LOGGER = "quadrat"
-
-
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """The times of a run so far, as the child knows them."""
-
-    stages: tuple[tuple[str, int, float, float, float], ...] = ()
-    seconds: Mapping[str, float] | None = None
-    warm_up_s: float = 0.0
 
 
 class IsolatedExecutor:
@@ -121,7 +109,7 @@ class IsolatedRun:
     def __init__(self, executor: IsolatedExecutor, folder: Path) -> None:
         self._executor = executor
         self._folder = folder
-        self._spent = _Spent()
+        self._spent = Spent()
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -159,7 +147,7 @@ class IsolatedRun:
             if not self._executor.has_died:
                 raise
 
-    def _times(self) -> _Spent:
+    def _times(self) -> Spent:
         if not self._executor.has_died:
             with suppress(EngineRunError):
                 self._spent = self._executor.ask("times")
@@ -185,7 +173,7 @@ class _Feed(threading.Thread):
         try:
             with suppress(EOFError, OSError):
                 while True:
-                    _send(self._pipe, self._reply(*self._pipe.recv()))
+                    send(self._pipe, self._reply(*self._pipe.recv()))
         finally:
             for context in self._open.values():
                 with suppress(Exception):  # the child is gone, and nobody can handle the error
@@ -195,7 +183,7 @@ class _Feed(threading.Thread):
         try:
             return "answer", number, self._answer(number, what, source)
         except BaseException as error:  # noqa: BLE001 - the child raises it where it asked
-            return "error", number, _portable(error)
+            return "error", number, portable(error)
 
     def _answer(self, number: int, what: str, source: Source | None) -> StoreItem | Blob | None:
         if what == "item":
@@ -219,7 +207,7 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
     events, child_events = context.Pipe()
     sources, child_sources = context.Pipe()
     process = context.Process(
-        target=_serve, args=(work, child_events, child_sources), name="quadrat-measure", daemon=False
+        target=serve, args=(work, child_events, child_sources), name="quadrat-measure", daemon=False
     )
     feed = _Feed(sources)
     try:
@@ -237,137 +225,6 @@ def open_isolated(work: Work, log: logging.Logger) -> Iterator[IsolatedExecutor]
         sources.close()
 
 
-def _serve(work: Work, events: Pipe, sources: Pipe) -> None:
-    """Load the models in the child and answer the parent until it closes the pipe."""
-    ignore_signals()  # the parent decides when to end
-    channel = _Channel(events)
-    with ExitStack() as stack, suppress(EOFError, OSError):
-        try:
-            executor = stack.enter_context(open_local(work, _log_to(channel)))
-        except Exception as error:  # noqa: BLE001 - the parent raises it
-            asked, *_ = channel.receive()
-            channel.send(("error", asked, _portable(error)))
-            return
-        server = _Server(executor, _Sources(sources))
-        stack.callback(server.close)
-        while True:
-            channel.send(server.reply(*channel.receive()))
-
-
-class _Channel:
-    """The child's end of the event pipe. Threads that log send over it too."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._lock = threading.Lock()
-        self.receive = pipe.recv
-
-    def send(self, message: tuple[str, int, object]) -> None:
-        """Send a message; several threads may do so."""
-        with self._lock:
-            _send(self._pipe, message)
-
-
-class _Server:
-    """Answers the parent's requests."""
-
-    def __init__(self, executor: Executor, sources: _Sources) -> None:
-        self._executor = executor
-        self._sources = sources
-        self._run: Measuring | None = None
-        self._stream: Iterator[Event] = iter(())
-
-    def reply(self, number: int, what: str, *details: Any) -> tuple[str, int, object]:
-        """Return the answer to a request, or the error that it raised."""
-        try:
-            return "answer", number, self._answer(what, *details)
-        except BaseException as error:  # noqa: BLE001 - the parent raises it
-            return "error", number, _portable(error)
-
-    def close(self) -> None:
-        """End the run."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
-
-    def _answer(self, what: str, *details: Any) -> object:
-        if what == "facts":
-            return self._executor.facts
-        if what == "measure":
-            self.close()
-            self._run = self._executor.measure(self._sources.items(), self._sources.pull, details[0])
-            self._stream = iter(self._run)
-            return None
-        if what == "times":
-            return _times(self._run)
-        if what == "unfinished":
-            self.close()
-            self._stream = iter(()) if self._run is None else self._run.unfinished(details[0])
-            return None
-        return next(self._stream, None)
-
-
-class _Sources:
-    """The parent's store as the child sees it."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def items(self) -> Iterator[StoreItem]:
-        """Yield the sources as the parent lists them."""
-        while (item := self._ask("item")[1]) is not None:
-            yield item
-
-    @contextmanager
-    def pull(self, source: Source) -> Iterator[Blob]:
-        """Provide the content of a source while the context is open."""
-        number, blob = self._ask("pull", source=source)
-        try:
-            yield blob
-        finally:
-            self._ask("release", number)
-
-    def _ask(self, what: str, number: int | None = None, source: Source | None = None) -> tuple[int, Any]:
-        """Send a request, with a new number if it has none, and return its number and the answer."""
-        with self._lock:
-            if number is None:
-                self._count += 1
-                number = self._count
-            self._pipe.send((number, what, source))
-            kind, _, content = self._pipe.recv()
-        if kind == "error":
-            raise content
-        return number, content
-
-
-class _LogToParent(logging.Handler):
-    def __init__(self, events: _Channel) -> None:
-        super().__init__()
-        self._events = events
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send a log line to the parent."""
-        with suppress(OSError):
-            self._events.send(("log", 0, (record.levelno, "%s", record.getMessage())))
-
-
-def _log_to(events: _Channel) -> logging.Logger:
-    log = logging.getLogger(LOGGER)
-    log.setLevel(logging.INFO)
-    log.addHandler(_LogToParent(events))
-    log.propagate = False
-    return log
-
-
-def _times(run: Measuring | None) -> _Spent:
-    if run is None:
-        return _Spent()
-    stages = tuple((s.name, s.ahead, s.busy_s, s.starved_s, s.blocked_s) for s in run.stages)
-    return _Spent(stages, dict(run.seconds), run.warm_up_s)
-
-
 def _stage(name: str, ahead: int, busy_s: float, starved_s: float, blocked_s: float) -> Stage:
     stage = Stage(name, iter, ahead)
     stage.busy_s, stage.starved_s, stage.blocked_s = busy_s, starved_s, blocked_s
@@ -379,23 +236,3 @@ def _ending(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"was killed by {signal.Signals(-exit_code).name}"
     return f"has died (exit code {exit_code})"
-
-
-def _send(pipe: Pipe, message: tuple[str, int, object]) -> None:
-    """Send a message; if it cannot be pickled, send the reason instead."""
-    try:
-        pipe.send(message)
-    except (EOFError, OSError):
-        raise
-    except Exception as error:  # noqa: BLE001 - the other side raises it
-        pipe.send(("error", message[1], _portable(error)))
-
-
-def _portable(error: BaseException) -> BaseException:
-    """Return an error that can be pickled: the error itself, or one with its text."""
-    try:
-        if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301 - written in the line itself
-            return error
-    except Exception:  # noqa: BLE001, S110 - its own constructor may raise anything
-        pass
-    return RuntimeError(f"{type(error).__name__}: {error}")

@@ -52,14 +52,19 @@ class _Crash:
 _END = object()
 
 
-def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None = None) -> Iterator[Any]:
+def run_chain(
+    items: Iterable[Any],
+    stages: Sequence[Stage],
+    last: Stage | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Any]:
     """Yield what the last stage yields, in order, while all stages work at once.
 
     `last` is a stage that runs in the caller's thread as it takes items, for work so small that another thread would
     cost more than it gains. An exception in a stage, or in `items`, is raised here after the items before it. Closing
-    this generator stops every stage once it is done with its current item.
+    this generator stops every stage once it is done with its current item; so does setting `stop`, in any thread.
     """
-    stop = threading.Event()
+    stop = stop or threading.Event()
     stream: Iterator[Any] = iter(items)
     threads: list[threading.Thread] = []
     for stage in stages:
@@ -74,6 +79,8 @@ def run_chain(items: Iterable[Any], stages: Sequence[Stage], last: Stage | None 
     tail = stream if last is None else _timed(last, stream)
     try:
         yield from tail
+    except _Stopped:  # whoever set `stop` wants no more items
+        return
     finally:
         stop.set()
         _close(tail)

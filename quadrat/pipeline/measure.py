@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quadrat.errors import NotAnImageError, QuadratError
+from quadrat.errors import NotAnImageError, QuadratError, distinct
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
@@ -137,6 +137,10 @@ class Measurement:
                     self._open.pop(item.source.urn, None)
                     yield SourceDone(failed_record(item))
 
+    def stop(self) -> None:
+        """End the iteration soon, from any thread, also while it waits for a frame."""
+        self._run.stop()
+
     def unfinished(self, error: QuadratError) -> Iterator[Event]:
         """Yield products and records of unfinished sources; call it after the run."""
         for item in self._run.unfinished(error):
@@ -225,7 +229,7 @@ def image_facts(frame: Frame) -> ImageFacts:
 def failed_record(failure: Failure) -> SourceRecord:
     """Return the record of a source that failed, or that is not of the kind that the order measures."""
     status: Status = "skipped" if isinstance(failure.error, NotAnImageError) else "failed"
-    return SourceRecord(failure.source, status, (failure.error,))
+    return SourceRecord(failure.source, status, (failure.error, *failure.others))
 
 
 def not_reached_record(source: Source, reason: str) -> SourceRecord:
@@ -235,7 +239,7 @@ def not_reached_record(source: Source, reason: str) -> SourceRecord:
 
 def _distinct_faults(parts: Sequence[ModelRecord]) -> tuple[QuadratError, ...]:
     """List the errors of all models, each once."""
-    return tuple({fault.line: fault for part in parts for fault in part.faults}.values())
+    return distinct(fault for part in parts for fault in part.faults)
 
 
 def _unmeasured(parts: Sequence[ModelRecord]) -> str:

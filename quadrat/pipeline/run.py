@@ -8,6 +8,7 @@ With several models, each has its own infer stage, and each that tracks has its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Run:
         self._batches = [Batches(model) for model in models.values()]
         self._task = TaskStage(models, self._filter)
         self._open: dict[int, SourceState] = {}
+        self._stop = threading.Event()
         self._stages, self._last = self._for_videos(videos) if moving else self._for_images()
 
     def _prepare(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -156,7 +158,7 @@ class Run:
 
         An error in one source becomes a Failure; an error of the model or the machine is raised.
         """
-        stream = run_chain(self._items, self._stages, self._last)
+        stream = run_chain(self._items, self._stages, self._last, self._stop)
         try:
             for item in stream:
                 if isinstance(item, Measured):
@@ -171,6 +173,10 @@ class Run:
                     yield item
         finally:
             stream.close()  # type: ignore[attr-defined]  # run_chain is a generator
+
+    def stop(self) -> None:
+        """End the iteration soon, from any thread, also while it waits for a frame."""
+        self._stop.set()
 
     def unfinished(self, error: QuadratError) -> Iterator[SourceClosed | Failure]:
         """Close unfinished sources, with `error` as the reason; call it after the run."""

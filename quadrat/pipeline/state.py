@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from quadrat.errors import QuadratError
+from quadrat.errors import QuadratError, distinct
 from quadrat.types import Closing, Failure, Reading, Source, SourceClosed
 
 
@@ -82,10 +82,12 @@ class SourceState:
         A source has failed if frames were read and none could be measured. If the run ended first, it has not
         failed, because later frames might have been measured.
         """
-        if self.has_failed and cut is None:
-            first = next(each for each in self.models.values() if each.failed is not None)
-            return Failure(self.source, first.stage, first.failed or QuadratError("no frame was measured"))
         reading = self.reader.reading if self.reader is not None else Reading(hw=(0, 0))
         error = self.error or reading.error
+        failed = [(each.failed, each.stage) for each in self.models.values() if each.failed is not None]
+        if self.has_failed and cut is None:
+            read = (error,) if error is not None else ()
+            first, *others = distinct([*(each for each, _ in failed), *read])
+            return Failure(self.source, failed[0][1], first, tuple(others))
         closings = {name: each.closing(cut, error) for name, each in self.models.items()}
         return SourceClosed(self.source, reading, closings)

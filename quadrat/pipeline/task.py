@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from quadrat.errors import EngineRunError, InputError, QuadratError
+from quadrat.errors import EngineRunError, InputError, QuadratError, distinct
 from quadrat.pipeline.events import Measured, OpenFrame, Ran, to_quadrat_error
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import Pass
@@ -71,10 +71,10 @@ class TaskStage:
                 self._fail(frame, name, error)
         self._filter.measured(frame.state, frame.frame, predictions)
         source = frame.state.source
-        if source.media == "image" and not predictions:
-            first, stage = frame.errors[self._models.names[0]]
-            return Failure(source, stage, to_quadrat_error(first, source.name))
         faults = {name: to_quadrat_error(error, source.name) for name, (error, _) in frame.errors.items()}
+        if source.media == "image" and not predictions:
+            first, *others = distinct([faults[name] for name in self._models.names])
+            return Failure(source, frame.errors[self._models.names[0]][1], first, tuple(others))
         if source.media != "image":
             self._count(frame, predictions, faults)
         taken = frame.frame if predictions else replace(frame.frame, skipped="failed")

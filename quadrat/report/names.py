@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from quadrat.stores.addresses import shown
+from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import Source
 
 LONGEST = 80
-_ENDINGS = (
-    ".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".annotated.jpg",
-    ".mp4", ".webm", ".mot.txt", ".cover.csv",
-)  # fmt: skip
+_VIDEOS = (".mp4", ".webm")
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
@@ -29,8 +27,9 @@ class Names:
         self._taken = {name.casefold() for name in taken}
         self._stems: set[str] = set()
         self._last: dict[str, int] = {}
+        endings = [*_VIDEOS, *(each for task in TASKS for each in kind_of(task).endings)]
         self._endings = [
-            f".{label}{each}" if label else each for label in labels or ("",) for each in _ENDINGS
+            f".{label}{each}" if label else each for label in labels or ("",) for each in endings
         ]
 
     def of(self, source: Source) -> str:

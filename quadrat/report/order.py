@@ -37,6 +37,7 @@ class OrderReport:
         self._record = names.whole(RECORD)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
+        self.book.path.unlink(missing_ok=True)  # of an earlier order
 
     def add(self, record: SourceRecord) -> None:
         """Add the record of a finished source."""

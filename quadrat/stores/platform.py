@@ -62,27 +62,36 @@ class PlatformStore:
     def models(self) -> Iterator[Mapping[str, Path]]:
         """Give copies of the model archives by their URNs; they are deleted afterwards.
 
-        A URN of a queue stands for all archives that it gives.
+        A URN of a queue stands for all archives that it gives. They are acknowledged when the context ends without an
+        error: an order that is killed finds them again. Raises ModelError if there is no archive, or if one cannot be
+        fetched.
         """
         with ExitStack() as stack:
             archives: dict[str, Path] = {}
+            taken: list[tuple[str, str]] = []
             try:
                 for urn in self._models:
-                    for each, url in self._archives(urn):
-                        archives[each] = stack.enter_context(copied(self._proxy, url, each))
+                    for each, url, token in self._archives(urn):
+                        taken.append((urn, token))
+                        if len(taken) - len(archives) > MOST_AGAIN:
+                            raise SourceError("the queue keeps returning the same archives", where=urn)
+                        if each not in archives:
+                            archives[each] = stack.enter_context(copied(self._proxy, url, each))
             except SourceError as error:
                 raise ModelError(error.what, where=error.where, hint=error.hint) from error
+            if not archives:
+                raise ModelError("there is no model archive in it", where=", ".join(self._models))
             yield archives
+            for urn, token in taken:
+                self._acknowledge(urn, token)
 
-    def _archives(self, urn: str) -> Iterator[tuple[str, str]]:
-        """Yield URN and address of each archive that a URN stands for."""
+    def _archives(self, urn: str) -> Iterator[tuple[str, str, str]]:
+        """Yield URN, address and token of each archive that a URN stands for."""
         if ":queue:" not in urn:
-            yield urn, self._proxy.url(urn)
+            yield urn, self._proxy.url(urn), ""
             return
         while (item := self._proxy.next_item(urn)) is not None:
-            yield item.urn, item.url
-            if item.token:
-                self._proxy.acknowledge(urn, item.token)
+            yield item.urn, item.url, item.token
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images of the queue as they arrive.
@@ -127,7 +136,7 @@ class PlatformStore:
                 if self._changed.wait_for(lambda: not self._open, PATIENCE_S):
                     break
         while self._again:
-            self._acknowledge(self._again.pop())
+            self._acknowledge(self._images, self._again.pop().token)
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Blob]:
@@ -150,17 +159,17 @@ class PlatformStore:
         if not self._queued:
             return
         item = self._open[source.token]
-        self._acknowledge(item)
+        self._acknowledge(self._images, item.token)
         with self._changed:
             del self._open[source.token]
             self._changed.notify_all()
 
-    def _acknowledge(self, item: QueueItem) -> None:
+    def _acknowledge(self, queue: str, token: str) -> None:
         """Acknowledge an item. An expired token is only a warning, because the products are delivered."""
-        if not item.token:
+        if not token:
             return
         try:
-            self._proxy.acknowledge(self._images, item.token)
+            self._proxy.acknowledge(queue, token)
         except SourceError as error:
             LOG.warning("%s", error.line)
 

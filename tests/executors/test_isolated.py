@@ -7,9 +7,10 @@ import io
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, Product, Source
 from tests.executors.orders import BytesStore, dives, everything, photos
 from tests.executors.test_work import work
+from tests.media.feeds import transport
 from tests.moving import LOG, RECTANGLES, film, order, pull, swim
 from tests.networks import brightness_archive
 from tests.values import settings_of
+from tests.waiting import wait_until, wait_until_still
 
 
 def children() -> list[Any]:
@@ -271,3 +274,57 @@ def test_a_run_that_is_closed_gives_what_it_has_measured(tmp_path: Path) -> None
     assert ["a.mp4", "a.mot.txt"] == [
         event.product.name for event in events if isinstance(event, ProductMade)
     ]
+
+
+@contextmanager
+def stalling_camera(folder: Path) -> Iterator[tuple[Source, list[socket.socket]]]:
+    """Give a stream that sends two seconds of frames and then nothing, and the connections to it."""
+    connections: list[socket.socket] = []
+    data = transport(folder, 50)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connections.append(server.accept()[0])
+                    connections[-1].sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield (
+            Source("urn:cam", "cam", "stream", f"tcp://127.0.0.1:{server.getsockname()[1]}", "cam"),
+            connections,
+        )
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in connections:
+        connection.close()
+
+
+def test_a_signal_ends_the_wait_for_a_stream_that_stalls(tmp_path: Path) -> None:
+    """The child is not waited for until its stream comes back: nobody connects a second time."""
+    came: list[object] = []
+
+    def interrupt() -> None:
+        wait_until(lambda: len(came) > 20, "frames")
+        wait_until_still(lambda: len(came), looks=100)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def leave(*_: object) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        with (
+            stalling_camera(tmp_path) as (source, connections),
+            open_isolated(work(RECTANGLES, moving=True, stall_seconds=3.0), LOG) as executor,
+        ):
+            run = executor.measure([source], pull, tmp_path)
+            threading.Thread(target=interrupt).start()
+            with pytest.raises(SystemExit):
+                came.extend(iter(run))
+            events = list(run.unfinished(SourceError("cut")))
+            assert 1 == len(connections)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    (done,) = [event for event in events if isinstance(event, SourceDone)]
+    assert sum(isinstance(event, FrameDone) for event in came) == done.record.models[0].measured

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.pipeline.chain import Stage, run_chain
+from tests.waiting import wait_until
 
 BOUND = 7
 """Items on their way through two stages with queues of one: in each queue and each stage, and in the source's hands."""
@@ -244,3 +245,19 @@ def test_a_stage_has_the_time_that_it_needs_to_finish_its_files() -> None:
         go.set()
     for thread in chain_threads():
         thread.join()
+
+
+def test_another_thread_can_end_a_wait_for_the_next_item() -> None:
+    """Setting `stop` ends the iteration as if there were no more items, and leaves no thread."""
+    stop, over = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        stop.set()  # as another thread would, while the caller waits for the second item
+        over.wait(60)
+
+    found = run_chain(items(), [Stage("a", each(lambda n: n), patience_s=0.0)], stop=stop)
+
+    assert [1] == list(found)
+    over.set()
+    wait_until(lambda: not chain_threads(), "the end of the threads")

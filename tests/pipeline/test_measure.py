@@ -26,6 +26,7 @@ from tests import pictures
 from tests.moving import LOG, RECTANGLES, draw, film, pull, swim, watched, with_settings
 from tests.networks import brightness_archive
 from tests.values import settings_of
+from tests.waiting import wait_until
 
 NAMES = ("rectangles", "tiny")
 
@@ -188,6 +189,21 @@ def test_a_run_that_ends_in_the_middle_gives_what_there_is(models: Pass, tmp_pat
     columns = record.models[0].columns
     assert [0, 1, 2] == [frame.index for frame in columns.frames()]
     assert [] == list(run.unfinished(StoppedError("interrupted")))
+
+
+def test_frames_that_are_lost_on_their_way_are_not_counted(models: Pass, tmp_path: Path) -> None:
+    """Law: at an early end the record counts the frames that the tables have, though the network measured more."""
+    source = video(tmp_path)
+    run = measuring(changed(models, skip_black=True), [source], tmp_path, moving=True)
+    stream = iter(run)
+    while not isinstance(next(stream), FrameDone):
+        pass
+    wait_until(lambda: next(s for s in run.stages if s.name == "task").blocked_s > 0, "a frame on its way")
+    stream.close()
+    record = record_of(list(run.unfinished(StoppedError("interrupted"))))
+
+    frames = list(record.models[0].columns.frames())
+    assert [(len(frames), {})] * 2 == [(part.measured, part.skipped) for part in record.models]
 
 
 @pytest.mark.parametrize(

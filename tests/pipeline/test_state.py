@@ -18,6 +18,7 @@ from quadrat.errors import (
     TooManyObjectsError,
     VideoTruncatedError,
 )
+from quadrat.pipeline.measure import failed_record
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.run import Run
 from quadrat.pipeline.state import SourceState
@@ -234,3 +235,17 @@ def test_a_cut_count_is_kept_when_the_run_ends_in_the_middle(tmp_path: Path) -> 
         (ended,) = run.unfinished(StoppedError("interrupted"))
 
     assert ["E_TOO_MANY", "E_STOPPED"] == codes(ended)
+
+
+def test_a_source_that_has_failed_lists_every_error_once() -> None:
+    """Those of other models and of reading come after the first failed model's, which gives the code."""
+    other = EngineRunError("another")
+    made = SourceState.of(SOURCE, ("a", "b", "c"))
+    made.error = TORN
+    for own, error in zip(made.models.values(), (LOST, LOST, other), strict=True):
+        own.failed = error
+    failure = made.close()
+
+    assert isinstance(failure, Failure)
+    assert (LOST, other, TORN) == (failure.error, *failure.others)
+    assert (LOST, other, TORN) == failed_record(failure).faults

@@ -176,6 +176,7 @@ def test_a_picture_is_a_failure_only_if_no_model_can_measure_it(models: Pass) ->
         if failing == NAMES:
             assert isinstance(item, Failure)
             assert ("infer", "v: rectangles") == (item.stage, str(item.error))
+            assert ["v: tiny"] == [str(error) for error in item.others]
         else:
             assert set(NAMES) - set(failing) == set(item.result.predictions)
             assert {name: f"v: {name}" for name in failing} == {

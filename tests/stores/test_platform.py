@@ -3,11 +3,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from quadrat.errors import DeliveryError, SourceError
+from quadrat.errors import DeliveryError, ModelError, SourceError
 from quadrat.stores import platform
 from quadrat.stores.platform import PlatformStore
 from quadrat.stores.proxy import Proxy, QueueItem
@@ -133,7 +134,7 @@ def test_copies_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_queue_of_archives_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of its archives is copied by its own URN, and acknowledged; the copies are gone afterwards."""
+    """Each of its archives is copied by its own URN, and acknowledged at the end; the copies are gone afterwards."""
     monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
     proxy = Replies(item(1), item(2))
     store = PlatformStore(proxy, "urn:ivcap:order:1", ["urn:ivcap:artifact:0", "urn:ivcap:queue:2"], QUEUE)
@@ -141,8 +142,34 @@ def test_a_queue_of_archives_is_read_to_its_end(tmp_path: Path, monkeypatch: pyt
     with store.models() as models:
         assert [f"urn:ivcap:artifact:{number}" for number in range(3)] == list(models)
         assert 3 == len({path.read_bytes() for path in models.values()})
-        assert ["t1", "t2"] == proxy.done
+        assert [] == proxy.done
+    assert ["t1", "t2"] == proxy.done
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_queue_of_archives_is_found_again_by_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that ends badly acknowledges no archive; one that the queue repeats is copied once."""
+    monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
+    proxy = Replies(item(1), item(1), item(2))
+    store = PlatformStore(proxy, "urn:ivcap:order:1", "urn:ivcap:queue:2", QUEUE)
+
+    found: list[str] = []
+    with suppress(ValueError), store.models() as models:
+        found.extend(models)
+        raise ValueError("in the middle")
+    assert ["urn:ivcap:artifact:1", "urn:ivcap:artifact:2"] == found
+    assert [] == proxy.done
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_empty_queue_of_archives_is_a_fault_of_the_models() -> None:
+    """One line that names the queue, before any image is taken."""
+    store = PlatformStore(Replies(), "urn:ivcap:order:1", "urn:ivcap:queue:2", QUEUE)
+
+    with pytest.raises(ModelError, match="urn:ivcap:queue:2: there is no model archive"), store.models():
+        pass
 
 
 def test_metadata_that_the_sdk_would_send_as_text_is_refused() -> None:

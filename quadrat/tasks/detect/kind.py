@@ -15,6 +15,7 @@ KIND = TaskKind(
     class_urn="urn:ibenthos:detection:class:",
     max_classes=10_000,
     model_schema="urn:ibenthos:schema:quadrat.detect.model.1",
+    endings=(".annotated.jpg", ".mot.txt"),
     read_meta="quadrat.package.detectors:read_detect",
     is_empty="quadrat.tasks.detect.judge:is_empty",
     fault="quadrat.tasks.detect.judge:fault",
