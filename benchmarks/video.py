@@ -40,7 +40,7 @@ from quadrat.media.video_write import VideoWriter
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, run_chain
-from quadrat.pipeline.events import Taken
+from quadrat.pipeline.events import DecodedFrame
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import LoadedModel, Pass, facts_of, load_models
 from quadrat.pipeline.prepare import prepare
@@ -174,7 +174,9 @@ class SingleStages:
         models = Pass([self._model])
         chosen = FrameFilter(models)
         state = SourceState.of(Source("urn:video", "video", "video"), models.names)
-        frames = (Taken(state, replace(frame, key=FrameKey("urn:video", n))) for n, frame, _ in self._turns)
+        frames = (
+            DecodedFrame(state, replace(frame, key=FrameKey("urn:video", n))) for n, frame, _ in self._turns
+        )
         found = TaskStage(models, chosen)(Batches(self._model)(prepare(models, chosen, frames)))
         deque(found, maxlen=0)
 

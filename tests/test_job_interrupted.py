@@ -12,12 +12,12 @@ import pytest
 from quadrat import job
 from quadrat.errors import QuadratError
 from quadrat.executors.local import LocalExecutor, open_local
-from quadrat.pipeline.measure import Event, Measurement, SourceDone
+from quadrat.pipeline.measure import Event, SourceDone, SourceMeasurement
 from tests.executors.orders import photos
 from tests.moving import RECTANGLES, order
 
 
-class Late(Measurement):
+class Late(SourceMeasurement):
     """A run interrupted in its wait for a record, which comes all the same: as from a child process."""
 
     late: Event | None = None
@@ -46,7 +46,7 @@ def test_a_record_that_comes_late_is_the_only_row_of_its_source(
     def opened(work: Any, log: Any) -> Iterator[LocalExecutor]:
         with open_local(work, log) as executor:
 
-            def measure(items: Any, pull: Any, folder: Path) -> Measurement:
+            def measure(items: Any, pull: Any, folder: Path) -> SourceMeasurement:
                 return Late(executor._models, executor.facts, items, pull, folder, moving=False)
 
             monkeypatch.setattr(executor, "measure", measure)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from quadrat.executors.local import LocalExecutor, open_local
 from quadrat.executors.processes import ignore_signals
 from quadrat.executors.work import Work
-from quadrat.pipeline.measure import Event, Measurement
+from quadrat.pipeline.measure import Event, SourceMeasurement
 from quadrat.types import Blob, Source, StoreItem
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ class _Watch(threading.Thread):
         super().__init__(name="quadrat-watch", daemon=True)
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._waiting: Measurement | None = None
+        self._waiting: SourceMeasurement | None = None
         self._turn = 0
         self.start()
 
     @contextmanager
-    def over(self, run: Measurement | None) -> Iterator[None]:
+    def over(self, run: SourceMeasurement | None) -> Iterator[None]:
         """Watch while the body waits for the run's next event."""
         with self._lock:
             self._waiting, self._turn = run, self._turn + 1
@@ -113,7 +113,7 @@ class _Server:
         self._executor = executor
         self._sources = sources
         self._watch = watch
-        self._run: Measurement | None = None
+        self._run: SourceMeasurement | None = None
         self._stream: Iterator[Event] = iter(())
 
     def reply(self, number: int, what: str, *details: Any) -> tuple[str, int, object]:
@@ -201,7 +201,7 @@ def _log_to(events: _Channel) -> logging.Logger:
     return log
 
 
-def _times(run: Measurement | None) -> Spent:
+def _times(run: SourceMeasurement | None) -> Spent:
     if run is None:
         return Spent()
     stages = tuple((s.name, s.ahead, s.busy_s, s.starved_s, s.blocked_s) for s in run.stages)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quadrat.executors.work import Work
-from quadrat.pipeline.measure import Measurement
+from quadrat.pipeline.measure import SourceMeasurement
 from quadrat.pipeline.models import Pass, facts_of, load_models
 from quadrat.pipeline.read import Pull
 from quadrat.report.base import ModelFacts
@@ -23,9 +23,9 @@ class LocalExecutor:
         self._models = models
         self._moving = moving
 
-    def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> Measurement:
+    def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> SourceMeasurement:
         """Measure sources as they come."""
-        return Measurement(self._models, self.facts, items, pull, folder, moving=self._moving)
+        return SourceMeasurement(self._models, self.facts, items, pull, folder, moving=self._moving)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quadrat.pipeline.events import Measured
+from quadrat.pipeline.events import MeasuredFrame
 from quadrat.pipeline.models import Pass
 from quadrat.types import ImageU8, Result
 
@@ -15,7 +15,7 @@ from quadrat.types import ImageU8, Result
 class AnnotatedFrame:
     """A measured frame of a video, with a picture (H, W, 3) uint8 RGB at the source's size by model name."""
 
-    measured: Measured
+    measured: MeasuredFrame
     pictures: Mapping[str, ImageU8]
 
 
@@ -31,7 +31,7 @@ class Annotator:
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield an AnnotatedFrame for every frame of a video, and everything else unchanged."""
         for item in items:
-            moving = isinstance(item, Measured) and item.result.frame.time_s is not None
+            moving = isinstance(item, MeasuredFrame) and item.result.frame.time_s is not None
             yield AnnotatedFrame(item, self._pictures(item.result)) if moving else item
 
     def _pictures(self, result: Result) -> dict[str, ImageU8]:

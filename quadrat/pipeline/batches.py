@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError
-from quadrat.pipeline.events import Prepared, Ran, to_quadrat_error
+from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.workers import BusyClock, Workers
 from quadrat.types import Flush, Part
@@ -45,7 +45,7 @@ class Batches:
         return self._clock.seconds
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a Ran for every Prepared of this model, and all else in its place; Flush runs an incomplete batch."""
+        """Yield a PartResult for every PreparedPart of this model, and all else in its place; Flush runs an incomplete batch."""
         at_once = self.model.at_once
         under_way: deque[Future[list[Any]]] = deque()
         with Workers(self._run, at_once if at_once > 1 else 0) as workers:
@@ -57,7 +57,7 @@ class Batches:
                     yield from under_way.popleft().result()
 
     def _is_input(self, item: Any) -> bool:
-        return isinstance(item, Prepared) and item.model == self.model.name
+        return isinstance(item, PreparedPart) and item.model == self.model.name
 
     def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
         """Yield batches with the items between their inputs, and None where all batches must be finished."""
@@ -91,7 +91,7 @@ class Batches:
             ran = iter(self._run_batch(inputs) if inputs else ())
         return [next(ran) if self._is_input(item) else item for item in waiting]
 
-    def _run_batch(self, inputs: Sequence[Prepared]) -> list[Ran]:
+    def _run_batch(self, inputs: Sequence[PreparedPart]) -> list[PartResult]:
         """Run one batch. If it fails, for instance for lack of memory, run each input alone."""
         try:
             with self.model.turns:
@@ -101,19 +101,19 @@ class Batches:
                 return [ran for one in inputs for ran in self._run_batch([one])]
             (one,) = inputs
             reason = to_quadrat_error(error, one.frame.state.source.name)
-            return [Ran(one.frame, one.model, one.number, reason)]
+            return [PartResult(one.frame, one.model, one.number, reason)]
         return [
-            Ran(one.frame, one.model, one.number, self._part(one, arrays, index))
+            PartResult(one.frame, one.model, one.number, self._part(one, arrays, index))
             for index, one in enumerate(inputs)
         ]
 
-    def _stack(self, inputs: Sequence[Prepared]) -> NDArray[np.float32]:
+    def _stack(self, inputs: Sequence[PreparedPart]) -> NDArray[np.float32]:
         """Stack inputs into a batch; for a network with a fixed batch size, repeat the last input."""
         tensors = [one.sample.tensor for one in inputs]
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
 
-    def _part(self, one: Prepared, arrays: Any, index: int) -> Part:
+    def _part(self, one: PreparedPart, arrays: Any, index: int) -> Part:
         own = {name: a[index] for name, a in arrays.items()} if self.model.task.batched else arrays
         return Part(own, one.sample.geometry, one.sample.window)
 
@@ -128,6 +128,6 @@ class Batches:
                 self.model.engine.run(self._stack(inputs), self.model.task.wanted)
         self.warm_up_s = perf_counter() - begin
 
-    def _fits(self, one: Prepared, waiting: Sequence[Any]) -> bool:
+    def _fits(self, one: PreparedPart, waiting: Sequence[Any]) -> bool:
         shapes = {item.sample.tensor.shape for item in waiting if self._is_input(item)}
         return shapes <= {one.sample.tensor.shape}

@@ -17,7 +17,7 @@ from queue import Empty, Full, Queue
 from time import perf_counter
 from typing import Any
 
-Work = Callable[[Iterator[Any]], Iterator[Any]]
+StageWork = Callable[[Iterator[Any]], Iterator[Any]]
 
 POLL_S = 0.05
 JOIN_S = 5.0
@@ -32,7 +32,7 @@ class Stage:
     """
 
     name: str
-    work: Work
+    work: StageWork
     ahead: int = 1
     patience_s: float = JOIN_S
     busy_s: float = field(default=0.0, init=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quadrat.errors import DeliveryError, EncoderError, ImageSizeError, QuadratError
 from quadrat.pipeline.annotate import AnnotatedFrame
-from quadrat.pipeline.events import Ending, Opened
+from quadrat.pipeline.events import SourceEnd, SourceStart
 from quadrat.pipeline.state import ModelState, SourceState
 from quadrat.types import ImageU8
 
@@ -27,9 +27,9 @@ class VideoEncoder:
         self._count = 0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield the Measured of every AnnotatedFrame once its pictures are written, and everything else unchanged.
+        """Yield the MeasuredFrame of every AnnotatedFrame once its pictures are written, and everything else unchanged.
 
-        When it yields an Ending, the state of the source has the paths of its videos.
+        When it yields an SourceEnd, the state of the source has the paths of its videos.
         """
         try:
             for item in items:
@@ -37,9 +37,9 @@ class VideoEncoder:
                     self._write(item)
                     yield item.measured
                     continue
-                if isinstance(item, Opened):
+                if isinstance(item, SourceStart):
                     self._open[id(item.state)] = item.state
-                elif isinstance(item, Ending):
+                elif isinstance(item, SourceEnd):
                     self._end(item)
                 yield item
         finally:
@@ -48,7 +48,7 @@ class VideoEncoder:
                     with suppress(QuadratError):
                         _finish(model, state)
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: SourceEnd) -> None:
         """Finish the videos of a source, or delete them if the source failed."""
         state = ending.state
         self._open.pop(id(state), None)

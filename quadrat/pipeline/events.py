@@ -11,14 +11,14 @@ from quadrat.types import Frame, Part, Result, Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opened:
+class SourceStart:
     """A video, sequence or stream is open; its frames follow."""
 
     state: SourceState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taken:
+class DecodedFrame:
     """A frame that was read; `frame.skipped` is the reason if it is not to be measured."""
 
     state: SourceState
@@ -26,7 +26,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ending:
+class SourceEnd:
     """A video, sequence or stream has no more frames; `error` is set if it could not be read at all."""
 
     state: SourceState
@@ -50,7 +50,7 @@ class OpenFrame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class PreparedPart:
     """One network input: part `number` of a frame, for one model."""
 
     frame: OpenFrame
@@ -60,7 +60,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ran:
+class PartResult:
     """The network's outputs for one part, or an error and the stage that it occurred in."""
 
     frame: OpenFrame
@@ -71,7 +71,7 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasuredFrame:
     """A frame with its predictions, or one that was skipped."""
 
     state: SourceState

@@ -42,11 +42,15 @@ class FrameFilter:
             state.under_way += 1
 
     def measured(self, state: SourceState, frame: Frame, predictions: Mapping[str, Any]) -> None:
-        """Record the predictions of a frame; models that could not measure it have none."""
+        """Record the predictions of a frame; models that could not measure it have none.
+
+        The source rests if every model that looks for something found nothing. A model that failed may have missed
+        something, so the source does not rest after it.
+        """
         if not self._idle_s or frame.time_s is None:
             return
         state.under_way -= 1
         empty = [self._models[name].is_empty(found) for name, found in predictions.items()]
         known = [each for each in empty if each is not None]
-        if known and all(known):
+        if known and all(known) and len(predictions) == len(self._models):
             state.idle_until = frame.time_s + self._idle_s

@@ -81,7 +81,7 @@ class _OpenSource:
         return replace(closed, closings=closings)
 
 
-class Measurement:
+class SourceMeasurement:
     """One run of the unit of work.
 
     `folder` holds temporary files: annotated videos and columns. Products are made one by one, on demand, after the

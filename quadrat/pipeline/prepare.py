@@ -8,19 +8,26 @@ from typing import Any
 
 from quadrat.geometry import Geometry, Window
 from quadrat.media.scale import scaled
-from quadrat.pipeline.events import Measured, OpenFrame, Prepared, Ran, Taken, to_quadrat_error
+from quadrat.pipeline.events import (
+    DecodedFrame,
+    MeasuredFrame,
+    OpenFrame,
+    PartResult,
+    PreparedPart,
+    to_quadrat_error,
+)
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.types import Flush, Frame, Result, Sample
 
 
 def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> Iterator[Any]:
-    """Yield an item for every part of every frame, a Measured for a skipped frame, and everything else unchanged.
+    """Yield an item for every part of every frame, a MeasuredFrame for a skipped frame, and everything else unchanged.
 
-    A part is a Prepared, or a Ran with an error if it has no input.
+    A part is a PreparedPart, or a PartResult with an error if it has no input.
     """
     for item in items:
-        if not isinstance(item, Taken):
+        if not isinstance(item, DecodedFrame):
             yield item
             continue
         state, frame = item.state, item.frame
@@ -28,21 +35,21 @@ def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> It
             yield Flush()
         reason = frame.skipped or frame_filter.reason(state, frame)
         if reason:
-            yield Measured(state, Result(state.source, replace(frame, skipped=reason), {}))
+            yield MeasuredFrame(state, Result(state.source, replace(frame, skipped=reason), {}))
             continue
         frame_filter.sent(state, frame)
         yield from _parts(models, OpenFrame(state, frame))
 
 
-def _parts(models: Pass, opened: OpenFrame) -> Iterator[Prepared | Ran]:
-    """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one Ran."""
-    failed: list[Ran] = []
+def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResult]:
+    """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one PartResult."""
+    failed: list[PartResult] = []
     for name, model in models.items():
         try:
             opened.folds[name] = model.task.start(_view(opened, name, model))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             failed.append(
-                Ran(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
+                PartResult(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
             )
     opened.waiting = len(failed) + sum(len(fold.windows) for fold in opened.folds.values())
     yield from failed
@@ -62,7 +69,9 @@ def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
     return opened.views[name]
 
 
-def _part(model: LoadedModel, opened: OpenFrame, number: int, window: Window | None) -> Prepared | Ran:
+def _part(
+    model: LoadedModel, opened: OpenFrame, number: int, window: Window | None
+) -> PreparedPart | PartResult:
     frame = opened.views.get(model.name, opened.frame)
     start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     try:
@@ -73,5 +82,5 @@ def _part(model: LoadedModel, opened: OpenFrame, number: int, window: Window | N
             tensor, geometry = model.transform(pixels, start.cropped(window))
     except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
         reason = to_quadrat_error(error, opened.state.source.name)
-        return Ran(opened, model.name, number, reason, stage="read")
-    return Prepared(opened, model.name, number, Sample(tensor, geometry, window))
+        return PartResult(opened, model.name, number, reason, stage="read")
+    return PreparedPart(opened, model.name, number, Sample(tensor, geometry, window))

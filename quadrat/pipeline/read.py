@@ -10,14 +10,14 @@ from time import perf_counter
 
 from quadrat.media import images
 from quadrat.parameters import FrameSettings, StreamSettings
-from quadrat.pipeline.events import Ending, Opened, Taken, to_quadrat_error
+from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart, to_quadrat_error
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
 from quadrat.protocols import Reader
 from quadrat.types import Blob, Failure, Flush, Frame, FrameKey, Source, StoreItem
 
 Pull = Callable[[Source], AbstractContextManager[Blob]]
-Event = Opened | Taken | Ending | Failure | Flush
+ReadItem = SourceStart | DecodedFrame | SourceEnd | Failure | Flush
 
 AHEAD = 2
 """The number of frames that each video is read ahead."""
@@ -45,21 +45,21 @@ class SourceReader:
         """Seconds that all decoding threads were busy; `waited_s` is the time spent waiting for them."""
         return self._decoded_s + sum(thread.busy_s for thread in self._threads)
 
-    def pictures(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+    def pictures(self, items: Iterator[StoreItem]) -> Iterator[ReadItem]:
         """Read one image after the other."""
         for item in items:
             yield self._image(item) if isinstance(item, Source) else item
 
-    def _image(self, source: Source) -> Taken | Failure:
+    def _image(self, source: Source) -> DecodedFrame | Failure:
         try:
             with self._pull(source) as blob:
                 pixels = self._frames.max_img_size
                 frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             return Failure(source, "read", to_quadrat_error(error, source.name))
-        return Taken(SourceState.of(source, self._models), frame)
+        return DecodedFrame(SourceState.of(source, self._models), frame)
 
-    def moving(self, items: Iterator[StoreItem]) -> Iterator[Event]:
+    def moving(self, items: Iterator[StoreItem]) -> Iterator[ReadItem]:
         """Read several videos at once, a frame of each in turn, so that every run is the same.
 
         Streams are all read at once, and frames come from whichever has one. After a Flush, which says that the
@@ -87,7 +87,7 @@ class SourceReader:
         live = any(thread.is_live for thread in self._threads)
         return live or len(self._threads) < self._frames.sources_at_once
 
-    def _turn(self) -> Iterator[Event]:
+    def _turn(self) -> Iterator[ReadItem]:
         """Yield one event of each video, or the events that the streams have by now."""
         self._ready.clear()
         came = False
@@ -98,7 +98,7 @@ class SourceReader:
             if event is None:
                 continue
             came = True
-            if isinstance(event, Ending):
+            if isinstance(event, SourceEnd):
                 self._threads.remove(thread)
                 self._decoded_s += thread.busy_s
             yield event
@@ -128,14 +128,14 @@ class _DecodeThread:
         self._streams = streams
         self._pull = pull
         self._ready = ready
-        self._queue: Queue[Event] = Queue(1 if self.is_live else AHEAD)
+        self._queue: Queue[ReadItem] = Queue(1 if self.is_live else AHEAD)
         self._stopped = threading.Event()
         self._reader: Reader | None = None
         name = f"quadrat-decode-{state.source.name}"
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def take(self, *, wait: bool) -> Event | None:
+    def take(self, *, wait: bool) -> ReadItem | None:
         """Return the next event; without `wait`, None if there is none yet."""
         with suppress(Empty):
             return self._queue.get(block=wait)
@@ -155,9 +155,9 @@ class _DecodeThread:
                 if self._stopped.is_set():
                     return
         except BaseException as error:  # noqa: BLE001 - even an exit by a library, because the run waits for this video
-            self._put(Ending(self._state, to_quadrat_error(error, self._state.source.name)))
+            self._put(SourceEnd(self._state, to_quadrat_error(error, self._state.source.name)))
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[ReadItem]:
         from quadrat.media.readers import open_reader  # loads the video library, which images do not need
 
         source = self._state.source
@@ -166,13 +166,13 @@ class _DecodeThread:
             reader = open_reader(source, blob, self._frames, self._streams)
             self._reader = self._state.reader = reader
             try:
-                yield Opened(self._state)
+                yield SourceStart(self._state)
                 yield from self._frames_of(iter(reader))
-                yield Ending(self._state)
+                yield SourceEnd(self._state)
             finally:
                 reader.close()
 
-    def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Taken]:
+    def _frames_of(self, frames: Iterator[Frame]) -> Iterator[DecodedFrame]:
         """Yield every frame. An error after the first frame is stored, so that the frames before it count."""
         begun = False
         while True:
@@ -189,9 +189,9 @@ class _DecodeThread:
             if frame is None:
                 return
             begun = True
-            yield Taken(self._state, frame)
+            yield DecodedFrame(self._state, frame)
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: ReadItem) -> None:
         while not self._stopped.is_set():
             with suppress(Full):
                 self._queue.put(event, timeout=IDLE_S)

@@ -15,8 +15,8 @@ from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.pipeline.batches import Batches
-from quadrat.pipeline.chain import Stage, Work, run_chain
-from quadrat.pipeline.events import Ending, Measured, Opened
+from quadrat.pipeline.chain import Stage, StageWork, run_chain
+from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.prepare import prepare
@@ -161,12 +161,12 @@ class Run:
         stream = run_chain(self._items, self._stages, self._last, self._stop)
         try:
             for item in stream:
-                if isinstance(item, Measured):
+                if isinstance(item, MeasuredFrame):
                     yield item.result
-                elif isinstance(item, Opened):
+                elif isinstance(item, SourceStart):
                     self._open[id(item.state)] = item.state
                     yield SourceOpened(item.state.source, _reading(item.state))
-                elif isinstance(item, Ending):
+                elif isinstance(item, SourceEnd):
                     self._open.pop(id(item.state), None)
                     yield _ended(item)
                 else:
@@ -189,13 +189,13 @@ def _reading(state: SourceState) -> Reading:
     return state.reader.reading if state.reader is not None else Reading(hw=(0, 0))
 
 
-def _ended(ending: Ending) -> SourceClosed | Failure:
+def _ended(ending: SourceEnd) -> SourceClosed | Failure:
     if ending.error is not None:
         return Failure(ending.state.source, "read", ending.error)
     return ending.state.close()
 
 
-def _joined(*works: Work) -> Work:
+def _joined(*works: StageWork) -> StageWork:
     """Combine the work of several stages into one."""
 
     def work(items: Iterator[Any]) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from quadrat.errors import EngineRunError, InputError, QuadratError, distinct
-from quadrat.pipeline.events import Measured, OpenFrame, Ran, to_quadrat_error
+from quadrat.pipeline.events import MeasuredFrame, OpenFrame, PartResult, to_quadrat_error
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import Pass
 from quadrat.types import Failure, Flush, Part, Result
@@ -24,24 +24,24 @@ class TaskStage:
         self._filter = frame_filter
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a Measured for every frame, and everything else except Flush unchanged.
+        """Yield a MeasuredFrame for every frame, and everything else except Flush unchanged.
 
         An image that no model can measure is a Failure; a video continues without such a frame. A fault of a model
         is raised.
         """
         for item in items:
-            if isinstance(item, Ran):
+            if isinstance(item, PartResult):
                 self._add(item)
                 if not item.frame.waiting:
                     yield self._finished(item.frame)
-            elif isinstance(item, Measured):
+            elif isinstance(item, MeasuredFrame):
                 for each in item.state.models.values():
                     each.skipped[item.result.frame.skipped] += 1
                 yield item
             elif not isinstance(item, Flush):
                 yield item
 
-    def _add(self, ran: Ran) -> None:
+    def _add(self, ran: PartResult) -> None:
         """Add a part to the fold of its frame and model; after an error, drop the model's other parts."""
         frame = ran.frame
         frame.waiting -= 1
@@ -60,7 +60,7 @@ class TaskStage:
         frame.errors[model] = (to_quadrat_error(error, frame.state.source.name), "task")
         frame.folds.pop(model, None)
 
-    def _finished(self, frame: OpenFrame) -> Measured | Failure:
+    def _finished(self, frame: OpenFrame) -> MeasuredFrame | Failure:
         predictions: dict[str, Any] = {}
         for name in self._models.names:
             if name in frame.errors:
@@ -78,7 +78,7 @@ class TaskStage:
         if source.media != "image":
             self._count(frame, predictions, faults)
         taken = frame.frame if predictions else replace(frame.frame, skipped="failed")
-        return Measured(frame.state, Result(source, taken, predictions, frame.views, faults))
+        return MeasuredFrame(frame.state, Result(source, taken, predictions, frame.views, faults))
 
     def _count(self, frame: OpenFrame, predictions: dict[str, Any], faults: dict[str, QuadratError]) -> None:
         for name, state in frame.state.models.items():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quadrat import tracking
 from quadrat.parameters import ObjectSettings, TrackingSettings
-from quadrat.pipeline.events import Ending, Measured
+from quadrat.pipeline.events import MeasuredFrame, SourceEnd
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.protocols import Tracker
@@ -41,13 +41,13 @@ class TrackStage:
         self._open: dict[int, SourceState] = {}
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield every Measured of a video with its tracks, and everything else unchanged."""
+        """Yield every MeasuredFrame of a video with its tracks, and everything else unchanged."""
         try:
             for item in items:
-                if isinstance(item, Measured) and item.result.frame.time_s is not None:
+                if isinstance(item, MeasuredFrame) and item.result.frame.time_s is not None:
                     yield from self._trail(item.state).take(item)
                     continue
-                if isinstance(item, Ending):
+                if isinstance(item, SourceEnd):
                     yield from self._rest(item.state)
                 yield item
         except Exception:  # yield the frames before the error first
@@ -63,7 +63,7 @@ class TrackStage:
         trail: _Trail = own.trail
         return trail
 
-    def _rest(self, state: SourceState) -> Iterator[Measured]:
+    def _rest(self, state: SourceState) -> Iterator[MeasuredFrame]:
         """Yield the waiting frames of a source that has no more frames."""
         self._open.pop(id(state), None)
         trail: _Trail | None = state.models[self._name].trail
@@ -75,7 +75,7 @@ class TrackStage:
 class _Held:
     """A waiting frame: its objects with their track numbers, and the tracks they are assigned to, confirmed or not."""
 
-    item: Measured
+    item: MeasuredFrame
     found: Detections | None = None
     assigned: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -96,7 +96,7 @@ class _Trail:
         self._last_s: float | None = None
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
 
-    def take(self, item: Measured) -> Iterator[Measured]:
+    def take(self, item: MeasuredFrame) -> Iterator[MeasuredFrame]:
         """Add the next frame, and yield the frames whose tracks are final.
 
         A skipped frame only lengthens the time step to the next measured frame.
@@ -110,7 +110,7 @@ class _Trail:
         while self._held and (len(self._held) > HELD or self._waiting() > self._wait or not self._waiting()):
             yield self._final(self._held.popleft())
 
-    def rest(self) -> Iterator[Measured]:
+    def rest(self) -> Iterator[MeasuredFrame]:
         """Yield all waiting frames, after the last frame."""
         while self._held:
             yield self._final(self._held.popleft())
@@ -118,7 +118,7 @@ class _Trail:
     def _waiting(self) -> int:
         return sum(held.found is not None for held in self._held)
 
-    def _tracked(self, item: Measured, found: Detections) -> _Held:
+    def _tracked(self, item: MeasuredFrame, found: Detections) -> _Held:
         if self._tracker is None:
             return _Held(item, found, np.full(len(found), -1, np.int64))
         frame = item.result.view(self._model)
@@ -140,7 +140,7 @@ class _Trail:
                 tracks[row] = numbers.get(int(held.assigned[row]), -1)
             self._held[place] = replace(held, found=replace(held.found, tracks=tracks))
 
-    def _final(self, held: _Held) -> Measured:
+    def _final(self, held: _Held) -> MeasuredFrame:
         """Keep objects that have a track or a score of at least min-score."""
         found = held.found
         if found is None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry
 from quadrat.pipeline.batches import BESIDE, Batches
-from quadrat.pipeline.events import Measured, OpenFrame, Prepared, Ran
+from quadrat.pipeline.events import MeasuredFrame, OpenFrame, PartResult, PreparedPart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.types import Flush, Frame, FrameKey, Part, Result, Sample, Source
@@ -41,21 +41,21 @@ def frame_of(number: int, skipped: str = "") -> Frame:
     return Frame(FrameKey(SOURCE.urn, number), (8, 8), pixels, time_s=number / 25, skipped=skipped)
 
 
-def numbered(number: int, model: str = "tiny", part: int = 0) -> Prepared:
+def numbered(number: int, model: str = "tiny", part: int = 0) -> PreparedPart:
     """Make an input that is all of this number."""
     opened = OpenFrame(SourceState.of(SOURCE, (model,)), frame_of(number), waiting=1)
     sample = Sample(np.full((3, 8, 8), number, np.float32), Geometry.identity((8, 8)))
-    return Prepared(opened, model, part, sample)
+    return PreparedPart(opened, model, part, sample)
 
 
-def black(number: int) -> Measured:
+def black(number: int) -> MeasuredFrame:
     """Make a frame that is not measured."""
-    return Measured(SourceState.of(SOURCE, ("tiny",)), Result(SOURCE, frame_of(number, "black"), {}))
+    return MeasuredFrame(SourceState.of(SOURCE, ("tiny",)), Result(SOURCE, frame_of(number, "black"), {}))
 
 
 def index_of(item: Any) -> int:
     """Give the number of a frame."""
-    frame: Frame = item.frame.frame if isinstance(item, Ran | Prepared) else item.result.frame
+    frame: Frame = item.frame.frame if isinstance(item, PartResult | PreparedPart) else item.result.frame
     return frame.key.index
 
 
@@ -63,7 +63,7 @@ def test_a_long_darkness_does_not_pile_up_behind_one_input(model: LoadedModel) -
     """An input waits for others to share its batch; the black frames that come instead are not all kept with it."""
     taken = []
 
-    def items() -> Iterator[Prepared | Measured]:
+    def items() -> Iterator[PreparedPart | MeasuredFrame]:
         for number in range(200):
             taken.append(number)
             yield black(number) if number % 100 else numbered(number)
@@ -90,7 +90,7 @@ def test_inputs_of_other_models_pass_and_keep_their_place(model: LoadedModel) ->
     assert [(each.model, each.number, index_of(each)) for each in inputs] == [
         (each.model, each.number, index_of(each)) for each in came
     ]
-    assert [Ran, Prepared, Ran] * 6 == [type(each) for each in came]
+    assert [PartResult, PreparedPart, PartResult] * 6 == [type(each) for each in came]
 
 
 class Meeting:
@@ -151,19 +151,19 @@ def test_a_run_that_takes_longest_is_still_first(model: LoadedModel) -> None:
 def test_nothing_is_left_under_way_at_a_flush(model: LoadedModel) -> None:
     """A store that will wait, or a frame that must know the answers before it, has them all by then."""
     taken: list[int] = []
-    came: list[Ran] = []
+    came: list[PartResult] = []
 
-    def inputs() -> Iterator[Prepared | Flush]:
+    def inputs() -> Iterator[PreparedPart | Flush]:
         for number in range(8):
             yield numbered(number)
             taken.append(number)
             if number % 4 == 3:
                 yield Flush()
-                assert len([one for one in came if isinstance(one, Ran)]) == len(taken)
+                assert len([one for one in came if isinstance(one, PartResult)]) == len(taken)
 
     for one in Batches(side_by_side(model, 2, Meeting(2)))(inputs()):
         came += [one]
-    assert [0, 1, 2, 3, 4, 5, 6, 7] == [index_of(one) for one in came if isinstance(one, Ran)]
+    assert [0, 1, 2, 3, 4, 5, 6, 7] == [index_of(one) for one in came if isinstance(one, PartResult)]
 
 
 def test_a_closed_stage_leaves_no_run_behind(model: LoadedModel) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from quadrat.errors import ParameterError, SourceError
-from quadrat.pipeline.events import Taken
+from quadrat.pipeline.events import DecodedFrame
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
@@ -81,7 +81,7 @@ def test_frames_that_wait_for_a_track_are_not_lost(
         frames = 0
         for item in moving(self, items):
             yield item
-            frames += isinstance(item, Taken)
+            frames += isinstance(item, DecodedFrame)
             if frames == 12:
                 raise SourceError("the queue is gone", where="queue")
 

@@ -13,9 +13,9 @@ import pytest
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError, StoppedError
 from quadrat.pipeline.measure import (
     FrameDone,
-    Measurement,
     ProductMade,
     SourceDone,
+    SourceMeasurement,
     failed_record,
     not_reached_record,
 )
@@ -45,10 +45,12 @@ def changed(models: Pass, each: Any = None, **settings: Any) -> Pass:
     return Pass(given if each is None else [given[0], watched(given[1], each)])
 
 
-def measuring(models: Pass, items: list[StoreItem], folder: Path, *, moving: bool = False) -> Measurement:
+def measuring(
+    models: Pass, items: list[StoreItem], folder: Path, *, moving: bool = False
+) -> SourceMeasurement:
     """Make the unit of work."""
     facts = facts_of(models, "urn:order", [f"urn:{name}" for name in models], moving=moving)
-    return Measurement(models, facts, items, pull, folder, moving=moving)
+    return SourceMeasurement(models, facts, items, pull, folder, moving=moving)
 
 
 def photo(folder: Path, name: str = "a") -> Source:

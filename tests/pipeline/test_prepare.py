@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from quadrat.errors import ParameterError
-from quadrat.pipeline.events import Measured, Prepared, Ran, Taken
+from quadrat.pipeline.events import DecodedFrame, MeasuredFrame, PartResult, PreparedPart
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
@@ -136,11 +136,13 @@ def test_tiles_and_batches_change_no_box(
         assert truth == sorted(tuple(box) for box in found[0].boxes.round().astype(int).tolist())
 
 
-def taken(hw: tuple[int, int] = HW, skipped: str = "", source_hw: tuple[int, int] | None = None) -> Taken:
+def taken(
+    hw: tuple[int, int] = HW, skipped: str = "", source_hw: tuple[int, int] | None = None
+) -> DecodedFrame:
     """Make a frame of a video as the reader gives it."""
     pixels = np.full((*hw, 3), 90, np.uint8)
     frame = Frame(FrameKey("urn:v"), source_hw or hw, pixels, time_s=0.0, skipped=skipped)
-    return Taken(SourceState.of(Source("urn:v", "v.mp4", "video"), ("rectangles", "tiny")), frame)
+    return DecodedFrame(SourceState.of(Source("urn:v", "v.mp4", "video"), ("rectangles", "tiny")), frame)
 
 
 def prepared(models: Pass, *items: Any) -> list[Any]:
@@ -154,7 +156,7 @@ def test_each_model_plans_its_own_parts_once(tmp_path: Path) -> None:
     with load_models([RECTANGLES, archive], settings_of(tile_size=100, tile_overlap=20), LOG) as models:
         came = prepared(models, taken())
 
-    assert all(isinstance(each, Prepared) for each in came)
+    assert all(isinstance(each, PreparedPart) for each in came)
     numbers = {name: [each.number for each in came if each.model == name] for name in models}
     windows = {name: [each.sample.window for each in came if each.model == name] for name in models}
     (opened,) = {id(each.frame): each.frame for each in came}.values()
@@ -188,13 +190,13 @@ def test_a_model_that_cannot_plan_fails_alone(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(models["tiny"].task, "start", refuse, raising=False)
         failed, good = prepared(models, taken())
 
-    assert isinstance(failed, Ran)
+    assert isinstance(failed, PartResult)
     assert ("tiny", "read", "v.mp4 (tile-size): too many tiles") == (
         failed.model,
         failed.stage,
         str(failed.outcome),
     )
-    assert (isinstance(good, Prepared), good.model, good.frame.waiting) == (True, "rectangles", 2)
+    assert (isinstance(good, PreparedPart), good.model, good.frame.waiting) == (True, "rectangles", 2)
 
 
 def test_a_skipped_frame_has_no_parts_and_all_else_passes(model: LoadedModel) -> None:
@@ -204,7 +206,7 @@ def test_a_skipped_frame_has_no_parts_and_all_else_passes(model: LoadedModel) ->
 
     assert came[0] is flush
     assert came[2] is other
-    assert isinstance(came[1], Measured)
+    assert isinstance(came[1], MeasuredFrame)
     assert ("black", {}) == (came[1].result.frame.skipped, came[1].result.predictions)
 
 
@@ -212,7 +214,7 @@ def test_with_idle_seconds_a_frame_asks_for_the_answers_before_it(tmp_path: Path
     """A Flush goes before a frame whose source has frames under way."""
     with load(RECTANGLES, settings_of(idle_seconds=1.0)) as model:
         first = taken()
-        second = Taken(first.state, first.frame)
+        second = DecodedFrame(first.state, first.frame)
         came = prepared(Pass([model]), first, second)
 
-    assert [Prepared, Flush, Prepared] == [type(each) for each in came]
+    assert [PreparedPart, Flush, PreparedPart] == [type(each) for each in came]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ImageFormatError, SourceError, VideoFormatError
 from quadrat.media.colors import to_rgb
-from quadrat.pipeline.events import Ending, Opened, Taken
+from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
@@ -67,8 +67,8 @@ def test_pictures_are_read_in_order_with_a_state_of_their_own(tmp_path: Path) ->
         iter([sources[0], sources[1], listed, flush, sources[2]])
     )
 
-    assert isinstance(first, Taken)
-    assert isinstance(last, Taken)
+    assert isinstance(first, DecodedFrame)
+    assert isinstance(last, DecodedFrame)
     assert ((4, 5), (4, 7)) == (first.frame.source_hw, last.frame.source_hw)
     assert first.state is not last.state
     assert ["a", "b"] == list(first.state.models)
@@ -83,29 +83,29 @@ def test_videos_give_a_frame_in_turn(cameras: list[Source]) -> None:
     def events() -> list[tuple[str, str, int]]:
         found = []
         for item in reader_of().moving(iter(cameras[:2])):
-            assert isinstance(item, Opened | Taken | Ending)
-            index = item.frame.key.index if isinstance(item, Taken) else -1
+            assert isinstance(item, SourceStart | DecodedFrame | SourceEnd)
+            index = item.frame.key.index if isinstance(item, DecodedFrame) else -1
             found.append((type(item).__name__, item.state.source.urn, index))
         return found
 
     once = events()
     assert once == events()
     assert [
-        ("Opened", "urn:0", -1),
-        ("Opened", "urn:1", -1),
-        ("Taken", "urn:0", 0),
-        ("Taken", "urn:1", 0),
+        ("SourceStart", "urn:0", -1),
+        ("SourceStart", "urn:1", -1),
+        ("DecodedFrame", "urn:0", 0),
+        ("DecodedFrame", "urn:1", 0),
     ] == once[:4]
-    assert 12 + 7 == sum(kind == "Taken" for kind, _, _ in once)
+    assert 12 + 7 == sum(kind == "DecodedFrame" for kind, _, _ in once)
 
 
 def test_at_most_so_many_sources_are_open_at_once(cameras: list[Source]) -> None:
     """With sources-at-once the next video is opened when one has ended."""
     open_now, most = set(), 0
     for item in reader_of(sources_at_once=2).moving(iter(cameras)):
-        if isinstance(item, Opened):
+        if isinstance(item, SourceStart):
             open_now.add(item.state.source.urn)
-        elif isinstance(item, Ending):
+        elif isinstance(item, SourceEnd):
             open_now.discard(item.state.source.urn)
         most = max(most, len(open_now))
 
@@ -123,7 +123,7 @@ def test_a_source_is_decoded_once_for_all_models(cameras: list[Source]) -> None:
 
     events = list(reader_of(counted, "a", "b", "c").moving(iter(cameras)))
     assert ["urn:0", "urn:1", "urn:2"] == sorted(pulled)
-    assert 39 == sum(isinstance(item, Taken) for item in events)
+    assert 39 == sum(isinstance(item, DecodedFrame) for item in events)
 
 
 def test_one_bad_source_ends_alone(model: LoadedModel, cameras: list[Source], tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_closing_early_stops_the_threads(cameras: list[Source]) -> None:
             released.append(source.urn)
 
     stream: Any = reader_of(watched).moving(iter(cameras))
-    while not isinstance(next(stream), Taken):
+    while not isinstance(next(stream), DecodedFrame):
         pass
     stream.close()
 

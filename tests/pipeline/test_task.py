@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ClassesError, EngineRunError
 from quadrat.pipeline.batches import Batches
-from quadrat.pipeline.events import Measured, Ran, Taken
+from quadrat.pipeline.events import DecodedFrame, MeasuredFrame, PartResult
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
@@ -97,7 +97,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pass]:
         yield loaded
 
 
-def taken(count: int, media: Any = "video") -> list[Taken]:
+def taken(count: int, media: Any = "video") -> list[DecodedFrame]:
     """Make frames of one source: a fish at another place in each, over a ground of another brightness."""
     state = SourceState.of(Source("urn:v", "v", media), NAMES)
     frames = []
@@ -105,11 +105,11 @@ def taken(count: int, media: Any = "video") -> list[Taken]:
         pixels = draw([(10 + 20 * n, 30, 50 + 20 * n, 70)])
         pixels[:40] = 60 * n + 40
         time_s = None if media == "image" else n / 25
-        frames.append(Taken(state, Frame(FrameKey("urn:v", n), (144, 192), pixels, time_s=time_s)))
+        frames.append(DecodedFrame(state, Frame(FrameKey("urn:v", n), (144, 192), pixels, time_s=time_s)))
     return frames
 
 
-def parts(models: Pass, frames: Sequence[Taken]) -> list[Ran]:
+def parts(models: Pass, frames: Sequence[DecodedFrame]) -> list[PartResult]:
     """Give what the networks make of all parts of all frames, in order."""
     stream: Iterator[Any] = prepare(models, FrameFilter(models), iter(frames))
     for each in models.values():
@@ -122,7 +122,7 @@ def finished(models: Pass, items: Sequence[Any]) -> list[Any]:
     return list(TaskStage(models, FrameFilter(models))(iter(items)))
 
 
-def content(item: Measured) -> tuple[bytes, ...]:
+def content(item: MeasuredFrame) -> tuple[bytes, ...]:
     """Give the bytes of all predictions of a frame."""
     objects, masks = (item.result.predictions[name] for name in NAMES)
     assert isinstance(objects, Detections)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quadrat.pipeline.events import Ending, Measured, Opened
+from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.track import HELD, TrackStage
@@ -39,35 +39,35 @@ def stage(name: str = "reef", num_classes: int = 1, **settings: Any) -> TrackSta
 
 def frame(
     state: SourceState, number: int, *boxes: tuple[int, int, int, int], skipped: str = "", classes: int = 0
-) -> Measured:
+) -> MeasuredFrame:
     """Make what the task gives for a frame: objects of one class for one model, and what another one found."""
     key = FrameKey(state.source.urn, number)
     taken = Frame(key, (100, 100), PIXELS, time_s=number / 25, skipped=skipped)
     if skipped:
-        return Measured(state, Result(state.source, taken, {}))
+        return MeasuredFrame(state, Result(state.source, taken, {}))
     found = Detections(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.full(len(boxes), 0.9, np.float32),
         np.full(len(boxes), classes, np.int32),
     )
-    return Measured(state, Result(state.source, taken, {"reef": found, "sand": found}))
+    return MeasuredFrame(state, Result(state.source, taken, {"reef": found, "sand": found}))
 
 
-def follow(state: SourceState, items: Sequence[Any], **settings: Any) -> list[Measured]:
+def follow(state: SourceState, items: Sequence[Any], **settings: Any) -> list[MeasuredFrame]:
     """Give what the stage makes of items between the begin and the end of their source."""
-    begin, end = Opened(state), Ending(state)
+    begin, end = SourceStart(state), SourceEnd(state)
     came = list(stage(**settings)(iter([begin, *items, end])))
     assert came[0] is begin
     assert came[-1] is end
     return came[1:-1]
 
 
-def numbers(came: Sequence[Measured], model: str = "reef") -> list[list[int] | str]:
+def numbers(came: Sequence[MeasuredFrame], model: str = "reef") -> list[list[int] | str]:
     """Give the tracks of each frame, or why it was skipped."""
     return [m.result.frame.skipped or tracks_of(m, model) for m in came]
 
 
-def tracks_of(measured: Measured, model: str = "reef") -> list[int]:
+def tracks_of(measured: MeasuredFrame, model: str = "reef") -> list[int]:
     """Give the tracks of a frame."""
     tracks: Any = measured.result.predictions[model].tracks
     return [] if tracks is None else tracks.tolist()
@@ -136,15 +136,15 @@ def test_a_stage_follows_its_own_model_alone() -> None:
     """The other model's objects pass as they are; its own stage numbers them later, from 1."""
     state = opened()
     items = [frame(state, n, near(n)) for n in range(4)]
-    once = list(stage("reef")(iter([Opened(state), *items, Ending(state)])))
-    frames = [each for each in once if isinstance(each, Measured)]
+    once = list(stage("reef")(iter([SourceStart(state), *items, SourceEnd(state)])))
+    frames = [each for each in once if isinstance(each, MeasuredFrame)]
 
     assert [[1]] * 4 == numbers(frames)
     assert all(
         a.result.predictions["sand"] is b.result.predictions["sand"]
         for a, b in zip(items, frames, strict=True)
     )
-    twice = [each for each in stage("sand")(iter(once)) if isinstance(each, Measured)]
+    twice = [each for each in stage("sand")(iter(once)) if isinstance(each, MeasuredFrame)]
     assert [[1]] * 4 == numbers(twice) == numbers(twice, "sand")
 
 
@@ -185,13 +185,13 @@ def test_sources_wait_for_themselves_alone() -> None:
     """The end of one gives what it holds, and another's frames stay in their own order."""
     one, other = opened(), opened("w.mp4")
     items = [frame(state, n, near(n)) for n in range(3) for state in (one, other)]
-    came = list(stage()(iter([*items, Ending(other), frame(one, 3, near(3)), Ending(one)])))
+    came = list(stage()(iter([*items, SourceEnd(other), frame(one, 3, near(3)), SourceEnd(one)])))
     for state, count in ((one, 4), (other, 3)):
-        own = [m for m in came if isinstance(m, Measured) and m.state is state]
+        own = [m for m in came if isinstance(m, MeasuredFrame) and m.state is state]
         assert numbers(own) == [[1]] * count
         assert [m.result.frame.key.index for m in own] == list(range(count))
-    (end,) = [n for n, item in enumerate(came) if isinstance(item, Ending) and item.state is other]
-    assert all(n < end for n, m in enumerate(came) if isinstance(m, Measured) and m.state is other)
+    (end,) = [n for n, item in enumerate(came) if isinstance(item, SourceEnd) and item.state is other]
+    assert all(n < end for n, m in enumerate(came) if isinstance(m, MeasuredFrame) and m.state is other)
 
 
 @pytest.mark.parametrize("method", ["mode", "median", "score"])
