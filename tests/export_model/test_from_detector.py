@@ -375,5 +375,5 @@ def test_a_torch_module_that_cannot_be_traced(tmp_path, monkeypatch, capsys):
     assert main([*words, "lookers:Fixed", "--layout", "yolov8", "--letterbox", "64", "64"]) == 3
     assert "finds other objects than the module in a picture of 64 x 64" in capsys.readouterr().err
     assert main([*words, "lookers:Anchors"]) == 2
-    assert "--layout: a torch module does not say it" in capsys.readouterr().err
+    assert "--layout: it cannot be guessed for a torch module" in capsys.readouterr().err
     sys.modules.pop("lookers", None)

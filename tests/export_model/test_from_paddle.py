@@ -124,7 +124,7 @@ def test_without_argmax(exported, network, python, softmax, tmp_path):
     made, _ = exported("--config", config, "--model", weights, *options, python=python)
     package = open_archive(made.path, tmp_path)
     only = replace(package, engines={forms(python)[1]: package.engines[forms(python)[1]]}, outputs={})
-    engine = start(only, parse({}), logging.getLogger("test"))
+    engine = start(only, parse({}).engine, logging.getLogger("test"))
     (given,) = engine.run(
         made.array("selftest-input.npy").astype(np.float32), [engine.outputs[0].name]
     ).values()
