@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.moving import RECTANGLES, draw, film, order, watch
+from quadrat.pipeline.annotate import Annotator
+from quadrat.pipeline.events import MeasuredFrame
+from quadrat.pipeline.models import Pass
+from quadrat.pipeline.state import SourceState
+from quadrat.render.boxes import draw_note
+from quadrat.types import Detections, Frame, FrameKey, Result, Source
+from tests.moving import RECTANGLES, draw, film, load, order, watch
 from tests.networks import brightness_archive
 
 
@@ -37,3 +43,20 @@ def test_a_video_whose_objects_are_found_small_is_drawn_at_its_own_size(tmp_path
     made = watch(tmp_path / "out" / "a.mp4")
     blue = [made.pictures[1][y, x, 2] > 180 for y, x in ((88, 40), (88, 60), (88, 116), (88, 136), (140, 88))]
     assert ((192, 256), [False, True, True, False, False]) == (made.hw, blue)
+
+
+@pytest.mark.parametrize(
+    ("skipped", "is_measured", "text"),
+    [("black", False, "black"), ("", False, "failed"), ("idle", True, "idle")],
+)
+def test_a_frame_without_a_measurement_says_why(skipped: str, is_measured: bool, text: str) -> None:
+    """A skipped frame shows its reason; a frame that this model alone could not measure has failed."""
+    source, pixels = Source("urn:v", "v.mp4", "video"), draw([])
+    frame = Frame(FrameKey("urn:v", 0), (144, 192), pixels, time_s=0.0, skipped=skipped)
+    with load(RECTANGLES) as model:
+        models = Pass([model])
+        found = {model.name: Detections.none()} if is_measured else {}
+        item = MeasuredFrame(SourceState.of(source, models.names), Result(source, frame, found))
+        (drawn,) = Annotator(models, models.names)(iter([item]))
+
+    np.testing.assert_array_equal(draw_note(pixels, f"not measured: {text}"), drawn.pictures[model.name])

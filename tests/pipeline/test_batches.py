@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from quadrat.errors import EngineRunError
 from quadrat.geometry import Geometry
-from quadrat.pipeline.batches import BESIDE, Batches
+from quadrat.pipeline.batches import BESIDE, WARM_UPS, Batches
 from quadrat.pipeline.events import MeasuredFrame, OpenFrame, PartResult, PreparedPart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
@@ -222,3 +223,87 @@ def test_tiles_of_several_frames_and_sources_share_a_batch(tmp_path: Path) -> No
     for name, boxes in truth.items():
         for box, result in zip(boxes, results[name], strict=True):
             np.testing.assert_allclose(objects(result).boxes, [box], atol=1.5)
+
+
+def test_the_items_before_an_error_are_answered_first(model: LoadedModel) -> None:
+    """A batch that waits for more inputs is run when the source breaks, and then the error is raised."""
+
+    def items() -> Iterator[PreparedPart]:
+        yield from (numbered(n) for n in range(SIZE + 2))
+        raise ZeroDivisionError("odd")
+
+    came: list[Any] = []
+    with pytest.raises(ZeroDivisionError, match="odd"):
+        came.extend(Batches(model)(items()))
+    assert list(range(SIZE + 2)) == [index_of(one) for one in came]
+
+
+def test_one_more_batch_is_ready_than_the_engine_runs(model: LoadedModel) -> None:
+    """The next input is taken while all runs are under way, so that the network never waits for it."""
+    third = threading.Event()
+
+    class Waiting:
+        def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+            assert third.wait(10)
+            return dict.fromkeys(outputs, batch[:, 0, 0, 0])
+
+    def items() -> Iterator[PreparedPart]:
+        for number in range(4):
+            if number == 2:
+                third.set()
+            yield numbered(number)
+
+    came = list(Batches(side_by_side(model, 2, Waiting()))(items()))
+    assert [0, 1, 2, 3] == [index_of(one) for one in came]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_batch_that_fails_as_a_whole_is_run_input_by_input(model: LoadedModel, count: int) -> None:
+    """Whatever its size, inputs that fit alone are measured, and one that does not fails alone."""
+
+    def fail(batch: NDArray[np.float32]) -> None:
+        if len(batch) > 1 or batch.max() == 1:
+            raise EngineRunError("out of memory")
+
+    came = list(Batches(watched(model, fail))(numbered(n) for n in range(count)))
+    assert [n != 1 for n in range(count)] == [isinstance(one.outcome, Part) for one in came]
+
+
+def test_only_the_first_batch_warms_up(model: LoadedModel) -> None:
+    """With the benchmark setting it runs a few times more, and these runs have a time of their own."""
+    sizes: list[int] = []
+    counted = watched(model, lambda batch: sizes.append(len(batch)))
+    asked = replace(counted, settings=settings_of(batch_size=SIZE, benchmark=True))
+    stage = Batches(asked)
+    list(stage(numbered(n) for n in range(3 * SIZE)))
+
+    assert [SIZE] * (WARM_UPS + 3) == sizes
+    assert stage.warm_up_s > 0
+
+
+def test_the_engine_runs_while_its_turn_is_held(model: LoadedModel) -> None:
+    """Another run of the same model must wait for it."""
+    free: list[bool] = []
+
+    def attempt(_: Any) -> None:
+        taken = model.turns.acquire(blocking=False)
+        free.append(taken)
+        if taken:
+            model.turns.release()
+
+    list(Batches(watched(model, attempt))(numbered(n) for n in range(SIZE)))
+    assert [False] == free
+
+
+def test_only_inputs_of_one_shape_share_a_batch(model: LoadedModel) -> None:
+    """Neighbours of another size begin a batch of their own."""
+    shapes: list[tuple[int, ...]] = []
+    inputs = [numbered(n) for n in range(4)]
+    for n in (1, 2):
+        sample = Sample(np.zeros((3, 8, 16), np.float32), Geometry.identity((8, 16)))
+        inputs[n] = replace(inputs[n], sample=sample)
+    counted = watched(model, lambda batch: shapes.append(batch.shape))
+    came = list(Batches(counted)(iter(inputs)))
+
+    assert [(1, 3, 8, 8), (2, 3, 8, 16), (1, 3, 8, 8)] == shapes
+    assert [0, 1, 2, 3] == [index_of(one) for one in came]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.pipeline.chain import Stage, run_chain
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_still
 
 BOUND = 7
 """Items on their way through two stages with queues of one: in each queue and each stage, and in the source's hands."""
@@ -261,3 +261,39 @@ def test_another_thread_can_end_a_wait_for_the_next_item() -> None:
     assert [1] == list(found)
     over.set()
     wait_until(lambda: not chain_threads(), "the end of the threads")
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_stage_is_ahead_by_its_queue_and_the_item_in_its_hands(ahead: int) -> None:
+    """A caller that takes one item and pauses lets the stage fill its queue, and no more."""
+    taken_so_far = [0]
+
+    def items() -> Iterator[int]:
+        for n in count():
+            taken_so_far[0] = n + 1
+            yield n
+
+    stream = run_chain(items(), [Stage("a", each(lambda n: n), ahead)])
+    next(stream)
+    wait_until(lambda: taken_so_far[0] >= ahead + 2, "a full queue")
+    assert ahead + 2 == wait_until_still(lambda: taken_so_far[0])
+    stream.close()
+
+
+def test_a_stage_that_waits_for_an_item_ends_with_the_chain() -> None:
+    """Its queue is empty and stays so, because the stage before it is busy; it ends all the same."""
+    leave = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        leave.wait(30)
+
+    stages = [Stage("busy", each(lambda n: n), patience_s=0.0), Stage("waits", each(lambda n: n))]
+    stream = run_chain(items(), stages)
+    next(stream)
+    stream.close()
+
+    (busy,) = chain_threads()
+    assert "quadrat-busy" == busy.name
+    leave.set()
+    busy.join(30)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from quadrat.errors import EngineRunError
 from quadrat.media import video_write
-from tests.moving import RECTANGLES, draw, film, order, swim, watch
+from quadrat.types import Failure
+from tests.moving import RECTANGLES, draw, film, load, measured, order, swim, watch, watched
 
 
 def three(folder: Path, rate: int) -> Path:
@@ -70,7 +72,9 @@ def test_a_refusal_in_the_middle_and_a_full_disk(
         working(self, *given)
 
     monkeypatch.setattr(video_write.VideoWriter, place, failing)
-    ran = order(RECTANGLES, three(tmp_path / "in", 25), tmp_path / "out", sources_at_once=1)
+    work = tmp_path / "work"
+    work.mkdir()
+    ran = order(RECTANGLES, three(tmp_path / "in", 25), tmp_path / "out", sources_at_once=1, keep=work)
 
     row = ran.row("a.mp4")
     assert (status, "partial", status // 6) == (ran.status, row["status"], len(ran.errors))
@@ -78,6 +82,7 @@ def test_a_refusal_in_the_middle_and_a_full_disk(
     assert all(line.startswith("E_DELIVERY a.mp4: the video could not be written") for line in ran.errors)
     if not status:
         assert ("12", "E_ENCODER") == (row["frames"], row["code"])
+        assert [] == list(work.glob("*.mp4"))
 
 
 def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> None:
@@ -97,3 +102,19 @@ def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> No
     assert "av1 does not support 96 x 48 pixels" in row["reason"]
     assert {"a.mp4", "z.mp4"} == {name for name in ran.products if name.endswith(".mp4")}
     assert "small.mot.txt" in ran.products
+
+
+def test_no_video_is_left_of_a_source_that_failed(tmp_path: Path) -> None:
+    """A video of which no frame could be measured has notes in every frame, which nobody gets."""
+    source = film(tmp_path / "a.mp4", swim(4))
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+
+    def fail(_: object) -> None:
+        raise EngineRunError("out of memory")
+
+    with load(RECTANGLES) as model:
+        _, ends = measured(watched(model, fail), [source], videos=drawn)
+
+    assert isinstance(ends["a"], Failure)
+    assert [] == list(drawn.iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_a_picture_gives_its_products_and_then_its_record(models: Pass, tmp_path
 
 
 def test_a_video_gives_its_frames_its_products_and_its_record(models: Pass, tmp_path: Path) -> None:
-    """Opened, a sign of life for each frame, the products of both models, the record; annotated files are gone after."""
+    """SourceStart, a sign of life for each frame, the products of both models, the record; annotated files are gone after."""
     source = video(tmp_path)
     drawn = tmp_path / "drawn"
     drawn.mkdir()
@@ -143,6 +144,7 @@ def test_a_model_that_fails_leaves_the_other_ones_results(models: Pass, tmp_path
     good, bad = record.models
     assert ((), ["E_ENGINE_RUN"]) == (good.faults, [fault.code for fault in bad.faults])
     assert (6 if moving else 1, 0) == (good.measured, bad.measured)
+    assert ({}, {"failed": 6} if moving else {}) == (good.skipped, bad.skipped)
     assert any("rectangles" in name for name in record.products)
     assert moving or not any("tiny" in name for name in record.products)
 
@@ -163,15 +165,17 @@ def test_a_source_of_which_no_model_measures_anything_has_failed(models: Pass, t
     )
 
 
-def test_a_video_of_black_frames_is_skipped_with_the_reason(models: Pass, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_video_of_black_frames_is_skipped_with_the_reason(models: Pass, tmp_path: Path, count: int) -> None:
     """Nothing is wrong with it, and nothing was measured."""
-    made = film(tmp_path / "dark.mp4", [np.zeros((144, 192, 3), np.uint8)] * 4)
+    made = film(tmp_path / "dark.mp4", [np.zeros((144, 192, 3), np.uint8)] * count)
     source = Source(made.urn, made.name, made.media, made.token, "dark")
     events = list(measuring(changed(models, skip_black=True), [source], tmp_path, moving=True))
     record = record_of(events)
 
-    assert ("skipped", (), "no frame was measured: 4 black") == (record.status, record.faults, record.reason)
-    assert [{"black": 4}] * 2 == [part.skipped for part in record.models]
+    reason = f"no frame was measured: {count} black"
+    assert ("skipped", (), reason) == (record.status, record.faults, record.reason)
+    assert [{"black": count}] * 2 == [part.skipped for part in record.models]
 
 
 def test_a_run_that_ends_in_the_middle_gives_what_there_is(models: Pass, tmp_path: Path) -> None:
@@ -234,3 +238,39 @@ def test_a_picture_that_was_shrunk_is_marked(models: Pass, tmp_path: Path) -> No
     (other,) = [e for e in measuring(models, [photo(tmp_path)], tmp_path) if isinstance(e, SourceDone)]
 
     assert (True, False) == (done.shrunk, other.shrunk)
+
+
+def test_a_video_that_ends_before_its_first_frame_has_its_error_alone(models: Pass, tmp_path: Path) -> None:
+    """The error says why nothing was measured, so that there is no second reason."""
+    run = measuring(models, [video(tmp_path)], tmp_path, moving=True)
+    stream = iter(run)
+    assert isinstance(next(stream), SourceOpened)
+    stream.close()
+    record = record_of(list(run.unfinished(StoppedError("interrupted"))))
+
+    assert ("partial", ["E_STOPPED"], "") == (
+        record.status,
+        [fault.code for fault in record.faults],
+        record.reason,
+    )
+    assert [0, 0] == [part.measured for part in record.models]
+
+
+@pytest.mark.parametrize(("texts", "count"), [(("no memory", "no memory"), 1), (("no memory", "no time"), 2)])
+def test_errors_of_several_models_are_listed_once_each(
+    models: Pass, tmp_path: Path, texts: tuple[str, str], count: int
+) -> None:
+    """Equal lines are one fault; two different ones of one code are two."""
+
+    def failing(text: str) -> Any:
+        def fail(_: Any) -> None:
+            raise EngineRunError(text)
+
+        return fail
+
+    good, bad = models.values()
+    broken = [watched(replace(bad, name=text[-1] + str(n)), failing(text)) for n, text in enumerate(texts)]
+    record = record_of(list(measuring(Pass([good, *broken]), [photo(tmp_path)], tmp_path)))
+
+    assert ["E_ENGINE_RUN"] * count == [fault.code for fault in record.faults]
+    assert ("partial", 3) == (record.status, len(record.models))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from quadrat.errors import GraphError, ParameterError
+from quadrat.errors import EngineRunError, GraphError, ModelError, ParameterError
 from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, label, load_models
 from tests.archives import build, contents
-from tests.moving import LOG, RECTANGLES, load
+from tests.moving import LOG, RECTANGLES, load, with_settings
 from tests.networks import brightness_archive, brightness_onnx
 from tests.values import settings_of
 
@@ -28,6 +30,7 @@ def test_a_batch_size_that_is_not_used_is_logged(
         pass
 
     assert ("batch-size 8 is not used: the network has a fixed batch size of 4" in caplog.text) is logged
+    assert logged or "batch-size" not in caplog.text
 
 
 def test_only_a_stream_of_frames_is_measured_side_by_side(tmp_path: Path) -> None:
@@ -129,3 +132,66 @@ def test_a_bad_archive_among_good_ones_frees_the_others(
         pass
 
     assert [] == list(scratch.iterdir())
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_networks_are_closed_with_the_context(tmp_path: Path, engine: str) -> None:
+    """Whoever keeps a model gets an error from its engine."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load(archive, settings_of(engine=engine)) as model:
+        pass
+    with pytest.raises(EngineRunError, match="closed"):
+        model.engine.run(np.zeros((1, 3, 8, 8), np.float32), model.task.wanted)
+
+
+def test_an_import_under_way_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad archive is known sooner than OpenVINO is imported; a process that ended by then would crash."""
+    imported: list[str] = []
+
+    def library() -> None:
+        threading.Event().wait(0.2)
+        imported.append("openvino")
+
+    monkeypatch.setattr("quadrat.engines.openvino.library", library)
+    (tmp_path / "m.tgz").write_bytes(b"no archive")
+    with (
+        pytest.raises(ModelError),
+        load_models([tmp_path / "m.tgz"], settings_of(engine="openvino"), LOG),
+    ):
+        pass
+    assert ["openvino"] == imported
+
+
+def test_of_two_sizes_the_larger_one_is_read(tmp_path: Path) -> None:
+    """A model that measures smaller pictures gets them shrunk from those."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([archive, RECTANGLES], settings_of(), LOG) as models:
+        tiny, rectangles = models.values()
+        for sizes in ((5000, 9000), (9000, 5000)):
+            both = [
+                with_settings(model, settings_of(max_img_size=size))
+                for model, size in zip((tiny, rectangles), sizes, strict=True)
+            ]
+            assert 9000 == Pass(both).frames.max_img_size
+
+
+def test_what_is_in_force_depends_on_model_and_media(tmp_path: Path) -> None:
+    """A size that limits nothing is None, and so is a tracker where nothing is tracked."""
+    archive = brightness_archive(tmp_path / "m.tgz")
+    with load_models([archive, RECTANGLES], settings_of(), LOG) as models:
+        tiny, rectangles = models.values()
+
+    assert [1_000_000, None] == [each.in_force(moving=True)["max-img-size"] for each in (tiny, rectangles)]
+    trackers = [
+        each.in_force(moving=moving)["tracker"] for each in (tiny, rectangles) for moving in (True, False)
+    ]
+    assert [None, None, "bytetrack", None] == trackers
+
+
+def test_each_of_two_models_has_a_label(tmp_path: Path) -> None:
+    """It is what tells their products apart."""
+    archives = [named(tmp_path / f"{name}.tgz", name) for name in ("reef", "sand")]
+    with load_models(archives, settings_of(), LOG) as models:
+        facts = facts_of(models, "urn:order", ["urn:r", "urn:s"], moving=False)
+
+    assert ["reef", "sand"] == [each.label for each in facts]

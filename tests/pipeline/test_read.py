@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from quadrat.errors import ImageFormatError, SourceError, VideoFormatError
 from quadrat.media.colors import to_rgb
@@ -19,11 +21,22 @@ from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.read import SourceReader
 from quadrat.pipeline.run import Run
-from quadrat.types import Blob, Failure, Flush, Source, SourceClosed, StoreItem
+from quadrat.types import (
+    Blob,
+    Failure,
+    Flush,
+    Frame,
+    FrameKey,
+    Reading,
+    Source,
+    SourceClosed,
+    StoreItem,
+)
 from tests import pictures, videos
 from tests.moving import closed, codes, load, pull, run, with_settings
 from tests.networks import brightness_archive
 from tests.values import settings_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +244,121 @@ def test_closing_early_stops_the_threads(cameras: list[Source]) -> None:
 
     assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-decode")]
     assert ["urn:0", "urn:1", "urn:2"] == sorted(released)
+
+
+@pytest.mark.parametrize("tile_size", [0, 64])
+def test_a_mosaic_is_read_only_if_it_is_cut_into_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tile_size: int
+) -> None:
+    """A TIFF beyond the size of a picture is an error without tiles."""
+    Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(tmp_path / "a.tif")
+    monkeypatch.setattr("quadrat.media.images.MAX_SOURCE_PIXELS", 1000)
+    source = Source("urn:a", "a.tif", token=str(tmp_path / "a.tif"))
+    (read,) = reader_of(tile_size=tile_size).pictures(iter([source]))
+
+    if tile_size:
+        assert isinstance(read, DecodedFrame)
+        assert (40, 50) == read.frame.source_hw
+    else:
+        assert isinstance(read, Failure)
+        assert "E_IMAGE_SIZE" == read.error.code
+
+
+class Feed:
+    """A reader of one frame, which it gives once `ready` is set; closing sets that, too."""
+
+    def __init__(self, source: Source) -> None:
+        self.reading = Reading((8, 8))
+        self.ready = threading.Event()
+        self.closed = 0
+        self._frame = Frame(FrameKey(source.urn, 0), (8, 8), np.zeros((8, 8, 3), np.uint8), time_s=0.0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Give the frame, unless the reader was closed by then."""
+        assert self.ready.wait(30)
+        if not self.closed:
+            yield self._frame
+
+    def close(self) -> None:
+        """Stop."""
+        self.closed += 1
+        self.ready.set()
+
+
+@pytest.fixture
+def feeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Feed]:
+    """The readers of all sources that are opened, by URN."""
+    made: dict[str, Feed] = {}
+
+    def opened(source: Source, *_: Any) -> Feed:
+        made[source.urn] = Feed(source)
+        return made[source.urn]
+
+    monkeypatch.setattr("quadrat.media.readers.open_reader", opened)
+    return made
+
+
+def streams_of(count: int) -> list[Source]:
+    """Name some streams."""
+    return [Source(f"urn:{n}", f"rtsp://cam/{n}", "stream", f"rtsp://cam/{n}") for n in range(count)]
+
+
+def test_streams_are_all_read_at_once(feeds: dict[str, Feed]) -> None:
+    """What does not wait cannot take turns, whatever sources-at-once is; one without a frame delays no other."""
+    events = reader_of(sources_at_once=1).moving(iter(streams_of(3)))
+    opened = [event for event in islice(events, 3) if isinstance(event, SourceStart)]
+    assert {"urn:0", "urn:1", "urn:2"} == {event.state.source.urn for event in opened}
+
+    feeds["urn:1"].ready.set()
+    came = [
+        event
+        for event in takewhile(lambda e: not isinstance(e, SourceEnd), events)
+        if isinstance(event, DecodedFrame)
+    ]
+    assert ["urn:1"] == [event.state.source.urn for event in came]
+    events.close()  # type: ignore[attr-defined]
+
+
+def test_batches_are_finished_while_no_stream_has_a_frame(feeds: dict[str, Feed]) -> None:
+    """A frame that waits in a batch is measured though no other comes."""
+    released = []
+
+    def give_up() -> None:
+        feeds["urn:0"].ready.set()
+
+    timer = threading.Timer(5.0, give_up)
+    timer.start()
+    for event in reader_of().moving(iter(streams_of(1))):
+        if isinstance(event, Flush):
+            released.append(event)
+            feeds["urn:0"].ready.set()
+    timer.cancel()
+    assert released
+
+
+def test_a_reader_that_waits_for_a_frame_is_closed_with_the_run(feeds: dict[str, Feed]) -> None:
+    """Its thread ends, though no frame comes."""
+    events: Any = reader_of().moving(iter(streams_of(1)))
+    assert isinstance(next(events), SourceStart)
+    events.close()
+
+    assert feeds["urn:0"].closed
+    assert not [t for t in threading.enumerate() if t.name.startswith("quadrat-decode")]
+
+
+def test_a_reader_is_closed_at_its_end_and_its_time_is_kept(
+    feeds: dict[str, Feed], cameras: list[Source]
+) -> None:
+    """Files are released as videos end, not with the run; the time spent decoding is that of all of them."""
+    reader = reader_of(sources_at_once=1)
+    events = reader.moving(iter(cameras))
+    for event in events:
+        urn = event.state.source.urn if isinstance(event, SourceStart | SourceEnd) else ""
+        if isinstance(event, SourceStart):
+            feeds[urn].ready.set()
+        elif isinstance(event, SourceEnd):
+            spent = reader.decode_s
+            wait_until(lambda urn=urn: feeds[urn].closed == 1, "closing")  # type: ignore[misc]
+
+    assert ["urn:0", "urn:1", "urn:2"] == list(feeds)
+    assert reader.decode_s >= spent > 0

@@ -64,3 +64,22 @@ def test_another_thread_gets_no_signals() -> None:
     thread.start()
     thread.join()
     assert found == [before]
+
+
+def test_of_several_signals_the_first_is_obeyed() -> None:
+    """Ctrl-C stays Ctrl-C, whatever comes after it in the same step."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _: came.append(number))
+        for first, second in ((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)):
+            came.clear()
+            with signals_deferred():
+                os.kill(os.getpid(), first)
+                os.kill(os.getpid(), second)
+                assert [] == came
+            assert [first] == came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

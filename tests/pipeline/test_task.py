@@ -21,7 +21,7 @@ from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
-from quadrat.types import Detections, Failure, Flush, Frame, FrameKey, Segmentation, Source
+from quadrat.types import Detections, Failure, Flush, Frame, FrameKey, Result, Segmentation, Source
 from tests.moving import (
     LOG,
     RECTANGLES,
@@ -35,6 +35,7 @@ from tests.moving import (
     skipped,
     swim,
     watched,
+    with_settings,
 )
 from tests.networks import brightness_archive
 from tests.values import settings_of
@@ -195,3 +196,51 @@ def test_a_fault_of_the_model_is_raised(models: Pass, monkeypatch: pytest.Monkey
         monkeypatch.setattr(ran[0].frame.folds["tiny"], "finish", broken, raising=False)
         with pytest.raises(type(error)):
             finished(models, ran)
+
+
+def test_the_first_incomplete_prediction_is_kept(tmp_path: Path) -> None:
+    """Frames after it that are whole do not make the video so."""
+    many = [(10 + 30 * n, 60, 30 + 30 * n, 80) for n in range(5)]
+    source = film(tmp_path / "many.mp4", [draw(many if n == 1 else many[:3]) for n in range(4)])
+    with load(RECTANGLES) as model:
+        _, ends = measured(model, [source], max_detections=3)
+
+    assert ["E_TOO_MANY"] == codes(ends["many"])
+
+
+def test_the_error_of_the_first_failed_frame_is_kept(models: Pass) -> None:
+    """Later frames that fail are counted, and their errors are not."""
+    ran = [
+        replace(each, outcome=EngineRunError(f"frame {each.frame.frame.key.index}"))
+        if each.model == "tiny" and each.frame.frame.key.index > 0
+        else each
+        for each in parts(models, taken(3))
+    ]
+    found = finished(models, ran)
+
+    state = found[0].state.models["tiny"]
+    assert (1, {"failed": 2}, "v: frame 1") == (state.measured, dict(state.skipped), str(state.failed))
+
+
+def test_a_skipped_frame_is_counted_for_every_model(models: Pass) -> None:
+    """It passes as it is; a Flush ends here, and all else passes."""
+    state, other = SourceState.of(Source("urn:v", "v", "video"), NAMES), object()
+    frame = replace(taken(1)[0].frame, skipped="black")
+    black = MeasuredFrame(state, Result(state.source, frame, {}))
+    came = finished(models, [black, Flush(), other, black])
+
+    assert [black, other, black] == came
+    assert [{"black": 2}] * 2 == [dict(each.skipped) for each in state.models.values()]
+
+
+def test_a_measured_frame_is_no_longer_under_way(models: Pass) -> None:
+    """With idle-seconds the next frame of its source waits for that."""
+    rests = Pass([with_settings(model, settings_of(idle_seconds=1.0)) for model in models.values()])
+    chosen, (item,) = FrameFilter(rests), taken(1)
+    stream: Iterator[Any] = prepare(rests, chosen, iter([item]))
+    for each in rests.values():
+        stream = Batches(each)(stream)
+    ran = list(stream)
+    assert chosen.must_wait(item.state, item.frame)
+    list(TaskStage(rests, chosen)(iter(ran)))
+    assert not chosen.must_wait(item.state, item.frame)

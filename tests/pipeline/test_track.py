@@ -15,7 +15,7 @@ from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.track import HELD, TrackStage
-from quadrat.types import Detections, Frame, FrameKey, Result, Source
+from quadrat.types import Detections, Frame, FrameKey, Result, Source, Tracked
 from tests.detectors import package
 from tests.moving import RECTANGLES, draw, film, load, measured, objects, skipped
 from tests.values import settings_of
@@ -279,3 +279,74 @@ def test_unsure_objects_are_kept_only_where_a_track_takes_them(model: LoadedMode
         found = objects(result)
         assert not (found.scores < 0.9).any() or (found.tracks[found.scores < 0.9] >= 0).all()  # type: ignore[index]
     assert all(len(objects(r)) == 1 for r in results["a"][:5])
+
+
+def scored(item: MeasuredFrame, *scores: float) -> MeasuredFrame:
+    """Give a frame whose objects have these scores."""
+    found = replace(item.result.predictions["reef"], scores=np.array(scores, np.float32))
+    return replace(item, result=replace(item.result, predictions={"reef": found}))
+
+
+def test_what_is_faint_is_kept_where_a_track_takes_it() -> None:
+    """ByteTrack goes on with what it follows; a faint object that nobody follows is dropped."""
+    state, other = opened(), (70, 70, 90, 90)
+    items = [scored(frame(state, n, near(n)), 0.9 if n < 4 else 0.4) for n in range(7)]
+    items[5] = scored(frame(state, 5, near(5), other), 0.4, 0.4)
+
+    assert [[1]] * 7 == numbers(follow(state, items, min_score=0.6))
+
+
+def test_a_score_at_the_limit_is_kept() -> None:
+    """Objects with at least min-score are, whether they are followed or not."""
+    state = opened()
+    items = [scored(frame(state, 0, near(0), near(40)), 0.5, 0.4999)]
+    (came,) = follow(state, items, tracker="none", min_score=0.5)
+
+    assert [0.5] == came.result.predictions["reef"].scores.tolist()
+
+
+def test_a_tracker_is_told_how_much_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In usual intervals between frames, in whole ones, and never less than one."""
+    steps: list[float] = []
+
+    class Recorder:
+        needs_embeddings = False
+
+        def update(self, found: Detections, _: object = None, passed: float = 1.0) -> Tracked:
+            steps.append(passed)
+            return Tracked(found, np.zeros(len(found), np.int64))
+
+    monkeypatch.setattr("quadrat.tracking.make", lambda *_: Recorder())
+    state, items = opened(), []
+    for n, time_s in enumerate((0.0, 0.04, 0.08, 0.12, 0.13, 0.33, 0.33, 0.37)):
+        item = frame(state, n, near(n))
+        items.append(
+            replace(item, result=replace(item.result, frame=replace(item.result.frame, time_s=time_s)))
+        )
+    follow(state, items)
+
+    assert [1, 1, 1, 1, 1, 5, 1, 1] == steps
+
+
+def test_appearance_is_looked_up_in_working_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boxes are the source's, and the frame may be smaller, by another factor in x and y."""
+    boxes: list[list[float]] = []
+
+    class Recorder:
+        needs_embeddings = True
+
+        def update(self, found: Detections, given: object, _: float = 1.0) -> Tracked:
+            assert given is embeddings
+            return Tracked(found, np.zeros(len(found), np.int64))
+
+    embeddings = np.zeros((1, 8), np.float32)
+    monkeypatch.setattr("quadrat.tracking.make", lambda *_: Recorder())
+    monkeypatch.setattr(
+        "quadrat.pipeline.track.embed", lambda _, given: boxes.extend(given.tolist()) or embeddings
+    )
+    state = opened()
+    item = frame(state, 0, (10, 20, 30, 40))
+    small = replace(item.result.frame, pixels=np.zeros((50, 80, 3), np.uint8))
+    follow(state, [replace(item, result=replace(item.result, frame=small))])
+
+    assert [pytest.approx([8, 10, 24, 20])] == boxes

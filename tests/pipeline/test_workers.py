@@ -114,3 +114,18 @@ def test_time_with_two_inside_counts_once(monkeypatch: pytest.MonkeyPatch) -> No
     with clock:
         now[0] = 101.0
     assert clock.seconds == 7.0
+
+
+def test_leaving_waits_for_the_work_under_way() -> None:
+    """Nothing of it happens after the context."""
+    begun, done = threading.Event(), []
+
+    def work(number: int) -> None:
+        begun.set()
+        threading.Event().wait(0.2)
+        done.append(number)
+
+    with Workers(work, 1) as workers:
+        workers.submit(7)
+        begun.wait(30)
+    assert [7] == done
