@@ -11,8 +11,9 @@ import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,7 @@ class IsolatedExecutor:
 
     def measure(self, items: Iterable[StoreItem], pull: Pull, folder: Path) -> IsolatedRun:
         """Measure sources as they come; one run at a time."""
-        self._feed.serve(items, pull)
-        return IsolatedRun(self, folder)
+        return IsolatedRun(self, folder, partial(self._feed.serve, items, pull))
 
     def ask(self, what: str, *details: object) -> Any:
         """Send a request and return the answer. Log the lines of the child's log, and raise its exceptions.
@@ -106,9 +106,10 @@ class IsolatedExecutor:
 class IsolatedRun:
     """One run in the child process."""
 
-    def __init__(self, executor: IsolatedExecutor, folder: Path) -> None:
+    def __init__(self, executor: IsolatedExecutor, folder: Path, serve: Callable[[], None]) -> None:
         self._executor = executor
         self._folder = folder
+        self._serve = serve
         self._spent = Spent()
 
     @property
@@ -128,7 +129,8 @@ class IsolatedRun:
 
     def __iter__(self) -> Generator[Event, None, None]:
         """Yield the events of every source."""
-        self._executor.ask("measure", self._folder)
+        self._executor.ask("measure", self._folder)  # this ends an earlier run, which would take our sources
+        self._serve()
         while (event := self._executor.ask("next")) is not None:
             yield event
 
