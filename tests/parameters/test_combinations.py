@@ -7,6 +7,8 @@ import pytest
 from quadrat.errors import ParameterError
 from quadrat.parameters import parse
 
+TRT = {"device": "gpu", "use-trt": True}
+
 
 @pytest.mark.parametrize(
     ("values", "says"),
@@ -31,6 +33,14 @@ from quadrat.parameters import parse
             {"track-across-classes": True, "smooth-labels": "mode", "smooth-seconds": 1, "smooth-frames": 5},
             "over frames or over seconds, not both",
         ),
+        ({"use-trt": True}, "use-trt: TensorRT runs only on a GPU. Add --device gpu"),
+        ({"device": "gpu", "enable-auto-tune": True}, "enable-auto-tune: it has no effect without TensorRT"),
+        ({"device": "gpu", "min-subgraph-size": 5}, "min-subgraph-size: it has no effect without TensorRT"),
+        ({"precision": "int8"}, "precision: int8 runs only in the paddle engine"),
+        ({"precision": "int8", **TRT, "engine": "onnx"}, "precision: int8 runs only in the paddle engine"),
+        ({"precision": "bf16", "device": "gpu"}, "precision: bf16 runs only on a CPU. Choose fp16 on a GPU"),
+        ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn: oneDNN is part of"),
+        ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn: oneDNN is part of"),
         (
             {"outputs": "none", "codec": "vp9"},
             "codec: outputs is none, so no video is drawn. Leave --codec out, or choose other --outputs",
@@ -42,3 +52,28 @@ def test_a_combination_without_effect_is_refused(values: dict[str, object], says
     with pytest.raises(ParameterError) as caught:
         parse(values)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**TRT, "enable-auto-tune": True, "min-subgraph-size": 5},
+        {**TRT, "precision": "int8"},
+        {**TRT, "precision": "int8", "engine": "paddle"},
+        {"device": "gpu", "precision": "fp16"},
+        {"precision": "bf16"},
+        {"enable-mkldnn": True},
+        {"enable-mkldnn": True, "engine": "openvino"},
+        {"tile-size": 32, "tile-overlap": 31, "full-frame": True, "merge": "wbf", "merge-threshold": 0.6},
+        {"frame-step": 2},
+        {"frame-step": 1, "frame-seconds": 1.0},
+        {"track-across-classes": True, "smooth-labels": "mode", "smooth-seconds": 1.0},
+        {"outputs": "none"},
+    ],
+    ids=str,
+)
+def test_a_combination_with_effect_is_accepted(values: dict[str, object]) -> None:
+    """What is given is what is in the settings."""
+    settings = parse(values).values()
+    for name, value in values.items():
+        assert settings[name.replace("-", "_")] == (("none",) if value == "none" else value)

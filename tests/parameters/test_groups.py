@@ -155,3 +155,11 @@ def test_no_code_compares_a_setting_with_its_literal_default() -> None:
         if name in numbers and value == numbers[name]
     ]
     assert not wrong
+
+
+def test_only_what_may_be_unset_is_optional() -> None:
+    """A switch is False unless it is given, and a parameter with a default has that."""
+    optional = {each.name for each in PARAMETERS if each.optional}
+
+    assert {"model", "models", "image", "streams", "config", "max-img-size", "model-name"} <= optional
+    assert not any(each.kind == "bool" or each.default is not None for each in PARAMETERS if each.optional)

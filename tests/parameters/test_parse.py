@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quadrat.errors import ParameterError
-from quadrat.parameters import INPUTS, PARAMETERS, check_inputs, find, parse
+from quadrat.parameters import INPUTS, PARAMETERS, Parameter, Settings, check, check_inputs, find, parse
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,52 @@ def test_the_kind_of_sources_given_is_told(name: str) -> None:
     """One of image, images, video, videos and streams."""
     assert name == check_inputs({"model": "m", name: "a"})
     assert name in {p.name for p in PARAMETERS}
+
+
+NUMBERS = [each for each in PARAMETERS if each.kind in ("int", "float")]
+
+
+@pytest.mark.parametrize("parameter", NUMBERS, ids=lambda each: each.name)
+def test_the_limits_of_a_number_are_inclusive(parameter: Parameter) -> None:
+    """Both ends are accepted, what lies beyond them is not, and no float is endless."""
+    assert parameter.low is not None
+    assert parameter.high is not None
+    kind = int if parameter.kind == "int" else float
+    step = 1 if kind is int else 0.001
+    for value in (kind(parameter.low), kind(parameter.high)):
+        assert value == check(parameter, value)
+    assert kind is type(check(parameter, int(parameter.high)))
+    for value in (kind(parameter.low - step), kind(parameter.high + step), float("inf")):
+        with pytest.raises(ParameterError):
+            check(parameter, value)
+
+
+def test_none_is_not_given() -> None:
+    """Every parameter may be None, which leaves its default."""
+    assert Settings() == parse(dict.fromkeys((each.name for each in PARAMETERS), None))
+
+
+def test_an_empty_text_gives_no_sources() -> None:
+    """The platform may write a parameter that was left out so."""
+    assert "images" == check_inputs({"image": "", "images": "a"})
+
+
+def test_auto_stands_alone() -> None:
+    """It is what is drawn if nothing is given; beside others it is no picture."""
+    assert () == parse({"outputs": "auto"}).pictures.outputs
+    with pytest.raises(ParameterError, match="'auto' is not an output"):
+        parse({"outputs": "auto,overlay"})
+
+
+def test_a_long_value_is_cut_in_its_error() -> None:
+    """One line fits a screen."""
+    for values in ({"device": "x" * 5000}, {"outputs": "x" * 5000}):
+        with pytest.raises(ParameterError) as caught:
+            parse(values)
+        assert len(caught.value.line) < 250
+
+
+def test_whole_numbers_and_floats_are_one_setting() -> None:
+    """1 and 1.0 have one digest."""
+    one, other = parse({"min-score": 1}), parse({"min-score": 1.0})
+    assert one.result_digest == other.result_digest

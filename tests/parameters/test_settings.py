@@ -74,3 +74,11 @@ def test_a_size_given_on_purpose_holds_for_every_task(
                             ({"max-img-size": 1_000_000}, 1_000_000), ({"max-img-size": -1}, -1)):  # fmt: skip
         with load_models([archive], parse({**given, **tile}), LOG) as models:
             assert [in_force] == [model.frames.max_img_size for model in models.values()]
+
+
+@pytest.mark.parametrize(
+    ("given", "overlap"), [({}, 128), ({"tile-overlap": 0}, 0), ({"tile-overlap": 1}, 1)], ids=str
+)
+def test_the_overlap_is_a_fifth_of_the_tile_unless_it_is_given(given: dict[str, int], overlap: int) -> None:
+    """Zero is a value of its own."""
+    assert overlap == parse({"tile-size": 640, **given}).tiles.overlap
