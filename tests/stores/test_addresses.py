@@ -18,6 +18,7 @@ from quadrat.types import Source
         ("E_STREAM rtsp://u:p@h/a: lost", "E_STREAM rtsp://***@h/a: lost"),
         ("rtsp://u:p/w@h/a", "rtsp://***@h/a"),
         ("http://h/x?token=abc&id=2, and more", "http://h/x?token=***&id=2, and more"),
+        ("http://h/x?ToKeN=abc&id=2", "http://h/x?ToKeN=***&id=2"),
         ("rtsp://h/user=admin&password=&channel=1", "rtsp://h/user=***&password=***&channel=1"),
         ("https://h/a?aGVsbG8gd29ybGQ", "https://h/a?***"),
         ("https://h/a?hdnts=exp~acl~hmac~0123456789", "https://h/a?hdnts=***"),

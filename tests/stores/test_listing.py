@@ -197,3 +197,16 @@ def test_one_video_is_tried_whatever_its_name(tmp_path: Path) -> None:
     (source,) = list_videos(tmp_path / "clip")
     assert isinstance(source, Source)
     assert "video" == source.media
+
+
+def test_results_below_a_relative_folder_are_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of results is known by its place, however either path is written."""
+    (tmp_path / "in" / "out").mkdir(parents=True)
+    (tmp_path / "in" / "out" / "a.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    for results in (Path("in/out"), tmp_path / "in" / "out"):
+        (skipped,) = list_images(Path("in"), results)
+        assert isinstance(skipped, Failure)
+        assert "results of this order" in str(skipped.error)

@@ -172,9 +172,11 @@ def test_an_empty_queue_of_archives_is_a_fault_of_the_models() -> None:
         pass
 
 
-def test_metadata_that_the_sdk_would_send_as_text_is_refused() -> None:
+@pytest.mark.parametrize("count", [2, 5])
+def test_metadata_that_the_sdk_would_send_as_text_is_refused(count: int) -> None:
     """Five keys or fewer never leave."""
-    few = Product("a.png", "image/png", b"", {"$schema": "urn:example:schema:a.1", "order": "o"})
+    keys = {"$schema": "urn:example:schema:a.1", **{f"key-{n}": n for n in range(count - 1)}}
+    few = Product("a.png", "image/png", b"", keys)
 
     with pytest.raises(DeliveryError, match="fewer than 6 keys"):
         store_on(Replies()).deliver(few)
@@ -230,3 +232,31 @@ def test_streams_are_taken_as_they_are() -> None:
     assert streams == list(store.sources()) == list(store.relist())
     store.acknowledge(streams[0])
     assert (0, []) == (proxy.asked, proxy.done)
+
+
+def test_an_image_given_again_after_its_products_are_out_is_acknowledged() -> None:
+    """Nothing is under way when the queue ends, and the second token is deleted all the same."""
+    proxy = Replies(item(1), item(1, "t1-again"))
+    store = store_on(proxy)
+    things = store.sources()
+    source = next(things)
+    assert isinstance(source, Source)
+    store.acknowledge(source)
+
+    assert [] == [thing for thing in things if not isinstance(thing, Flush)]
+    assert ["t1", "t1-again"] == proxy.done
+
+
+def test_an_archive_that_cannot_be_fetched_is_an_error_of_the_model() -> None:
+    """What, where and hint are the store's own."""
+
+    class Gone(Replies):
+        def fetch(self, url: str, path: Path, name: str, largest: int = 0) -> None:
+            raise SourceError("the data proxy responded 404 Not Found", where=name, hint="Look")
+
+    with (
+        pytest.raises(ModelError, match="404 Not Found") as caught,
+        store_on(Gone()).models(),
+    ):
+        pass
+    assert ("urn:ivcap:artifact:0", "Look") == (caught.value.where, caught.value.hint)

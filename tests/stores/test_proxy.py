@@ -112,11 +112,12 @@ def test_nothing_fills_the_disk_or_lasts_for_ever(
     url = proxy.url(double.add(bytes(3 << 20)).urn)
     with pytest.raises(SourceError, match="larger than 1000 bytes"):
         proxy.fetch(url, tmp_path / "copy", "one.jpg", largest=1000)
+    proxy.fetch(proxy.url(double.add(bytes(1000)).urn), tmp_path / "copy", "one.jpg", largest=1000)
     monkeypatch.setattr("quadrat.stores.proxy.LONGEST_S", 0.0)
     with pytest.raises(SourceError, match="took more than 0 seconds"):
         proxy.fetch(url, tmp_path / "copy", "one.jpg")
 
-    assert len(double.seen("artifact")) == 2
+    assert len(double.seen("artifact")) == 3
 
 
 def test_a_queue_from_end_to_end(proxy: Proxy, double: DataProxy) -> None:

@@ -18,6 +18,7 @@ def test_each_address_is_a_source_with_a_name_of_its_own() -> None:
     assert ["rtsp://a/1", "rtsp://a/1 (2)", "http://b:8080/live.ts"] == [s.name for s in listed]
     assert ["rtsp://a/1", "rtsp://u:p@a/1", "http://b:8080/live.ts?key=s"] == [s.token for s in listed]
     assert 3 == len({s.urn for s in listed})
+    assert not any(" " in s.urn for s in listed)
     assert {"stream"} == {s.media for s in listed}
 
 

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.stores.strict import (
+    MAX_DEPTH,
     MAX_JSON,
     MAX_YAML,
     StrictError,
     is_mapping,
+    parse_either,
     parse_json,
     parse_yaml,
     read_text,
@@ -131,3 +133,39 @@ def test_any_bytes_give_values_or_one_error(body, tmp_path_factory):
 def test_a_mapping_has_text_for_keys(value, is_one):
     """Lists, nothing, and keys that are numbers hold no names with values."""
     assert is_mapping(value) == is_one
+
+
+def test_a_file_may_be_as_long_as_its_limit(tmp_path):
+    """One byte more is refused."""
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    assert "x" * 100 == read_text(tmp_path / "a", 100)
+    with pytest.raises(StrictError, match="longer than 99 bytes"):
+        read_text(tmp_path / "a", 99)
+
+
+def test_yaml_may_be_as_deep_as_its_limit():
+    """One level more is refused."""
+    value = parse_yaml("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    for _ in range(MAX_DEPTH - 1):
+        (value,) = value
+    assert [] == value
+    with pytest.raises(StrictError, match="nested too deeply"):
+        parse_yaml("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))
+
+
+def test_json_with_a_fault_of_its_own_is_not_read_as_yaml():
+    """What is JSON and not strict is refused as that; only a text that is not JSON may be YAML, of few bytes."""
+    long = '{"a": "' + "x" * MAX_YAML + '", "a": 2}'
+    with pytest.raises(StrictError) as caught:
+        parse_either(long)
+    assert "it has a key twice" == caught.value.what
+    letters = "\u00e9" * (MAX_YAML // 2 - 10)
+    assert {"a": letters} == parse_either(f"a: {letters}")
+    with pytest.raises(StrictError, match="too long for YAML"):
+        parse_either(f"a: {letters}{letters[:20]}")
+
+
+def test_a_fault_of_yaml_has_its_line():
+    """Lines are counted from 1, as editors do."""
+    with pytest.raises(StrictError, match="in line 3"):
+        parse_yaml("a: 1\nb: 2\nc: [1, }")
