@@ -46,6 +46,7 @@ def test_a_switch_stands_alone_or_says_true_or_false(words: list[str], value: bo
     ("words", "name", "value"),
     [
         (["--max-img-size", "-1"], "max_img_size", -1),
+        (["--max-img-size", "+12345678901234567890"], "max_img_size", 12345678901234567890),
         (["--min-confidence", "0.5"], "min_confidence", 0.5),
         (["--min-confidence", "1e-3"], "min_confidence", 0.001),
         (["--device", "tpu"], "device", "tpu"),
@@ -102,6 +103,9 @@ def test_addresses_are_shown_without_their_passwords() -> None:
         ),
         (["--nope", "1"], "E_PARAMETER nope: there is no such parameter. See -H"),
         (["--img", "a.jpg"], "E_PARAMETER img: there is no such parameter"),
+        (["--conf", "a.yaml"], "E_PARAMETER conf: there is no such parameter. Did you mean --config?"),
+        (["--batch-size", ""], "E_PARAMETER batch-size: '' is not an integer"),
+        (["--use-trt", ""], "E_PARAMETER use-trt: '' is not true or false"),
         (
             ["--ivcap:outdir", "out/w"],
             "E_PARAMETER ivcap:outdir: there is no such parameter. Did you mean --ivcap:out-dir?",
@@ -115,6 +119,10 @@ def test_addresses_are_shown_without_their_passwords() -> None:
         (
             ["--images", "a", "--images", "b"],
             "E_PARAMETER images: it is given twice. Leave one of them out; a folder is measured with its sub-f",
+        ),
+        (
+            ["--videos", "a", "--videos", "b"],
+            "E_PARAMETER videos: it is given twice. Leave one of them out; a folder is measured with its sub-f",
         ),
         (["--batch-size=2", "--batch-size", "4"], "E_PARAMETER batch-size: it is given twice. Leave one"),
         (["--use-trt", "--use-trt=false"], "E_PARAMETER use-trt: it is given twice. Leave one of them out"),

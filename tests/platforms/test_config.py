@@ -141,6 +141,8 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
         ('{"colour": "red"}', "dive.yaml, colour: there is no such parameter"),
         ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024. Write it as a plain number"),
         ('{"batch-size": "4"}', "dive.yaml, batch-size: '4' is not an integer"),
+        ("batch-size: 9223372036854775807", "dive.yaml, batch-size: 9223372036854775807 is not an integer from"),
+        ("batch-size: 9223372036854775808", "dive.yaml, batch-size: it is not a plain value"),
         ("batch-size: 1.5", "dive.yaml, batch-size: 1.5 is not an integer"),
         ("batch_size: 0", "dive.yaml, batch-size: 0 is not an integer from 1 to 1024"),
         ("min-score: .nan", "dive.yaml, min-score: nan is not a number"),
@@ -180,7 +182,13 @@ def test_files_and_artifacts_are_named_by_the_order_alone(tmp_path: Path, name: 
 
 @pytest.mark.parametrize(
     ("recorded", "in_force", "given"),
-    [(1_000_000, None, None), (1_000_000, 1_000_000, 1_000_000), (-1, None, -1), (None, 1_000_000, None)],
+    [
+        (1_000_000, None, None),
+        (1, None, None),
+        (1_000_000, 1_000_000, 1_000_000),
+        (-1, None, -1),
+        (None, 1_000_000, None),
+    ],
 )
 def test_a_recorded_size_that_was_not_in_force_is_not_given(
     tmp_path: Path, recorded: int | None, in_force: int | None, given: int | None

@@ -18,6 +18,7 @@ from quadrat.platforms import ivcap_order
 from quadrat.platforms.ivcap_order import OrderContext
 from quadrat.stores.folder import FolderStore
 from quadrat.stores.platform import PlatformStore
+from quadrat.stores.proxy import Proxy
 
 ORDER = "urn:ivcap:order:1"
 STORAGE = "http://artifact.local"
@@ -191,6 +192,19 @@ def test_a_config_file_that_cannot_be_meant(
     assert caught.value.where == named
 
 
+def test_on_the_platform_a_default_does_not_override_the_file(
+    there: OrderContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform may fill in every default, so that only other values are known to be the user's."""
+
+    def fetch(_self: Proxy, _url: str, path: Path, _name: str, _largest: int = 0) -> None:
+        path.write_text("batch-size: 4\ntile-size: 640\n")
+
+    monkeypatch.setattr(Proxy, "fetch", fetch)
+    values = {"model": MODEL, "image": IMAGE, "config": MODEL, "batch_size": 1, "tile_size": 320}
+    assert ivcap_order.complete(values, there) == {**values, "batch_size": 4}
+
+
 @pytest.mark.parametrize(("inside", "cache"), [("", ""), ("Yes", None)])
 def test_what_the_sdk_is_told(
     sdk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, inside: str, cache: str | None
@@ -210,6 +224,7 @@ def test_what_the_sdk_is_told(
         assert said.default == meant.default
         assert said.default is None or meant.kind != "bool"
         assert [o.value for o in said.options or []] == list(meant.choices)
+        assert (said.options is None) is not bool(meant.choices)
         assert said.to_dict()["label"] == f"{meant.group}: {meant.name}"
 
 
@@ -257,7 +272,7 @@ def test_the_handler_is_given_values_a_context_and_the_sdks_log(
     try:
         status = start(SimpleNamespace(_asdict=lambda: {"model": "m"}), log)
         assert (status, got) == (7, [({"model": "m"}, context, log)])
-        assert ours.handlers == log.handlers
+        assert (ours.handlers, ours.propagate) == (log.handlers, False)
         with pytest.raises(SystemExit) as caught:
             signal.raise_signal(signal.SIGTERM)
         assert caught.value.code == 128 + signal.SIGTERM
@@ -265,6 +280,24 @@ def test_the_handler_is_given_values_a_context_and_the_sdks_log(
         signal.signal(signal.SIGTERM, before)
         ours.handlers, ours.propagate = kept[0], kept[1]
         ours.setLevel(kept[2])
+
+
+def test_a_second_signal_does_not_disturb_the_exit(sdk: SimpleNamespace) -> None:
+    """Whichever came first sets the exit status; what comes while files are finished is ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
+    try:
+        for first in before:
+            ivcap_order.serve(lambda values, context, log: 0)
+            with pytest.raises(SystemExit) as caught:
+                signal.raise_signal(first)
+            for number in before:
+                signal.raise_signal(number)
+            assert caught.value.code == 128 + first
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 FINALISER = """
