@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -114,6 +116,8 @@ def test_other_files_are_left_out_and_named(tmp_path, into, caplog):
         Entry("train.log", b"x"),
         Entry("LICENSE", b"x"),
         Entry("README.md", b"x"),
+        Entry(".git/notes.txt", b"x"),
+        Entry("sub/.cache/notes.txt", b"x"),
     ]
     with caplog.at_level(logging.INFO, logger="quadrat.package"):
         root = open_archive(archives.build(tmp_path / "m.tgz", extra=extra), into).root
@@ -136,3 +140,32 @@ def test_a_full_or_missing_disk_is_one_line(tmp_path, monkeypatch, into):
         open_archive(path, into)
 
     assert not list(into.iterdir())
+
+
+def test_what_is_unpacked_is_the_owners_alone(tmp_path, into):
+    """Folders have mode 0700 and files 0600, whatever the archive and the umask say."""
+    before = os.umask(0)
+    try:
+        extra = [Entry("sub/notes.txt", b"x", mode=0o777)]
+        root = open_archive(archives.build(tmp_path / "m.tgz", extra=extra), into).root
+    finally:
+        os.umask(before)
+
+    assert {0o700} == {stat.S_IMODE(path.stat().st_mode) for path in (root, root / "sub")}
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_file_is_whole_though_the_kernel_copies_it_in_pieces(tmp_path, into, monkeypatch):
+    """It may copy less than it was asked for; the rest follows, and nothing of the next file."""
+    copied = os.sendfile
+    monkeypatch.setattr(archive.os, "sendfile", lambda out, tar, at, n: copied(out, tar, at, min(n, 999)))
+    root = open_archive(archives.build(tmp_path / "m.tgz"), into).root
+
+    assert archives.contents() == {path.name: path.read_bytes() for path in root.iterdir()}
+
+
+def test_an_archive_without_a_name_is_named_after_its_file(tmp_path, into):
+    """Up to the first dot."""
+    nameless = archives.contents(name=archives.ABSENT)
+
+    assert "reef" == open_archive(archives.build(tmp_path / "reef.v2.tgz", nameless), into).name

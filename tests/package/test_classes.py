@@ -140,3 +140,15 @@ def test_a_class_that_is_not_listed_is_named_by_its_index(task, kind):
     made = class_of({}, 7, kind_of(task).class_urn)
     assert made == ClassInfo(7, f"urn:ibenthos:{kind}:class:class-7", "class 7", default_color(7))
     assert class_of({7: made}, 7, "urn:other:") is made
+
+
+@pytest.mark.parametrize(("length", "is_one"), [(255, True), (256, False)])
+def test_a_name_has_at_most_255_letters(length, is_one, tmp_path, into, refused):
+    """As file names have, so that it can be one."""
+    path = archives.build(
+        tmp_path / "m.tgz", archives.contents(classes=[{"id": "urn:a", "name": "x" * length}])
+    )
+    if is_one:
+        assert "x" * length == open_archive(path, into).classes[0].name
+    else:
+        assert "1 to 255 printable characters" in refused(path, "E_MODEL_MANIFEST").what

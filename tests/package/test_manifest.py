@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -218,3 +219,58 @@ def test_a_file_that_is_not_as_stated_is_refused(name, tmp_path, refused):
 def test_a_digest_of_no_file_is_refused(name, tmp_path, refused):
     """Digests are of files in the archive only, and all of them must be there."""
     refused(archives.build(tmp_path / "m.tgz", contents(sha256={name: "0" * 64})), "E_MODEL_DIGEST")
+
+
+def test_of_two_networks_of_a_format_the_one_in_meta_json_counts(tmp_path, into):
+    """deploy.yaml can name only one network, in the original form; its format comes first."""
+    files = {"other.pdmodel": b"a network", "model.onnx": MINIMAL_ONNX}
+    engines = {"onnx": "model.onnx", "pdmodel": "other.pdmodel"}
+    package = open_archive(archives.build(tmp_path / "m.tgz", contents(files=files, engines=engines)), into)
+
+    assert [("pdmodel", "other.pdmodel"), ("onnx", "model.onnx")] == [
+        (kind, path.name) for kind, path in package.engines.items()
+    ]
+
+
+def test_weights_that_are_named_must_be_there_whatever_the_network(tmp_path, into, refused):
+    """ONNX needs none, and names none in vain."""
+    network = ("model.onnx", MINIMAL_ONNX)
+    package = open_archive(archives.build(tmp_path / "m.tgz", contents(network=network)), into)
+    assert package.root / "model.pdiparams" == package.params
+    shutil.rmtree(package.root)
+
+    files = _yaml(model="model.onnx", params="absent.pdiparams")
+    path = archives.build(tmp_path / "n.tgz", contents(network=network, params=None, files=files))
+    assert "'absent.pdiparams'" in refused(path, "E_MODEL_MANIFEST").what
+
+
+def test_a_paddle_network_that_is_there_is_not_replaced(tmp_path, into):
+    """Its PIR form is taken only where a .pdmodel is named and missing."""
+    path = archives.build(tmp_path / "m.tgz", contents(files={"model.json": b"{}"}))
+
+    assert ["pdmodel"] == list(open_archive(path, into).engines)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("META.json", "'META.json' is the manifest itself"), ("a\\b.json", "is not the plain name of a file")],
+)
+def test_a_name_that_another_system_would_read_otherwise_is_refused(name, says, tmp_path, refused):
+    """Case and backslashes mean other files elsewhere."""
+    path = archives.build(tmp_path / "m.tgz", contents(engines={"pir": name}))
+
+    assert says in refused(path, "E_MODEL_MANIFEST").what
+
+
+def test_a_network_is_checked_where_it_is_named(tmp_path, refused):
+    """A file that is no ONNX is a fault of the graph, though no engine has seen it."""
+    path = archives.build(tmp_path / "m.tgz", contents(network=("model.onnx", b"rubbish"), params=None))
+
+    assert "model.onnx" in refused(path, "E_MODEL_GRAPH").where
+
+
+def test_the_tasks_own_words_are_checked(tmp_path, refused):
+    """What a detector states of its outputs is read with the manifest."""
+    path = archives.build(tmp_path / "m.tgz", contents(task="detect", detect={"layout": "dance"}))
+
+    assert "'dance' is not a known layout" in refused(path, "E_MODEL_MANIFEST").what

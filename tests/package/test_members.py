@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quadrat.errors import ArchiveUnsafeError, ModelError
+from quadrat.errors import ArchiveFormatError, ArchiveUnsafeError, ModelError
 from quadrat.package import open_archive
 from quadrat.package.members import MAX_MEMBERS, clean_path, list_members
 from tests import archives
@@ -236,3 +236,40 @@ def test_modes_of_members_do_not_matter(tmp_path, into):
     assert {0o600} == {p.stat().st_mode & 0o7777 for p in root.rglob("*") if p.is_file()}
     assert {0o700} == {p.stat().st_mode & 0o7777 for p in [root, *root.rglob("*")] if p.is_dir()}
     assert b"x" == (root / "docs" / "a.txt").read_bytes()
+
+
+def test_the_limits_of_a_name_are_inclusive():
+    """Eight parts and 255 bytes are accepted, one more is not."""
+    deep, long = "a/" * 7 + "a.txt", "é" * 127 + "x"
+
+    assert PurePosixPath(deep) == clean_path(deep)
+    assert PurePosixPath(long) == clean_path(long)
+    for name in ("a/" + deep, long + "x"):
+        with pytest.raises(ArchiveUnsafeError, match=r"more than 8 parts|longer than 255 bytes"):
+            clean_path(name)
+
+
+@pytest.mark.parametrize("entries", [["a/", "a"], ["a", "a/"], ["a", "a/b"], ["a/b", "a"]], ids=str)
+def test_a_file_and_a_folder_of_one_name_are_refused(entries):
+    """Whichever comes first, and whether the folder is stated or not."""
+    kinds = [
+        Entry(name.rstrip("/"), type=tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE)
+        for name in entries
+    ]
+    with pytest.raises(ArchiveUnsafeError, match="same name"):
+        list_members(io.BytesIO(archives.tar(kinds)))
+
+
+def test_a_thousand_members_are_accepted():
+    """MAX_MEMBERS is the last number that is."""
+    whole = archives.tar([Entry(f"{n}.txt") for n in range(MAX_MEMBERS)])
+
+    assert MAX_MEMBERS == len(list_members(io.BytesIO(whole)))
+
+
+@pytest.mark.parametrize("beyond", [1, 512])
+def test_a_member_may_not_reach_beyond_the_tar(beyond):
+    """Not even by a byte: what lies there is another file's."""
+    header = archives.tar([Entry("a.txt", size=1024 + beyond)])[:512]
+    with pytest.raises(ArchiveFormatError, match=f"the size of {1024 + beyond} bytes is wrong"):
+        list_members(io.BytesIO(header + bytes(1024)))

@@ -162,3 +162,88 @@ def _parses(body: bytes) -> bool:
     except DecodeError:
         return False
     return True
+
+
+def field(number: int, wire: int, body: bytes) -> bytes:
+    """Encode one field of a protobuf."""
+    tag, out = number << 3 | wire, bytearray()
+    while tag > 127:
+        out.append(tag & 127 | 128)
+        tag >>= 7
+    return bytes([*out, tag]) + body
+
+
+def message(number: int, body: bytes) -> bytes:
+    """Encode a message in a field, of at most 127 bytes."""
+    return field(number, 2, bytes([len(body)]) + body)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (message(7, message(5, field(14, 0, b"\x01"))), "its weights are in another file"),
+        (field(1 << 29, 0, b"\x01"), "a field number is too large"),
+        (field(9, 1, b"1234567"), "it ends early"),
+        (field(9, 5, b"123"), "it ends early"),
+        (field(9, 2, b"\x04abc"), "it ends early"),
+        (field(9, 3, b""), "wire type 3"),
+        (field(9, 0, b"\xff" * 10 + b"\x01"), "a number is too long"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_that_no_graph_has_is_refused(body, says, tmp_path):
+    """Each with its reason."""
+    (tmp_path / "m.onnx").write_bytes(body)
+    with pytest.raises(GraphError) as caught:
+        check_graph(tmp_path / "m.onnx")
+    assert says in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        field(9, 1, b"12345678"),
+        field(9, 5, b"1234"),
+        field(9, 2, b"\x03abc"),
+        field((1 << 29) - 1, 0, b"\x01"),
+        message(7, message(5, field(14, 0, b"\x00"))),
+        field(9, 1, b"12345678") + field(9, 5, b"1234") + message(7, message(1, message(4, b"Relu"))),
+    ],
+)
+def test_fields_of_every_kind_are_walked_over(body, tmp_path):
+    """What the check does not know is not its concern."""
+    (tmp_path / "m.onnx").write_bytes(body)
+    check_graph(tmp_path / "m.onnx")
+
+
+def nested(levels: int) -> bytes:
+    """Encode a graph in a branch of a graph, and so on."""
+    body = b""
+    for _ in range(levels):
+        for number in (6, 5, 1):
+            size, length = len(body), bytearray()
+            while size > 127:
+                length.append(size & 127 | 128)
+                size >>= 7
+            body = field(number, 2, bytes([*length, size]) + body)
+    return field(7, 2, bytes([len(body) & 127 | 128, len(body) >> 7]) + body)
+
+
+def test_branches_have_a_limit(tmp_path):
+    """21 branches in each other are walked, 22 are too many."""
+    (tmp_path / "m.onnx").write_bytes(nested(21))
+    check_graph(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(nested(22))
+    with pytest.raises(GraphError, match="nested too deeply"):
+        check_graph(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("path", [(5,), (6, 5), (10,), (11, 5), (22, 1), (22, 2), (23, 1)], ids=str)
+def test_every_place_of_a_tensor_is_looked_at(path, tmp_path):
+    """Weights may hide in attributes: in tensors, graphs and sparse tensors, single or in lists."""
+    body = field(14, 0, b"\x01")
+    for number in (7, 1, 5, *path)[::-1]:
+        body = message(number, body)
+    (tmp_path / "m.onnx").write_bytes(body)
+    with pytest.raises(GraphError, match="its weights are in another file"):
+        check_graph(tmp_path / "m.onnx")

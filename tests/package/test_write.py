@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,8 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         found = tar.getmembers()
     assert [m.name for m in found] == sorted(members())
     assert {(m.mtime, m.uid, m.uname, m.mode) for m in found} == {(0, 0, "", 0o644)}
+    assert bytes(4) == (tmp_path / "m.tgz").read_bytes()[4:8], "the time of the gzip"
+    assert 0o644 == stat.S_IMODE((tmp_path / "m.tgz").stat().st_mode)
 
 
 def test_every_member_has_its_digest() -> None:
@@ -90,3 +93,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_versions_of_the_exporter_are_kept() -> None:
+    """Those of this process are added to them."""
+    made = members(replace(SPEC, provenance={"from": "a.onnx", "versions": {"torch": "9.9"}}))
+    provenance = json.loads(made["meta.json"])["provenance"]
+
+    assert "a.onnx" == provenance["from"]
+    assert {"torch", "python", "numpy", "quadrat"} == set(provenance["versions"])
+    assert "9.9" == provenance["versions"]["torch"]
