@@ -97,13 +97,13 @@ def test_a_task_is_added_by_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(task_kinds.TASKS, "count", "tests.test_task_kinds:COUNT")
 
     assert kind_of("count").part("make") is default_task
-    assert kind_of("count").all_pictures == ("bars", "dots")
+    assert kind_of("count").all_pictures == ("bars", "dots", "lines")
 
 
 COUNT = TaskKind(
     name="count",
     prediction=object,
-    pictures={"image": ("bars", "dots"), "video": ("dots",)},
+    pictures={"image": ("bars", "dots"), "video": ("dots", "lines")},
     groups=(),
     make="quadrat.task_kinds:default_task",
     collector="",
