@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -129,6 +130,30 @@ def test_a_child_that_always_dies_is_given_up(hosted: Hosted, noise: NDArray[np.
             engine.run(np.full_like(noise, 1), ["labels"])
     with pytest.raises(EngineRunError, match="died 3 times in a row"):
         engine.run(noise, ["labels"])
+
+
+def test_only_deaths_in_a_row_count(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """A child that has answered in between begins anew, however often it died before."""
+    engine = hosted("moody")
+    for _ in range(MAX_DEATHS + 1):
+        with pytest.raises(EngineRunError, match="SIGSEGV"):
+            engine.run(np.full_like(noise, 1), ["labels"])
+        assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+
+
+def test_a_batch_may_take_longer_than_the_start(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit is for reading the network: once that is done, the host waits as long as it takes."""
+    made: list[socket.socket] = []
+    pair = socket.socketpair
+
+    def recorded() -> tuple[socket.socket, socket.socket]:
+        ours, theirs = pair()
+        made.append(ours)
+        return ours, theirs
+
+    monkeypatch.setattr(socket, "socketpair", recorded)
+    hosted("moody", timeout_s=60)
+    assert [None] == [ours.gettimeout() for ours in made]
 
 
 def test_kill_9_in_the_middle_of_a_batch_is_named(hosted: Hosted, noise: NDArray[np.float32]) -> None:

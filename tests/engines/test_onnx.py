@@ -234,5 +234,6 @@ def test_a_gpu_that_the_library_cannot_use_is_an_error(
 def test_a_provider_left_out_in_silence_is_an_error() -> None:
     """ONNX Runtime only warns about a provider whose libraries it cannot load."""
     _need_active(["CUDAExecutionProvider", "CPUExecutionProvider"], "CUDAExecutionProvider")
-    with pytest.raises(DeviceError, match="CUDAExecutionProvider cannot be loaded"):
-        _need_active(["CPUExecutionProvider"], "CUDAExecutionProvider")
+    for active in (["CPUExecutionProvider"], ["CPUExecutionProvider", "CUDAExecutionProvider"], []):
+        with pytest.raises(DeviceError, match="CUDAExecutionProvider cannot be loaded"):
+            _need_active(active, "CUDAExecutionProvider")

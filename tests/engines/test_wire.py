@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from quadrat.engines.wire import DTYPES, MAX_HEADER, receive, send
+from quadrat.engines.wire import DTYPES, MAX_ARRAY, MAX_HEADER, receive, send
 
 ARRAYS = st.dictionaries(
     st.text(max_size=5),
@@ -63,6 +63,8 @@ def test_an_array_larger_than_the_sockets_buffer_crosses(
         {"message": {}, "arrays": [["a", "object", [1]]]},
         {"message": {}, "arrays": [["a", "float32", [-1]]]},
         {"message": {}, "arrays": [["a", "float32", [1 << 40]]]},
+        {"message": {}, "arrays": [["a", "float64", [1, MAX_ARRAY // 8 + 1]]]},
+        {"message": {}, "arrays": [["a", "float32", [True]]]},
         {"message": {}, "arrays": [["a", "float32", "x"]]},
         {"message": {}, "arrays": [["a", "float32"]]},
     ],
@@ -79,6 +81,7 @@ def test_nonsense_from_the_other_side_is_an_error(
 
 def test_a_giant_header_and_an_early_end_are_errors(pair: tuple[socket.socket, socket.socket]) -> None:
     """A length above the limit is rejected before reading; a partial message raises EOFError."""
+    pair[1].settimeout(10)
     pair[0].sendall((MAX_HEADER + 1).to_bytes(4, "little"))
     with pytest.raises(ValueError, match="header"):
         receive(pair[1])

@@ -35,6 +35,16 @@ def test_flat_frames(value: int, black: bool) -> None:
     assert is_black(np.full((48, 64, 3), value, np.uint8)) is black
 
 
+@pytest.mark.parametrize("base", [0, MAX_BLACK - MAX_SPREAD])
+def test_the_largest_spread_of_a_black_frame(base: int) -> None:
+    """Values may differ by MAX_SPREAD, and by no more."""
+    pixels = np.full((48, 64, 3), base, np.uint8)
+    pixels[3, 5, 1] = base + MAX_SPREAD
+    assert is_black(pixels)
+    pixels[3, 5, 1] += 1
+    assert not is_black(pixels)
+
+
 def test_a_dim_scene_is_no_black_frame() -> None:
     """A dark scene with contrast is not black, nor is an ordinary frame, even as a non-contiguous view."""
     dim = np.zeros((48, 64, 3), np.uint8)

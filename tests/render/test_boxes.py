@@ -150,3 +150,15 @@ def test_twenty_boxes_take_little_time() -> None:
         spent.append(time.thread_time() - begin)
 
     assert min(spent) < 0.003, "the minimum, as other work on the machine can only add time"
+
+
+def test_a_long_name_is_cut_to_32_letters() -> None:
+    """A name of 32 letters is shown whole; of a longer one the first 29 with three dots."""
+
+    def drawn(name: str) -> bytes:
+        info = ClassInfo(0, "u", name, (0, 0, 0))
+        return draw_boxes(grey(200, 600), objects([(50, 50, 90, 90)]), [info], (200, 600)).tobytes()
+
+    long = "abcdefghijklmnopqrstuvwxyzabcdefghij"
+    assert drawn(long[:33]) == drawn(long) == drawn(long[:29] + "...")
+    assert drawn(long[:32]) != drawn(long[:29] + "...")
