@@ -48,9 +48,7 @@ def policy(*, moving: bool = False, **settings: object) -> FailurePolicy:
 
 
 def test_an_order_goes_on_after_a_failure_unless_it_is_to_stop() -> None:
-    """By default nothing ends it; with on-error=stop the first failure does, and so do a video that is not whole
-    and a picture that a model could not measure.
-    """
+    """By default nothing ends it. With on-error=stop the first failure does, and the first source that a model measured only in part or not at all."""
     for each in (record("failed"), record("partial"), record("partial", media="video"), record("ok", None)):
         policy().check(each)
     policy(on_error="stop").check(record("ok", None))
