@@ -261,11 +261,12 @@ class Order:
             self._log.warning(
                 "There are results of an earlier run: new files get numbers, and the table is %s", table
             )
+        alone = len(self._executor.facts) == 1
         for facts in self._executor.facts:
             made = facts.provenance
             self._log.info(
                 "Model %r runs on %s %s, %s, %s",
-                self._settings.order.model_name or facts.name,
+                (alone and self._settings.order.model_name) or facts.name,
                 made.engine,
                 made.engine_version,
                 made.device,
