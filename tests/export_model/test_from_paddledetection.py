@@ -113,7 +113,7 @@ def test_the_boxes_are_paddles_own(*, folder, picture, tmp_path, capsys, name, i
     assert main([str(word) for word in [*words, "--save-path", archive]]) == 0
     said = capsys.readouterr().out
     assert "guessed paddledet" in said
-    assert said.count("folded in") == inputs
+    assert said.count("is computed as") == inputs
     assert "Resize to 96 x 64" in said
 
     own = np.array([row for row in json.loads((folder / "said.json").read_text())[name] if row[1] >= 0.25])
