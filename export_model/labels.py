@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from export_model.network import existing
 from quadrat.errors import ParameterError
 from quadrat.package.classes import class_urn
+from quadrat.stores.strict import MAX_JSON, StrictError, parse_either, read_text
 from quadrat.task_kinds import default_task, kind_of
 
 MASK_URN = kind_of(default_task()).class_urn
@@ -74,10 +72,9 @@ def repeated(names: Iterable[str]) -> list[str]:
 def read_document(path: Path, option: str) -> Any:
     """Read a JSON or YAML file; ParameterError naming `option` if it is neither."""
     try:
-        text = existing(path, option).read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ParameterError(f"it cannot be read: {error}", where=f"{option} {path}") from error
+        return parse_either(read_text(existing(path, option), MAX_JSON))
+    except StrictError as error:
+        raise ParameterError(error.what, where=f"{option} {path}", hint=error.hint) from error
 
 
 def _described(item: Any, where: str, urn: str = MASK_URN) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from quadrat.errors import (
 )
 from quadrat.executors import open_executor
 from quadrat.executors.work import Executor, Measuring, Work
-from quadrat.formats import skip_reason
+from quadrat.formats import IMAGE_WORDS, VIDEO_WORDS, skip_reason
 from quadrat.parameters import Settings
 from quadrat.pipeline.measure import (
     Event,
@@ -197,9 +197,9 @@ class FailurePolicy:
             skipped += f", {self._other_kind} of them {other}"
             hint = f"For {other} give --{other}"
         elif self._moving:
-            hint = "Give a folder or collection with videos (mp4, mov, avi, mkv, ...) or folders of images"
+            hint = f"Give a folder or collection with videos ({VIDEO_WORDS}) or folders of images"
         else:
-            hint = "Give a folder or collection with JPEG, PNG, TIFF, WebP or BMP images"
+            hint = f"Give a folder or collection with {IMAGE_WORDS} images"
         raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
 
     def _failures(self) -> str:

@@ -69,4 +69,6 @@ class OrderSettings(Group):
     benchmark: bool = parameter(
         "bool", "Warm up with the first batch, and log the machine, model, settings and time of each stage."
     )
-    model_name: str = parameter("string", "Name of the model to use in the log, if there is only one model.", unset="")
+    model_name: str = parameter(
+        "string", "Name of the model to use in the log, if there is only one model.", unset=""
+    )

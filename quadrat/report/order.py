@@ -11,7 +11,7 @@ from quadrat.report.aspects import survey_aspect
 from quadrat.report.base import ModelFacts, Tables
 from quadrat.report.book import RecordBook
 from quadrat.report.names import Names
-from quadrat.report.record import Timed, reading_of, run_record
+from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.survey import Survey, Totals
 from quadrat.types import Product
 

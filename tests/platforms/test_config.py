@@ -20,7 +20,7 @@ from quadrat.parameters import NAMES_OF_FILES, PARAMETERS, RUN, Parameter, Setti
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import over_config, read_config
 from quadrat.report.base import ModelFacts
-from quadrat.report.record import run_record
+from quadrat.report.run_record import run_record
 from quadrat.stores.strict import MAX_JSON, MAX_YAML
 from quadrat.types import Provenance
 from tests.values import settings_of

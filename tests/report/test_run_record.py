@@ -15,7 +15,7 @@ from quadrat.errors import StreamError, TooManyObjectsError
 from quadrat.parameters import Settings
 from quadrat.pipeline.models import LoadedModel
 from quadrat.records import ModelRecord, SourceRecord
-from quadrat.report.record import Record, reading_of, run_record
+from quadrat.report.run_record import Record, reading_of, run_record
 from quadrat.types import Gap, ModelPackage, Reading, Source
 from tests.report.things import HW, VIDEO, WHO, facts, labelled
 from tests.values import settings_of
