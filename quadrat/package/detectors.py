@@ -31,7 +31,7 @@ class DetectWords:
 
 
 def read_detect(meta: Mapping[str, Any]) -> DetectWords:
-    """Read the `detect` entry of meta.json, all of which is optional. Raises ManifestError."""
+    """Read the `detect` entry of meta.json. All its keys are optional. Raises ManifestError."""
     words = meta.get("detect", {})
     if not isinstance(words, dict):
         raise ManifestError(

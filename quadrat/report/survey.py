@@ -73,7 +73,7 @@ class Totals:
     """Counts the sources of an order by status.
 
     `measured` counts the sources that were measured, completely or in part; `blank` counts those that were read,
-    but of which nothing was measured.
+    but in which nothing was measured.
     """
 
     def __init__(self) -> None:

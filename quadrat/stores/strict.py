@@ -1,7 +1,7 @@
 """Strict readers for JSON and YAML: plain values only, with limits on size and depth.
 
 Both refuse what the usual readers let through: a key given twice, NaN and infinite numbers, deep nesting and, in
-YAML, tags, anchors and aliases (of which bombs are made).
+YAML, tags, anchors and aliases (with which a small file can expand without limit).
 """
 
 from __future__ import annotations

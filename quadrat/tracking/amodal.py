@@ -1,4 +1,4 @@
-"""Amodal boxes: the box of the whole object, of which a detector may see only a part.
+"""Amodal boxes: the box of a whole object, even if a detector sees only a part of it.
 
 A part is cut off by the border of the picture, by a rock, or by another object. The term is that of amodal
 segmentation (Zhu et al., Semantic Amodal Segmentation, 2017); the rules are quadrat's own.

@@ -24,7 +24,7 @@ from tests.moving import LOG, RECTANGLES, order, pull
 def test_a_child_that_no_longer_answers_is_killed_once_the_run_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its records are lost, but the order does not wait for ever."""
+    """Its records are lost, but the order ends."""
     monkeypatch.setattr(isolated, "END_S", 0.05)
     with open_isolated(work(RECTANGLES, moving=False), LOG) as executor:
         run = executor.measure([], pull, tmp_path)

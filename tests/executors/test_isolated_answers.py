@@ -194,7 +194,7 @@ def test_a_child_ignores_signals_and_ends_by_itself() -> None:
 
 
 def test_a_second_run_ends_the_first(tmp_path: Path) -> None:
-    """One run at a time: its errors do not reach the next one, of which it takes no source."""
+    """One run at a time: its errors do not reach the next run, and it takes no source of that run."""
 
     @contextmanager
     def gone(source: Source) -> Iterator[Blob]:

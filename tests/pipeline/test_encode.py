@@ -105,7 +105,7 @@ def test_a_size_that_the_codec_does_not_know_ends_no_order(tmp_path: Path) -> No
 
 
 def test_no_video_is_left_of_a_source_that_failed(tmp_path: Path) -> None:
-    """A video of which no frame could be measured has notes in every frame, which nobody gets."""
+    """A video without a measured frame has a note in every frame, and is not delivered."""
     source = film(tmp_path / "a.mp4", swim(4))
     drawn = tmp_path / "drawn"
     drawn.mkdir()

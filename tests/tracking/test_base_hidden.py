@@ -1,4 +1,4 @@
-"""Objects of which only a part is visible keep their numbers: behind the border, a rock, or each other."""
+"""Objects that are only partly visible keep their numbers: behind the border, a rock, or each other."""
 
 from __future__ import annotations
 

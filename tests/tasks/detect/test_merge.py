@@ -152,7 +152,7 @@ def test_fragments_of_an_object_larger_than_the_overlap_become_its_union():
 
 
 def test_a_chain_of_tiles_and_a_corner_of_four():
-    """A long object across five tiles, and one of which four tiles see a quarter each."""
+    """A long object across five tiles, and one that four tiles see a quarter of each."""
     truth = [(5, 40, 495, 60), (70, 70, 150, 150)]
     assert rows(merge_tiles(look(truth, HW, TILE, OVERLAP), HW)) == truth_rows(truth)
 

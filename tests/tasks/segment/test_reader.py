@@ -106,7 +106,7 @@ def test_scores_of_minus_infinity_are_replaced_for_blending() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_scores_without_a_finite_best_are_refused(value: float) -> None:
-    """NaN and infinity are errors, and so is a pixel of which every class is ruled out."""
+    """NaN and infinity are errors, and so is a pixel for which every class is ruled out."""
     scores = np.zeros((3, 1, 2), np.float32)
     scores[:, 0, 1] = value
     with pytest.raises(EngineRunError, match="NaN or infinite scores"):
