@@ -297,7 +297,7 @@ def test_the_benchmark_setting_logs_machine_settings_and_times(
 
 
 class Clocked:
-    """An engine that moves a clock: half a second for each warm-up, of which the third fails, then 50 ms for each run."""
+    """An engine that moves a clock: half a second for each warm-up, then 50 ms for each run. The third warm-up fails."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

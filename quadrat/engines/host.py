@@ -292,7 +292,7 @@ def _start_engine(message: dict[str, Any]) -> Any:
 def _describe_engine(engine: Any) -> dict[str, Any]:
     outputs = [(spec.name, spec.dtype, spec.shape) for spec in engine.outputs]
     fields = {name: getattr(engine, name) for name in ("name", "version", "device", "precision")}
-    return json.loads(json.dumps({**fields, "outputs": outputs}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({**fields, "outputs": outputs}))  # type: ignore[no-any-return]  # json.loads is untyped
 
 
 def _exit_with_parent() -> None:

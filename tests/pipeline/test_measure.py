@@ -1,4 +1,4 @@
-"""The unit of work gives products and records, all of which can be pickled."""
+"""The unit of work gives products and records, and all of them can be pickled."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_an_error_that_all_models_share_is_listed_once() -> None:
 
 
 MANY = [(10 + 30 * n, 60, 30 + 30 * n, 80) for n in range(5)]
-"""Five objects, of which three are kept below."""
+"""Five objects; the tests below keep three of them."""
 
 
 def test_more_objects_than_allowed_make_a_video_partial(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def frame_of(index: int, skipped: str = "") -> Frame:
 
 
 def arrays(number: int, count: int) -> dict[str, Any]:
-    """Make `count` rows of two columns, of which no two frames have the same."""
+    """Make `count` rows of two columns, different for every frame."""
     return {
         "x": np.arange(count, dtype=np.int32) + 1000 * number,
         "box": np.full((count, 4), number, np.float32),

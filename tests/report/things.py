@@ -234,7 +234,7 @@ def end(
     models: Sequence[str] = ("m",),
     **reading: Any,
 ) -> SourceClosed:
-    """End a video of `count` frames, of which those not `skipped` were measured by every model."""
+    """End a video of `count` frames; every model measured those that are not `skipped`."""
     left_out = dict(skipped or {})
     read = {"rate": 25.0, "declared_frames": count, "read": count, "taken": count, "seconds": count / 25}
     closing = Closing(count - sum(left_out.values()), left_out, faults, film)
