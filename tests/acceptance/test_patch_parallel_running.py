@@ -49,7 +49,7 @@ from tests.moving import (
     watched,
 )
 from tests.values import settings_of
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, repeated
 
 HW = (64, 96)
 
@@ -211,6 +211,7 @@ def test_a_run_whose_engine_raises_leaves_no_shared_memory(
     assert set() in [left() for _ in range(3)]  # another program may have one of its own at times
 
 
+@repeated
 def test_a_frame_is_handed_over_without_a_copy() -> None:
     """What their queues did at 63 to 152 frames per second: the very array comes out, at thousands per second."""
     frames = [np.zeros((1080, 1920, 3), np.uint8)] * 500

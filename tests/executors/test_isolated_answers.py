@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from quadrat.errors import EngineRunError, SourceError, StoppedError
+from quadrat.executors.child import Spent
 from quadrat.executors.isolated import IsolatedExecutor, open_isolated
 from quadrat.pipeline.measure import SourceDone
 from quadrat.records import SourceRecord
@@ -169,7 +170,6 @@ def test_the_child_asks_the_parent_for_everything(tmp_path: Path) -> None:
     with open_isolated(work(RECTANGLES), LOG) as executor:
         run = executor.measure([Source(f"urn:{name}", name) for name in names], pull, tmp_path)
         records = {event.record.source.name: event.record for event in run if isinstance(event, SourceDone)}
-        stages = {stage.name: stage for stage in run.stages}
 
     assert ["+a", "-a", "+b", "-b"] == state
     assert ["E_IMAGE_FORMAT", "E_INTERNAL", "E_INTERNAL", "E_IMAGE_FORMAT"] == [
@@ -177,7 +177,18 @@ def test_the_child_asks_the_parent_for_everything(tmp_path: Path) -> None:
     ]
     assert "OddError: one and two" in records["odd"].faults[0].what
     assert "pickle" in records["lock"].faults[0].what
-    assert stages["infer"].starved_s > stages["infer"].blocked_s
+
+
+def test_the_times_are_those_of_the_child(tmp_path: Path) -> None:
+    """Each time keeps its name on the way."""
+    spent = Spent((("infer", 3, 1.0, 2.0, 4.0),), {"decode": 0.5}, 0.25)
+    contents: dict[str, Any] = {"facts": (), "measure": (), "times": spent}
+    run = executor_of(Child(lambda what: contents[what])).measure([], lambda source: None, tmp_path)  # type: ignore[arg-type, return-value]
+    (stage,) = run.stages
+
+    assert ("infer", 3) == (stage.name, stage.ahead)
+    assert (1.0, 2.0, 4.0) == (stage.busy_s, stage.starved_s, stage.blocked_s)
+    assert ({"decode": 0.5}, 0.25) == (run.seconds, run.warm_up_s)
 
 
 def test_a_child_ignores_signals_and_ends_by_itself() -> None:

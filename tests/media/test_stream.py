@@ -17,7 +17,7 @@ from quadrat.types import Frame
 from tests import videos
 from tests.media.feeds import Line, feed, transport
 from tests.media.streams import Losses, Paced, holds, numbers, reader
-from tests.waiting import LIMIT_S, wait_until
+from tests.waiting import LIMIT_S, repeated, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +298,7 @@ def test_close_ends_it_at_once_from_another_thread(state: str, ts: tuple[bytes, 
         wait_until(lambda: server.connected == 0, "the end of the connection")
 
 
+@repeated
 def test_waiting_costs_nothing() -> None:
     """While a stream stalls or cannot be reached, no CPU time is wasted."""
     with feed("tcp", lambda line: line.wait(), lambda line: line.reset()) as server:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.pipeline.chain import Stage, run_chain
-from tests.waiting import wait_until, wait_until_still
+from tests.waiting import repeated, wait_until, wait_until_still
 
 BOUND = 7
 """Items on their way through two stages with queues of one: in each queue and each stage, and in the source's hands."""
@@ -137,6 +137,7 @@ def test_all_stages_work_at_once() -> None:
     assert list(range(10)) == list(run_chain(range(10), [Stage(str(k), work(k)) for k in range(stages)]))
 
 
+@repeated
 def test_times_show_the_bottleneck() -> None:
     """A stage behind the slowest one starves, a stage before it is blocked, and waiting is not working."""
     first, slow, last = (Stage(str(s), naps(s)) for s in (0.001, 0.02, 0.001))
@@ -148,6 +149,7 @@ def test_times_show_the_bottleneck() -> None:
     assert slow.starved_s + slow.blocked_s < 0.5 * slow.busy_s
 
 
+@repeated
 def test_busy_time_leaves_out_waiting() -> None:
     """A stage that waits for a slow source is not counted as busy."""
     slow = (time.sleep(0.02) or n for n in range(10))

@@ -20,6 +20,7 @@ from tests import pictures
 from tests.moving import LOG, RECTANGLES, film, load, pull, swim, watched
 from tests.networks import brightness_archive
 from tests.values import settings_of
+from tests.waiting import repeated
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def files(tmp_path: Path) -> list[Source]:
     return [Source(f"urn:{n}", f"{n}.png", token=str(tmp_path / f"{n}.png")) for n in range(6)]
 
 
+@repeated
 def test_warm_up_is_left_out_of_the_seconds(model: LoadedModel, files: list[Source]) -> None:
     """The first batch runs a few times more, slowly, and these runs count for nothing."""
     runs: list[int] = []
@@ -63,6 +65,7 @@ def test_the_encoder_has_most_time_to_finish(model: LoadedModel, files: list[Sou
     assert patience.pop("encode") == ENCODE_S > max(patience.values())
 
 
+@repeated
 def test_waiting_for_a_decoder_is_not_work(model: LoadedModel, tmp_path: Path) -> None:
     """The stage that takes frames of several videos in turn starves while none has one."""
 

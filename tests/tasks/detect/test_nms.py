@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quadrat.tasks.detect import nms as module
 from quadrat.tasks.detect.nms import nms
+from tests.waiting import repeated
 
 Some = tuple[np.ndarray, np.ndarray, np.ndarray]
 MANY = 10**6
@@ -121,6 +122,7 @@ def test_the_threshold_itself_is_too_much(threshold: float, kept: list[int]) -> 
 
 
 @pytest.mark.parametrize("classes", [1, 80])
+@repeated
 def test_anchors_of_a_whole_network_take_little_time(classes: int) -> None:
     """8400 anchors around 60 objects, all above the threshold."""
     rng = np.random.default_rng(0)
