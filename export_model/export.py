@@ -11,8 +11,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, sizes
+from export_model import archive, labels, masks, preprocessing, sizes
 from export_model.network import Network, Shape
+from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
@@ -66,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
         help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
     )  # fmt: skip
     _add_meaning(made)
+    preprocessing.add_options(made)
+    made.add_argument(
+        "--multiples",
+        choices=("pad", "resize"),
+        help="for masks: bring images to the multiples that the network needs",
+    )
     _add_detector(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
@@ -74,42 +81,57 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_meaning(made: argparse.ArgumentParser) -> None:
-    meaning = made.add_argument_group("classes and transforms")
+    meaning = made.add_argument_group("classes and scores")
     meaning.add_argument(
         "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
     )
-    meaning.add_argument("--classes", type=Path, metavar="FILE", help="JSON or YAML list of classes")
     meaning.add_argument(
-        "--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms"
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="classes in order: a JSON or YAML list, or .names or .txt with one name per line",
     )
     meaning.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="mean of Normalize, for pixels in 0..1"
+        "--background",
+        metavar="NAME|INDEX|none",
+        help="masks: the class of pixels where no other class is over its threshold; "
+        f"detectors: the class that means no object ({', '.join(WITH_BACKGROUND)})",
     )
-    meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation of Normalize")
+    meaning.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid", "none"),
+        help="what makes probabilities of the scores; by default found from their values",
+    )
+    meaning.add_argument(
+        "--threshold",
+        type=float,
+        nargs="+",
+        metavar="T",
+        help="least score of a class, or one for each class in order [masks: 0.5]",
+    )
+    meaning.add_argument(
+        "--multi-label", action="store_true", help="masks: several classes can hold at one pixel"
+    )
     meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
+    meaning.add_argument(
+        "--trained-size",
+        type=int,
+        metavar="PIXELS",
+        help="long side of the images that the network was trained on, as it saw them",
+    )
 
 
 def _add_detector(made: argparse.ArgumentParser) -> None:
-    finds = made.add_argument_group("detectors (--task detect, with --onnx or --torch)")
+    finds = made.add_argument_group("task")
     finds.add_argument(
         "--task",
         choices=tuple(TASKS),
         default=default_task(),
-        help=f"what the network does [{default_task()}]",
+        help=f"what the network does [{default_task()}]; detect goes with --onnx or --torch",
     )
-    finds.add_argument("--layout", choices=LAYOUTS, help="layout of the outputs; by default it is guessed")
     finds.add_argument(
-        "--background",
-        metavar="INDEX|none",
-        help=f"class that means 'no object' ({', '.join(WITH_BACKGROUND)})",
+        "--layout", choices=LAYOUTS, help="layout of a detector's outputs; by default it is guessed"
     )
-    for way, what in (
-        ("--letterbox", "keep the aspect ratio, pad with grey"),
-        ("--stretch", "change the aspect ratio"),
-    ):
-        finds.add_argument(
-            way, type=int, nargs=2, metavar=("W", "H"), help=f"resize images to this size: {what}"
-        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,8 +158,10 @@ def export(given: argparse.Namespace) -> None:
     classes = _classes(given, pipeline)
     network, classes = READERS[given.task](given, classes)
     sizes.check(network)
-    name = given.name or network.name
+    network = replace(network, trained_size=given.trained_size)
+    name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
+    archive.check_readable(files)
     digest = write_archive(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
     size = given.save_path.stat().st_size
@@ -182,16 +206,11 @@ def _check(given: argparse.Namespace) -> None:
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
-    if (given.mean is None) != (given.std is None) or (given.mean and given.transforms):
-        raise ParameterError("give --mean and --std together, or --transforms", where="--mean, --std")
-    for values in (given.mean, given.std):
-        if values is not None and len(values) not in (1, 3):
-            raise ParameterError("one number is needed, or three", where="--mean, --std")
-    if not all(0 <= m <= 1 for m in given.mean or ()) or not all(0 < s <= 1 for s in given.std or ()):
-        raise ParameterError(
-            "a mean is in 0..1, a standard deviation above 0 and at most 1", where="--mean, --std",
-            hint="They refer to pixels from 0 to 1; divide values for 0..255 by 255",
-        )  # fmt: skip
+    preprocessing.check(given)
+    if given.multiples and (given.letterbox or given.stretch or given.transforms):
+        raise ParameterError("it has no effect with another size", where="--multiples")
+    if given.trained_size is not None and not 1 <= given.trained_size <= 1_000_000:
+        raise ParameterError("a number of pixels is needed", where="--trained-size")
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
 
@@ -204,14 +223,10 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
         raise ParameterError(f"a detector comes from {ways}", where=f"--task {given.task}")
     for task, options in OPTIONS.items():
         for option in options:
-            if getattr(given, option) is not None and given.task != task:
-                raise ParameterError(f"it only goes with --task {task}", where=f"--{option}")
-    ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
-    if len(ways) > 1:
-        raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
-    for option in ("letterbox", "stretch"):
-        if any(side < 1 for side in getattr(given, option) or ()):
-            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+            if getattr(given, option) and given.task != task:
+                raise ParameterError(
+                    f"it only goes with --task {task}", where="--" + option.replace("_", "-")
+                )
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -227,21 +242,21 @@ def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[s
     return classes
 
 
-def _network(given: argparse.Namespace) -> Network:
+def _network(given: argparse.Namespace, options: ScoreOptions) -> Network:
     """Load the network by the route of its source; only that route's libraries are imported."""
     shape = _shape(given.input_shape)
     if given.torch is not None:
         from export_model import from_torch
 
-        return from_torch.load(given.torch, given.weights, shape, print)
+        return from_torch.load(given.torch, given.weights, shape, print, options)
     if given.onnx is not None:
         from export_model import from_onnx
 
-        return from_onnx.load(given.onnx, given.onnx_output, shape)
+        return from_onnx.load(given.onnx, given.onnx_output, shape, options)
     from export_model import from_paddle
 
-    options = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
-    return from_paddle.load(given.config, given.model, options, print)
+    paddle = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
+    return from_paddle.load(given.config, given.model, paddle, print)
 
 
 def _detector(
@@ -264,25 +279,25 @@ def _detector(
 
 
 def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
-    """Read a network that makes masks; its classes are those of the command line."""
-    return _transformed(_network(given), given), classes
+    """Read a network that makes masks; its classes are those of the command line, or those that its file states."""
+    options = ScoreOptions(
+        given.activation, given.background, tuple(given.threshold or ()), given.multi_label,
+        tuple(each["name"] for each in classes),
+    )  # fmt: skip
+    network = _network(given, options)
+    return masks.complete(network, classes, _preprocessing(given), given.multiples, print)
 
 
-def _shape(sizes: list[int] | None) -> Shape | None:
-    if sizes is None:
+def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
+    return preprocessing.of(given, _listed(given.transforms) if given.transforms else None)
+
+
+def _shape(shape: list[int] | None) -> Shape | None:
+    if shape is None:
         return None
-    if any(s == 0 or s < -1 for s in sizes) or sizes[1] not in (3, -1):
+    if any(s == 0 or s < -1 for s in shape) or shape[1] not in (3, -1):
         raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
-    return tuple(None if s == -1 else s for s in (sizes[0], 3, *sizes[2:]))
-
-
-def _transformed(network: Network, given: argparse.Namespace) -> Network:
-    """Return the network with the transforms of the command line, if it gives any."""
-    if given.mean is not None:
-        return replace(network, transforms=({"type": "Normalize", "mean": given.mean, "std": given.std},))
-    if given.transforms is None:
-        return network
-    return replace(network, transforms=_listed(given.transforms))
+    return tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
 
 
 def _listed(path: Path) -> tuple[dict[str, Any], ...]:
@@ -298,7 +313,7 @@ READERS = {"segment": _masks, "detect": _detector}
 """How a network is read, by task."""
 ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "background", "letterbox", "stretch")}
+OPTIONS = {"detect": ("layout",), "segment": ("multi_label", "multiples")}
 """Options for one task only."""
 
 
