@@ -13,8 +13,8 @@ import numpy as np
 from export_model import ARTIFACT, from_detector, metadata_path, objects, selftest
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
-from quadrat.package.masks import read_masks
 from quadrat.package.manifest import read_package
+from quadrat.package.masks import read_masks
 from quadrat.package.write import archive_members, replace_file, to_json
 from quadrat.transforms import build
 
@@ -52,7 +52,11 @@ def _labels(
         )
     channels = given.shape[1] if np.issubdtype(given.dtype, np.floating) else None
     if channels is None:
-        return {INPUT: image, LABELS: labels}, {"input": INPUT, "labels": LABELS, "tolerance": TOLERANCE}, None
+        return (
+            {INPUT: image, LABELS: labels},
+            {"input": INPUT, "labels": LABELS, "tolerance": TOLERANCE},
+            None,
+        )
     if channels > MAX_CLASSES:
         raise ClassesError(f"{channels} classes are too many for masks of 8 bits", where=network.name)
     if words.background is not None and count in (None, channels + 1):

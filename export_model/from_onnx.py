@@ -157,7 +157,9 @@ def _with_scores(
     notes += found.notes
     channels = found.arrays[0].shape[1]
     if known.names and len(known.names) not in (channels, channels + 1):
-        notes.append(f"the file names {len(known.names)} classes, the network has {channels}: they are not used")
+        notes.append(
+            f"the file names {len(known.names)} classes, the network has {channels}: they are not used"
+        )
         options = replace(options, names=()) if options.names == known.names else options
         known = replace(known, names=())
     meaning = determine(found.arrays, options, notes.append)

@@ -193,7 +193,9 @@ def _resized(grow: _Growth, scores: str, image: str, version: int) -> str:
     how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if version >= 13:
         return grow.node("Resize", [scores, "", "", sizes], "resized", how)
-    none = grow.constant("none", np.array([], np.float32))  # earlier the inputs for a region and scales are required
+    none = grow.constant(
+        "none", np.array([], np.float32)
+    )  # earlier the inputs for a region and scales are required
     return grow.node("Resize", [scores, none, none, sizes], "resized", how)
 
 

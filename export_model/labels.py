@@ -42,7 +42,9 @@ def clean(name: str, where: str) -> str:
     done = " ".join(unicodedata.normalize("NFC", seen).split())
     odd = next((c for c in done if not c.isprintable()), "")
     if odd:
-        raise ParameterError(f"a name holds the character U+{ord(odd):04X}, which cannot be shown", where=where)
+        raise ParameterError(
+            f"a name holds the character U+{ord(odd):04X}, which cannot be shown", where=where
+        )
     if not done:
         raise ParameterError(f"the name {name[:20]!r} holds nothing that can be shown", where=where)
     if len(done) > MAX_NAME:
@@ -57,7 +59,9 @@ def parse_class(text: str, urn: str = MASK_URN) -> dict[str, Any]:
     name, equals, color = text.rpartition("=") if "=" in text else (text, "", "")
     if not name.strip() or (equals and not re.fullmatch(r"#[0-9a-fA-F]{6}", color)):
         raise ParameterError("a class is written NAME or NAME=#RRGGBB", where=f"--class {text}")
-    return entry(clean(name, f"--class {text}"), [int(color[i : i + 2], 16) for i in (1, 3, 5)] if color else (), urn)
+    return entry(
+        clean(name, f"--class {text}"), [int(color[i : i + 2], 16) for i in (1, 3, 5)] if color else (), urn
+    )
 
 
 def read_classes(path: Path, urn: str = MASK_URN) -> list[dict[str, Any]]:

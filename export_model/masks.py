@@ -64,9 +64,7 @@ def _runner(network: Network) -> Callable[[F32], NDArray[Any]]:
     return run
 
 
-def _classes(
-    network: Network, classes: Classes, notify: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def _classes(network: Network, classes: Classes, notify: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return the classes, with a background that is not listed as the first."""
     made = [dict(each) for each in classes]
     if not made and network.names:

@@ -124,11 +124,7 @@ class Masks:
         arrays, tolerance = _stated(self._package, "labels")
         image, labels = arrays["input"], arrays["labels"]
         per_pixel = (1, *image.shape[2:]), (1, labels.shape[1] if labels.ndim == 4 else 0, *image.shape[2:])
-        if (
-            image.ndim != 4
-            or not np.issubdtype(labels.dtype, np.integer)
-            or labels.shape not in per_pixel
-        ):
+        if image.ndim != 4 or not np.issubdtype(labels.dtype, np.integer) or labels.shape not in per_pixel:
             raise ManifestError(
                 f"its self-test is {image.shape} with labels {labels.shape}", where=self._package.name
             )

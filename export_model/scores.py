@@ -116,7 +116,9 @@ def _exclusive(options: ScoreOptions, applied: str, channels: int, notify: Notif
     if options.background in (None, "none"):
         if options.threshold:
             raise ParameterError(
-                "it needs the class of the pixels that are below it", where="--threshold", hint="Give --background"
+                "it needs the class of the pixels that are below it",
+                where="--threshold",
+                hint="Give --background",
             )
         return Meaning(words, applied)
     index, added = _background(options, channels)
@@ -182,7 +184,7 @@ def _background(options: ScoreOptions, channels: int) -> tuple[int, str]:
     if given in names:
         return names.index(given), ""
     if given.isdecimal():
-        if names and int(given) >= len(names) or int(given) > channels:
+        if (names and int(given) >= len(names)) or int(given) > channels:
             raise ParameterError("there is no class of this index", where=f"--background {given}")
         return int(given), ""
     if names and len(names) != channels:

@@ -12,7 +12,13 @@ from quadrat.errors import ClassesError, EngineRunError, GraphError
 from quadrat.geometry import HW
 from quadrat.package.masks import MaskWords
 from quadrat.tasks.segment import independent
-from quadrat.tasks.segment.scores import are_probabilities, check_count, check_finite, decide, refuse_independent
+from quadrat.tasks.segment.scores import (
+    are_probabilities,
+    check_count,
+    check_finite,
+    decide,
+    refuse_independent,
+)
 from quadrat.types import UNKNOWN, Part, Segmentation
 
 NOTHING_STATED = MaskWords()

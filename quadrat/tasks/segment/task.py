@@ -40,7 +40,8 @@ class Segment:
         words = read_masks(package.meta)
         if words.by_threshold and "logits" not in roles:
             raise ManifestError(
-                "it states thresholds for scores, but the network gives classes only", where="meta.json: segment"
+                "it states thresholds for scores, but the network gives classes only",
+                where="meta.json: segment",
             )
         if words.by_threshold or words.activation in ("sigmoid", "none"):
             roles = {"logits": roles["logits"]} if "logits" in roles else roles
