@@ -65,9 +65,7 @@ def serve(handler: Handler) -> None:
     except ParameterError as error:
         sys.stderr.write(f"{error.line}\n")
         raise SystemExit(error.exit_status) from None
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _terminate)
-    sys.unraisablehook = _terminate_again
+    handle_signals()
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
         # the SDK's cache of URLs serves empty files on the second run, and creates a folder in the current one
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
@@ -95,6 +93,13 @@ def serve(handler: Handler) -> None:
         return handler(args._asdict(), _context(sdk.get_config()), log)
 
     sdk.register_service(service, start)
+
+
+def handle_signals() -> None:
+    """Leave by SystemExit at SIGINT and SIGTERM, with the status that the shell gives them."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _terminate)
+    sys.unraisablehook = _terminate_again
 
 
 def _terminate(number: int, _frame: object) -> NoReturn:
@@ -195,7 +200,7 @@ def _references(values: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _archives(references: list[str], below: Path) -> list[Path]:
+def find_archives(references: list[str], below: Path) -> list[Path]:
     """Find the local archives that are named; a folder stands for all archives in it, in order of name."""
     found: list[Path] = []
     for reference in references:
@@ -237,6 +242,8 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
     below = context.in_dir
-    archives = [local_path(models[0], below, "model")] if values.get("model") else _archives(models, below)
+    archives = (
+        [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
+    )
     place = streams or local_path(given, below, name)
     return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)

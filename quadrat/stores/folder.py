@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 class FolderStore:
     """Reads a model archive and a folder of images (or one image), and delivers into `out`.
 
-    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams).
+    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams), or
+    anything else that gives the same sources at each iteration.
     """
 
     def __init__(
         self,
         model: Path | Sequence[Path],
-        images: Path | Sequence[Source],
+        images: Path | Iterable[StoreItem],
         out: Path,
         order: str = LOCAL_ORDER,
         *,
