@@ -31,6 +31,10 @@ class _Exit:
     """The exit of this process: the signal that asked for it first, and the exception while it exists."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Wait for the first signal."""
         self.number = 0
         self.left = threading.Event()
         self._raised: weakref.ref[Interrupt] | None = None
@@ -48,7 +52,8 @@ class _Exit:
 
     def repeat(self) -> None:
         """Send the signal again whenever the exit was discarded, until the process leaves."""
-        while not self.left.wait(PERIOD_S):
+        left = self.left
+        while not left.wait(PERIOD_S):
             if not self.on_its_way:
                 os.kill(os.getpid(), self.number)
 
@@ -62,9 +67,8 @@ def install() -> None:
     A closed terminal (SIGHUP) ends neither the process nor its children: results do not depend on it. Call this in the
     main thread; call `leave` when nothing is left to do.
     """
-    global _EXIT  # noqa: PLW0603  signal handlers belong to the process, not to an object
     if _EXIT.left.is_set():
-        _EXIT = _Exit()
+        _EXIT.begin()
     for ending in ENDINGS:
         signal.signal(ending, _raise)
     if hasattr(signal, "SIGHUP"):  # not on Windows
@@ -73,8 +77,15 @@ def install() -> None:
 
 
 def leave() -> None:
-    """Do not raise the exit again: the program has done all that it does."""
+    """Do not raise the exit again: the program has done all that it does.
+
+    Later signals are ignored: while Python ends, they would kill the process, and its status would not be that of
+    its results.
+    """
     _EXIT.left.set()
+    if threading.current_thread() is threading.main_thread():
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)
 
 
 @contextmanager
@@ -121,6 +132,9 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _report_unraisable(lost: sys.UnraisableHookArgs) -> None:
-    """Report an exception that Python discards, unless it is the exit, which is raised again."""
-    if not isinstance(lost.exc_value, Interrupt):
+    """Report an exception that Python discards, unless it is the exit, which is raised again.
+
+    A signal that arrives while `leave` runs is reported by Python as lost; it is late.
+    """
+    if not (isinstance(lost.exc_value, Interrupt) or _EXIT.left.is_set()):
         sys.__unraisablehook__(lost)

@@ -149,11 +149,38 @@ def test_a_second_signal_does_not_disturb_the_exit(handlers: None, first: int) -
 
 
 def test_a_handler_installed_twice_keeps_what_it_knows(handlers: None) -> None:
-    """The command installs it first of all, and the service again."""
+    """The command installs it first of all, and the service again: the exit is raised once."""
     interrupts.install()
-    kept = interrupts._EXIT
+    with pytest.raises(SystemExit) as caught:
+        signal.raise_signal(signal.SIGINT)
     interrupts.install()
-    assert interrupts._EXIT is kept
+    signal.raise_signal(signal.SIGTERM)
+    assert 128 + signal.SIGINT == caught.value.code
+
+
+def test_after_leaving_a_new_program_may_begin(handlers: None) -> None:
+    """Signals that an earlier one got do not count."""
+    interrupts.install()
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGINT)
     interrupts.leave()
     interrupts.install()
-    assert interrupts._EXIT is not kept
+    with pytest.raises(SystemExit) as caught:
+        signal.raise_signal(signal.SIGTERM)
+    assert 128 + signal.SIGTERM == caught.value.code
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", interrupts.ENDINGS)
+def test_a_signal_while_python_ends_changes_no_status(number: int, tmp_path: Path) -> None:
+    """The results are complete by then."""
+    program = f"""
+class Last:
+    def __del__(self):
+        os.kill(me, {int(number)})
+
+sys.kept = Last()
+interrupts.leave()
+"""
+    done = run(program, tmp_path)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
