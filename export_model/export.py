@@ -29,12 +29,7 @@ examples:
 
 def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     """Return the parser of the command line. The original exporter's options keep their names."""
-    made = argparse.ArgumentParser(
-        prog=prog,
-        description=__doc__,
-        epilog=EXAMPLES.format(prog=prog),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = _empty(prog)
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
         "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
@@ -82,6 +77,16 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )
     return made
+
+
+def _empty(prog: str) -> argparse.ArgumentParser:
+    """Return a parser without options, with examples under its help."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        epilog=EXAMPLES.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _add_meaning(made: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.cli.console import LOG
 from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
+from quadrat.cli.log import LOG
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from quadrat.cli import main
+from quadrat.cli.commands import main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MASKS = ROOT / "examples" / "models" / "seagrass-tiny.tgz"
@@ -34,11 +32,9 @@ Quadrat = Callable[..., Ended]
 def quadrat(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kernels: Path
 ) -> Iterator[Quadrat]:
-    """A function that runs a command in an empty folder; its signals and loggers are put back afterwards."""
+    """A function that runs a command in an empty folder; its loggers are put back afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(kernels))
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    hook = sys.unraisablehook
     loggers = [logging.getLogger(name) for name in ("quadrat", "service")]
     before = [(log, log.handlers, log.propagate, log.level) for log in loggers]
 
@@ -52,9 +48,6 @@ def quadrat(
         return Ended(status, out, log)
 
     yield run
-    sys.unraisablehook = hook
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     for log, old, propagate, level in before:
         log.handlers, log.propagate = old, propagate
         log.setLevel(level)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from quadrat import __version__
-from quadrat.cli import COMMANDS
+from quadrat.cli.commands import COMMANDS
 from quadrat.parameters import GROUPS, Inputs
 from quadrat.task_kinds import resolve
 from tests.cli.conftest import BOXES, MASKS, ROOT, Quadrat
