@@ -17,6 +17,7 @@ from quadrat.executors.delivery import Delivery
 from quadrat.executors.listing import Listing
 from quadrat.executors.policy import FailurePolicy
 from quadrat.executors.work import Executor, Measuring, Work
+from quadrat.interrupts import signals_deferred
 from quadrat.parameters import Settings
 from quadrat.pipeline.measure import (
     Event,
@@ -25,7 +26,6 @@ from quadrat.pipeline.measure import (
     SourceDone,
     not_reached_record,
 )
-from quadrat.pipeline.signals import signals_deferred
 from quadrat.protocols import Store
 from quadrat.report.names import Names
 from quadrat.report.order import TABLE, OrderReport
