@@ -6,7 +6,7 @@ import signal
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 
-from quadrat.pipeline.signals import signals_deferred
+from quadrat.interrupts import signals_deferred
 
 JOIN_S = 10.0
 """Time for a child to end by itself before it is killed."""
