@@ -164,9 +164,14 @@ def write_whole(path: Path, body: bytes | Path) -> None:
         raise
 
 
+def is_full(error: OSError) -> bool:
+    """Return True if an error means that there is no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
     """Return a DeliveryError for an error of the disk, with a hint."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = is_full(error)
     what = "the disk is full" if full else "the file cannot be written"
     hint = "Free some space, or deliver into another folder" if full else "Check the folder of results"
     return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)
