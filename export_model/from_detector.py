@@ -83,28 +83,7 @@ def complete(
     classes = _classes(options, detector, notify)
     runner = heads.Runner(detector.data)
     _check_size(options, detector, runner)
-    hw = _hw(options, detector)
-    known = layouts.DetectorSpec(
-        name, _probed(runner, detector, hw, where), _roles(options, detector), len(classes) or None,
-        batch=detector.shape[0], input_hw=hw,
-    )  # fmt: skip
-    stated = {
-        **({"layout": options.layout} if options.layout else {}),
-        **_background(options),
-        **options.words,
-    }
-
-    def prepare(name: str) -> Transforms:
-        return options.preprocessing.listed(families.usual(name), _size(options, detector))
-
-    def run(transforms: Transforms) -> list[layout.Trial]:
-        sizes.check_transforms(detector.shape, transforms, detect=True)
-        return [
-            layout.Trial(runner.every(image), (image.shape[2], image.shape[3]))
-            for image in _inputs(options, transforms, hw, detector.shape[0] or 1)
-        ]
-
-    chosen = layout.determine(layout.Question(known, stated, prepare, run), where, notify)
+    chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
     _tell(options, chosen, notify)
     state = (
         "any"
@@ -127,6 +106,34 @@ def complete(
         detect=chosen.detect,
         pictures=options.pictures,
     ), classes  # fmt: skip
+
+
+def _question(
+    name: str, options: Options, detector: Detector, runner: heads.Runner, classes: int | None
+) -> layout.Question:
+    """Return what is known of a detector before its layout is determined. Raises GraphError if it does not run."""
+    hw = _hw(options, detector)
+    known = layouts.DetectorSpec(
+        name, _probed(runner, detector, hw, name), _roles(options, detector), classes,
+        batch=detector.shape[0], input_hw=hw,
+    )  # fmt: skip
+    stated = {
+        **({"layout": options.layout} if options.layout else {}),
+        **_background(options),
+        **options.words,
+    }
+
+    def prepare(name: str) -> Transforms:
+        return options.preprocessing.listed(families.usual(name), _size(options, detector))
+
+    def run(transforms: Transforms) -> list[layout.Trial]:
+        sizes.check_transforms(detector.shape, transforms, detect=True)
+        return [
+            layout.Trial(runner.every(image), (image.shape[2], image.shape[3]))
+            for image in _inputs(options, transforms, hw, detector.shape[0] or 1)
+        ]
+
+    return layout.Question(known, stated, prepare, run)
 
 
 def _classes(options: Options, detector: Detector, notify: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -20,16 +20,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quadrat.types import ClassInfo, ModelPackage, OutputSpec
 from tests.archives import build, contents
 
-LAYOUTS = (
-    "yolov5",
-    "yolov8",
-    "yolov10",
-    "rtdetr",
-    "rtdetr-ultralytics",
-    "rfdetr",
-    "paddledet",
-    "boxes",
-)
+LAYOUTS = ("yolov5", "yolov8", "yolov10", "rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet", "boxes")
 """Layouts of networks whose outputs do not depend on grids; tests/heads.py has the others."""
 SLOTS = {
     "yolov5": 1200,
