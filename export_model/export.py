@@ -11,20 +11,26 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, masks, preprocessing, sizes
+from export_model import archive, labels, masks, pictures, preprocessing, sizes
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
 from quadrat.task_kinds import TASKS, default_task, kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
+EXAMPLES = """\
+examples:
+  {prog} --onnx reef.onnx --class sand --class seagrass --save-path reef.tgz
+  {prog} --onnx best.onnx --task detect --save-path fish.tgz
+  {prog} --config model.yml --model model.pdparams --save-path seagrass.tgz
+"""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     """Return the parser of the command line. The original exporter's options keep their names."""
-    made = argparse.ArgumentParser(prog="export.py", description=__doc__)
+    made = _empty(prog)
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
         "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
@@ -80,6 +86,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _empty(prog: str) -> argparse.ArgumentParser:
+    """Return a parser without options, with examples under its help."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        epilog=EXAMPLES.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def _add_meaning(made: argparse.ArgumentParser) -> None:
     meaning = made.add_argument_group("classes and scores")
     meaning.add_argument(
@@ -132,11 +148,26 @@ def _add_detector(made: argparse.ArgumentParser) -> None:
     finds.add_argument(
         "--layout", choices=LAYOUTS, help="layout of a detector's outputs; by default it is guessed"
     )
+    finds.add_argument(
+        "--picture", dest="pictures", action="append", type=Path, metavar="FILE",
+        help="photograph with objects that the network knows, to check the layout on and for the self-test",
+    )  # fmt: skip
+    finds.add_argument(
+        "--nms",
+        choices=CHOICES["nms"],
+        help="whether overlapping boxes are dropped within a class, or of all classes",
+    )
+    finds.add_argument(
+        "--boxes", choices=CHOICES["boxes"], help=f"how boxes are written ({', '.join(BELONGS['boxes'])})"
+    )
+    finds.add_argument(
+        "--unit", choices=CHOICES["unit"], help=f"unit of boxes ({', '.join(BELONGS['unit'])})"
+    )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int:
     """Export and return the exit status: 0, 2 for a wrong option, 3 for a network that cannot be used."""
-    given = parser().parse_args(arguments)
+    given = parser(prog).parse_args(arguments)
     try:
         export(given)
     except QuadratError as error:
@@ -224,9 +255,8 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
     for task, options in OPTIONS.items():
         for option in options:
             if getattr(given, option) and given.task != task:
-                raise ParameterError(
-                    f"it only goes with --task {task}", where="--" + option.replace("_", "-")
-                )
+                where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
+                raise ParameterError(f"it only goes with --task {task}", where=where)
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -267,9 +297,10 @@ def _detector(
 
     options = from_detector.Options(
         layout=given.layout, output=given.onnx_output, background=given.background, classes=classes,
-        shape=_shape(given.input_shape), letterbox=given.letterbox, stretch=given.stretch,
-        normalize={"mean": given.mean, "std": given.std} if given.mean else None,
-        transforms=_listed(given.transforms) if given.transforms else None,
+        shape=_shape(given.input_shape), preprocessing=_preprocessing(given),
+        words={key: getattr(given, key) for key in CHOICES if getattr(given, key, None) is not None}
+        | ({"threshold": given.threshold} if given.threshold else {}),
+        pictures=[pictures.read(path) for path in given.pictures or ()],
     )  # fmt: skip
     if given.torch is not None:
         from export_model import from_torch_detector
@@ -313,7 +344,7 @@ READERS = {"segment": _masks, "detect": _detector}
 """How a network is read, by task."""
 ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout",), "segment": ("multi_label", "multiples")}
+OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
 """Options for one task only."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,21 +25,26 @@ SIDES: tuple[HW, ...] = ((96, 128), (128, 256), (224, 224), (256, 512), (512, 51
 
 
 def check(network: Network) -> None:
+    """Check the transforms of a network; see `check_transforms`."""
+    check_transforms(network.shape, network.transforms)
+
+
+def check_transforms(shape: Shape, transforms: Sequence[Mapping[str, object]]) -> None:
     """Run photographs of several sizes through the transforms, if the network's height or width is fixed.
 
-    Raises TransformError if one does not get the network's size, or if a transform cannot run.
+    Raises TransformError if one does not get the size that `shape` (N, C, H, W) has, or if a transform cannot run.
     """
-    wanted = network.shape[2:]
+    wanted = shape[2:]
     if not any(wanted):
         return
-    chain = _chain(network.transforms)
+    chain = _chain(transforms)
     for hw in PHOTOGRAPHS:
         try:
             tensor, _ = chain(np.zeros((*hw, 3), np.uint8), Geometry.identity(hw))
         except ImageSizeError as error:
-            raise _misfit(network, hw, error.what) from error
+            raise _misfit(shape, hw, error.what) from error
         if any(size not in (None, is_) for size, is_ in zip(wanted, tensor.shape[1:], strict=True)):
-            raise _misfit(network, hw, f"reaches it as {tensor.shape[2]} x {tensor.shape[1]}")
+            raise _misfit(shape, hw, f"reaches it as {tensor.shape[2]} x {tensor.shape[1]}")
 
 
 def question(network: Network, divisor: int) -> Question | None:
@@ -109,7 +114,7 @@ def _runs(run: Callable[[F32], NDArray[Any]], shape: Shape, hw: HW) -> bool:
     return tuple(given.shape[-2:]) == hw
 
 
-def _fits(transforms: tuple[Mapping[str, Any], ...], divisor: int) -> bool:
+def _fits(transforms: Sequence[Mapping[str, Any]], divisor: int) -> bool:
     """Return True if the transforms bring photographs of all sizes to multiples of the divisor."""
     chain = _chain(transforms)
     for hw in (*PHOTOGRAPHS, *ODD):
@@ -122,7 +127,7 @@ def _fits(transforms: tuple[Mapping[str, Any], ...], divisor: int) -> bool:
     return True
 
 
-def _chain(transforms: tuple[Mapping[str, Any], ...]) -> Any:
+def _chain(transforms: Sequence[Mapping[str, object]]) -> Any:
     from quadrat.transforms import build
 
     return build([_spec(t) for t in transforms])
@@ -133,9 +138,9 @@ def _spec(transform: Mapping[str, object]) -> TransformSpec:
     return TransformSpec(str(transform["type"]), params)
 
 
-def _misfit(network: Network, hw: HW, what: str) -> TransformError:
+def _misfit(shape: Shape, hw: HW, what: str) -> TransformError:
     """Return an error that describes what happens to a photograph, and a hint that corrects it."""
-    height, width = network.shape[2:]
+    height, width = shape[2:]
     size = f"{width or height} {height or width}"
     return TransformError(
         f"the network only takes {width or 'any'} x {height or 'any'} pixels (width x height), "
