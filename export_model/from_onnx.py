@@ -139,19 +139,18 @@ def complete(
         heads.append_labels(model, scores, squeeze=plane.squeeze, cast=plane.cast)
         done = _proven(model, data, image, where)
         return replace(known, data=done, roles={"labels": "labels"}, notes=(*notes, *plane.notes))
-    return _with_scores(model, scores, (data, image, given), options, known, where)
+    return _with_scores(model, scores, (data, image, given, where), options, known)
 
 
 def _with_scores(
     model: Any,
     name: str,
-    original: tuple[bytes, prepare.Image, values.Given],
+    original: tuple[bytes, prepare.Image, values.Given, str],
     options: ScoreOptions,
     known: Graph,
-    where: str,
 ) -> Graph:
     """Append the outputs to a model whose output `name` holds scores; `known` is what is known of it so far."""
-    data, image, given = original
+    data, image, given, where = original
     notes = list(known.notes)
     found = values.as_scores(given, name, where)
     notes += found.notes

@@ -10,29 +10,42 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.render.palette import lookup_table
-from quadrat.types import ClassInfo, Cover, Frame, ImageU8, Segmentation
+from quadrat.types import UNKNOWN, ClassInfo, Cover, Frame, ImageU8, Segmentation
 
+OVERLAP = "Classes may overlap: the percentages do not sum to 100."
 TINT = 0.45
 """Weight of the class colour; the photograph stays recognisable under it."""
 
 
-def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover]) -> ImageU8:
+def draw_overlay(
+    pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover], *, overlap: bool = False
+) -> ImageU8:
     """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and append a legend below the picture.
 
     `labels` may have another size; it is resized to the picture by nearest neighbour. Returns
-    (H + legend height, W, 3) uint8 RGB: the legend covers no part of the picture.
+    (H + legend height, W, 3) uint8 RGB: the legend covers no part of the picture. With `overlap` a pixel can have
+    several classes: it has the tint of the most probable one, none if it has none, and the legend says so.
     """
-    return np.concatenate([tint(pixels, labels, covers), _legend(pixels.shape[1], covers)])
+    tinted = [cover for cover in covers if not overlap or cover.index != UNKNOWN]
+    below = [_note(pixels.shape[1], OVERLAP)] if overlap else []
+    return np.concatenate([tint(pixels, labels, tinted), _legend(pixels.shape[1], covers), *below])
 
 
 def tint(
     pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[Cover] | Sequence[ClassInfo]
 ) -> ImageU8:
-    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, resized to the picture by nearest neighbour."""
+    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, resized to the picture by nearest neighbour.
+
+    Pixels of a label that is not among `classes` stay as they are.
+    """
     height, width = pixels.shape[:2]
     if labels.shape != (height, width):
         labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     paint = lookup_table(classes)[labels]
+    listed = np.zeros(256, bool)
+    listed[[each.index for each in classes]] = True
+    blank = ~listed[labels]
+    paint[blank] = pixels[blank]
     tinted: ImageU8 = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
     edges = _class_edges(labels)
     tinted[edges] = paint[edges]
@@ -66,6 +79,18 @@ def _legend(width: int, covers: Sequence[Cover]) -> ImageU8:
     for (left, top), text, cover in zip(places, texts, covers, strict=True):
         draw.rectangle((left, top, left + size, top + size), fill=cover.color, outline="black")
         draw.text((left + size + gap, top), text, fill="black", font=font)
+    return np.array(strip)
+
+
+def _note(width: int, text: str) -> ImageU8:
+    """Draw a white strip (h, width, 3) with one line of text, in a size in which it fits."""
+    size = max(12, min(28, width // 40))
+    font = ImageFont.load_default(size)
+    long = font.getlength(text) + size
+    if long > width:
+        font = ImageFont.load_default(max(6, size * width / long))
+    strip = Image.new("RGB", (width, 2 * size), "white")
+    ImageDraw.Draw(strip).text((size // 2, size // 2), text, fill="black", font=font)
     return np.array(strip)
 
 
