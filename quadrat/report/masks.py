@@ -221,7 +221,7 @@ class MaskTables:
             {"id": cover.id, "name": cover.name, "mean-cover": total / count}
             for cover, total in self._means.values()
         ]
-        return {"mean-cover": means, "multi-label": self._multi_label}
+        return {"mean-cover": means, **({"multi-label": True} if self._multi_label else {})}
 
     def products(self) -> Iterator[Product]:
         """Yield cover.csv with the covers of all frames of all videos; nothing if there was no video."""
