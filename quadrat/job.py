@@ -185,9 +185,10 @@ class FailurePolicy:
                 hint=f"See {self._table} for the reasons",
             )
         if blank:
+            skip = "--skip-black" if self._moving else "--skip-flagged"
             raise NoImagesError(
                 f"no frame was measured in the {blank} source{'s' * (blank != 1)} that could be read",
-                hint=f"See {self._table} for the reasons; leave --skip-black out to measure black frames",
+                hint=f"See {self._table} for the reasons; leave {skip} out to measure such frames",
             )
         where, other = ("videos", "images") if self._moving else ("images", "videos")
         skipped = ""
@@ -358,11 +359,13 @@ class Order:
         for product in report.products(run.stages, wall_s):
             urn = self._tables[product.name] = self._delivery.deliver(product)
         self._log_shrunk()
+        if line := report.flags_line():
+            self._log.warning("%s", line)
         counts = report.totals.counts
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
             report.totals.measured,
-            f" ({counts['partial']} in part)" if counts["partial"] else "",
+            report.totals.notes(),
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
             urn,
         )

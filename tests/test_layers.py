@@ -15,7 +15,7 @@ ROOMS = (
     "pipeline", "executors", "platforms",
 )  # fmt: skip
 """The rooms of the design, lowest first; a room may be there before it has a module."""
-COMMON = ("errors", "types", "geometry", "protocols", "formats", "parameters", "records", "task_kinds", "")
+COMMON = ("errors", "types", "facts", "geometry", "protocols", "formats", "parameters", "records", "task_kinds", "")
 """What every module may import; "" is quadrat itself, which has the version."""
 RECORDS = ("quadrat/task_kinds.py", "quadrat/tasks/*/kind.py")
 """Files that name the parts of a task in every room, as text: each room resolves its own part when it uses it."""

@@ -62,8 +62,32 @@ class Collector(Protocol):
         """Return the model's part of the record; call it after all products are delivered."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassValue:
+    """The value of one class in one source: a cover in 0..1, or an integer count."""
+
+    info: ClassInfo
+    value: float
+
+
 class Tables(Protocol):
-    """Folds the records of an order into one model's tables. Add records in their final order."""
+    """Folds the records of an order into one model's tables. Add records in their final order.
+
+    Call `learn` for every record first: a class that an archive does not list is known only once it is found, and
+    every source needs a row for it. `measure` says what the values of classes are, as a part of column names: "cover"
+    or "count".
+    """
+
+    measure: str
+
+    def learn(self, record: ModelRecord) -> None:
+        """Take note of the classes in a record."""
+
+    def classes(self) -> list[ClassInfo]:
+        """List the classes of the archive and those that were found, in order of their index."""
+
+    def values(self, record: ModelRecord) -> list[ClassValue]:
+        """Return the value of every class in an image, also 0; nothing if it was not measured."""
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return the task's own cells of survey.csv, one dict for each row of the source."""

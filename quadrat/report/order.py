@@ -6,17 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
-from quadrat.report.aspects import survey_aspect
+from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ModelFacts, Tables
 from quadrat.report.book import RecordBook
+from quadrat.report.duplicates import Duplicates, marked
+from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.survey import Survey, Totals
+from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
+from quadrat.report.totals import GroupTotals, write_totals
 from quadrat.types import Product
 
 TABLE = "survey.csv"
 RECORD = "run.json"
+IMAGES = "images.csv"
+TOTALS = "totals.csv"
 
 
 class OrderReport:
@@ -35,6 +42,8 @@ class OrderReport:
         self._folder = folder
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
+        self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
+        self._originals: dict[str, str] = {}
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
@@ -44,31 +53,77 @@ class OrderReport:
         self.totals.add(record)
         self.book.add(record)
 
+    def flags_line(self) -> str:
+        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
+        flags = self.totals.flags
+        each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
+        return f"Flagged images: {each}; {self._images} lists them" if each else ""
+
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
         """Yield the tables of each model, run.json, and survey.csv last: if it exists, everything is delivered."""
         tables = self._tables()
+        self._decide(tables)
+        labels = {model.name: model.label for model in self._models}
         survey = Survey(self._folder / "survey.csv", tables)
+        images = ImageTable(self._folder / "images.csv", tables, labels)
+        groups = GroupTotals(tables)
         readings: list[Mapping[str, Any]] = []
-        for record in self.book:
+        for record in self._marked():
             survey.add(record)
+            images.add(record)
+            groups.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
                 tables[part.model].add(record, part)
         for table in tables.values():
             yield from table.products()
-        counts = self.totals.counts
+        means = [{"model": name, "classes": groups.of_all(name)} for name in tables]
+        if images.rows:
+            yield from self._image_products(images, groups)
         run = run_record(
             self._settings,
             self._models,
             stages,
-            counts,
+            self.totals.counts,
             wall_s,
             sources=readings,
+            flags=self.totals.flags,
+            totals=means if images.rows else (),
         )
         yield run.product(self._record)
         totals = {name: table.totals() for name, table in tables.items()}
         yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
+
+    def _decide(self, tables: Mapping[str, Tables]) -> None:
+        """Find duplicates, count anew with their flags, and let the tables learn all classes.
+
+        This needs all records in their final order, before the first row is written.
+        """
+        duplicates, self._originals = Duplicates(), {}
+        for record in self.book:
+            if original := duplicates.original(record):
+                self._originals[record.source.urn] = original
+            for part in record.models:
+                tables[part.model].learn(part)
+        self.totals = Totals()
+        for record in self._marked():
+            self.totals.add(record)
+
+    def _marked(self) -> Iterator[SourceRecord]:
+        """Yield the records in their final order, as the tables show them."""
+        skip = bool(self._settings.get("skip_flagged"))
+        for record in self.book:
+            yield marked(record, self._originals.get(record.source.urn, ""), skip=skip)
+
+    def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
+        """Yield images.csv and totals.csv."""
+        who = self._models[0].provenance
+        metadata = table_aspect("images", images.columns, who, images.rows)
+        yield Product(self._images, "text/csv", images.finish(), metadata)
+        path = self._folder / "totals.csv"
+        metadata = table_aspect("totals", TOTAL_COLUMNS, who, write_totals(path, groups))
+        yield Product(self._totals, "text/csv", path, metadata)
 
     def _tables(self) -> dict[str, Tables]:
         made: dict[str, Tables] = {}
@@ -81,4 +136,4 @@ class OrderReport:
         first = self._models[0]
         several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
         own = {} if several else totals[first.name]
-        return survey_aspect(first.provenance, self.totals.counts, own, several)
+        return survey_aspect(first.provenance, self.totals.counts, own, several, self.totals.flags)

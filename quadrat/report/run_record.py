@@ -74,8 +74,14 @@ def run_record(
     wall_s: float,
     *,
     sources: Sequence[Mapping[str, Any]] = (),
+    flags: Mapping[str, int] | None = None,
+    totals: Sequence[Mapping[str, Any]] = (),
 ) -> Record:
-    """Record a run of `wall_s` seconds; `settings` are its values by field, `sources` the readings of its videos."""
+    """Record a run of `wall_s` seconds.
+
+    `settings` are its values by field, `sources` the readings of its videos, `flags` the number of images with each
+    flag, and `totals` the means over its images for each model.
+    """
     first = models[0].provenance
     return Record(
         {
@@ -94,6 +100,8 @@ def run_record(
             },
             "versions": {"python": platform.python_version(), **_versions()},
             "counts": dict(counts),
+            "flags": dict(flags or {}),
+            "totals": [dict(each) for each in totals],
             "wall-seconds": round(wall_s, 3),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],
