@@ -21,10 +21,10 @@ from quadrat.errors import EngineRunError, QuadratError
 from quadrat.executors.child import Spent, portable, send, serve
 from quadrat.executors.processes import JOIN_S, end, start
 from quadrat.executors.work import Work
+from quadrat.interrupts import signals_deferred
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.measure import Event, SourceDone
 from quadrat.pipeline.read import Pull
-from quadrat.pipeline.signals import signals_deferred
 from quadrat.report.base import ModelFacts
 from quadrat.types import Blob, Source, StoreItem
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,11 +71,14 @@ class ClassValue:
 
 
 class Tables(Protocol):
-    """Folds the records of an order into one model's tables. Add records in their final order.
+    """Folds the records of an order into one model's tables, in two passes over all records in their final order.
 
-    Call `learn` for every record first: a class that an archive does not list is known only once it is found, and
-    every source needs a row for it. `measure` says what the values of classes are, as a part of column names: "cover"
-    or "count".
+    Before these, `learn` is called for every record: a class that an archive does not list is known only once it is
+    found, and every source needs a row for it. The first pass calls `cells`, `values`, `count` and then `totals`, and
+    writes nothing, so that survey.csv can be delivered before a table has taken its room on the disk. The second calls
+    `add` and then `products`.
+
+    `measure` says what the values of classes are, as a part of column names: "cover" or "count".
     """
 
     measure: str
@@ -92,14 +95,29 @@ class Tables(Protocol):
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return the task's own cells of survey.csv, one dict for each row of the source."""
 
-    def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Add one record of the model."""
+    def count(self, record: ModelRecord) -> None:
+        """Add one record of the model to the totals."""
 
     def totals(self) -> dict[str, Any]:
         """Return the totals over all records, for the aspect of the survey."""
 
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Write the rows of one record of the model."""
+
     def products(self) -> Iterator[Product]:
-        """Yield the tables, after the last record."""
+        """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
+
+
+def finished(parts: Iterable[Iterator[Product]]) -> Iterator[Product]:
+    """Yield the products of all parts; the first OSError that a part raised is raised after the last part."""
+    failed: OSError | None = None
+    for part in parts:
+        try:
+            yield from part
+        except OSError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:

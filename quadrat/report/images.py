@@ -34,7 +34,7 @@ class ImageTable:
             for name, table in tables.items()
         }
         self.columns = [*COLUMNS, *(each for names in self._names.values() for each in names.values())]
-        self._lines = Spool(path)
+        self._lines = Spool(path, vital=True)
         self._lines.write(csv_line(self.columns))
         self.rows = 0
 
@@ -50,10 +50,9 @@ class ImageTable:
         self._lines.write(csv_line([cells.get(column, "") for column in self.columns]))
         self.rows += 1
 
-    def finish(self) -> Path:
-        """Complete the table and return its path."""
-        self._lines.flush()
-        return self._lines.path
+    def finish(self) -> Path | bytes:
+        """Complete the table and return its path, or the table itself if the disk is full."""
+        return self._lines.content()
 
 
 def number(value: float) -> int | str:

@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import ModelFacts, Tables
+from quadrat.report.base import ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.images import ImageTable
@@ -17,7 +17,7 @@ from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
-from quadrat.report.totals import GroupTotals, write_totals
+from quadrat.report.totals import GroupTotals
 from quadrat.types import Product
 
 TABLE = "survey.csv"
@@ -53,50 +53,58 @@ class OrderReport:
         self.totals.add(record)
         self.book.add(record)
 
-    def flags_line(self) -> str:
-        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
-        flags = self.totals.flags
-        each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
-        return f"Flagged images: {each}; {self._images} lists them" if each else ""
-
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield the tables of each model, run.json, and survey.csv last: if it exists, everything is delivered."""
+        """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
+
+        All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
+        be written are yielded; OSError after the last one if there was one that could not.
+        """
         tables = self._tables()
         self._decide(tables)
-        labels = {model.name: model.label for model in self._models}
         survey = Survey(self._folder / "survey.csv", tables)
-        images = ImageTable(self._folder / "images.csv", tables, labels)
+        images = ImageTable(
+            self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
+        )
         groups = GroupTotals(tables)
         readings: list[Mapping[str, Any]] = []
+        self.totals = Totals()
         for record in self._marked():
+            self.totals.add(record)
             survey.add(record)
             images.add(record)
             groups.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
-                tables[part.model].add(record, part)
-        for table in tables.values():
-            yield from table.products()
-        means = [{"model": name, "classes": groups.of_all(name)} for name in tables]
-        if images.rows:
-            yield from self._image_products(images, groups)
+                tables[part.model].count(part)
+        totals = {name: table.totals() for name, table in tables.items()}
+        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
+        means = [{"model": name, "classes": groups.of_all(name)} for name in tables] if images.rows else []
         run = run_record(
             self._settings,
             self._models,
             stages,
-            self.totals.counts,
+            self.totals,
             wall_s,
             sources=readings,
-            flags=self.totals.flags,
-            totals=means if images.rows else (),
+            means=means,
         )
         yield run.product(self._record)
-        totals = {name: table.totals() for name, table in tables.items()}
-        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
+        if images.rows:
+            yield from self._image_products(images, groups)
+        for record in self._marked():
+            for part in record.models:
+                tables[part.model].add(record, part)
+        yield from finished(table.products() for table in tables.values())
+
+    def flags_line(self) -> str:
+        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
+        flags = self.totals.flags
+        each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
+        return f"Flagged images: {each}; {self._images} lists them" if each else ""
 
     def _decide(self, tables: Mapping[str, Tables]) -> None:
-        """Find duplicates, count anew with their flags, and let the tables learn all classes.
+        """Find duplicates, and let the tables learn all classes.
 
         This needs all records in their final order, before the first row is written.
         """
@@ -106,9 +114,6 @@ class OrderReport:
                 self._originals[record.source.urn] = original
             for part in record.models:
                 tables[part.model].learn(part)
-        self.totals = Totals()
-        for record in self._marked():
-            self.totals.add(record)
 
     def _marked(self) -> Iterator[SourceRecord]:
         """Yield the records in their final order, as the tables show them."""
@@ -121,9 +126,9 @@ class OrderReport:
         who = self._models[0].provenance
         metadata = table_aspect("images", images.columns, who, images.rows)
         yield Product(self._images, "text/csv", images.finish(), metadata)
-        path = self._folder / "totals.csv"
-        metadata = table_aspect("totals", TOTAL_COLUMNS, who, write_totals(path, groups))
-        yield Product(self._totals, "text/csv", path, metadata)
+        lines = list(groups.lines())
+        metadata = table_aspect("totals", TOTAL_COLUMNS, who, len(lines) - 1)
+        yield Product(self._totals, "text/csv", "".join(lines).encode("utf-8", "replace"), metadata)
 
     def _tables(self) -> dict[str, Tables]:
         made: dict[str, Tables] = {}

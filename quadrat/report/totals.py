@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from quadrat.records import SourceRecord
@@ -90,13 +90,6 @@ class GroupTotals:
     def _place(self, entry: tuple[tuple[str, int], Any]) -> tuple[int, int]:
         (model, index), _ = entry
         return list(self._tables).index(model), index
-
-
-def write_totals(path: Path, totals: GroupTotals) -> int:
-    """Write totals.csv, and return its number of rows."""
-    lines = list(totals.lines())
-    path.write_text("".join(lines), encoding="utf-8", errors="replace", newline="")
-    return len(lines) - 1
 
 
 def _group(name: str) -> str:
