@@ -38,6 +38,8 @@ CLIPPED_PIXELS = 1 << 18
 _ROUNDING = 20 / 12
 """Variance that rounding to whole grey levels gives the Laplacian: 20, the sum of its squared weights, over 12."""
 _HASH_SIDE, _HASHED = 64, 16
+_LUMA_PIXELS = 16_000_000
+"""Up to this size, computing the luma before shrinking takes half the time; above, it would take much memory."""
 
 
 def picture_facts(pixels: ImageU8, turn: int = 1) -> PictureFacts:
@@ -46,8 +48,9 @@ def picture_facts(pixels: ImageU8, turn: int = 1) -> PictureFacts:
     grey = upright(_grey(pixels)[..., None], turn)[..., 0]
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
     step = max(1, math.isqrt(height * width // CLIPPED_PIXELS))
-    sample = pixels[::step, ::step]
-    clipped = ((sample == 0) | (sample == 255)).any(axis=2)
+    sample = np.ascontiguousarray(pixels[::step, ::step])
+    red, green, blue = np.moveaxis((sample == 0) | (sample == 255), 2, 0)
+    clipped = red | green | blue
     return PictureFacts(
         brightness=round(mean / 255, 4),
         contrast=round(deviation / 255, 4),
@@ -77,11 +80,19 @@ def flags_of(facts: PictureFacts | None, source_hw: HW) -> tuple[str, ...]:
 def _grey(pixels: ImageU8) -> NDArray[np.uint8]:
     """Return the luma (h, w) of a picture of at most about FACT_PIXELS."""
     height, width = pixels.shape[:2]
+    if height * width > _LUMA_PIXELS:
+        pixels = _shrunk(pixels)
+    return _shrunk(np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8))
+
+
+def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink pixels (h, w) or (h, w, 3) to FACT_PIXELS, if there are more."""
+    height, width = pixels.shape[:2]
     scale = math.sqrt(FACT_PIXELS / (height * width))
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _sharpness(grey: NDArray[np.uint8], deviation: float) -> float:

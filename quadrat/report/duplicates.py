@@ -83,7 +83,10 @@ def marked(record: SourceRecord, original: str, *, skip: bool) -> SourceRecord:
         parts = tuple(ModelRecord(part.model, part.task) for part in record.models)
         reason = f"it is a duplicate of {original}"
         return replace(record, status="skipped", faults=(), reason=reason, models=parts)
-    return replace(record, status="flagged") if image.flags and record.status == "ok" else record
+    if not image.flags or record.status != "ok":
+        return record
+    each = [f"a duplicate of {original}" if flag == "duplicate" else flag for flag in image.flags]
+    return replace(record, status="flagged", reason=f"it is {', '.join(each)}")
 
 
 def _is_hashed(image: ImageFacts) -> bool:

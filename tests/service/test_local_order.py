@@ -120,7 +120,7 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "two.pseudo.png",
+        "images.csv", "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "totals.csv", "two.pseudo.png",
     ]  # fmt: skip
     assert [aspect(service.out / f"one{n}.pseudo.png")["image-name"] for n in ("", "-2")] == [
         "a/one.jpg", "b/one.jpg",

@@ -243,7 +243,7 @@ def test_killed_in_the_middle_and_run_again(process: ServiceProcess, case_of_a_p
     assert case.run().status == 0
 
     assert list(case.double.delivered()) == [*map(case.name, case.photos), *TABLES]
-    assert len(case.double.products) == 5
+    assert len(case.double.products) == 7
     assert statuses(case.table()) == ["flagged", "flagged"]
     assert (len(case.queue.acked), case.queue.unacked) == (3, {})
 
