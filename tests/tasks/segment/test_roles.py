@@ -7,8 +7,8 @@ import pytest
 from quadrat.errors import (
     ClassesError,
 )
-from quadrat.parameters import Settings
 from quadrat.package.masks import MaskWords
+from quadrat.parameters import Settings
 from quadrat.tasks.segment.roles import ROLES, check_channels, choose_outputs, find_roles
 from quadrat.types import OutputSpec
 from tests.tasks.folding import make_task
