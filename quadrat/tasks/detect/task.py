@@ -16,6 +16,7 @@ from quadrat.parameters import (
 )
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.detect.fold import DetectFold, ObjectReader
+from quadrat.tasks.detect.thresholds import thresholds_of
 from quadrat.transforms.tiles import plan
 from quadrat.types import Frame, ModelPackage, OutputSpec
 
@@ -49,14 +50,15 @@ class Detect:
     ) -> None:
         spec = layouts.DetectorSpec(
             package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta),
-            package.input_shape[0] if package.input_shape else None,
+            package.input_shape[0] if package.input_shape else None, _sides(package),
         )  # fmt: skip
         layout = layouts.choose(spec)
         _check_precision(spec, layout, precision)
         self._objects = objects
         self._tiles = tiles
         self._follows_faint = follows_faint
-        self._reader = ObjectReader(spec, layout, objects)
+        self._thresholds = thresholds_of(spec.words, package.num_classes, objects, package.name)
+        self._reader = ObjectReader(spec, layout, objects, self._thresholds)
         self.wanted = layout.wanted
         self.batched = layout.batched
 
@@ -64,10 +66,10 @@ class Detect:
         """Plan the parts of a frame, and return the fold that finds its objects in them.
 
         A frame no larger than tile-size is one part; otherwise the whole frame follows its tiles with full-frame.
-        Objects have at least min-score; with `follows_faint`, those of a video have at least BYTETRACK_FLOOR if
+        Objects have at least min-score, or what the archive states for their class; with `follows_faint`, those of a video have at least BYTETRACK_FLOOR if
         that is lower. Raises ParameterError if the frame would take too many tiles.
         """
-        floor = self._objects.min_score
+        floor = self._thresholds.least
         if frame.time_s is not None and self._follows_faint:
             floor = min(floor, BYTETRACK_FLOOR)
         windows = self._plan(frame)
@@ -100,6 +102,12 @@ def make(  # noqa: PLR0917 - the groups of settings are those that the record of
         follows_faint=tracking.tracker == "bytetrack",
         precision=engine.precision,
     )
+
+
+def _sides(package: ModelPackage) -> tuple[int | None, int | None]:
+    """Return (height, width) of the network's inputs, None for what is open."""
+    _, _, height, width = package.input_shape or (None,) * 4
+    return height, width
 
 
 def _check_precision(spec: layouts.DetectorSpec, layout: layouts.Layout, precision: str) -> None:

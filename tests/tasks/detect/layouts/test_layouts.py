@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import ClassesError, EngineRunError, LayoutError
-from quadrat.package.detectors import LAYOUTS as KNOWN
+from quadrat.package.detectors import LAYOUTS as STATED
 from quadrat.package.detectors import DetectWords
 from quadrat.tasks.detect.layouts import LAYOUTS, Candidates, DetectorSpec, choose
 from quadrat.types import OutputSpec
+from tests.detectors import LAYOUTS as KNOWN
 from tests.detectors import encode, specs
 
 HW = (256, 320)
@@ -56,7 +57,7 @@ def scenes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_every_layout_that_an_archive_may_state_has_a_reader() -> None:
     """The manifest's names and the readers are the same."""
-    assert sorted(KNOWN) == sorted(LAYOUTS)
+    assert sorted(STATED) == sorted(LAYOUTS)
 
 
 @pytest.mark.parametrize("layout", KNOWN)
@@ -194,13 +195,29 @@ def test_an_anchor_is_one_object() -> None:
     assert ([2], 1) == (got.classes.tolist(), len(got.scores))
 
 
-@pytest.mark.parametrize(("layout", "value"), [("yolov10", 1.5), ("yolov10", -1.0), ("paddledet", 1.5)])
+@pytest.mark.parametrize(
+    ("layout", "value"),
+    [
+        ("yolov10", 1.5),
+        ("yolov10", -1.0),
+        ("paddledet", 1.5),
+        ("yolov10", 1e30),
+        ("paddledet", 1e30),
+        ("yolov10", 10_000),
+        ("boxes", 2**40),
+        ("rtdetr", -(2**62)),
+    ],
+)
 def test_a_class_that_is_no_number_is_another_layout(layout: str, value: float) -> None:
-    """1.5 is not a class, so the six numbers mean something else."""
+    """1.5 is not a class, so the numbers mean something else; 1e30 must not count as class 0 either."""
     arrays = encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
-    arrays["output0"][0, PLACES[layout]["class"]] = value
-    with pytest.raises(LayoutError, match="not a class number"):
-        read(layout, arrays)
+    if "labels" in arrays:
+        arrays["labels"][0] = value
+    else:
+        arrays["output0"][0, PLACES[layout]["class"]] = value
+    for classes in (3, None):
+        with pytest.raises(LayoutError, match="not a class number"):
+            read(layout, arrays, classes=classes)
 
 
 def test_a_class_that_is_nan_is_no_filler() -> None:
@@ -283,7 +300,7 @@ def test_classes_that_disagree_with_the_channels_are_refused(
     st.lists(
         st.tuples(
             st.sampled_from(["output0", "boxes", "labels", "scores", "dets", "x"]),
-            st.sampled_from(["float32", "float16", "int64", "bool"]),
+            st.sampled_from(["float32", "float16", "int64", "bool", "str"]),
             st.lists(st.sampled_from([0, 1, 4, 5, 6, 7, 8]), max_size=4),
         ),
         max_size=4,
