@@ -55,6 +55,7 @@ class MaskCollector:
         self._source = source
         self._folder = folder
         self._floor = masks.min_confidence
+        self._style = pictures
         self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
         self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
         self._sums: dict[int, Cover] = {}
@@ -82,7 +83,7 @@ class MaskCollector:
             drawn = [*covers, no_class(segmentation)]
             aspect |= {"multi-label": True, "no-class": drawn[-1].cover}
         first = ""
-        for picture in draw_pictures(frame, segmentation, drawn, self._kinds):
+        for picture in draw_pictures(frame, segmentation, drawn, self._kinds, self._style):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
             if picture.kind.endswith("mask"):
                 metadata["class"] = picture.about
