@@ -74,11 +74,6 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_meaning(made)
     preprocessing.add_options(made)
-    made.add_argument(
-        "--multiples",
-        choices=("pad", "resize"),
-        help="for masks: bring images to the multiples that the network needs",
-    )
     _add_detector(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
@@ -127,6 +122,11 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
     )
     meaning.add_argument(
         "--multi-label", action="store_true", help="masks: several classes can hold at one pixel"
+    )
+    meaning.add_argument(
+        "--multiples",
+        choices=("pad", "resize"),
+        help="masks: bring images to the multiples that the network needs",
     )
     meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
     meaning.add_argument(
