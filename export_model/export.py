@@ -73,7 +73,7 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
         help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
     )  # fmt: skip
     _add_meaning(made)
-    preprocessing.add_options(made)
+
     _add_detector(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
@@ -138,6 +138,7 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
 
 
 def _add_detector(made: argparse.ArgumentParser) -> None:
+    preprocessing.add_options(made)
     finds = made.add_argument_group("task")
     finds.add_argument(
         "--task",
