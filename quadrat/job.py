@@ -18,6 +18,7 @@ from quadrat.errors import (
     NotAnImageError,
     QuadratError,
     StoppedError,
+    UnavailableError,
 )
 from quadrat.executors import open_executor
 from quadrat.executors.work import Executor, Measuring, Work
@@ -135,9 +136,10 @@ class Delivery:
         self.count += 1
         return urn
 
-    def acknowledge(self, source: Source) -> None:
-        """Tell the store that all products of a source are delivered."""
-        self._store.acknowledge(source)
+    def acknowledge(self, record: SourceRecord) -> None:
+        """Tell the store that all products of a source are delivered, or that a later order may fetch it."""
+        waits = any(isinstance(fault, UnavailableError) for fault in record.faults)
+        (self._store.release if waits else self._store.acknowledge)(record.source)
 
 
 class FailurePolicy:
@@ -287,7 +289,7 @@ class Order:
                 if isinstance(event, SourceDone):
                     self._done(event, report, progress)
                     policy.check(event.record)
-                    self._delivery.acknowledge(event.record.source)
+                    self._delivery.acknowledge(event.record)
                 else:
                     self._handle(event, progress)
 
