@@ -18,9 +18,13 @@ from quadrat.errors import (
     NoImagesError,
     NotAnImageError,
     QuadratError,
+    SourceError,
     StoppedError,
+    UnavailableError,
 )
-from quadrat.job import Delivery, FailurePolicy, Listing
+from quadrat.executors.delivery import Delivery
+from quadrat.executors.listing import Listing
+from quadrat.executors.policy import FailurePolicy
 from quadrat.records import ModelRecord, SourceRecord, Status
 from quadrat.report.names import Names
 from quadrat.stores.folder import FolderStore
@@ -126,6 +130,7 @@ class Store:
         self.listed = sources
         self.error: Exception | None = None
         self.acknowledged: list[Source] = []
+        self.released: list[Source] = []
 
     def check(self) -> None:
         """Refuse to begin."""
@@ -141,6 +146,10 @@ class Store:
         """Note it."""
         self.acknowledged.append(source)
 
+    def release(self, source: Source) -> None:
+        """Note it."""
+        self.released.append(source)
+
     def sources(self) -> Iterator[Any]:
         """List a failure and the sources."""
         yield Failure(Source("urn:x", "x"), "list", NotAnImageError("no"))
@@ -152,7 +161,7 @@ class Store:
 def test_a_delivery_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products that are refused take time and do not count; the source in hand is known."""
     now = iter((0.0, 2.0, 10.0, 11.0, 20.0, 20.5))
-    monkeypatch.setattr("quadrat.job.perf_counter", lambda: next(now))
+    monkeypatch.setattr("quadrat.executors.delivery.perf_counter", lambda: next(now))
     store: Any = Store()
     delivery, source = Delivery(store), Source("urn:a", "a")
 
@@ -164,8 +173,17 @@ def test_a_delivery_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(DeliveryError):
         delivery.deliver(PRODUCT, source)
     assert (True, 3.5, 2) == (delivery.refused, delivery.seconds, delivery.count)
-    delivery.acknowledge(source)
+
+
+def test_what_was_not_available_is_not_acknowledged() -> None:
+    """A source that failed for good is done; one that the platform did not return stays for a later order."""
+    store: Any = Store()
+    delivery, source, other = Delivery(store), Source("urn:a", "a"), Source("urn:b", "b")
+    delivery.acknowledge(SourceRecord(source, "failed", (SourceError("404 Not Found"),)))
+    delivery.acknowledge(SourceRecord(other, "failed", (SourceError("odd"), UnavailableError("429"))))
+
     assert [source] == store.acknowledged
+    assert [other] == store.released
 
 
 def test_an_error_of_ours_is_no_refusal() -> None:
