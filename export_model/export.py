@@ -31,6 +31,16 @@ examples:
 def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     """Return the parser of the command line. The original exporter's options keep their names."""
     made = _empty(prog)
+    _add_source(made)
+    _add_meaning(made)
+    _add_detector(made)
+    made.add_argument(
+        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
+    )
+    return made
+
+
+def _add_source(made: argparse.ArgumentParser) -> None:
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
         "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
@@ -72,13 +82,6 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
         "--onnx-python", metavar="PYTHON", default=sys.executable,
         help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
     )  # fmt: skip
-    _add_meaning(made)
-
-    _add_detector(made)
-    made.add_argument(
-        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
-    )
-    return made
 
 
 def _empty(prog: str) -> argparse.ArgumentParser:
