@@ -25,7 +25,7 @@ BOXES = [[20, 20, 44, 60], [100, 90, 150, 130]]
 VALUES = "--stretch 256 192 --range 0 1"
 GIVEN = {"picodet": "--layout picodet", "ssd": VALUES}
 """What must be said beside the file and its classes, by layout."""
-ONE = ("scrfd",)
+ONE = ("scrfd", "centerface")
 
 
 def arrays_of(layout: str) -> dict[str, np.ndarray]:
