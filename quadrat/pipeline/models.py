@@ -70,6 +70,7 @@ class LoadedModel:
             "cpu-threads": thread_count(settings.engine.cpu_threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
+            "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
         }
 
     def is_empty(self, prediction: Any) -> bool | None:
@@ -211,7 +212,9 @@ def _started(
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         turns = threading.Semaphore(engine.at_once)
-        yield LoadedModel(opened, transform, engine, task, settings, name, engine.at_once, turns)
+        states = kind.part("settings")
+        in_force = settings if states is None else states(opened, settings)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
     finally:
         engine.close()
 
