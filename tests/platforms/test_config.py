@@ -63,10 +63,9 @@ def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
         return st.sampled_from(parameter.choices)
     if parameter.kind == "size":
         return st.integers(50_000, 10**12) | st.sampled_from(["1MP", "1024px"])
-    if parameter.kind == "int":
-        return st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
-    if parameter.kind == "float":
-        return st.floats(parameter.low, parameter.high) | st.just(1)
+    if parameter.kind in ("int", "float"):
+        whole = st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
+        return whole if parameter.kind == "int" else st.floats(parameter.low, parameter.high) | st.just(1)
     return st.text("abc é\"'#:%-1", min_size=1)
 
 
