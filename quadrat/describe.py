@@ -193,7 +193,10 @@ def _status_lines() -> Iterator[str]:
             yield "| 1 | An error in the service itself. |"
         elif kind.__base__ is errors.QuadratError:
             yield f"| {kind.exit_status} | {(kind.__doc__ or '').splitlines()[0]} |"
-    yield "| 130, 143 | A signal interrupted or terminated the order. Unfinished images are not acknowledged. |"
+    yield (
+        "| 130, 143 | SIGINT or SIGTERM ended the order. Unfinished images are not acknowledged. SIGHUP, which a closed "
+        "terminal sends, does not end it. |"
+    )
     yield "| 255 | The platform's SDK ended the process. |"
     yield ""
     yield "## Error codes"

@@ -166,12 +166,17 @@ class Order:
             step=frames.frame_step,
             seconds=frames.frame_seconds,
         )
-        with progress, closing(iter(run)) as events:
+        # From its first product to its acknowledgement, a source is one step: a signal waits.
+        with progress, closing(iter(run)) as events, ExitStack() as step:
             for event in events:
                 if isinstance(event, SourceDone):
                     self._done(event, report, progress)
                     policy.check(event.record)
-                    self._delivery.acknowledge(event.record.source)
+                    self._delivery.acknowledge(event.record)
+                    step.close()
+                elif isinstance(event, ProductMade):
+                    step.enter_context(signals_deferred())
+                    self._handle(event, progress)
                 else:
                     self._handle(event, progress)
 
