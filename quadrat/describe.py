@@ -28,9 +28,9 @@ from quadrat.parameters import (
 from quadrat.parameters.applies import MEDIA, ONLY_IMAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-JSON_TYPES = {
+JSON_TYPES: dict[str, Any] = {
     "int": "integer", "float": "number", "bool": "boolean", "option": "string", "string": "string",
-    "artifact": "string", "collection": "array",
+    "size": ["integer", "string"], "artifact": "string", "collection": "array",
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def platform_parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "label": f"{parameter.group}: {parameter.name}",
         "description": parameter.help,
-        "type": parameter.kind,
+        "type": parameter.platform_kind,
         "unit": parameter.unit,
         "constant": False,
         "unary": parameter.kind == "bool",

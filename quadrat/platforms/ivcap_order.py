@@ -149,7 +149,7 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
     """
     declared = sdk.Parameter(
         name=parameter.name,
-        type=sdk.Type(parameter.kind),
+        type=sdk.Type(parameter.platform_kind),
         description=parameter.help,
         options=[sdk.Option(value=choice) for choice in parameter.choices] or None,
         default=parameter.default,
