@@ -174,6 +174,18 @@ class EngineRunError(EngineError):
     code = "E_ENGINE_RUN"
 
 
+class EngineTimeoutError(EngineRunError):
+    """Reading or running a network took longer than load-seconds or source-seconds."""
+
+    code = "E_ENGINE_TIMEOUT"
+
+
+class EngineMemoryError(EngineRunError):
+    """A network needs more memory than memory-limit, or than there is."""
+
+    code = "E_ENGINE_MEMORY"
+
+
 class InputError(QuadratError):
     """One image, or all of them, cannot be measured."""
 
