@@ -17,7 +17,7 @@ class LimitSettings(Group):
 
     memory_limit: int | None = parameter(
         "int",
-        "Most memory that the process of a network may take. If unset, it is 90 % of what is free at its start.",
+        "Most memory that the process of a network may take. If unset, it is nine tenths of what is free at its start.",
         unit="MB",
         low=100,
         high=10**8,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quadrat.errors import EngineMemoryError, QuadratError, SourceError
+from quadrat.errors import EngineRunError, QuadratError, SourceError
 from quadrat.pipeline.state import SourceState
 from quadrat.protocols import Fold
 from quadrat.types import Frame, Part, Result, Sample
@@ -93,7 +93,7 @@ def to_quadrat_error(error: object, name: str) -> QuadratError:
     if isinstance(error, QuadratError):
         return located(error, name)
     if isinstance(error, MemoryError):
-        return EngineMemoryError("there is not enough memory", where=name)
+        return EngineRunError("there is not enough memory", where=name)
     if isinstance(error, OSError) and error.strerror:
         return SourceError(f"the file cannot be read ({error.strerror})", where=name, hint="Check its disk")
     text = f": {error}" if str(error) else ""
