@@ -8,6 +8,12 @@ Parameters are in quadrat/parameters, the order itself in quadrat/job.py.
 
 from __future__ import annotations
 
+from quadrat import interrupts
+
+if __name__ == "__main__":
+    interrupts.install()  # a signal may arrive while the rest is imported
+
+
 import logging
 from collections.abc import Mapping
 from typing import Any

@@ -5,23 +5,19 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from quadrat.errors import (
-    AllFailedError,
-    DeliveryError,
-    NoImagesError,
-    NotAnImageError,
-    QuadratError,
-    StoppedError,
-)
+from quadrat.errors import DeliveryError, QuadratError, StoppedError
 from quadrat.executors import open_executor
+from quadrat.executors.delivery import Delivery
+from quadrat.executors.listing import Listing
+from quadrat.executors.policy import FailurePolicy
 from quadrat.executors.work import Executor, Measuring, Work
-from quadrat.formats import IMAGE_WORDS, VIDEO_WORDS, skip_reason
+from quadrat.interrupts import signals_deferred
 from quadrat.parameters import Settings
 from quadrat.pipeline.measure import (
     Event,
@@ -31,14 +27,12 @@ from quadrat.pipeline.measure import (
     not_reached_record,
 )
 from quadrat.protocols import Store
-from quadrat.records import SourceRecord
 from quadrat.report.names import Names
 from quadrat.report.order import TABLE, OrderReport
 from quadrat.report.progress import Progress
 from quadrat.report.timing import timing_lines
-from quadrat.types import Media, Product, Source, SourceOpened, StoreItem
-
-SKIP = "Use --on-error skip to continue after it"
+from quadrat.stores.folder import cannot_write, is_full
+from quadrat.types import Media, Product, SourceOpened
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,131 +82,6 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
     return order.outcome(error, keep)
 
 
-class Listing:
-    """The sources of an order as its store lists them, each with the stem of its products' names."""
-
-    def __init__(self, store: Store, names: Names) -> None:
-        self._store = store
-        self._names = names
-        self.total = sum(1 for _ in store.relist()) or None
-
-    def __iter__(self) -> Iterator[StoreItem]:
-        """Yield the sources with their stems, which thus do not depend on which source fails or finishes first."""
-        for item in self._store.sources():
-            yield replace(item, stem=self._names.of(item)) if isinstance(item, Source) else item
-
-    def left(self, seen: Iterable[str]) -> Iterator[Source]:
-        """Yield the sources whose URN is not in `seen`, if the store can list them again."""
-        known = set(seen)
-        return (source for source in self._store.relist() if source.urn not in known)
-
-
-class Delivery:
-    """Delivers products to the store, and counts and times this.
-
-    `source` is the source whose products are being delivered, until its record is complete. `refused` is True once
-    the store has refused a product.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.source: Source | None = None
-        self.refused = False
-        self.seconds = 0.0
-        self.count = 0
-
-    def deliver(self, product: Product, source: Source | None = None) -> str:
-        """Deliver a product of a source or of the whole order, and return its URN."""
-        begin = perf_counter()
-        self.source = source
-        try:
-            urn = self._store.deliver(product)
-        except DeliveryError:
-            self.refused = True
-            raise
-        finally:
-            self.seconds += perf_counter() - begin
-        self.count += 1
-        return urn
-
-    def acknowledge(self, source: Source) -> None:
-        """Tell the store that all products of a source are delivered."""
-        self._store.acknowledge(source)
-
-
-class FailurePolicy:
-    """Decides after each source whether the order continues, and at the end whether it failed."""
-
-    def __init__(self, settings: Settings, table: str, *, moving: bool) -> None:
-        self._order = settings.order
-        self._table = table
-        self._moving = moving
-        self._failed: Counter[str] = Counter()
-        self._other_kind = 0
-
-    def check(self, record: SourceRecord) -> None:
-        """Raise StoppedError if the order must end because of this record."""
-        stop = self._order.on_error == "stop"
-        if record.status == "skipped" and record.faults:
-            name = Path(record.source.name).name
-            self._other_kind += (
-                isinstance(record.faults[0], NotAnImageError)
-                and skip_reason(name, moving=not self._moving) is None
-            )
-        elif record.status == "partial" and stop and _is_cut(record):
-            raise StoppedError(
-                f"stopped at the first source that was measured only in part, {record.faults[0].line}",
-                hint=SKIP,
-            )
-        elif record.status == "failed":
-            self._failed[record.source.media] += 1
-            if stop:
-                what = f"stopped at the first {record.source.media} that failed, {record.faults[0].line}"
-                raise StoppedError(what, hint=SKIP)
-            if 0 <= self._order.max_failures < self._failed.total():
-                raise StoppedError(
-                    f"{self._failures()} failed, and max-failures is {self._order.max_failures}",
-                    hint=f"See {self._table} for the reasons",
-                )
-
-    def conclude(self, counts: Mapping[str, int], *, measured: int, blank: int) -> None:
-        """Raise an error if the order measured nothing."""
-        if measured:
-            return
-        if counts.get("failed"):
-            raise AllFailedError(
-                f"nothing could be measured: {self._failures()} failed",
-                hint=f"See {self._table} for the reasons",
-            )
-        if blank:
-            raise NoImagesError(
-                f"no frame was measured in the {blank} source{'s' * (blank != 1)} that could be read",
-                hint=f"See {self._table} for the reasons; leave --skip-black out to measure black frames",
-            )
-        where, other = ("videos", "images") if self._moving else ("images", "videos")
-        skipped = ""
-        if count := counts.get("skipped", 0):
-            skipped = f"; {count} file{'s were' if count > 1 else ' was'} skipped"
-        if self._other_kind:
-            skipped += f", {self._other_kind} of them {other}"
-            hint = f"For {other} give --{other}"
-        elif self._moving:
-            hint = f"Give a folder or collection with videos ({VIDEO_WORDS}) or folders of images"
-        else:
-            hint = f"Give a folder or collection with {IMAGE_WORDS} images"
-        raise NoImagesError(f"there is nothing to measure{skipped}", where=where, hint=hint)
-
-    def _failures(self) -> str:
-        """Return the number of failed sources and their kind."""
-        count, kinds = self._failed.total(), list(self._failed)
-        return f"{count} {kinds[0] if len(kinds) == 1 else 'source'}{'s' * (count != 1)}"
-
-
-def _is_cut(record: SourceRecord) -> bool:
-    """Return True if a video is not whole, or if one of several models could not measure a picture."""
-    return record.reading is not None or any(part.faults and not part.measured for part in record.models)
-
-
 class Order:
     """One order with its models loaded."""
 
@@ -229,9 +98,13 @@ class Order:
         self._shrinking: set[str] = set()
         self._frames = 0
         self._report: OrderReport | None = None
+        self._closed = False
 
     def run(self, folder: Path) -> None:
-        """Measure all sources and deliver the tables. Raises the error of an order that fails."""
+        """Measure all sources and deliver the tables. Raises the error of an order that fails.
+
+        The tables are delivered whatever ends the order, once: after a signal, for instance, or on a full disk.
+        """
         facts = self._executor.facts
         moving = self._store.moving
         report = self._report = OrderReport(facts, self._settings.values(), self._names, folder)
@@ -241,12 +114,21 @@ class Order:
         begin = perf_counter()
         run = self._executor.measure(listing, self._store.pull, folder)
         try:
-            self._measure(run, listing, report, policy)
-        except BaseException as error:  # SystemExit by a signal, too: the table is delivered even then
-            if not (isinstance(error, DeliveryError) and self._delivery.refused):
-                self._close_early(run, listing, report, begin, error)
+            try:
+                self._measure(run, listing, report, policy)
+            except OSError as error:
+                raise _full(folder, error) from error
+            failed = self._deliver_tables(run, report, begin, folder)
+        except BaseException as error:  # also SystemExit by a signal
+            if not self._closed:
+                self._close_early(run, listing, report, error, folder)
+                for late in self._deliver_tables(run, report, begin, folder):
+                    self._log.error("%s", late.line)
             raise
-        self._close(run, report, perf_counter() - begin)
+        for late in failed[1:]:
+            self._log.error("%s", late.line)
+        if failed:
+            raise failed[0]
         totals = report.totals
         policy.conclude(totals.counts, measured=totals.measured, blank=totals.blank)
 
@@ -306,8 +188,9 @@ class Order:
     def _done(self, event: SourceDone, report: OrderReport, progress: Progress) -> None:
         """Keep the record of a source, once all its products are delivered."""
         record = event.record
-        self._delivery.source = None
-        report.add(record)
+        with signals_deferred():
+            self._delivery.source = None
+            report.add(record)
         if event.shrunk or record.source.urn in self._shrinking:
             self._shrinking.discard(record.source.urn)
             self._shrunk[record.source.media] += 1
@@ -320,24 +203,34 @@ class Order:
         progress.finished(record)
 
     def _close_early(
-        self, run: Measuring, listing: Listing, report: OrderReport, begin: float, error: BaseException
+        self,
+        run: Measuring,
+        listing: Listing,
+        report: OrderReport,
+        error: BaseException,
+        folder: Path,
     ) -> None:
-        """Account for every source of an order that `error` ended early."""
+        """Account for every source of an order that `error` ended early; errors on the way are logged."""
         line = error.line if isinstance(error, QuadratError) else type(error).__name__
         if isinstance(error, SystemExit):
             line = "it was interrupted"
             self._log.warning("Interrupted; delivering the results so far")
         delivered = self._delivery.source
         try:
-            for event in run.unfinished(StoppedError(f"the order ended early: {line}")):
-                self._handle_unfinished(event, report)
-            if delivered is not None and delivered.urn not in report.book.urns():
-                reason = f"the order ended while it was delivered: {line}"
-                report.add(not_reached_record(delivered, reason))
+            if not self._delivery.refused:
+                for event in run.unfinished(StoppedError(f"the order ended early: {line}")):
+                    self._handle_unfinished(event, report)
+        except (QuadratError, OSError) as late:
+            shown = cannot_write(folder, late) if isinstance(late, OSError) else late
+            self._log.error("%s", shown.line)
+        if delivered is not None and delivered.urn not in report.book.urns():
+            with suppress(OSError):  # the report has the record all the same
+                report.add(not_reached_record(delivered, f"the order ended while it was delivered: {line}"))
+        try:
             for source in listing.left(report.book.urns()):
-                report.add(not_reached_record(source, f"the order ended before it: {line}"))
-            self._close(run, report, perf_counter() - begin)
-        except DeliveryError as late:
+                with suppress(OSError):
+                    report.add(not_reached_record(source, f"the order ended before it: {line}"))
+        except QuadratError as late:
             self._log.error("%s", late.line)
 
     def _handle_unfinished(self, event: Event, report: OrderReport) -> None:
@@ -350,21 +243,45 @@ class Order:
                 faults = "; ".join(fault.line for fault in event.record.faults)
                 self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
 
-    def _close(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
-        """Deliver the tables, and log how many sources were shrunk and the counts."""
-        if self._settings.order.benchmark:
-            self._log_times(run, report, wall_s - run.warm_up_s)
-        urn = ""
-        for product in report.products(run.stages, wall_s):
-            urn = self._tables[product.name] = self._delivery.deliver(product)
-        self._log_shrunk()
+    def _deliver_tables(
+        self, run: Measuring, report: OrderReport, begin: float, folder: Path
+    ) -> list[DeliveryError]:
+        """Deliver the tables, survey.csv first, log the counts, and return the errors.
+
+        A signal takes effect after the last table. A table that cannot be delivered does not stop the others.
+        """
+        with signals_deferred():
+            self._closed = True
+            wall_s = perf_counter() - begin
+            if self._settings.order.benchmark:
+                self._log_times(run, report, wall_s - run.warm_up_s)
+            failed = self._deliver_each(report.products(run.stages, wall_s), folder)
+            self._log_shrunk()
+            self._log_counts(report)
+        return failed
+
+    def _deliver_each(self, tables: Iterator[Product], folder: Path) -> list[DeliveryError]:
+        """Deliver all tables that can be, and return the errors of the others."""
+        failed: list[DeliveryError] = []
+        try:
+            for table in tables:
+                try:
+                    self._tables[table.name] = self._delivery.deliver(table)
+                except DeliveryError as error:
+                    failed.append(error)
+        except OSError as error:  # a table could not be made
+            failed.append(_full(folder, error))
+        return failed
+
+    def _log_counts(self, report: OrderReport) -> None:
         counts = report.totals.counts
+        urn = self._tables.get(report.table)
         self._log.info(
-            "%d measured%s, %d failed, %d skipped, %d not reached; the table is %s",
+            "%d measured%s, %d failed, %d skipped, %d not reached; %s",
             report.totals.measured,
             f" ({counts['partial']} in part)" if counts["partial"] else "",
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
-            urn,
+            f"the table is {urn}" if urn else "the table could not be delivered",
         )
 
     def _log_shrunk(self) -> None:
@@ -395,3 +312,10 @@ class Order:
             unit="frame" if self._store.moving else "image",
         ):
             self._log.info(line)
+
+
+def _full(folder: Path, error: OSError) -> DeliveryError:
+    """Return the error of an order whose temporary files do not fit; raise any other error of the system."""
+    if not is_full(error):
+        raise error
+    return cannot_write(folder, error)

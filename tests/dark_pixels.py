@@ -147,6 +147,11 @@ class Tables:
         """Give one row, whose count stands in the column of pixels."""
         return [{"pixels": record.summary.count}]
 
+    def count(self, record: ModelRecord) -> None:
+        """Add up the pixels of all frames."""
+        if isinstance(record.columns, Columns):
+            self._dark += sum(int(chunk.columns["dark"].sum()) for chunk in record.columns if chunk.columns)
+
     def add(self, source: SourceRecord, record: ModelRecord) -> None:
         """Write a line for each measured frame."""
         if not isinstance(record.columns, Columns):
@@ -154,7 +159,6 @@ class Tables:
         for chunk in record.columns:
             for place, frame in enumerate(chunk.frames):
                 for dark in chunk.columns["dark"][chunk.rows(place)].tolist() if chunk.columns else []:
-                    self._dark += dark
                     self._lines.write(f"{source.source.name},{frame.index},{dark}\r\n")
 
     def totals(self) -> dict[str, Any]:

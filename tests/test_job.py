@@ -217,16 +217,19 @@ def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, fo
         delivered = 0
 
         def deliver(self, product: Product) -> str:
-            """Deliver once."""
+            """Deliver all but the second."""
             self.delivered += 1
-            if self.delivered > 1:
+            if self.delivered == 2:
                 raise DeliveryError("the disk is full", where=product.name)
             return super().deliver(product)
 
     store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
 
     assert job.run_order(settings_of(), store, LOG).exit_status == 6
-    assert store.delivered == 2
+    assert store.delivered == 4, "two products, of which one is refused, and the tables"
+    assert ["ok", "not-reached"] == [
+        row["status"] for row in rows_of(tmp_path / "out") if row["name"] in ("a/q1.png", "b/q1.png")
+    ][1:]
 
 
 def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Path) -> None:
@@ -251,7 +254,7 @@ def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Pa
 
     assert events.index("q1.pseudo.png") < events.index("ack a/q1.png")
     assert "ack b/broken.jpg" in events
-    assert events[-1] == "survey.csv"
+    assert events[-2:] == ["survey.csv", "run.json"]
 
 
 def test_unknown_is_a_class_of_its_own_under_a_floor(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from quadrat.errors import (
     QuadratError,
     StoppedError,
 )
-from quadrat.job import Delivery, FailurePolicy, Listing
+from quadrat.executors.delivery import Delivery
+from quadrat.executors.listing import Listing
+from quadrat.executors.policy import FailurePolicy
 from quadrat.records import ModelRecord, SourceRecord, Status
 from quadrat.report.names import Names
 from quadrat.stores.folder import FolderStore
@@ -152,7 +154,7 @@ class Store:
 def test_a_delivery_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products that are refused take time and do not count; the source in hand is known."""
     now = iter((0.0, 2.0, 10.0, 11.0, 20.0, 20.5))
-    monkeypatch.setattr("quadrat.job.perf_counter", lambda: next(now))
+    monkeypatch.setattr("quadrat.executors.delivery.perf_counter", lambda: next(now))
     store: Any = Store()
     delivery, source = Delivery(store), Source("urn:a", "a")
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quadrat.errors import NotAnImageError, QuadratError, distinct
+from quadrat.interrupts import signals_deferred
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
 from quadrat.pipeline.run import Run
-from quadrat.pipeline.signals import signals_deferred
 from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem

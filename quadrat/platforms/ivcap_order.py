@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from quadrat.errors import ParameterError
+from quadrat import console, interrupts
+from quadrat.errors import ParameterError, SourceError
 from quadrat.parameters import (
     CPU,
     DESCRIPTION,
@@ -52,6 +53,11 @@ class OrderContext:
     cache_url: str | None = None
 
 
+READY_VARIABLE = "ARGO_NODE_ID"
+"""Environment variable with which the SDK waits for the data proxy."""
+READY_S = 300.0
+"""Seconds in which the platform's data proxy must be ready; the SDK waits for its answer without a limit."""
+
 Handler = Callable[[Mapping[str, Any], OrderContext, logging.Logger], int]
 
 
@@ -60,14 +66,22 @@ def serve(handler: Handler) -> None:
 
     `handler` receives the values by name, the order's context and the SDK's logger, and returns the exit status.
     """
+    console.protect()
+    interrupts.install()
+    try:
+        _serve(handler)
+    finally:
+        interrupts.leave()
+        console.release()
+
+
+def _serve(handler: Handler) -> None:
+    """Declare the service to the SDK, and let it start."""
     try:
         declared = parameters_of(os.environ.get(TASK, ""))
     except ParameterError as error:
         sys.stderr.write(f"{error.line}\n")
         raise SystemExit(error.exit_status) from None
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _terminate)
-    sys.unraisablehook = _terminate_again
     if not os.environ.get("IVCAP_INSIDE_CONTAINER"):
         # the SDK's cache of URLs serves empty files on the second run, and creates a folder in the current one
         os.environ.setdefault("IVCAP_CACHE_DIR", "")
@@ -87,35 +101,40 @@ def serve(handler: Handler) -> None:
     )
 
     service.append_arguments = add_arguments
+    ready = _Ready()
 
     def start(args: Any, log: logging.Logger) -> int:
+        ready.watch.cancel()
         ours = logging.getLogger("quadrat")
         ours.handlers, ours.propagate = list(log.handlers), False
         ours.setLevel(logging.INFO)
         return handler(args._asdict(), _context(sdk.get_config()), log)
 
-    sdk.register_service(service, start)
+    try:
+        if os.environ.get(READY_VARIABLE):
+            ready.watch.start()
+        sdk.register_service(service, start)
+    except interrupts.Interrupt:
+        if not ready.is_late:
+            raise
+        late = SourceError(f"the data proxy was not ready within {READY_S:g} seconds")
+        sys.stderr.write(f"{late.line}\n")
+        raise SystemExit(late.exit_status) from None
+    finally:
+        ready.watch.cancel()
 
 
-def _terminate(number: int, _frame: object) -> NoReturn:
-    """Exit through every `finally`. Without a handler, the first process of a container would ignore the signal."""
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _ignore)
-    raise SystemExit(128 + number)
+class _Ready:
+    """Ends the SDK's wait for the data proxy after READY_S: `is_late` is True then."""
 
+    def __init__(self) -> None:
+        self.is_late = False
+        self.watch = threading.Timer(READY_S, self._give_up)
+        self.watch.daemon = True
 
-def _ignore(_number: int, _frame: object) -> None:
-    """Ignore a second signal during the exit; with SIG_IGN, a race in Python would print an error."""
-
-
-def _terminate_again(lost: sys.UnraisableHookArgs) -> None:
-    """Send the signal again if the exit was raised in a finaliser, in which Python discards exceptions."""
-    if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
-        number = lost.exc_value.code - 128
-        signal.signal(number, _terminate)
-        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
-    else:
-        sys.__unraisablehook__(lost)
+    def _give_up(self) -> None:
+        self.is_late = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _declare(sdk: Any, parameter: Parameter) -> Any:
@@ -195,7 +214,7 @@ def _references(values: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _archives(references: list[str], below: Path) -> list[Path]:
+def find_archives(references: list[str], below: Path) -> list[Path]:
     """Find the local archives that are named; a folder stands for all archives in it, in order of name."""
     found: list[Path] = []
     for reference in references:
@@ -237,6 +256,8 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
     below = context.in_dir
-    archives = [local_path(models[0], below, "model")] if values.get("model") else _archives(models, below)
+    archives = (
+        [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
+    )
     place = streams or local_path(given, below, name)
     return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)

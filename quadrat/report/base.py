@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,19 +63,38 @@ class Collector(Protocol):
 
 
 class Tables(Protocol):
-    """Folds the records of an order into one model's tables. Add records in their final order."""
+    """Folds the records of an order into one model's tables, in two passes over all records in their final order.
+
+    The first pass calls `cells`, `count` and then `totals`, and writes nothing, so that survey.csv can be delivered
+    before a table has taken its room on the disk. The second calls `add` and then `products`.
+    """
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return the task's own cells of survey.csv, one dict for each row of the source."""
 
-    def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Add one record of the model."""
+    def count(self, record: ModelRecord) -> None:
+        """Add one record of the model to the totals."""
 
     def totals(self) -> dict[str, Any]:
         """Return the totals over all records, for the aspect of the survey."""
 
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Write the rows of one record of the model."""
+
     def products(self) -> Iterator[Product]:
-        """Yield the tables, after the last record."""
+        """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
+
+
+def finished(parts: Iterable[Iterator[Product]]) -> Iterator[Product]:
+    """Yield the products of all parts; the first OSError that a part raised is raised after the last part."""
+    failed: OSError | None = None
+    for part in parts:
+        try:
+            yield from part
+        except OSError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +13,16 @@ from quadrat.records import SourceRecord
 
 @dataclass(slots=True)
 class RecordBook:
-    """Stores records in a file, in the order in which they are added. Only their offsets are in memory."""
+    """Stores records in a file, in the order in which they are added. Only their offsets are in memory.
+
+    If a record cannot be written, as on a full disk, it and all later ones stay in memory: the order is about to end,
+    and its tables need them.
+    """
 
     path: Path
     _places: list[tuple[str, str, int]] = field(default_factory=list)
     _by_name: bool = False
+    _held: dict[int, SourceRecord] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> RecordBook:
@@ -30,10 +36,23 @@ class RecordBook:
         return book
 
     def add(self, record: SourceRecord) -> None:
-        """Append a record."""
-        with self.path.open("ab") as file:
-            self._note(record, file.tell())
-            pickle.dump(record, file, protocol=pickle.HIGHEST_PROTOCOL)
+        """Append a record. Raises OSError for the first one that cannot be written; the book has it all the same."""
+        if not self._held:
+            try:
+                with self.path.open("ab") as file:
+                    offset = file.tell()
+                    pickle.dump(record, file, protocol=pickle.HIGHEST_PROTOCOL)
+            except OSError:
+                self._hold(record)
+                raise
+            self._note(record, offset)
+        else:
+            self._hold(record)
+
+    def _hold(self, record: SourceRecord) -> None:
+        place = -1 - len(self._held)
+        self._held[place] = record
+        self._note(record, place)
 
     def _note(self, record: SourceRecord, offset: int) -> None:
         self._places.append((record.source.name, record.source.urn, offset))
@@ -49,11 +68,12 @@ class RecordBook:
 
     def __iter__(self) -> Iterator[SourceRecord]:
         """Yield the records in their final order: images as they were added, all other sources by name."""
-        if not self._places:
-            return
         places = sorted(self._places) if self._by_name else self._places
-        with self.path.open("rb") as file:
+        with ExitStack() as stack:
+            file = stack.enter_context(self.path.open("rb")) if len(places) > len(self._held) else None
             for _, _, offset in places:
-                file.seek(offset)
-                record: SourceRecord = pickle.load(file)  # noqa: S301 - written by this order
-                yield record
+                if file is None or offset < 0:
+                    yield self._held[offset]
+                else:
+                    file.seek(offset)
+                    yield pickle.load(file)  # noqa: S301 - written by this order

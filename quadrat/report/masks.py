@@ -185,13 +185,16 @@ class MaskTables:
             for cover in _covers(record)
         ]
 
-    def add(self, source: SourceRecord, record: ModelRecord) -> None:
-        """Add the covers of a source, and of all frames of a video."""
+    def count(self, record: ModelRecord) -> None:
+        """Add the covers of a source."""
         covers = _covers(record)
         self._sources += bool(covers)
         for cover in covers:
             total = self._means.get(cover.index, (cover, 0.0))[1]
             self._means[cover.index] = (cover, total + cover.cover)
+
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Write the covers of all frames of a video."""
         if isinstance(record.columns, Columns):
             self._has_videos = True
             self._count += self._rows.extend(cover_lines(source.source, record.columns, self._model))

@@ -17,7 +17,7 @@ from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
 from quadrat.report import mot
 from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
-from quadrat.report.base import ModelFacts, mime_of
+from quadrat.report.base import ModelFacts, finished, mime_of
 from quadrat.report.columns import Chunk, Columns, ColumnWriter
 from quadrat.report.counts import ClassCount
 from quadrat.report.detections import ObjectWriter
@@ -218,11 +218,14 @@ class ObjectTables:
             rows.append({"objects": 0, "max_at_once": 0})
         return rows
 
-    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+    def count(self, record: ModelRecord) -> None:
         """Add the objects of a source."""
         for one in _found(record):
             old = self._counts.get(one.info.index)
             self._counts[one.info.index] = one if old is None else old.plus(one)
+
+    def add(self, source: SourceRecord, record: ModelRecord) -> None:
+        """Write the objects of a source."""
         if not isinstance(record.columns, Columns):
             return
         for writer in self._writers.values():
@@ -254,11 +257,18 @@ class ObjectTables:
 
     def products(self) -> Iterator[Product]:
         """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were tracked."""
+        yield from finished([*(self._written(table) for table in self._writers), self._followed()])
+
+    def _written(self, table: str) -> Iterator[Product]:
+        """Yield the table of one writer."""
+        writer = self._writers[table]
         info = {"description": "Objects found by quadrat", **provenance_part(self._model.provenance)}
-        for table, writer in self._writers.items():
-            path = writer.finish(self._classes.listed(), info)
-            metadata = table_aspect(writer.kind, writer.columns, self._model.provenance, writer.rows)
-            yield Product(self._names[table], writer.mime, path, metadata)
+        path = writer.finish(self._classes.listed(), info)
+        metadata = table_aspect(writer.kind, writer.columns, self._model.provenance, writer.rows)
+        yield Product(self._names[table], writer.mime, path, metadata)
+
+    def _followed(self) -> Iterator[Product]:
+        """Yield tracks.csv, if objects were tracked."""
         if self._has_videos and self._tracked:
             self._tracks.flush()
             metadata = table_aspect("tracks", COLUMNS, self._model.provenance, self._tracks.count - 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect
-from quadrat.report.base import ModelFacts, Tables
+from quadrat.report.base import ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
@@ -45,7 +45,11 @@ class OrderReport:
         self.book.add(record)
 
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield the tables of each model, run.json, and survey.csv last: if it exists, everything is delivered."""
+        """Yield survey.csv first, then run.json, then the tables of each model.
+
+        survey.csv and run.json need no room on the disk: if it is full, they are made in memory. All tables whose
+        files can be written are yielded; OSError after the last one if there was one that could not.
+        """
         tables = self._tables()
         survey = Survey(self._folder / "survey.csv", tables)
         readings: list[Mapping[str, Any]] = []
@@ -54,21 +58,16 @@ class OrderReport:
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
-                tables[part.model].add(record, part)
-        for table in tables.values():
-            yield from table.products()
-        counts = self.totals.counts
-        run = run_record(
-            self._settings,
-            self._models,
-            stages,
-            counts,
-            wall_s,
-            sources=readings,
-        )
-        yield run.product(self._record)
+                tables[part.model].count(part)
         totals = {name: table.totals() for name, table in tables.items()}
         yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
+        counts = self.totals.counts
+        run = run_record(self._settings, self._models, stages, counts, wall_s, sources=readings)
+        yield run.product(self._record)
+        for record in self.book:
+            for part in record.models:
+                tables[part.model].add(record, part)
+        yield from finished(table.products() for table in tables.values())
 
     def _tables(self) -> dict[str, Tables]:
         made: dict[str, Tables] = {}

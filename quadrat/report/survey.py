@@ -39,7 +39,7 @@ class Survey:
     def __init__(self, path: Path, tables: Mapping[str, Tables]) -> None:
         self._tables = tables
         self._columns = (*COLUMNS, MODEL) if len(tables) > 1 else COLUMNS
-        self._lines = Spool(path)
+        self._lines = Spool(path, vital=True)
         self._write(self._columns)
 
     def add(self, record: SourceRecord) -> None:
@@ -53,10 +53,12 @@ class Survey:
             for cells in rows:
                 self._add_row(own | cells | {MODEL: part.model})
 
-    def finish(self) -> Path:
-        """Complete the table and return its path. It is UTF-8 and RFC 4180, and no cell is a formula."""
-        self._lines.flush()
-        return self._lines.path
+    def finish(self) -> Path | bytes:
+        """Complete the table and return its path, or the table itself if the disk is full.
+
+        It is UTF-8 and RFC 4180, and no cell is a formula.
+        """
+        return self._lines.content()
 
     def _add_row(self, cells: Mapping[str, Any]) -> None:
         if cells["media"] == "stream":
@@ -107,6 +109,7 @@ def _head(record: SourceRecord) -> dict[str, Any]:
     if record.image is not None:
         return cells | _of_image(record.image)
     if record.reading is not None:
+        cells["reason"] = "; ".join(filter(None, (cells["reason"], *record.reading.warnings)))
         return cells | _of_video(record.reading)
     if record.status == "skipped":
         cells["media"] = ""

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 class FolderStore:
     """Reads a model archive and a folder of images (or one image), and delivers into `out`.
 
-    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams).
+    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams), or
+    anything else that gives the same sources at each iteration.
     """
 
     def __init__(
         self,
         model: Path | Sequence[Path],
-        images: Path | Sequence[Source],
+        images: Path | Iterable[StoreItem],
         out: Path,
         order: str = LOCAL_ORDER,
         *,
@@ -163,9 +164,14 @@ def write_whole(path: Path, body: bytes | Path) -> None:
         raise
 
 
+def is_full(error: OSError) -> bool:
+    """Return True if an error means that there is no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
     """Return a DeliveryError for an error of the disk, with a hint."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = is_full(error)
     what = "the disk is full" if full else "the file cannot be written"
     hint = "Free some space, or deliver into another folder" if full else "Check the folder of results"
     return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)

@@ -77,9 +77,9 @@ def test_the_original_options_are_there():
         ),
         ("--onnx {onnx} --classes {twice}", 2, "twice.json: more than one class is named 'sand'"),
         ("--onnx {onnx} --class a", 3, "E_MODEL_CLASSES"),
-        ("--onnx {onnx} --mean 0.5", 2, "together"),
+        ("--onnx {onnx} --mean 0.5", 2, "give both, or neither"),
         ("--onnx {onnx} --mean 1 2 --std 1", 2, "one number is needed, or three"),
-        ("--onnx {onnx} --mean 123.7 116.3 103.5 --std 0.2", 2, "divide values for 0..255 by 255"),
+        ("--onnx {onnx} --mean 123.7 116.3 103.5 --std 0.2", 2, "for pixels from 0 to 255 add --range 0 255"),
         ("--onnx {onnx} --mean -0.1 --std 0.2", 2, "a mean is in 0..1"),
         ("--onnx {onnx} --mean 0.5 --std 0", 2, "above 0"),
         ("--onnx {onnx} --mean 0.5 --std 58", 2, "at most 1"),
@@ -125,7 +125,7 @@ def test_a_library_that_is_not_here(route, library, onnx_file, tmp_path, monkeyp
     text = capsys.readouterr().err
     option = route.split()[0]
     assert text.startswith(f"E_PARAMETER {option}: {library} is not installed. Run make setup-")
-    assert "setup-export" in text
+    assert ("setup-pack" if option == "--onnx" else "setup-export") in text
     assert text.count("\n") == 1
     assert not path.exists()
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from quadrat.errors import ParameterError
+from quadrat.interrupts import ENDINGS
 from quadrat.parameters import PARAMETERS
 from quadrat.platforms import ivcap_order
 from quadrat.platforms.ivcap_order import OrderContext
@@ -34,8 +37,11 @@ class Declared(SimpleNamespace):
 
 
 @pytest.fixture
-def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """A stand-in for the SDK, which reads the environment and wipes log handlers when it is imported."""
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = {number: signal.getsignal(number) for number in (*ENDINGS, signal.SIGHUP)}
     config = SimpleNamespace(
         STORAGE_URL=None, CACHE_PROXY_URL=None, ORDER_ID=ORDER, OUT_DIR=str(tmp_path / "out"),
         IO_ADAPTER=SimpleNamespace(in_dir=str(tmp_path)),
@@ -46,7 +52,9 @@ def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     )  # fmt: skip
     fake.register_service = lambda *given: fake.registered.append(given)
     monkeypatch.setitem(sys.modules, "ivcap_sdk_service", fake)
-    return fake
+    yield fake
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -259,13 +267,13 @@ def test_an_unknown_task_is_one_line(
 def test_the_handler_is_given_values_a_context_and_the_sdks_log(
     sdk: SimpleNamespace, tmp_path: Path, given: str | None, meant: str | None
 ) -> None:
-    """The handler gets values by name, our log lines go where the SDK's go, and SIGTERM leaves in good order."""
+    """The handler gets values by name, and our log lines go where the SDK's go."""
     got: list[Any] = []
     sdk.config.STORAGE_URL, sdk.config.CACHE_PROXY_URL = given, "http://cache.local"
     context = OrderContext(ORDER, tmp_path, tmp_path / "out", meant, "http://cache.local")
     ivcap_order.serve(lambda values, context, log: got.append((dict(values), context, log)) or 7)
     ((_, start),) = sdk.registered
-    ours, before = logging.getLogger("quadrat"), signal.getsignal(signal.SIGTERM)
+    ours = logging.getLogger("quadrat")
     kept = list(ours.handlers), ours.propagate, ours.level
     log = logging.getLogger("test.sdk")
     log.addHandler(logging.NullHandler())
@@ -273,58 +281,26 @@ def test_the_handler_is_given_values_a_context_and_the_sdks_log(
         status = start(SimpleNamespace(_asdict=lambda: {"model": "m"}), log)
         assert (status, got) == (7, [({"model": "m"}, context, log)])
         assert (ours.handlers, ours.propagate) == (log.handlers, False)
-        with pytest.raises(SystemExit) as caught:
-            signal.raise_signal(signal.SIGTERM)
-        assert caught.value.code == 128 + signal.SIGTERM
     finally:
-        signal.signal(signal.SIGTERM, before)
         ours.handlers, ours.propagate = kept[0], kept[1]
         ours.setLevel(kept[2])
 
 
-def test_a_second_signal_does_not_disturb_the_exit(sdk: SimpleNamespace) -> None:
-    """Whichever came first sets the exit status; what comes while files are finished is ignored."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    hook = sys.unraisablehook
-    try:
-        for first in before:
-            ivcap_order.serve(lambda values, context, log: 0)
-            with pytest.raises(SystemExit) as caught:
-                signal.raise_signal(first)
-            for number in before:
-                signal.raise_signal(number)
-            assert caught.value.code == 128 + first
-    finally:
-        sys.unraisablehook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-FINALISER = """
-import os, signal, sys, time
-from quadrat.platforms import ivcap_order
-from quadrat.platforms.ivcap_order import OrderContext
-
-signal.signal(signal.SIGTERM, ivcap_order._terminate)
-sys.unraisablehook = ivcap_order._terminate_again
-
-
-class Slow:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-        for _ in range(1000):
-            pass
-
-
-thing = Slow()
-del thing
-time.sleep(20)
-"""
-
-
 @pytest.mark.process
-def test_a_signal_in_a_finaliser_is_not_lost() -> None:
-    """Python drops an exception raised in a finaliser; the process still ends, by the same signal."""
-    done = subprocess.run([sys.executable, "-c", FINALISER], capture_output=True, timeout=15, check=False)
+def test_a_data_proxy_that_never_answers_ends_the_wait() -> None:
+    """The SDK asks whether the proxy is ready without a limit of time; the order ends in one line all the same."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        storage = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        program = "from quadrat.platforms import ivcap_order; ivcap_order.READY_S = 0.5; ivcap_order.serve(lambda *_: 0)"
+        done = subprocess.run(
+            [sys.executable, "-c", program, "--model", MODEL, "--image", IMAGE, "--ivcap:in-dir", ".", "--ivcap:out-dir", "."],
+            env=os.environ | {"ARGO_NODE_ID": "n", "IVCAP_STORAGE_URL": storage, "IVCAP_ORDER_ID": ORDER,
+                              "IVCAP_INSIDE_CONTAINER": "Yes", "IVCAP_CACHE_URL": storage},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
 
-    assert done.returncode == 128 + signal.SIGTERM
+    assert 5 == done.returncode, done.stderr
+    assert "E_SOURCE the data proxy was not ready within 0.5 seconds" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout

@@ -1,4 +1,4 @@
-"""The products of an order's end: tables of each model, run.json, and survey.csv last."""
+"""The products of an order's end: survey.csv first, then run.json and the tables of each model."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ def test_pickled_records_give_equal_tables(tmp_path: Path, models: list, frames:
     assert all(b"\n" in table for table in ends(copy).values())
 
 
-def test_the_survey_comes_last(tmp_path: Path) -> None:
-    """Where it is, everything is."""
+def test_the_survey_comes_first(tmp_path: Path) -> None:
+    """Before anything that can fail."""
     desk = Desk(tmp_path, *labelled(**MODELS))
     measure(desk, "a", 1)
     fish = ["fish.detections.csv", "fish.detections.jsonl", "fish.coco.json", "fish.tracks.csv"]
 
-    assert ["reef.cover.csv", *fish, "run.json", "survey.csv"] == list(desk.products)
-    assert [("run.json", "application/json"), ("survey.csv", "text/csv")] == [
-        (each.name, each.mime) for each in list(desk.products.values())[-2:]
+    assert ["survey.csv", "run.json", "reef.cover.csv", *fish] == list(desk.products)
+    assert [("survey.csv", "text/csv"), ("run.json", "application/json")] == [
+        (each.name, each.mime) for each in list(desk.products.values())[:2]
     ]
 
 
@@ -88,7 +88,7 @@ def test_tables_of_an_earlier_run_stay(tmp_path: Path) -> None:
     desk = Desk(tmp_path, names=Names(["survey.csv", "RUN.json", "detections.csv"]))
     assert desk.report.table == "survey-2.csv"
 
-    assert ["detections-2.csv", "detections.jsonl", "coco.json", "run-2.json", "survey-2.csv"] == list(
+    assert ["survey-2.csv", "run-2.json", "detections-2.csv", "detections.jsonl", "coco.json"] == list(
         desk.products
     )
 

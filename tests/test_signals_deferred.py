@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from quadrat.pipeline.signals import signals_deferred
+from quadrat.interrupts import signals_deferred
 
 
 @pytest.fixture
