@@ -88,6 +88,10 @@ class QuadratError(Exception):
         """The line that logs and tables show: code, where, what, hint."""
         return f"{self.code} {self}"
 
+    def line_after(self, name: str) -> str:
+        """Return the line for a text that begins with `name`, which the line then does not repeat."""
+        return self.at("").line if self.where == printable(" ".join(name.split())) else self.line
+
     def at(self, where: str, hint: str | None = None) -> Self:
         """Return this error with another `where`, and with another `hint` if one is given."""
         return type(self)(self.what, where=where, hint=self.hint if hint is None else hint)

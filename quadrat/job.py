@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from quadrat.errors import DeliveryError, QuadratError, StoppedError
+from quadrat.errors import DeliveryError, QuadratError, StoppedError, printable
 from quadrat.executors import open_executor
 from quadrat.executors.delivery import Delivery
 from quadrat.executors.listing import Listing
@@ -27,6 +27,7 @@ from quadrat.pipeline.measure import (
     not_reached_record,
 )
 from quadrat.protocols import Store
+from quadrat.report.base import error_text
 from quadrat.report.names import Names
 from quadrat.report.order import TABLE, OrderReport
 from quadrat.report.progress import Progress
@@ -197,8 +198,8 @@ class Order:
         if record.status == "partial" and record.reading is not None:
             self._log.warning(
                 "%s: measured in part, %s",
-                record.source.name,
-                "; ".join(fault.line for fault in record.faults),
+                printable(record.source.name),
+                error_text(record.faults, record.source.name),
             )
         progress.finished(record)
 
@@ -240,8 +241,9 @@ class Order:
         elif isinstance(event, SourceDone):
             report.add(event.record)
             if event.record.faults:
-                faults = "; ".join(fault.line for fault in event.record.faults)
-                self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
+                name = event.record.source.name
+                faults = error_text(event.record.faults, name)
+                self._log.warning("%s: measured in part, %s", printable(name), faults)
 
     def _deliver_tables(
         self, run: Measuring, report: OrderReport, begin: float, folder: Path

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, cast
 
 from quadrat.engines.channel import Child, can_host
-from quadrat.engines.common import need_gpu
+from quadrat.engines.common import OTHER_ENGINE, need_gpu
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits
 from quadrat.errors import (
@@ -115,8 +115,9 @@ def start(
         try:
             return _start_one(name, package, settings, log, at_once=at_once, isolated=share)
         except QuadratError as error:
-            reasons[name] = error
-            log.info("engine %s cannot start: %s", name, error.line)
+            said = error.at(error.where, "" if error.hint == OTHER_ENGINE else error.hint)
+            reasons[name] = said
+            log.info("engine %s cannot start: %s", name, said.line)
     raise _combine_reasons(package, settings, reasons)
 
 

@@ -29,8 +29,10 @@ from quadrat.parameters import (
     check_inputs,
     parameters_of,
 )
+from quadrat.platforms import sdk_log
 from quadrat.platforms.arguments import add_arguments, local_path, remote
 from quadrat.stores.addresses import public
+from quadrat.stores.paths import swapped
 
 if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
@@ -93,6 +95,8 @@ def _serve(handler: Handler) -> None:
         )
         raise SystemExit(1) from None
 
+    logs = [logging.getLogger(name) for name in ("ivcap", "service")]
+    sdk_log.tame(logs, local=not os.environ.get("IVCAP_INSIDE_CONTAINER"))
     service = sdk.Service(
         name=NAME,
         description=DESCRIPTION,
@@ -260,4 +264,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
     )
     place = streams or local_path(given, below, name)
+    if isinstance(place, Path) and swapped(archives, [place]):
+        what = f"it is not a model archive, but {name} is one"
+        raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
     return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)

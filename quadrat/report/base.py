@@ -112,9 +112,12 @@ def mime_of(video: Path) -> str:
     return "video/webm" if video.suffix == ".webm" else "video/mp4"
 
 
-def error_text(faults: Sequence[QuadratError]) -> str | None:
-    """Return all errors as one line, each with its code; None if there are none."""
-    return "; ".join(fault.line for fault in faults) or None
+def error_text(faults: Sequence[QuadratError], name: str = "") -> str | None:
+    """Return all errors as one line, each with its code; None if there are none.
+
+    `name` is the source's, if it stands before the text, which then does not repeat it.
+    """
+    return "; ".join(fault.line_after(name) if name else fault.line for fault in faults) or None
 
 
 def status_of(closing: Closing) -> str:

@@ -10,6 +10,7 @@ from math import ceil
 from time import monotonic
 from types import TracebackType
 
+from quadrat.errors import printable
 from quadrat.records import SourceRecord
 from quadrat.report.base import error_text
 from quadrat.report.survey import reason_of
@@ -170,9 +171,9 @@ def _text(record: SourceRecord) -> str:
 
 
 def _reason(record: SourceRecord) -> str:
-    """Join all errors of a source, each with its code; without errors give its reason."""
-    return error_text(record.faults) or record.reason
+    """Join all errors of a source, each with its code and without its name; without errors give its reason."""
+    return error_text(record.faults, record.source.name) or record.reason
 
 
 def _name(source: Source) -> str:
-    return shown(source.name, source)
+    return printable(shown(source.name, source))
