@@ -259,6 +259,8 @@ class Order:
                 self._log_times(run, report, wall_s - run.warm_up_s)
             failed = self._deliver_each(report.products(run.stages, wall_s), folder)
             self._log_shrunk()
+            if line := report.flags_line():
+                self._log.warning("%s", line)
             self._log_counts(report)
         return failed
 
@@ -281,7 +283,7 @@ class Order:
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; %s",
             report.totals.measured,
-            f" ({counts['partial']} in part)" if counts["partial"] else "",
+            report.totals.notes(),
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
             f"the table is {urn}" if urn else "the table could not be delivered",
         )

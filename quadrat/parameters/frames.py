@@ -76,6 +76,13 @@ class FrameSettings(Group):
         shapes_result=True,
         since="2",
     )
+    skip_flagged: bool = parameter(
+        "bool",
+        "Do not measure images that are dark, flat, blurred or small, and leave duplicates out of the tables.",
+        media=("image",),
+        shapes_result=True,
+        since="5",
+    )
     idle_seconds: float = parameter(
         "float",
         "After a frame without objects, skip the source's frames for N seconds; 0 measures every frame.",

@@ -165,9 +165,14 @@ def _text(record: SourceRecord) -> str:
     """Summarise what the models found, each by name if there are several."""
     if record.image is not None and record.image.skipped:
         return f"skipped, {record.image.skipped}"
+    flags = (
+        f"flagged {', '.join(record.image.flags)}; "
+        if record.image is not None and record.image.flags
+        else ""
+    )
     if len(record.models) == 1:
-        return record.models[0].text
-    return "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
+        return flags + record.models[0].text
+    return flags + "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
 
 
 def _reason(record: SourceRecord) -> str:

@@ -21,6 +21,7 @@ from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import over_config, read_config
 from quadrat.report.base import ModelFacts
 from quadrat.report.run_record import run_record
+from quadrat.report.survey import Totals
 from quadrat.stores.strict import MAX_JSON, MAX_YAML
 from quadrat.types import Provenance
 from tests.values import settings_of
@@ -126,7 +127,7 @@ def test_what_the_order_says_goes_before_the_file() -> None:
 def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[str, ...]) -> None:
     """What run.json holds gives the very settings of its order, and so does the aspect beside it."""
     settings = settings_of(outputs=outputs, tile_size=640, min_score=0.5, skip_black=True, tracker="sort")
-    product = run_record(settings.values(), [MODEL], [], {}, 1.0).product("run.json")
+    product = run_record(settings.values(), [MODEL], [], Totals(), 1.0).product("run.json")
     assert isinstance(product.body, bytes)
 
     for body in (product.body, json.dumps(dict(product.metadata))):

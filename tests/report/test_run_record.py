@@ -16,6 +16,7 @@ from quadrat.parameters import Settings
 from quadrat.pipeline.models import LoadedModel
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.run_record import Record, reading_of, run_record
+from quadrat.report.survey import Totals
 from quadrat.types import Gap, ModelPackage, Reading, Source
 from tests.report.things import HW, VIDEO, WHO, facts, labelled
 from tests.values import settings_of
@@ -34,7 +35,7 @@ class Stage:
 
 def made(settings: Settings | None = None, **more: Any) -> Record:
     """Record a run of one model."""
-    values = {"models": [facts("detect")], "stages": [], "counts": {}, "wall_s": 0.0} | more
+    values = {"models": [facts("detect")], "stages": [], "totals": Totals(), "wall_s": 0.0} | more
     return run_record((settings or settings_of()).values(), **values)
 
 
@@ -48,11 +49,12 @@ def in_force_of(task: str, *, moving: bool, **settings: Any) -> dict[str, Any]:
 def test_the_record_accounts_for_the_time() -> None:
     """Busy and waiting seconds of each stage, its queue, and its share of the wall's."""
     stages = [Stage("read", 2.5, 0.0, 7.5, 4), Stage("infer", 10.0, 1.0, 0.0, 1)]
-    counts = {"ok": 2, "partial": 1}
+    totals = Totals()
+    totals.counts.update({"ok": 2, "partial": 1})
     record = made(
         settings_of(outputs=("annotated",)),
         stages=stages,
-        counts=counts,
+        totals=totals,
         wall_s=10.0,
         sources=[{"name": "a"}],
     )

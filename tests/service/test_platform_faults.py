@@ -10,7 +10,7 @@ import pytest
 
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
-from tests.service.run import ORDER, TINY, Ran, Service, ServiceProcess, rows, statuses
+from tests.service.run import ORDER, TABLES, TINY, Ran, Service, ServiceProcess, rows, statuses
 
 
 class Case:
@@ -72,7 +72,7 @@ def test_one_image_cannot_be_had(case: Case, fault: dict[str, Any], said: str) -
     ran = case.run()
 
     assert ran.status == 0, ran.said
-    assert statuses(case.table()) == ["ok", "failed", "ok"]
+    assert statuses(case.table()) == ["flagged", "failed", "flagged"]
     (row,) = [r for r in rows(case.table()) if r["status"] == "failed"]
     assert (row["image"], row["code"]) == (case.photos[1].urn, "E_SOURCE")
     assert said in row["reason"]
@@ -90,7 +90,7 @@ def test_what_fails_once_is_asked_for_again(case: Case, fault: dict[str, Any], c
         case.double.fail("artifact", method="GET", part=artifact.urn, times=1, **fault)
 
     assert case.run().status == 0
-    assert statuses(case.table()) == ["ok"] * 3
+    assert statuses(case.table()) == ["flagged"] * 3
 
 
 def test_all_images_cannot_be_had(case_of_a_process: Case) -> None:
@@ -151,7 +151,7 @@ def test_an_item_without_a_token(case: Case) -> None:
     case.double.fail("queue", method="GET", times=1, without="X-Ack-Token")
 
     assert case.run().status == 0
-    assert statuses(case.table()) == ["ok"] * 3
+    assert statuses(case.table()) == ["flagged"] * 3
     assert len(case.queue.acked) == 2
 
 
@@ -183,7 +183,7 @@ def test_a_token_that_is_worth_nothing_any_more(case: Case) -> None:
     ran = case.run()
 
     assert ran.status == 0, ran.said
-    assert statuses(case.table()) == ["ok"] * 3
+    assert statuses(case.table()) == ["flagged"] * 3
 
 
 @pytest.mark.parametrize(("kind", "fault"), [("product", {"status": 500}), ("metadata", {"status": 503})])
@@ -194,8 +194,7 @@ def test_a_post_is_refused_twice(case: Case, kind: str, fault: dict[str, Any]) -
     assert case.run().status == 0
     assert [p.name for p in case.double.products.values()] == [
         *map(case.name, case.photos),
-        "run.json",
-        "survey.csv",
+        *TABLES,
     ]
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
 
@@ -243,9 +242,9 @@ def test_killed_in_the_middle_and_run_again(process: ServiceProcess, case_of_a_p
     case.queue.redeliver()
     assert case.run().status == 0
 
-    assert list(case.double.delivered()) == [*map(case.name, case.photos), "run.json", "survey.csv"]
-    assert len(case.double.products) == 5
-    assert statuses(case.table()) == ["ok", "ok"]
+    assert list(case.double.delivered()) == [*map(case.name, case.photos), *TABLES]
+    assert len(case.double.products) == 7
+    assert statuses(case.table()) == ["flagged", "flagged"]
     assert (len(case.queue.acked), case.queue.unacked) == (3, {})
 
 
@@ -267,5 +266,5 @@ def test_terminated_in_the_middle(
     assert ran.left == []
     assert "Traceback" not in ran.said
     assert all(len(p.metadata) == 1 for p in case.double.products.values())
-    assert list(case.double.delivered()) == [case.name(case.photos[0]), "run.json", "survey.csv"]
+    assert list(case.double.delivered()) == [case.name(case.photos[0]), *TABLES]
     assert len(case.queue.acked) == 1
