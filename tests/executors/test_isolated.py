@@ -68,10 +68,13 @@ def test_isolated_gives_what_local_gives(
 
 
 def grey_and_white(folder: Path, count: int = 6) -> Path:
-    """Write dark pictures, and one that is white."""
+    """Write pictures of noise, and one that is white."""
     folder.mkdir()
+    rng = np.random.default_rng(8)
     for n in range(count):
-        pixels = np.full((48, 64, 3), 255 if n == WHITE else 10 * n, np.uint8)
+        pixels = rng.integers(0, 200, (160, 224, 3), np.uint8)
+        if n == WHITE:
+            pixels[:] = 255
         (folder / f"{n}.png").write_bytes(pictures.png(pixels))
     return folder
 
