@@ -77,6 +77,7 @@ class LoadedModel:
             "cpu-threads": thread_count(settings.engine.cpu_threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
+            "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
         }
 
     def is_empty(self, prediction: Any) -> bool | None:
@@ -237,7 +238,9 @@ def _started(
         kind = kind_of(opened.task)
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
-        yield LoadedModel(opened, transform, engine, task, settings, name, engine.at_once, turns)
+        states = kind.part("settings")
+        in_force = settings if states is None else states(opened, settings)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
     finally:
         if not isinstance(engine, HostedEngine):
             _wait_for_runs(turns, engine.at_once)

@@ -72,7 +72,7 @@ def grey_and_white(folder: Path, count: int = 6) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(8)
     for n in range(count):
-        pixels = rng.integers(0, 200, (160, 224, 3), np.uint8)
+        pixels = rng.integers(0, 200, (256, 320, 3), np.uint8)
         if n == WHITE:
             pixels[:] = 255
         (folder / f"{n}.png").write_bytes(pictures.png(pixels))

@@ -15,6 +15,7 @@ SIZES: dict[str, object] = {
     "memory-limit": 8000,
     "load-seconds": 300.0,
     "source-seconds": 300.0,
+    "min-score": 0.5,
 }
 
 

@@ -95,18 +95,19 @@ def test_the_product_is_the_record_and_its_aspect_is_short() -> None:
         ("segment", False, {"tile_size": 640}, {"tile-overlap": 128}),
         ("segment", False, {"tile_size": 640, "tile_overlap": 0}, {"tile-overlap": 0}),
         ("segment", True, {"tracker": "sort"}, {"max-img-size": 1_000_000}),
-        ("detect", False, {}, {}),
-        ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000}),
-        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000}),
+        ("detect", False, {}, {"min-score": 0.25}),
+        ("detect", False, {"min_score": 0.4}, {"min-score": 0.4}),
+        ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000, "min-score": 0.25}),
+        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000, "min-score": 0.25}),
         (
             "segment",
             False,
             {"max_img_size": 1_000_000, "tile_size": 640},
             {"max-img-size": 1_000_000, "tile-overlap": 128},
         ),
-        ("detect", True, {"tracker": "sort"}, {"tracker": "sort"}),
-        ("detect", False, {"tracker": "sort"}, {}),
-        ("detect", True, {"tracker": "none"}, {}),
+        ("detect", True, {"tracker": "sort"}, {"tracker": "sort", "min-score": 0.25}),
+        ("detect", False, {"tracker": "sort"}, {"min-score": 0.25}),
+        ("detect", True, {"tracker": "none"}, {"min-score": 0.25}),
     ],
 )
 def test_values_in_force_stand_beside_the_settings(
@@ -117,7 +118,9 @@ def test_values_in_force_stand_beside_the_settings(
     content = made(settings_of(**settings), models=[replace(facts(task), in_force=found)]).content
     cores = len(os.sched_getaffinity(0))
 
-    expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker")) | {"cpu-threads": min(10, cores)}
+    expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker", "min-score")) | {
+        "cpu-threads": min(10, cores)
+    }
     assert expected | in_force == content["in-force"] == content["models"][0]["in-force"]
     assert {"max-img-size", "cpu-threads", "tile-overlap", "tracker"} <= set(content["settings"])
 
