@@ -31,7 +31,7 @@ class TaskKind:
     - `make(package, outputs, *groups) -> Task`;
     - `collector(model, source, folder, *groups) -> Collector`, which collects a model's results for one source;
     - `tables(model, names, folder, *groups) -> Tables`, which folds records into tables;
-    - `annotate(frame, prediction, classes) -> picture`, which draws into a frame of a video;
+    - `annotate(frame, prediction, classes, pictures) -> picture`, which draws into a frame of a video;
     - `read_meta(meta)`, which checks the task's own part of an archive's meta.json;
     - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;

@@ -95,7 +95,7 @@ class Collector:
             "$schema": PICTURE, "kind": "overlay", "image": self._source.urn, "dark": found.count,
             "order": self._model.provenance.order, "provenance": provenance_part(self._model.provenance),
         }  # fmt: skip
-        yield Product(name, "image/jpeg", jpeg(annotate(result.frame, found, ())), metadata)
+        yield Product(name, "image/jpeg", jpeg(annotate(result.frame, found, (), None)), metadata)
         self._take(result)
         self._record = replace(
             self._record, measured=1, product=name, summary=found, columns=self._columns.finish(),
@@ -185,7 +185,7 @@ class Tables:
         yield Product(self._name, "text/csv", self._lines.path, metadata)
 
 
-def annotate(frame: Frame, _found: DarkPixels, _classes: Sequence[ClassInfo]) -> ImageU8:
+def annotate(frame: Frame, _found: DarkPixels, _classes: Sequence[ClassInfo], _pictures: object) -> ImageU8:
     """Draw the dark pixels of a frame in red."""
     drawn: ImageU8 = frame.pixels.copy()
     drawn[drawn.mean(axis=2) < 128] = (255, 0, 0)

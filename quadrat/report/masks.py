@@ -51,6 +51,7 @@ class MaskCollector:
         self._source = source
         self._folder = folder
         self._floor = masks.min_confidence
+        self._style = pictures
         self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
         self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
         self._sums: dict[int, Cover] = {}
@@ -73,7 +74,7 @@ class MaskCollector:
             min_confidence=self._floor,
         )
         first = ""
-        for picture in draw_pictures(frame, segmentation, covers, self._kinds):
+        for picture in draw_pictures(frame, segmentation, covers, self._kinds, self._style):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
             name = self._model.product_name(self._source.stem, f".{picture.kind}{picture.suffix}")
             yield Product(name, picture.mime, picture.body, metadata)

@@ -84,6 +84,7 @@ class ObjectCollector:
         self._source = source
         self._folder = folder
         self._classes = _Classes(model)
+        self._labels = pictures.box_labels
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
         self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
@@ -100,7 +101,9 @@ class ObjectCollector:
         if self._drawn:
             name = self._model.product_name(self._source.stem, ".annotated.jpg")
             infos = [one.info for one in found]
-            picture = draw_boxes(_small(frame.pixels), detections, infos, frame.source_hw)
+            picture = draw_boxes(
+                _small(frame.pixels), detections, infos, frame.source_hw, labels=self._labels
+            )
             size = picture.shape[0], picture.shape[1]
             metadata = detection_aspect(
                 self._source, frame, detections, found, self._model.provenance, size=size, error=error
