@@ -56,6 +56,10 @@ class ChildDeathError(Exception):
         self.certain = certain
 
 
+class ChildGoneError(Exception):
+    """The child ended before the request was made, and another one must be asked."""
+
+
 class Channel:
     """One connection to the child: requests on it come one after the other.
 
@@ -161,9 +165,12 @@ class Child:
 
     @contextmanager
     def channel(self) -> Iterator[Channel]:
-        """Hold a connection while the context is open."""
+        """Hold a connection while the context is open. Raises ChildGoneError if the process has ended."""
         taken = self._idle.get()
         with self._ending:
+            if self._ended:
+                self._idle.put(taken)
+                raise ChildGoneError
             taken.overdue, taken.shared = False, bool(self._busy)
             for other in self._busy:
                 other.shared = True

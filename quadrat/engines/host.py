@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat import errors
-from quadrat.engines.channel import Channel, Child, ChildDeathError
+from quadrat.engines.channel import Channel, Child, ChildDeathError, ChildGoneError
 from quadrat.engines.limits import Limits, fits, megabytes
 from quadrat.errors import (
     EngineMemoryError,
@@ -130,13 +130,17 @@ class HostedEngine:
     ) -> dict[str, NDArray[Any]]:
         message = {"op": "run", "outputs": list(outputs)}
         with self._turns.taken(alone=alone):
-            child = self._running_child()
-            try:
-                with child.channel() as channel:
-                    _, arrays = self._ask(child, channel, message, {"batch": batch}, limit)
-            except ChildDeathError:
-                self._drop(child)
-                raise
+            while True:
+                child = self._running_child()
+                try:
+                    with child.channel() as channel:
+                        _, arrays = self._ask(child, channel, message, {"batch": batch}, limit)
+                    break
+                except ChildGoneError:  # another batch ended it just now
+                    self._drop(child)
+                except ChildDeathError:
+                    self._drop(child)
+                    raise
         self._deaths = self._timeouts = 0
         return arrays
 
