@@ -132,9 +132,8 @@ class Part:
 class Segmentation:
     """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None.
 
-    `members` (H, W, K) float16 is given by models with several classes per pixel: the probability of each class
-    where the pixel belongs to it, else 0. `labels` then has the most probable class, UNKNOWN where there is none.
-    """
+    With several classes per pixel, `members` (H, W, K) float16 has the probability of each class that the pixel
+    belongs to, else 0; `labels` then has the most probable class, or UNKNOWN."""
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16] | None = None
