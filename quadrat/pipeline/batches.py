@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from time import perf_counter
@@ -96,6 +96,7 @@ class Batches:
         try:
             with self.model.turns:
                 arrays = self.model.engine.run(self._stack(inputs), self.model.task.wanted)
+            self._check_length(arrays, len(inputs))
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
@@ -107,13 +108,22 @@ class Batches:
             for index, one in enumerate(inputs)
         ]
 
+    def _check_length(self, arrays: Mapping[str, NDArray[Any]], count: int) -> None:
+        """Raise EngineRunError if an output does not hold the results of all `count` inputs."""
+        for name, array in arrays.items() if self.model.task.batched else ():
+            if not array.ndim or len(array) < count:
+                raise EngineRunError(
+                    f"the output {name!r} is {array.shape}, which does not hold the results of {count} inputs",
+                    where=self.model.package.name,
+                )
+
     def _stack(self, inputs: Sequence[PreparedPart]) -> NDArray[np.float32]:
         """Stack inputs into a batch; for a network with a fixed batch size, repeat the last input."""
         tensors = [one.sample.tensor for one in inputs]
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
 
-    def _part(self, one: PreparedPart, arrays: Any, index: int) -> Part:
+    def _part(self, one: PreparedPart, arrays: Mapping[str, NDArray[Any]], index: int) -> Part:
         own = {name: a[index] for name, a in arrays.items()} if self.model.task.batched else arrays
         return Part(own, one.sample.geometry, one.sample.window)
 
