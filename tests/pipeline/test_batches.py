@@ -269,21 +269,6 @@ def test_a_batch_that_fails_as_a_whole_is_run_input_by_input(model: LoadedModel,
     assert [n != 1 for n in range(count)] == [isinstance(one.outcome, Part) for one in came]
 
 
-@pytest.mark.parametrize("length", [0, 1])
-def test_an_output_that_does_not_hold_all_inputs_fails_them_by_name(model: LoadedModel, length: int) -> None:
-    """An output of zero length, or of one result for two inputs: those without a result fail, with a code."""
-
-    class Short:
-        def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-            return dict.fromkeys(outputs, batch[:length, 0, 0, 0])
-
-    came = list(Batches(replace(model, engine=Short()))(numbered(n) for n in range(2)))
-    assert [isinstance(one.outcome, Part) for one in came] == [length == 1] * 2
-    if not length:
-        assert "E_ENGINE_RUN" == came[0].outcome.code
-        assert "does not hold the results of 1 inputs" in came[0].outcome.line
-
-
 def test_only_the_first_batch_warms_up(model: LoadedModel) -> None:
     """With the benchmark setting it runs a few times more, and these runs have a time of their own."""
     sizes: list[int] = []
