@@ -132,8 +132,8 @@ class Part:
 class Segmentation:
     """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None.
 
-    With several classes per pixel, `members` (H, W, K) float16 has the probability of each class that the pixel
-    belongs to, else 0; `labels` then has the most probable class, or UNKNOWN."""
+    With several classes per pixel, `members` (H, W, K) has the probability of each that holds, else 0.
+    """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16] | None = None
