@@ -67,7 +67,9 @@ def inspect(path: Path) -> Inspection:
     """Run an ONNX network on drawn pictures, and return what it is. Raises ParameterError or GraphError for no network."""
     if path.suffix.lower() in (".tgz", ".gz"):
         raise ParameterError(
-            "it is an archive, not a network", where=str(path), hint="quadrat describe prints what it contains"
+            "it is an archive, not a network",
+            where=str(path),
+            hint="quadrat describe prints what it contains",
         )
     data = from_onnx.read(path)
     model = heads.load(data, str(path))
