@@ -10,6 +10,7 @@ damaged scans, which OpenCV fills with grey and Pillow detects only partly.
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 from typing import IO
@@ -23,8 +24,8 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
 from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
+from quadrat.media import jpeg, pillow, png, tiff
 from quadrat.media import mosaic as mosaics
-from quadrat.media import pillow, tiff
 from quadrat.media.exif import upright
 from quadrat.media.kinds import VIDEO_HINT, looks_like
 from quadrat.media.size import working_hw
@@ -33,6 +34,11 @@ from quadrat.types import Blob, Frame, FrameKey, ImageU8
 MAX_SOURCE_PIXELS = 178_000_000
 """Larger pictures are refused before decoding; 178 MP of RGB take half a gigabyte."""
 
+_BYTES_PER_PIXEL = 8
+"""The most that a pixel takes in a file: four channels of 16 bits."""
+_MAX_EXTRA = 256_000_000
+"""Bytes of a file beside its pixels: metadata, previews, further pictures of an MPO, a short video of a phone."""
+_MAX_HEADER = 1 << 22
 _STRIP_PIXELS = 1 << 18
 _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
@@ -50,14 +56,12 @@ def decode(blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = 
         return _from_array(blob, blob.content, key, max_pixels)
     with _opened(blob.content) as stream:
         kind = _known_kind(stream.read(_HEAD))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
         if kind == "TIFF":
-            stream.seek(0)
-            with pillow.open_header(stream, kind) as image:
-                hw: HW = (image.size[1], image.size[0])
-                if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
-                    if not mosaic:
-                        raise _too_large(hw, kind)
-                    return mosaics.read(image, stream, blob, key, max_pixels)
+            return _from_tiff(stream, size, blob, key, max_pixels, mosaic=mosaic)
+        if size > _MAX_EXTRA:
+            _check_bytes(size, _stated_pixels(stream, kind))
     return _from_bytes(blob.loaded(), kind, key, max_pixels)
 
 
@@ -65,14 +69,68 @@ def _opened(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
+def _stated_pixels(stream: IO[bytes], kind: str) -> int:
+    """Return the pixels that a JPEG or PNG states near its beginning, else the most that a picture may have."""
+    head = stream.read(_MAX_HEADER)
+    if kind == "JPEG":
+        height, width = jpeg.read_layout(head).hw
+    elif kind == "PNG" and len(head) >= 24:
+        height, width = struct.unpack_from(">II", head, 16)
+    else:
+        return MAX_SOURCE_PIXELS
+    return min(height * width or MAX_SOURCE_PIXELS, MAX_SOURCE_PIXELS)
+
+
+def _check_bytes(size: int, pixels: int) -> None:
+    """Raise ImageSizeError for a file with far more bytes than its pixels need, before it is read."""
+    most = pixels * _BYTES_PER_PIXEL + _MAX_EXTRA
+    if size > most:
+        raise ImageSizeError(
+            f"the file has {size / 1e9:.2f} GB, and its pixels take {pixels * _BYTES_PER_PIXEL / 1e9:.2f} GB at most",
+            hint="Save it again without what is attached to it",
+        )
+
+
+def _from_tiff(
+    stream: IO[bytes], size: int, blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool
+) -> Frame:
+    """Decode a TIFF from its file, piece by piece if it is large or its pieces are JPEGs.
+
+    libtiff fills damaged JPEG data with grey, so these are decoded here, strictly.
+    """
+    tiff.check_tags(stream)
+    stream.seek(0)
+    with pillow.open_header(stream, "TIFF") as image:
+        hw: HW = (image.size[1], image.size[0])
+        if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
+            if not mosaic:
+                raise _too_large(hw, "TIFF")
+            return mosaics.read(image, stream, blob, key, max_pixels)
+        _check_bytes(size, hw[0] * hw[1])
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.has_jpegs(image):
+            return mosaics.read(image, stream, blob, key, max_pixels, max_piece=MAX_SOURCE_PIXELS)
+        _check(image, "TIFF")
+        return _to_frame(_pillow_pixels(image, "TIFF"), image, blob, key, max_pixels)
+
+
 def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) -> Frame:
     body = blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
+    if kind == "JPEG":
+        jpeg.check(body)
+    elif kind == "PNG":
+        body = png.essential(body)
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
         pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
-        turn, tags = pillow.exif(image)
+        return _to_frame(pixels, image, blob, key, max_pixels)
+
+
+def _to_frame(
+    pixels: ImageU8, image: ImageFile.ImageFile, blob: Blob, key: FrameKey, max_pixels: int | None
+) -> Frame:
+    turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, max_pixels)
@@ -145,21 +203,35 @@ def _frames(image: ImageFile.ImageFile) -> int:
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:
-    """Decode a JPEG strictly: every warning of libjpeg is an error, but bytes after its end are not."""
+    """Decode a JPEG strictly; bytes after its end are ignored."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(body)
     except ValueError:
         return _pillow_pixels(image, "JPEG")  # chroma subsampling that libjpeg-turbo does not support
     if (width, height) != image.size:
         raise ImageTruncatedError("the JPEG file contains two different sizes")
+    if image.mode == "CMYK":
+        _decode_strictly(body, "CMYK", min_factor=8)
+        return _pillow_pixels(image, "JPEG")
+    return _decode_strictly(body, "RGB")
+
+
+def _decode_strictly(body: bytes, colorspace: str, min_factor: int = 1) -> ImageU8:
+    """Decode a JPEG in which every warning of libjpeg is an error, after mending what leaves all pixels intact."""
+
+    def decode(body: bytes) -> ImageU8:
+        pixels: ImageU8 = simplejpeg.decode_jpeg(
+            body, colorspace=colorspace, min_factor=min_factor, strict=True
+        )
+        return pixels
+
     try:
-        if image.mode == "CMYK":
-            simplejpeg.decode_jpeg(body, colorspace="CMYK", min_factor=8, strict=True)
-            return _pillow_pixels(image, "JPEG")
-        pixels: ImageU8 = simplejpeg.decode_jpeg(body, colorspace="RGB", strict=True)
+        return decode(body)
     except ValueError as error:
-        raise pillow.damaged("JPEG", error) from error
-    return pixels
+        pixels = jpeg.mend(body, decode)
+        if pixels is None:
+            raise pillow.damaged("JPEG", error) from error
+        return pixels
 
 
 def _pillow_pixels(image: ImageFile.ImageFile, kind: str) -> ImageU8:

@@ -17,8 +17,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
-from quadrat.media import pillow, tiff
-from quadrat.media.scratch import check_space, scratch
+from quadrat.media import jpeg, pillow, tiff
+from quadrat.media.scratch import check_space, large, scratch
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
@@ -29,10 +29,18 @@ BYTES_PER_PIXEL = 6
 """Disk space per pixel during measurement: colours, class and confidence."""
 
 
-def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | None) -> Frame:
+def read(
+    image: TiffImageFile,
+    stream: IO[bytes],
+    blob: Blob,
+    key: FrameKey,
+    max_pixels: int | None,
+    *,
+    max_piece: int = tiff.MAX_PIECE_PIXELS,
+) -> Frame:
     """Decode the picture of an open TIFF file to a frame at working size.
 
-    `image` is the header, and `stream` reads the content of `blob`. Raises ImageSizeError for more than
+    `image` is the header, and `stream` reads the content of `blob`; a tile or strip has at most `max_piece` pixels. Raises ImageSizeError for more than
     MAX_MOSAIC_PIXELS or too little disk space, and ImageFormatError and ImageTruncatedError as `images.decode` does.
     """
     turn, tags = pillow.exif(image)
@@ -41,7 +49,7 @@ def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max
     _check_size(hw)
     tiff.check_pages(image)
     pillow.check_mode(image)
-    layout = tiff.read_layout(image, size)
+    layout = tiff.read_layout(image, size, max_piece)
     source_hw = layout.hw[::-1] if turn >= 5 else layout.hw
     pixels = scratch((*source_hw, 3), np.uint8)
     _fill(_stored_view(pixels, turn), layout, stream)
@@ -58,7 +66,8 @@ def _check_size(hw: HW) -> None:
             f"{width} x {height} pixels exceed the limit of {MAX_MOSAIC_PIXELS // 10**6} million for a mosaic",
             hint="Split it into several files",
         )
-    check_space(height * width * BYTES_PER_PIXEL)
+    if large(hw):
+        check_space(height * width * BYTES_PER_PIXEL)
 
 
 def _stored_view(pixels: ImageU8, turn: int) -> ImageU8:
@@ -89,7 +98,9 @@ def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes) -> ND
     if layout.jpeg_transform is not None:
         try:
             # libtiff fills damaged scans with grey; this decoder rejects them.
-            pixels: ImageU8 = simplejpeg.decode_jpeg(layout.jpeg_stream(body), colorspace="RGB", strict=True)
+            coded = layout.jpeg_stream(body)
+            jpeg.check_piece(coded, piece.packed_hw)
+            pixels: ImageU8 = simplejpeg.decode_jpeg(coded, colorspace="RGB", strict=True)
         except ValueError as error:
             raise pillow.damaged("TIFF", error) from error
     else:

@@ -104,9 +104,9 @@ class SequenceReader:
             if self._stop.is_set():
                 return None
             try:
-                body = path.read_bytes()
-                self._digest.update(body)
-                return self._scaled(images.decode(Blob(body), FrameKey(self._source.urn, index), -1), path)
+                frame = images.decode(Blob(path), FrameKey(self._source.urn, index), -1)
+                self._digest.update(path.read_bytes())
+                return self._scaled(frame, path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"
