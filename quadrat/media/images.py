@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ from quadrat.geometry import HW
 from quadrat.media import jpeg, pillow, png, tiff
 from quadrat.media import mosaic as mosaics
 from quadrat.media.exif import upright
+from quadrat.media.facts import picture_facts
 from quadrat.media.kinds import VIDEO_HINT, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
@@ -44,25 +46,38 @@ _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
-def decode(blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False) -> Frame:
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The picture to decode, the key of its frame, and what is wanted."""
+
+    blob: Blob
+    key: FrameKey
+    max_pixels: int | str | None
+    with_facts: bool
+
+
+def decode(
+    blob: Blob, key: FrameKey, max_pixels: int | str | None, *, mosaic: bool = False, with_facts: bool = True
+) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
-    file that is mapped into memory. Raises ImageFormatError if the content is not a picture that can be read,
+    file that is mapped into memory. Without `with_facts` the frame has no facts. Raises ImageFormatError if the content is not a picture that can be read,
     ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
     damaged, and OSError if the file cannot be read.
     """
     if isinstance(blob.content, np.ndarray):
         return _from_array(blob, blob.content, key, max_pixels)
+    request = _Request(blob, key, max_pixels, with_facts)
     with _opened(blob.content) as stream:
         kind = _known_kind(stream.read(_HEAD))
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         if kind == "TIFF":
-            return _from_tiff(stream, size, blob, key, max_pixels, mosaic=mosaic)
+            return _from_tiff(stream, size, request, mosaic=mosaic)
         if size > _MAX_EXTRA:
             _check_bytes(size, _stated_pixels(stream, kind))
-    return _from_bytes(blob.loaded(), kind, key, max_pixels)
+    return _from_bytes(kind, replace(request, blob=blob.loaded()))
 
 
 def _opened(content: bytes | Path) -> IO[bytes]:
@@ -91,9 +106,7 @@ def _check_bytes(size: int, pixels: int) -> None:
         )
 
 
-def _from_tiff(
-    stream: IO[bytes], size: int, blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool
-) -> Frame:
+def _from_tiff(stream: IO[bytes], size: int, request: _Request, *, mosaic: bool) -> Frame:
     """Decode a TIFF from its file, piece by piece if it is large or its pieces are JPEGs.
 
     libtiff fills damaged JPEG data with grey, so these are decoded here, strictly.
@@ -105,16 +118,23 @@ def _from_tiff(
         if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
             if not mosaic:
                 raise _too_large(hw, "TIFF")
-            return mosaics.read(image, stream, blob, key, max_pixels)
+            return mosaics.read(image, stream, request.blob, request.key, request.max_pixels)
         _check_bytes(size, hw[0] * hw[1])
         if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.has_jpegs(image):
-            return mosaics.read(image, stream, blob, key, max_pixels, max_piece=MAX_SOURCE_PIXELS)
+            return mosaics.read(
+                image,
+                stream,
+                request.blob,
+                request.key,
+                request.max_pixels,
+                max_piece=MAX_SOURCE_PIXELS,
+            )
         _check(image, "TIFF")
-        return _to_frame(_pillow_pixels(image, "TIFF"), image, blob, key, max_pixels)
+        return _to_frame(_pillow_pixels(image, "TIFF"), image, request)
 
 
-def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) -> Frame:
-    body = blob.content
+def _from_bytes(kind: str, request: _Request) -> Frame:
+    body = request.blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
     if kind == "JPEG":
@@ -124,30 +144,31 @@ def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) ->
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
         pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
-        return _to_frame(pixels, image, blob, key, max_pixels)
+        return _to_frame(pixels, image, request)
 
 
-def _to_frame(
-    pixels: ImageU8, image: ImageFile.ImageFile, blob: Blob, key: FrameKey, max_pixels: int | None
-) -> Frame:
+def _to_frame(pixels: ImageU8, image: ImageFile.ImageFile, request: _Request) -> Frame:
     turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
-    target = working_hw(source_hw, max_pixels)
+    target = working_hw(source_hw, request.max_pixels)
+    facts = picture_facts(pixels, turn) if request.with_facts else None
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
-    return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags)
+    pixels = upright(pixels, turn)
+    return Frame(request.key, source_hw, pixels, digest=request.blob.digest, exif=tags, facts=facts)
 
 
-def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | None) -> Frame:
+def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
     source_hw: HW = (picture.shape[0], picture.shape[1])
     if source_hw[0] * source_hw[1] > MAX_SOURCE_PIXELS:
         raise _too_large(source_hw, "array")
     pixels = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
     target = working_hw(source_hw, max_pixels)
+    facts = picture_facts(pixels)
     if target != source_hw:
         pixels = _shrunk(pixels, target)
-    return Frame(key, source_hw, pixels, digest=blob.digest)
+    return Frame(key, source_hw, pixels, digest=blob.digest, facts=facts)
 
 
 def _shrunk(pixels: ImageU8, hw: HW) -> ImageU8:

@@ -104,7 +104,8 @@ class SequenceReader:
             if self._stop.is_set():
                 return None
             try:
-                frame = images.decode(Blob(path), FrameKey(self._source.urn, index), -1)
+                key = FrameKey(self._source.urn, index)
+                frame = images.decode(Blob(path), key, -1, with_facts=False)
                 self._digest.update(path.read_bytes())
                 return self._scaled(frame, path)
             except (InputError, OSError) as error:

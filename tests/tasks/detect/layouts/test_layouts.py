@@ -195,13 +195,29 @@ def test_an_anchor_is_one_object() -> None:
     assert ([2], 1) == (got.classes.tolist(), len(got.scores))
 
 
-@pytest.mark.parametrize(("layout", "value"), [("yolov10", 1.5), ("yolov10", -1.0), ("paddledet", 1.5)])
+@pytest.mark.parametrize(
+    ("layout", "value"),
+    [
+        ("yolov10", 1.5),
+        ("yolov10", -1.0),
+        ("paddledet", 1.5),
+        ("yolov10", 1e30),
+        ("paddledet", 1e30),
+        ("yolov10", 10_000),
+        ("boxes", 2**40),
+        ("rtdetr", -(2**62)),
+    ],
+)
 def test_a_class_that_is_no_number_is_another_layout(layout: str, value: float) -> None:
-    """1.5 is not a class, so the six numbers mean something else."""
+    """1.5 is not a class, so the numbers mean something else; 1e30 must not count as class 0 either."""
     arrays = encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
-    arrays["output0"][0, PLACES[layout]["class"]] = value
-    with pytest.raises(LayoutError, match="not a class number"):
-        read(layout, arrays)
+    if "labels" in arrays:
+        arrays["labels"][0] = value
+    else:
+        arrays["output0"][0, PLACES[layout]["class"]] = value
+    for classes in (3, None):
+        with pytest.raises(LayoutError, match="not a class number"):
+            read(layout, arrays, classes=classes)
 
 
 def test_a_class_that_is_nan_is_no_filler() -> None:
@@ -284,7 +300,7 @@ def test_classes_that_disagree_with_the_channels_are_refused(
     st.lists(
         st.tuples(
             st.sampled_from(["output0", "boxes", "labels", "scores", "dets", "x"]),
-            st.sampled_from(["float32", "float16", "int64", "bool"]),
+            st.sampled_from(["float32", "float16", "int64", "bool", "str"]),
             st.lists(st.sampled_from([0, 1, 4, 5, 6, 7, 8]), max_size=4),
         ),
         max_size=4,
@@ -351,3 +367,24 @@ def test_a_fixed_batch_needs_a_batch_axis(layout: str) -> None:
     assert not choose(replace(network(layout, outputs), batch=1)).batched
     with pytest.raises(LayoutError, match="takes 2 inputs at once"):
         choose(replace(network(layout, outputs), batch=2))
+
+
+def test_dets_of_mmdeploy_hold_their_scores() -> None:
+    """Five numbers and a label; rows of label -1 pad the output."""
+    arrays = {
+        "dets": np.array([[10, 20, 50, 60, 0.75], [1, 1, 9, 9, 0.1], [0, 0, 5, 5, 0.9]], np.float32),
+        "labels": np.array([2, 0, -1]),
+    }
+    outputs = (OutputSpec("dets", "float32", (None, None, 5)), OutputSpec("labels", "int64", (None, None)))
+    got = choose(network(None, outputs)).read(arrays, HW, 0.25)
+    np.testing.assert_allclose(got.boxes, [[10, 20, 50, 60]])
+    assert ([2], [0.75]) == (got.classes.tolist(), got.scores.tolist())
+
+
+@pytest.mark.parametrize("layout", ["rtdetr", "boxes"])
+def test_boxes_may_be_fractions_and_may_have_y_first(layout: str) -> None:
+    """The archive states it, as for the models of TensorFlow."""
+    sides = np.array([[10 / 320, 20 / 256, 50 / 320, 60 / 256]], np.float32)
+    words = {"unit": "fractions", "boxes": "corners-yx"}
+    got = read(layout, encode(layout, sides[:, [1, 0, 3, 2]], [0.5], [1], num_classes=3), **words)
+    np.testing.assert_allclose(got.boxes, [[10, 20, 50, 60]], atol=1e-4)
