@@ -19,6 +19,7 @@ from quadrat.executors.policy import FailurePolicy
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.interrupts import signals_deferred
 from quadrat.parameters import Settings
+from quadrat.parameters.sizes import size_words
 from quadrat.pipeline.measure import (
     Event,
     FrameDone,
@@ -165,12 +166,17 @@ class Order:
             step=frames.frame_step,
             seconds=frames.frame_seconds,
         )
-        with progress, closing(iter(run)) as events:
+        # From its first product to its acknowledgement, a source is one step: a signal waits.
+        with progress, closing(iter(run)) as events, ExitStack() as step:
             for event in events:
                 if isinstance(event, SourceDone):
                     self._done(event, report, progress)
                     policy.check(event.record)
-                    self._delivery.acknowledge(event.record.source)
+                    self._delivery.acknowledge(event.record)
+                    step.close()
+                elif isinstance(event, ProductMade):
+                    step.enter_context(signals_deferred())
+                    self._handle(event, progress)
                 else:
                     self._handle(event, progress)
 
@@ -294,12 +300,11 @@ class Order:
         if not count:
             return
         kind = kinds[0] if len(kinds) == 1 else "source"
-        most = self._settings.frames_for(shrinks=True).max_img_size or -1
         self._log.info(
-            "%d %s shrunk to %s pixels; --max-img-size -1 measures %s whole%s",
+            "%d %s shrunk to %s; --max-img-size -1 measures %s whole%s",
             count,
             f"{kind} was" if count == 1 else f"{kind}s were",
-            most if most % 10**6 else f"{most // 10**6} million",
+            size_words(self._settings.frames_for(shrinks=True).max_img_size),
             "it" if count == 1 else "them",
             "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
         )

@@ -93,7 +93,7 @@ def test_r3_b2_nothing_is_left_in_the_temp_folder(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     model = brightness_archive(tmp_path / "m.tgz")
-    status, *_ = run(model, images, **{"max-img-size": 500})
+    status, *_ = run(model, images, **{"max-img-size": "0.0005MP"})
 
     assert (0, []) == (status, list(scratch.iterdir()))
 

@@ -40,7 +40,7 @@ _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
 def decode(
-    blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False, with_facts: bool = True
+    blob: Blob, key: FrameKey, max_pixels: int | str | None, *, mosaic: bool = False, with_facts: bool = True
 ) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
@@ -68,7 +68,9 @@ def _opened(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
-def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None, *, with_facts: bool) -> Frame:
+def _from_bytes(
+    blob: Blob, kind: str, key: FrameKey, max_pixels: int | str | None, *, with_facts: bool
+) -> Frame:
     body = blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
@@ -85,7 +87,7 @@ def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None, *,
     return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags, facts=facts)
 
 
-def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | None) -> Frame:
+def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
     source_hw: HW = (picture.shape[0], picture.shape[1])
     if source_hw[0] * source_hw[1] > MAX_SOURCE_PIXELS:
         raise _too_large(source_hw, "array")

@@ -30,7 +30,9 @@ BYTES_PER_PIXEL = 6
 """Disk space per pixel during measurement: colours, class and confidence."""
 
 
-def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | None) -> Frame:
+def read(
+    image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | str | None
+) -> Frame:
     """Decode the picture of an open TIFF file to a frame at working size.
 
     `image` is the header, and `stream` reads the content of `blob`. Raises ImageSizeError for more than

@@ -85,6 +85,16 @@ class OrderSettings(Group):
         high=10**9,
         since="1",
     )
+    retry_seconds: float = parameter(
+        "float",
+        "Repeat a request that the platform cannot answer at the moment for at most this long; 0 does not repeat it. "
+        "Local runs ignore it.",
+        default=300.0,
+        unit="seconds",
+        low=0.0,
+        high=86_400.0,
+        since="5",
+    )
     executor: str = parameter(
         "option",
         "Where sources are measured: in this process (local), or in a child process (isolated).",

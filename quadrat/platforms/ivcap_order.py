@@ -36,6 +36,7 @@ from quadrat.stores.paths import swapped
 
 if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
+    from quadrat.stores.proxy import Proxy
 
 TASK = "QUADRAT_DESCRIBE_TASK"
 """Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
@@ -148,7 +149,7 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
     """
     declared = sdk.Parameter(
         name=parameter.name,
-        type=sdk.Type(parameter.kind),
+        type=sdk.Type(parameter.platform_kind),
         description=parameter.help,
         options=[sdk.Option(value=choice) for choice in parameter.choices] or None,
         default=parameter.default,
@@ -182,17 +183,24 @@ def complete(values: Mapping[str, Any], context: OrderContext) -> Mapping[str, A
         return values
     from quadrat.platforms.config import over_config, read_config
     from quadrat.stores.platform import copied
-    from quadrat.stores.proxy import Proxy
     from quadrat.stores.strict import MAX_JSON
 
     reference = str(values["config"])
     if context.storage_url:
         _check_needed(values)
-        proxy, name = Proxy(context.storage_url, context.cache_url), public(reference)
+        proxy, name = _proxy(values, context), public(reference)
         with copied(proxy, proxy.url(remote(reference, "config")), name, MAX_JSON) as copy:
             return over_config(values, read_config(copy, name), platform=True)
     path = local_path(reference, context.in_dir, "config")
     return over_config(values, read_config(path, path.name), platform=False)
+
+
+def _proxy(values: Mapping[str, Any], context: OrderContext) -> Proxy:
+    """Return a client of the platform's data proxy, as patient as the order asks."""
+    from quadrat.stores.proxy import RETRY_S, Proxy
+
+    given = values.get("retry_seconds")
+    return Proxy(str(context.storage_url), context.cache_url, RETRY_S if given is None else float(given))
 
 
 def _check_needed(values: Mapping[str, Any]) -> str:
@@ -247,7 +255,6 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     """
     from quadrat.stores.folder import FolderStore
     from quadrat.stores.platform import PlatformStore
-    from quadrat.stores.proxy import Proxy
     from quadrat.stores.streams import list_streams
 
     name = _check_needed(values)
@@ -255,7 +262,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
     if context.storage_url:
-        proxy = Proxy(context.storage_url, context.cache_url)
+        proxy = _proxy(values, context)
         images = streams or remote(given, name)
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)

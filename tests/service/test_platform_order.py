@@ -128,7 +128,7 @@ def test_local_and_platform_products_are_the_same(
         "--result-size",
         "source",
         "--max-img-size",
-        "5000",
+        "0.005MP",
     )
 
     local = service.run("--model", TINY, "--images", service.folder / "in", *words)
