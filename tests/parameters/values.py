@@ -12,6 +12,9 @@ SIZES: dict[str, object] = {
     "tile-size": 640,
     "outputs": ("none",),
     "model-name": "a",
+    "memory-limit": 8000,
+    "load-seconds": 300.0,
+    "source-seconds": 300.0,
     "min-score": 0.5,
 }
 
