@@ -56,6 +56,9 @@ def test_predict_gives_mask_cover_and_pictures(model: Path, image: Path) -> None
         assert measured.confidence is not None
         assert measured.pseudo().mode == "P"
         assert measured.overlay().width == 40
+        assert measured.overlay("beside", opacity=1.0).width == 80
+        with pytest.raises(ParameterError, match="overlay-style"):
+            measured.overlay("blinking")
         assert ["sand", "seagrass"] == [c.name for c in predictor.classes]
 
 
