@@ -203,7 +203,7 @@ def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
         with pytest.raises(ParameterError, match=r"not a path\. Give the path of a video"):
             list(predictor.video(np.zeros((4, 4, 3), np.uint8)))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):
-            with pytest.raises(ParameterError, match="--streams") as caught:
+            with pytest.raises(ParameterError, match="quadrat run MODEL ADDRESS") as caught:
                 list(call("rtsp://u:geheim@cam/1"))
             assert "geheim" not in caught.value.line
 
