@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import QuadratError, distinct
-from quadrat.facts import PictureFacts
+from quadrat.facts import PictureFacts, SampleDepth
 from quadrat.geometry import HW, Geometry, Window
 
 Media = Literal["image", "video", "sequence", "stream"]
@@ -92,7 +92,7 @@ class Frame:
     any scaling; `time_s` presentation time in seconds, None for an image; `digest` sha256 (hex) of the image's
     content, see `Blob`; `exif` the tags kept, by name; `skipped` the reason if the frame is not measured ("black",
     "idle", "failed", or flags), else empty; `file` the file name of a sequence's image; `facts` the facts about an
-    image, None for a frame of a video. The pixels of a mosaic may be a memory map of a file.
+    image, None for a frame of a video; `depth` the bits of 16-bit samples, if not all are used. The pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -104,6 +104,7 @@ class Frame:
     skipped: str = ""
     file: str = ""
     facts: PictureFacts | None = None
+    depth: SampleDepth | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,10 +130,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
-    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None."""
+    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None.
+
+    With several classes per pixel, `members` (H, W, K) has the probability of each that holds, else 0.
+    """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16] | None = None
+    members: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

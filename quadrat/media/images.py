@@ -1,7 +1,7 @@
 """Decode picture files to frames, with the same rules for every format.
 
-Pictures are rotated upright by EXIF; alpha and colour profiles are ignored; of 16 bits the high 8 are
-kept; grey, palette and CMYK are converted to RGB; the full picture is shrunk to working size by area averaging.
+Pictures are rotated upright by EXIF; alpha and colour profiles are ignored; of 16 bits the high 8 of those
+used are kept (`media.depth`); grey, palette and CMYK are converted to RGB; the full picture is shrunk to working size by area averaging.
 
 Pillow reads headers and EXIF. libjpeg-turbo (simplejpeg, strict) decodes JPEGs: it rejects truncated or
 damaged scans, which OpenCV fills with grey and Pillow detects only partly.
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
+from quadrat.facts import SampleDepth
 from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
 from quadrat.media import jpeg, pillow, png, tiff
 from quadrat.media import mosaic as mosaics
+from quadrat.media.depth import high_bytes, stored_bits
 from quadrat.media.exif import upright
 from quadrat.media.facts import picture_facts
 from quadrat.media.kinds import VIDEO_HINT, looks_like
@@ -54,28 +56,38 @@ class _Request:
     key: FrameKey
     max_pixels: int | str | None
     with_facts: bool
+    sample_bits: int | None
 
 
 def decode(
-    blob: Blob, key: FrameKey, max_pixels: int | str | None, *, mosaic: bool = False, with_facts: bool = True
+    blob: Blob,
+    key: FrameKey,
+    max_pixels: int | str | None,
+    *,
+    mosaic: bool = False,
+    with_facts: bool = True,
+    sample_bits: int | None = None,
 ) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
-    file that is mapped into memory. Without `with_facts` the frame has no facts. Raises ImageFormatError if the content is not a picture that can be read,
+    file that is mapped into memory. Without `with_facts` the frame has no facts. `sample_bits` are the significant bits of
+    16-bit samples; None takes them from the file, see `media.depth`. Raises ImageFormatError if the content is not a picture that can be read,
     ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
     damaged, and OSError if the file cannot be read.
     """
     if isinstance(blob.content, np.ndarray):
         return _from_array(blob, blob.content, key, max_pixels)
-    request = _Request(blob, key, max_pixels, with_facts)
+    request = _Request(blob, key, max_pixels, with_facts, sample_bits)
     with _opened(blob.content) as stream:
         kind = _known_kind(stream.read(_HEAD))
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         if kind == "TIFF":
-            return _from_tiff(stream, size, request, mosaic=mosaic)
-        if size > _MAX_EXTRA:
+            frame = _from_pieces(stream, size, request, mosaic=mosaic)
+            if frame is not None:
+                return frame
+        elif size > _MAX_EXTRA:
             _check_bytes(size, _stated_pixels(stream, kind))
     return _from_bytes(kind, replace(request, blob=blob.loaded()))
 
@@ -106,8 +118,8 @@ def _check_bytes(size: int, pixels: int) -> None:
         )
 
 
-def _from_tiff(stream: IO[bytes], size: int, request: _Request, *, mosaic: bool) -> Frame:
-    """Decode a TIFF from its file, piece by piece if it is large or its pieces are JPEGs.
+def _from_pieces(stream: IO[bytes], size: int, request: _Request, *, mosaic: bool) -> Frame | None:
+    """Decode a TIFF piece by piece if it is large or its pieces are JPEGs, else return None.
 
     libtiff fills damaged JPEG data with grey, so these are decoded here, strictly.
     """
@@ -115,22 +127,24 @@ def _from_tiff(stream: IO[bytes], size: int, request: _Request, *, mosaic: bool)
     stream.seek(0)
     with pillow.open_header(stream, "TIFF") as image:
         hw: HW = (image.size[1], image.size[0])
-        if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
-            if not mosaic:
-                raise _too_large(hw, "TIFF")
-            return mosaics.read(image, stream, request.blob, request.key, request.max_pixels)
-        _check_bytes(size, hw[0] * hw[1])
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.has_jpegs(image):
-            return mosaics.read(
-                image,
-                stream,
-                request.blob,
-                request.key,
-                request.max_pixels,
-                max_piece=MAX_SOURCE_PIXELS,
-            )
-        _check(image, "TIFF")
-        return _to_frame(_pillow_pixels(image, "TIFF"), image, request)
+        if not isinstance(image, TiffImagePlugin.TiffImageFile):
+            return None
+        whole = hw[0] * hw[1] <= MAX_SOURCE_PIXELS
+        if whole:
+            _check_bytes(size, hw[0] * hw[1])
+        elif not mosaic:
+            raise _too_large(hw, "TIFF")
+        if whole and not tiff.has_jpegs(image):
+            return None
+        return mosaics.read(
+            image,
+            stream,
+            request.blob,
+            request.key,
+            request.max_pixels,
+            max_piece=MAX_SOURCE_PIXELS if whole else tiff.MAX_PIECE_PIXELS,
+            sample_bits=request.sample_bits,
+        )
 
 
 def _from_bytes(kind: str, request: _Request) -> Frame:
@@ -143,20 +157,16 @@ def _from_bytes(kind: str, request: _Request) -> Frame:
         body = png.essential(body)
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
-        pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
-        return _to_frame(pixels, image, request)
-
-
-def _to_frame(pixels: ImageU8, image: ImageFile.ImageFile, request: _Request) -> Frame:
-    turn, tags = pillow.exif(image)
+        pixels, depth = _pixels(image, kind, body, request.sample_bits)
+        turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, request.max_pixels)
     facts = picture_facts(pixels, turn) if request.with_facts else None
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
-    pixels = upright(pixels, turn)
-    return Frame(request.key, source_hw, pixels, digest=request.blob.digest, exif=tags, facts=facts)
+    pixels, digest = upright(pixels, turn), request.blob.digest
+    return Frame(request.key, source_hw, pixels, digest=digest, exif=tags, facts=facts, depth=depth)
 
 
 def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
@@ -221,6 +231,19 @@ def _frames(image: ImageFile.ImageFile) -> int:
             return int(getattr(image, "n_frames", 1))
         except Exception as error:  # damaged data can raise anything in Pillow
             raise pillow.damaged(image.format or "", error) from error
+
+
+def _pixels(
+    image: ImageFile.ImageFile, kind: str, body: bytes, sample_bits: int | None
+) -> tuple[ImageU8, SampleDepth | None]:
+    """Decode a picture to (h, w, 3) RGB, with the bits of 16-bit samples if not all are used."""
+    if kind == "JPEG":
+        return _jpeg_pixels(body, image), None
+    if stored_bits(image, body) <= 8:
+        return _pillow_pixels(image, kind), None
+    pillow.load(image, kind)
+    rgb = None if image.mode.startswith("I;16") else _rgb(image)
+    return high_bytes(image, body, rgb, sample_bits)
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:

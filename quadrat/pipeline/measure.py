@@ -182,7 +182,9 @@ class SourceMeasurement:
             for product in collector.picture(result):
                 names.append(product.name)
                 yield ProductMade(source, product)
-            parts.append(collector.record())
+            height, width = result.view(name).pixels.shape[:2]
+            side = self._models[name].seen_side((height, width))
+            parts.append(replace(collector.record(), side=side))
         if result.frame.skipped:
             reason = f"the picture is {result.frame.skipped}"
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
@@ -224,9 +226,15 @@ class SourceMeasurement:
 def image_facts(frame: Frame) -> ImageFacts:
     """Return the facts about an image."""
     working = frame.pixels.shape[0], frame.pixels.shape[1]
-    flags = flags_of(frame.facts, frame.source_hw)
     return ImageFacts(
-        frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped, frame.facts, flags
+        frame.source_hw,
+        working,
+        frame.digest,
+        dict(frame.exif),
+        frame.skipped,
+        frame.facts,
+        flags=flags_of(frame.facts, frame.source_hw, frame.depth),
+        depth=frame.depth,
     )
 
 
