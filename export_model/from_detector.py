@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from export_model import families, heads, labels, layout, objects, sizes
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
-from export_model.preprocessing import Preprocessing, Transforms
+from export_model.preprocessing import PLAIN, Preprocessing, Transforms
 from quadrat.errors import GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import WITH_BACKGROUND, read_detect
@@ -123,8 +123,13 @@ def _question(
         **options.words,
     }
 
-    def prepare(name: str) -> Transforms:
-        return options.preprocessing.listed(families.usual(name), _size(options, detector))
+    def prepare(layout: str) -> tuple[Transforms, tuple[ParameterError, ...]]:
+        usual, size = families.usual(layout, known), _size(options, detector)
+        try:
+            return options.preprocessing.listed(usual, size), ()
+        except ParameterError as ask:  # the outputs may show that more is to be asked for
+            stand_in = replace(usual, stretch=bool(usual.stretch), normalize=PLAIN)
+            return options.preprocessing.listed(stand_in, size), (ask,)
 
     def run(transforms: Transforms) -> list[layout.Trial]:
         sizes.check_transforms(detector.shape, transforms, detect=True)
