@@ -81,6 +81,7 @@ def complete(
     for note in detector.notes:
         notify(note)
     classes = _classes(options, detector, notify)
+    _check_thresholds(options.words, len(classes) or None)
     runner = heads.Runner(detector.data)
     _check_size(options, detector, runner)
     chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
@@ -178,6 +179,17 @@ def _background(options: Options) -> dict[str, int | None]:
             "it is neither the index of a class nor none", where=f"--background {options.background}"
         )
     return {"background": int(options.background)}
+
+
+def _check_thresholds(words: Mapping[str, Any], classes: int | None) -> None:
+    """Raise ParameterError for thresholds outside 0..1, or of another number than there are classes."""
+    given = words.get("threshold", ())
+    if not all(0 <= each <= 1 for each in given):
+        raise ParameterError("a score in 0..1 is needed", where="--threshold")
+    if len(given) > 1 and len(given) != classes:
+        raise ParameterError(
+            f"{len(given)} thresholds are given, and {classes or 'no'} classes named", where="--threshold"
+        )
 
 
 def _size(options: Options, detector: Detector) -> tuple[int, int] | None:
