@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from quadrat.errors import printable
 from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
@@ -37,6 +38,10 @@ class CoverSummary:
 
     covers: tuple[Cover, ...]
     multi_label: bool = False
+
+
+MOST_NAMED = 8
+"""The most classes that a line of the log names."""
 
 
 class MaskCollector:
@@ -316,4 +321,11 @@ def _overlap(record: ModelRecord) -> bool:
 
 
 def _text(covers: Iterable[Cover]) -> str:
-    return ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers)
+    """List the covers for the log: all of a few classes, the largest of many."""
+    listed = list(covers)
+    rest = ""
+    if len(listed) > MOST_NAMED:
+        largest = sorted((c for c in listed if c.pixels), key=lambda c: -c.pixels)[:MOST_NAMED]
+        rest = f", {len(listed) - len(largest)} more"
+        listed = largest
+    return ", ".join(f"{printable(c.name)} {100 * c.cover:.2f} %" for c in listed) + rest
