@@ -245,7 +245,10 @@ def _shown(tensor: Tensor) -> str:
 
 def main(arguments: Sequence[str] | None = None, prog: str = "inspection.py") -> int:
     """Print what networks are; return 0, or the exit status of an error."""
-    made = argparse.ArgumentParser(prog=prog, description=__doc__)
+    made = argparse.ArgumentParser(
+        prog=prog, description=__doc__, epilog=f"examples:\n  {prog} reef.onnx\n  {prog} models/*.onnx",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     made.add_argument("networks", type=Path, nargs="+", metavar="FILE.onnx", help="networks to look at")
     for path in made.parse_args(arguments).networks:
         try:
