@@ -237,6 +237,7 @@ def _check(given: argparse.Namespace) -> None:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
             where="--config, --cv-config, --torch, --onnx",
+            hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
                "onnx_output": "onnx"}  # fmt: skip
