@@ -52,14 +52,22 @@ class Meaning:
     questions: tuple[Question, ...] = field(default=())
 
 
-def determine(values: Sequence[NDArray[Any]], options: ScoreOptions, notify: Notify) -> Meaning:
+def determine(
+    values: Sequence[NDArray[Any]], options: ScoreOptions, notify: Notify, ending: str = ""
+) -> Meaning:
     """Determine the meaning of scores from their values (N, K, h, w) for several inputs, and the options.
 
-    `notify` is called with a line for everything that was assumed. Raises ParameterError for options that contradict
+    `ending` is the operation that makes the scores; it decides if the values do not. `notify` is called with a line
+    for everything that was assumed. Raises ParameterError for options that contradict
     the values or each other.
     """
     channels = values[0].shape[1]
-    applied = _applied(values)
+    applied = _applied(values, ending)
+    if applied is None:
+        known = {"sigmoid": "sigmoid", "softmax": ""}
+        if options.activation not in known:
+            return Meaning({"activation": "softmax"}, questions=(_constant(),))
+        applied = known[options.activation]
     _check(options, applied, channels)
     independent = applied == "sigmoid" or options.multi_label or options.activation == "sigmoid"
     if options.activation == "none" and not applied:
@@ -71,11 +79,16 @@ def determine(values: Sequence[NDArray[Any]], options: ScoreOptions, notify: Not
     return _independent(options, applied, channels, notify)
 
 
-def _applied(values: Sequence[NDArray[Any]]) -> str:
-    """Return "softmax", "sigmoid" or "" for scores that are probabilities of that kind, or are not probabilities."""
+def _applied(values: Sequence[NDArray[Any]], ending: str) -> str | None:
+    """Return "softmax", "sigmoid" or "" for scores that are probabilities of that kind, or are not probabilities.
+
+    None if neither the values nor the operation that makes them tell, because they are constant.
+    """
     low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
-    if low < 0 or high > 1 + SUM or low == high:
+    if low < 0 or high > 1 + SUM:
         return ""
+    if low == high and ending not in ("Sigmoid", "HardSigmoid", "Softmax"):
+        return None
     if values[0].shape[1] > 1 and all(np.allclose(v.sum(1, dtype=np.float64), 1, atol=SUM) for v in values):
         return "softmax"
     return "sigmoid" if high <= 1 else ""
@@ -158,6 +171,13 @@ def _independent(options: ScoreOptions, applied: str, channels: int, notify: Not
         return Meaning({**words, "activation": "softmax"}, applied, added=added)
     words |= {"background": index, "threshold": _threshold(options)}
     return Meaning(words, applied, separate=True, added=added)
+
+
+def _constant() -> Question:
+    return Question(
+        "the scores are the same at every pixel of the drawings, so they do not tell what they are",
+        "--activation sigmoid if they are probabilities, --activation softmax if they are logits",
+    )
 
 
 def _several(channels: int, applied: str) -> Question:

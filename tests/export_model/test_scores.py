@@ -73,6 +73,15 @@ def test_one_channel_is_a_class_against_a_background(values, applied):
     assert third.added == "background"
 
 
+def test_constant_scores_do_not_tell_what_they_are():
+    """The operation that makes them decides, or else the option; logits are never assumed."""
+    flat = [np.zeros((1, 1, 8, 8), np.float32)]
+    assert "--activation" in determine(flat, ScoreOptions(), print).questions[0].options
+    assert determine(flat, ScoreOptions(), print, "Sigmoid").applied == "sigmoid"
+    assert determine(flat, ScoreOptions(activation="sigmoid"), print).applied == "sigmoid"
+    assert determine(flat, ScoreOptions(activation="softmax"), print).applied == ""
+
+
 @pytest.mark.parametrize(
     ("values", "options", "said"),
     [
