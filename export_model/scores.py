@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,18 @@ class Meaning:
 
 
 def determine(
-    values: Sequence[NDArray[Any]], options: ScoreOptions, notify: Notify, ending: str = ""
+    values: Sequence[NDArray[Any]],
+    options: ScoreOptions,
+    notify: Notify,
+    ending: str = "",
+    *,
+    appended: bool = True,
 ) -> Meaning:
     """Determine the meaning of scores from their values (N, K, h, w) for several inputs, and the options.
 
     `ending` is the operation that makes the scores; it decides if the values do not. `notify` is called with a line
-    for everything that was assumed. Raises ParameterError for options that contradict
-    the values or each other.
+    for everything that was assumed. If nothing is `appended` to the network, its scores stay as they are. Raises
+    ParameterError for options that contradict the values or each other.
     """
     channels = values[0].shape[1]
     applied = _applied(values, ending)
@@ -73,10 +78,13 @@ def determine(
     if options.activation == "none" and not applied:
         raise ParameterError("the scores are not in 0..1", where="--activation none")
     if channels > 1 and not independent:
-        return _exclusive(options, applied, channels, notify)
+        found = _exclusive(options, applied, channels, notify)
+        if applied and (found.separate or not appended):
+            return replace(found, words={**found.words, "activation": "none"})
+        return found
     if options.multi_label:
         return _multi_label(options, applied)
-    return _independent(options, applied, channels, notify)
+    return _independent(options, applied, channels, notify, appended=appended)
 
 
 def _applied(values: Sequence[NDArray[Any]], ending: str) -> str | None:
@@ -147,7 +155,9 @@ def _multi_label(options: ScoreOptions, applied: str) -> Meaning:
     return Meaning(words, applied, separate=True)
 
 
-def _independent(options: ScoreOptions, applied: str, channels: int, notify: Notify) -> Meaning:
+def _independent(
+    options: ScoreOptions, applied: str, channels: int, notify: Notify, *, appended: bool
+) -> Meaning:
     """Return the meaning of independent scores of which each pixel gets one class."""
     words: dict[str, Any] = {
         "activation": "none" if applied else "sigmoid", "background": None, "multi-label": False,
@@ -166,7 +176,7 @@ def _independent(options: ScoreOptions, applied: str, channels: int, notify: Not
             f"scores: one channel, {'probabilities' if applied else 'logits'} of one class against a background; "
             f"threshold {options.threshold[0] if options.threshold else f'{THRESHOLD} (--threshold changes it)'}"
         )
-    if channels == 1 and index == 0 and options.threshold in ((), (THRESHOLD,)):
+    if appended and channels == 1 and index == 0 and options.threshold in ((), (THRESHOLD,)):
         # the graph makes two exclusive classes of it, of which the better one is over 0.5
         return Meaning({**words, "activation": "softmax"}, applied, added=added)
     words |= {"background": index, "threshold": _threshold(options)}

@@ -53,6 +53,15 @@ def test_independent_classes_are_asked_about():
     assert not any(one.questions for one in (many, best))
 
 
+def test_a_softmax_that_stays_is_not_applied_again():
+    """With a background by threshold, or where nothing is appended, its scores are probabilities already."""
+    assert meaning(SOFTMAX, background="0").words["activation"] == "none"
+    assert determine(SOFTMAX, ScoreOptions(), print, appended=False).words["activation"] == "none"
+    assert determine(LOGITS, ScoreOptions(), print, appended=False).words["activation"] == "softmax"
+    one = determine(ONE, ScoreOptions(), print, appended=False)
+    assert (one.words["activation"], one.words["background"], one.separate) == ("none", 0, True)
+
+
 def test_logits_of_independent_classes_are_said():
     """Their values do not tell; the option does."""
     found = meaning(LOGITS, activation="sigmoid", multi_label=True)
