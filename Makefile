@@ -88,11 +88,12 @@ define around-paddleseg
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
-.PHONY: setup setup-test setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
+.PHONY: setup setup-test setup-pack setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
 setup: $(VENV)/.run ## set up .venv with what the service needs
 setup-test: $(VENV)/.test ## add [test] to .venv: what check and test need
 setup-paddle: $(VENV)/.paddle ## add [paddle] to .venv: the paddle engine, for PIR archives
 setup-export: $(VENV)/.export ## add [export] to .venv: what export_model needs
+setup-pack: $(VENV)/.pack ## add [pack] to .venv: what quadrat pack needs for ONNX networks
 setup-all: $(VENV_ALL)/.all ## set up .venv-all with [paddle,export,test]: what test-all needs
 setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## set up .venv-paddle2 with Paddle 2.6.2, which writes .pdmodel
 setup-peers: $(VENV_PEERS)/.peers ## set up .venv-peers with the libraries that the benchmarks compare with
@@ -105,6 +106,9 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.test: $(VENV)/.run
 	@echo "== adding the test tools to $(VENV)"
 	@$(call listed,$(VENV),test)
+	@touch $@
+$(VENV)/.pack: $(VENV)/.run
+	@$(call listed,$(VENV),pack)
 	@touch $@
 $(VENV)/.paddle: $(VENV)/.run
 	@echo "== adding Paddle to $(VENV): about 900 MB"

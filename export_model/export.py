@@ -19,11 +19,17 @@ from quadrat.package.write import write_archive
 from quadrat.task_kinds import TASKS, default_task, kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
+EXAMPLES = """\
+examples:
+  {prog} --onnx reef.onnx --class sand --class seagrass --save-path reef.tgz
+  {prog} --onnx best.onnx --task detect --save-path fish.tgz
+  {prog} --config model.yml --model model.pdparams --save-path seagrass.tgz
+"""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     """Return the parser of the command line. The original exporter's options keep their names."""
-    made = argparse.ArgumentParser(prog="export.py", description=__doc__)
+    made = _empty(prog)
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
         "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
@@ -73,6 +79,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _empty(prog: str) -> argparse.ArgumentParser:
+    """Return a parser without options, with examples under its help."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        epilog=EXAMPLES.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def _add_meaning(made: argparse.ArgumentParser) -> None:
     meaning = made.add_argument_group("classes and transforms")
     meaning.add_argument(
@@ -112,9 +128,9 @@ def _add_detector(made: argparse.ArgumentParser) -> None:
         )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int:
     """Export and return the exit status: 0, 2 for a wrong option, 3 for a network that cannot be used."""
-    given = parser().parse_args(arguments)
+    given = parser(prog).parse_args(arguments)
     try:
         export(given)
     except QuadratError as error:

@@ -24,12 +24,22 @@ from quadrat.types import ModelPackage
 
 READS = {"openvino": ("onnx", "pdmodel"), "onnx": ("onnx",), "paddle": ("pdmodel", "pir")}
 """Formats of a network that each engine reads."""
+EXAMPLES = """\
+examples:
+  {prog} model.tgz
+  {prog} model.tgz --engine onnx --tolerance 0.001
+"""
 ABSENT = (EngineUnavailableError, DeviceError)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "verify.py") -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="verify.py", description=__doc__)
+    made = argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        epilog=EXAMPLES.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     made.add_argument("archive", type=Path, help="model.tgz that contains a self-test")
     made.add_argument(
         "--engine",
@@ -46,9 +56,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "verify.py") -> int:
     """Print the table; return 0, or 1 if an engine differs, or the exit status of an error."""
-    given = parser().parse_args(arguments)
+    given = parser(prog).parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         if not given.archive.is_file():

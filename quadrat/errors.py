@@ -37,8 +37,28 @@ An error states what happened, where, and what to do, in one line. A `code` neve
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import ClassVar, Self
+
+_JOINERS = "\u200c\u200d"
+"""Characters without a picture of their own that words of some scripts need."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text for people with its control characters escaped, such as `\n`, `\x1b` or `\u202e`.
+
+    A file's name can hold characters that start a new line, colour a terminal or reverse the text after them, so
+    that one line of a log looks like another. Letters of every script stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    kept = letter in _JOINERS or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return letter if kept else letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 class QuadratError(Exception):
@@ -52,9 +72,9 @@ class QuadratError(Exception):
     exit_status: ClassVar[int] = 1
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
-        self.what = " ".join(what.split())
-        self.where = " ".join(where.split())
-        self.hint = " ".join(hint.split())
+        self.what = printable(" ".join(what.split()))
+        self.where = printable(" ".join(where.split()))
+        self.hint = printable(" ".join(hint.split()))
         super().__init__(self.what, self.where, self.hint)
 
     def __str__(self) -> str:

@@ -17,10 +17,11 @@ RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf"
 """Suffixes of raw files of cameras."""
 VIDEO_CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "mxf", "ogg", "asf", "ivf", "h264",
+    "hevc",
 )  # fmt: skip
 """Video containers, by FFmpeg's names. None of them names other files that FFmpeg would open."""
 VIDEO_SUFFIXES = frozenset((
-    ".3gp", ".asf", ".avi", ".flv", ".h264", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".264", ".265", ".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
     ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 ))  # fmt: skip
 """Suffixes of files that are read as videos."""

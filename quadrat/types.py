@@ -243,7 +243,8 @@ class Reading:
     and `declared_s` number of frames and length in seconds as the file states them, None if it does not; `read`
     frames decoded, `taken` frames sampled, `dropped` frames replaced by later ones, `damaged` frames that could not
     be decoded; `seconds` from the start of the first frame to the end of the last; `error` the reason if it was
-    read only in part; `digest` sha256 (hex) of a file's bytes.
+    read only in part; `digest` sha256 (hex) of a file's bytes; `pixel_aspect` width:height of its stored pixels, if
+    they are not square: `hw` is then the size at which players show it; `warnings` what makes its measurement doubtful.
     """
 
     hw: HW
@@ -260,6 +261,8 @@ class Reading:
     digest: str = ""
     gaps: tuple[Gap, ...] = ()
     error: QuadratError | None = None
+    pixel_aspect: str = "1:1"
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,3 +41,23 @@ def test_an_error_at_another_place_keeps_or_replaces_its_hint() -> None:
     error = QuadratError("it broke", where="a", hint="mend it")
 
     assert [str(error.at("b")), str(error.at("b", ""))] == ["b: it broke. mend it", "b: it broke"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("reef 1.jpg", "reef 1.jpg"),
+        ("Föhr/海草 – سمك.jpg", "Föhr/海草 – سمك.jpg"),  # noqa: RUF001 - names in other scripts
+        ("نمی\u200cخواهم 👩\u200d🔬.jpg", "نمی\u200cخواهم 👩\u200d🔬.jpg"),  # noqa: RUF001 - joiners belong to words
+        ("a\nERROR b.jpg", "a\\nERROR b.jpg"),
+        ("a\r\x1b[2K\x07.jpg", "a\\r\\x1b[2K\\x07.jpg"),
+        ("gpj.\u202ereef", "gpj.\\u202ereef"),
+        ("a\u2028b\x85c\ufeff", "a\\u2028b\\x85c\\ufeff"),
+        ("\udcff.jpg", "\\udcff.jpg"),
+    ],
+)
+def test_names_cannot_forge_a_line(name: str, shown: str) -> None:
+    """Control characters are escaped, the letters of every script are kept."""
+    assert errors.printable(name) == shown
+    assert errors.ImageFormatError("it is damaged", where=name).where.isprintable() is shown.isprintable()
+    assert "\x1b" not in errors.ImageFormatError(name, where=name, hint=name).line

@@ -98,10 +98,11 @@ def write(
     colorspace: int | None = None,
     color_range: int | None = None,
     tagged: bool = True,
+    aspect: Fraction | None = None,
 ) -> Path:
     """Write pictures with PyAV alone; the container is told by the path's suffix unless named.
 
-    `times` in seconds make a variable rate, in ticks of 1/90000 s. The pictures are converted by `colorspace` and
+    `aspect` is that of a pixel. `times` in seconds make a variable rate, in ticks of 1/90000 s. The pictures are converted by `colorspace` and
     `color_range` (FFmpeg's numbers), and the file says so if `tagged`.
     """
     with av.open(str(path), "w", format=container, options=container_options or {}) as out:
@@ -110,6 +111,8 @@ def write(
             if not n:
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = pix_fmt
+                if aspect is not None:
+                    stream.sample_aspect_ratio = stream.codec_context.sample_aspect_ratio = aspect
                 if times is not None:
                     stream.codec_context.time_base = stream.time_base = Fraction(1, 90_000)
                 if colorspace is not None and tagged:
@@ -198,6 +201,63 @@ def still_images(folder: Path, pictures: Iterable[Pixels], name: str = "img{}.pn
     for n, picture in enumerate(pictures, 1):
         cv2.imwrite(str(folder / name.format(n)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return folder
+
+
+def packed(path: Path, pictures: Iterable[Pixels]) -> Path:
+    """Write an AVI as XviD and DivX do: a B-frame shares the packet of the frame after it, and an empty one follows."""
+    plain = write(path.with_suffix(".plain.avi"), pictures, codec="mpeg4", options={"bf": "1", "g": "25"})
+    with av.open(str(plain)) as file, av.open(str(path), "w") as out:
+        stream = file.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        coded = [bytes(packet) for packet in file.demux(stream) if packet.size]
+        starts = [body.find(b"\0\0\1\xb6") for body in coded]
+        kinds = ["IPBS"[body[start + 4] >> 6] for body, start in zip(coded, starts, strict=True)]
+        mark = b"\0\0\1\xb2DivX503b1393p"
+        bodies = [
+            body[:at] + mark + body[at:] if kind == "I" else body
+            for body, at, kind in zip(coded, starts, kinds, strict=True)
+        ]
+        n, made = 0, []
+        while n < len(bodies):
+            if n + 1 < len(bodies) and kinds[n + 1] == "B":
+                made += [bodies[n] + bodies[n + 1], b"\0\0\1\xb6\x50\0\0"]
+            else:
+                made.append(bodies[n])
+            n += 1 + (n + 1 < len(bodies) and kinds[n + 1] == "B")
+        for place, body in enumerate(made):
+            packet = av.Packet(body)
+            packet.pts = packet.dts = place
+            packet.time_base, packet.stream = Fraction(1, 25), copy
+            out.mux(packet)
+    return path
+
+
+def headless(path: Path, pictures: Iterable[Pixels], lost: int, **form: Any) -> Path:
+    """Write an MPEG transport stream without its first `lost` coded pictures, as a recorder that is switched on late."""
+    whole = write(path.with_suffix(".whole.ts"), pictures, container="mpegts", **form)
+    with av.open(str(whole)) as file, av.open(str(path), "w", format="mpegts") as out:
+        stream = file.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        for packet in [packet for packet in file.demux(stream) if packet.size][lost:]:
+            packet.stream = copy
+            out.mux(packet)
+    return path
+
+
+def two_streams(path: Path, pictures: Sequence[Pixels]) -> Path:
+    """Write a Matroska file with two video streams of the same pictures."""
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+        for n, picture in enumerate(pictures):
+            image = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            image.pts, image.time_base = n, Fraction(1, 25)
+            for stream in streams:
+                out.mux(stream.encode(image))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    return path
 
 
 def cut(path: Path, share: float) -> Path:

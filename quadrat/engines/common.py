@@ -46,7 +46,12 @@ def load_library(module: str, hint: str) -> Any:
 
 def thread_count(requested: int) -> int:
     """Return the number of threads to use: `requested`, but at most the cores available to this process."""
-    return max(1, min(requested, len(os.sched_getaffinity(0))))
+    return max(1, min(requested, usable_cores()))
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, if the system can tell; otherwise all cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:

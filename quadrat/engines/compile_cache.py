@@ -44,7 +44,7 @@ class CompileCache:
             return None
         path = self._folder / f"{key}.blob"
         try:
-            if path.stat().st_uid not in (os.getuid(), 0):
+            if hasattr(os, "getuid") and path.stat().st_uid not in (os.getuid(), 0):
                 raise ValueError("it belongs to another user")
             entry = _read(path)
         except FileNotFoundError:

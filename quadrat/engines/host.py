@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -264,7 +263,10 @@ def _error_from_json(values: Any) -> QuadratError:
 def main(fd: int) -> None:
     """Run the child: start the engine that the first message names, then run batches until the socket is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ImportError):  # Windows has neither limits nor core files
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     engine: Any = None

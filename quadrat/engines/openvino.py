@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, 
     graph_format = choose_format(package, FORMATS)
 
     def trial() -> None:
+        if os.name != "posix":  # a child gets its socket by inheritance, which Windows lacks
+            return
         HostedEngine("quadrat.engines.openvino:load", package, settings, log).close()
 
     return OpenVINOEngine(package, graph_format, settings, log, trial, at_once=at_once)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 
@@ -18,6 +19,9 @@ def start(process: BaseProcess) -> None:
     """Start a child with signals blocked: Ctrl+C goes to every process, and the child is not ready for it yet."""
     resource_tracker.ensure_running()  # if it were started later, it would unblock them
     with signals_deferred():
+        if sys.platform == "win32":  # there, children get no signals
+            process.start()
+            return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             process.start()
@@ -29,7 +33,8 @@ def ignore_signals() -> None:
     """Ignore the signals that were blocked at the start; for the child itself."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def end(process: BaseProcess) -> None:

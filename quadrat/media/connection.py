@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +21,7 @@ import av
 
 from quadrat.errors import StreamError
 from quadrat.formats import VIDEO_CONTAINERS
-from quadrat.media.container import MAX_VIDEO_PIXELS
+from quadrat.media.container import MAX_VIDEO_PIXELS, stated_rate
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -49,6 +50,7 @@ _FORMATS_BY_KIND = {
 }
 _PLAYLISTS = ("hls", "rtsp", "sdp")
 _POLL_MS = 100
+_MAX_RATE = 240
 _MAX_ANALYSIS_S = 5.0
 _THREADS = 2
 _MAX_SKIPPED = 300
@@ -106,6 +108,7 @@ class Connection:
         self.ended_normally = False
         self.codec = ""
         self.rate: float | None = None
+        self.aspect: Fraction | None = None
         self._reading = False
         self._address = address
         self._listener = listener
@@ -169,8 +172,9 @@ class Connection:
         stream = container.streams.video[0]
         _configure(stream)
         self.codec = stream.codec_context.codec.canonical_name
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        self.rate = rate if 0 < rate <= 240 else None
+        rate = stated_rate(container, stream)
+        self.rate = rate if rate is not None and rate <= _MAX_RATE else None
+        self.aspect = stream.sample_aspect_ratio
         self.finite = self.finite or _is_finite(container)
         self._reading = True
         decoder = _Decoder(self, self._listener)

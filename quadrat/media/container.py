@@ -23,6 +23,9 @@ MAX_VIDEO_PIXELS = 36_000_000
 about one gigabyte."""
 
 _BUFFER = 1 << 18
+_RAW = ("h264", "hevc")
+"""Raw streams have no container: FFmpeg gives them 25 frames/s, and only their parameter sets state the rate."""
+_MAX_RATE = 1000
 _COVER_ART = 0x400
 _PLAYLISTS: tuple[tuple[bytes, str], ...] = (
     (b"#extm3u", "a playlist (m3u8) of other files"),
@@ -53,6 +56,24 @@ class OpenVideo:
     container: InputContainer
     stream: VideoStream
     others: tuple[Stream, ...]
+
+    @property
+    def in_coded_order(self) -> bool:
+        """True if the container stores no presentation times: its timestamps count coded frames."""
+        return self.container.format.name == "avi"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the headers say that makes a measurement doubtful or incomplete."""
+        videos = sum(not _is_cover(each) for each in self.container.streams.video)
+        found = []
+        if videos > 1:
+            found.append(f"only the first of its {videos} video streams is measured")
+        if self.container.format.name in _RAW and stated_rate(self.container, self.stream) is None:
+            found.append(
+                "it states no frame rate, so its times assume 25 frames/s: put it into an MP4 file that states the rate"
+            )
+        return found
 
     def restart(self) -> None:
         """Reopen the container at the start of the file."""
@@ -185,9 +206,21 @@ def _choose_stream(container: InputContainer, name: str) -> VideoStream:
             where=name,
             hint="Scale the video down",
         )
-    # "explode" makes a decoder report damage that it would otherwise conceal.
-    stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode"}
+    # "explode" makes a decoder report damage that it would otherwise conceal, and "output_corrupt" return pictures
+    # that it would otherwise drop, because they depend on pictures before the start of the file.
+    stream.codec_context.options = {
+        "max_pixels": str(MAX_VIDEO_PIXELS), "err_detect": "explode", "flags": "+output_corrupt",
+    }  # fmt: skip
     return stream
+
+
+def stated_rate(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the frames per second that a file or stream states, or None if it states none, or an absurd number."""
+    if container.format.name in _RAW:
+        rate = float(stream.codec_context.framerate or 0)
+    else:
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return rate if 0 < rate <= _MAX_RATE else None
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -36,6 +36,10 @@ class Decoder:
     damage, the file is therefore decoded again from the start with one thread, skipping the frames already
     returned: a damaged file takes longer, but gives the same frames on every machine and loses no intact frame.
 
+    Pictures that depend on others before the start of the file, as after a cut, cannot be decoded either. The decoder
+    for H.264 returns them marked as corrupt, and others drop them: they are the coded frames to be shown before the
+    first one decoded. `headless` is their number.
+
     `packets` is the number of coded frames read, `end_s` the end of the longest stream (audio included) in seconds
     from the start of the file, and `failure` the reason why the file could not be read further.
     """
@@ -43,9 +47,13 @@ class Decoder:
     def __init__(self, opened: OpenVideo, stop: Event) -> None:
         self._opened = opened
         self._stop = stop
+        self._recovers = opened.stream.codec_context.codec.canonical_name == "h264"
         self._damage = False
         self._corrupt: set[int | None] = set()
         self._lost: set[int | None] = set()
+        self.headless = 0
+        self._starts_with_key = True
+        self._early: list[int] | None = []
         self._start(THREADS)
 
     def _start(self, threads: int) -> None:
@@ -55,9 +63,41 @@ class Decoder:
         self.packets = 0
         self.end_s = 0.0
         self.failure = ""
+        self._early = None if self._early is None else []
 
     def __iter__(self) -> Iterator[VideoFrame | None]:
         """Yield each frame, or None for a damaged one; ends soon after `stop` is set."""
+        before = 0
+        for frame in self._decode():
+            if self._early is not None and frame is None:
+                before += 1
+            elif self._early is not None and frame is not None:
+                dropped = max(0, self._dropped_before(frame) - before)
+                if dropped or not self._starts_with_key:
+                    self.headless = dropped + before
+                for _ in range(dropped):
+                    yield None
+                self._early = None
+            yield frame
+
+    @property
+    def _begins_inside(self) -> bool:
+        """True before the first frame of H.264 that begins without a key frame.
+
+        Its decoder marks frames as corrupt until it has recovered, which need not be at a key frame.
+        """
+        return self._recovers and self._early is not None and not self._starts_with_key
+
+    def _dropped_before(self, first: VideoFrame) -> int:
+        """Return the number of coded frames that are shown before the first decoded one."""
+        if first.pts is None or self._opened.in_coded_order:
+            return 0
+        before = [first.pts - pts for pts in self._early or () if pts < first.pts]
+        if self._recovers and first.duration:  # the two fields of a frame may be packets of their own
+            return len({(ticks - 1) // first.duration for ticks in before})
+        return len(before)
+
+    def _decode(self) -> Iterator[VideoFrame | None]:
         returned = 0
         try:
             for frame in self._decode_fast():
@@ -105,7 +145,7 @@ class Decoder:
             try:
                 yield from packet.decode()
             except av.error.FFmpegError:
-                self._damage = True
+                self._damage = not self._begins_inside
                 self._lost.add(_stamp(packet))
                 yield None
         if self._stop.is_set():
@@ -120,6 +160,8 @@ class Decoder:
         """Return the frame, or None if it is damaged or predicted from a damaged one."""
         if frame.key_frame:
             self._damage = False
+        if frame.is_corrupt and self._begins_inside:
+            return None
         if frame.is_corrupt or _stamp(frame) in self._corrupt:
             self._damage = True
         self._corrupt.discard(_stamp(frame))
@@ -141,13 +183,23 @@ class Decoder:
                     end = float((start + (packet.duration or 0)) * packet.time_base) - self._start_s
                     self.end_s = max(self.end_s, end)
                 if packet.stream_index == stream.index:
+                    if not self.packets:
+                        self._starts_with_key = packet.is_keyframe
                     self.packets += 1
+                    self._note(packet)
                     if (
                         packet.size
-                    ):  # an empty packet repeats the last frame in AVI, but would end decoding in FFmpeg
+                    ):  # in AVI an empty packet repeats the last frame; FFmpeg would end decoding
                         yield packet
         except (av.error.FFmpegError, OSError) as error:  # the disk may fail as well
             self.failure = error.strerror or str(error)
+
+    def _note(self, packet: Packet[Any]) -> None:
+        """Keep the times of the coded frames that are to be shown, until the first frame is decoded."""
+        if self._early is None or packet.pts is None or packet.is_discard or not packet.size:
+            return
+        if len(self._early) < _MAX_STAMPS:
+            self._early.append(packet.pts)
 
 
 def _stamp(item: Packet[Any] | VideoFrame) -> int | None:

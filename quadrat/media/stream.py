@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from quadrat.errors import StreamError
+from quadrat.media.aspect import INTERLACED, display_hw
 from quadrat.media.colors import to_rgb
 from quadrat.media.connection import Address, Connection, parse_address
 from quadrat.media.exif import upright
@@ -67,7 +68,7 @@ class StreamReader:
     Time 0 is the arrival of the first frame. Within a connection, times follow presentation times; a new connection
     starts at the arrival of its first frame. Indices continue across connections and include dropped frames.
     Frames are rotated upright by the first frame of their connection, as later ones may lack the tag, and
-    scaled to the size of the first frame of all. `close` may be called from any thread.
+    scaled to the size of the first frame of all, as players show it. `close` may be called from any thread.
     """
 
     def __init__(
@@ -169,10 +170,17 @@ class StreamReader:
         if self._lost_at is not None:
             self._turn = orientation_of(raw)
         if not self.reading.read:
-            hw = (raw.width, raw.height) if self._turn >= 5 else (raw.height, raw.width)
-            turn = ROTATIONS[self._turn]
+            stored, aspect = (raw.height, raw.width), connection.aspect
+            shown = display_hw(stored, aspect) or stored
+            text = f"{aspect.numerator}:{aspect.denominator}" if aspect and shown != stored else "1:1"
             self.reading = replace(
-                self.reading, hw=hw, rotation=turn, rate=connection.rate, codec=connection.codec
+                self.reading,
+                hw=shown[::-1] if self._turn >= 5 else shown,
+                rotation=ROTATIONS[self._turn],
+                rate=connection.rate,
+                codec=connection.codec,
+                pixel_aspect=text,
+                warnings=(f"the stream is {INTERLACED}",) if raw.interlaced_frame else (),
             )
         elif self._lost_at is not None:
             self._close_gap(time_s)

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,10 @@ from av.video.reformatter import VideoReformatter
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
 from quadrat.geometry import HW
+from quadrat.media.aspect import INTERLACED, display_hw
+from quadrat.media.clock import MAX_STEP_S, Clock
 from quadrat.media.colors import to_rgb
-from quadrat.media.container import MAX_VIDEO_PIXELS, OpenVideo, open_container
+from quadrat.media.container import MAX_VIDEO_PIXELS, OpenVideo, open_container, stated_rate
 from quadrat.media.decoding import Decoder
 from quadrat.media.exif import upright
 from quadrat.media.orientation import ROTATIONS, orientation_of
@@ -29,7 +30,6 @@ from quadrat.types import Frame, FrameKey, ImageU8, Reading, Source
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_MAX_RATE = 1000
 _MAX_DAMAGED = 10_000
 _CHUNK = 1 << 20
 
@@ -51,7 +51,8 @@ def open_video(path: Path, source: Source, frames: FrameSettings) -> VideoReader
 class VideoReader:
     """Reads a video file once, in order.
 
-    Frames are RGB at working size, upright by the file's display matrix; times are the file's own, starting at 0.
+    Frames are RGB at working size, upright by the file's display matrix, and of the shape that players show: pixels
+    that are not square are made square. Times are the file's own, starting at 0.
     A frame's index counts all frames before it, including damaged ones. If the frame size changes, later frames
     are scaled to the size of the first, as players do, so that boxes, tracks and the annotated video share one
     coordinate frame; `reading.error` states when it changes.
@@ -68,19 +69,31 @@ class VideoReader:
         self._in_use = threading.Lock()
         self._decoder = Decoder(opened, self._stop)
         self._frames = iter(self._decoder)
-        self._count = self._damaged = 0
+        self._count = self._damaged = self._interlaced = 0
         self._damaged_at_s = self._resized_at_s = -1.0
         self.reading = _read_header(opened)
-        self._clock = _Clock(opened.stream.time_base, self.reading.rate)
+        self._clock = Clock(opened.stream.time_base, self.reading.rate, coded_order=opened.in_coded_order)
         self._first = self._next()
         if self._first is None:
             raise self._no_frame_error()
         self._stored_hw: HW = (self._first.height, self._first.width)
         self._turn = orientation_of(self._first)
-        self._hw: HW = self._stored_hw[::-1] if self._turn >= 5 else self._stored_hw
+        shown = self._shown_hw()
+        self._hw: HW = shown[::-1] if self._turn >= 5 else shown
         working = working_hw(self._hw, frames.max_img_size)
         self._working: HW = working[::-1] if self._turn >= 5 else working
         self.reading = replace(self.reading, hw=self._hw, rotation=ROTATIONS[self._turn])
+
+    def _shown_hw(self) -> HW:
+        """Return the size at which players show the stored frame, before it is turned upright."""
+        aspect = self._opened.stream.sample_aspect_ratio
+        shown = display_hw(self._stored_hw, aspect)
+        if shown is None:
+            text = f"its pixel aspect of {aspect} is not plausible and was ignored"
+            self.reading = replace(self.reading, warnings=(*self.reading.warnings, text))
+        elif aspect is not None and shown != self._stored_hw:
+            self.reading = replace(self.reading, pixel_aspect=f"{aspect.numerator}:{aspect.denominator}")
+        return shown or self._stored_hw
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the selected frames."""
@@ -111,6 +124,7 @@ class VideoReader:
                 taken = self._sampling.selects(index, time_s)
                 if self._resized_at_s < 0 and (raw.height, raw.width) != self._stored_hw:
                     self._resized_at_s = time_s
+                self._interlaced += raw.interlaced_frame
                 self.reading = replace(
                     self.reading,
                     read=self.reading.read + 1,
@@ -144,7 +158,13 @@ class VideoReader:
         with self._in_use:
             if not self._stop.is_set():
                 rate = self.reading.rate or self._clock.mean_rate(self.reading.read)
-                self.reading = replace(self.reading, rate=rate, error=self._fault(), digest=self._digest())
+                self.reading = replace(
+                    self.reading,
+                    rate=rate,
+                    error=self._fault(),
+                    digest=self._digest(),
+                    warnings=self._warnings(),
+                )
 
     def _release(self) -> None:
         self._stop.set()
@@ -184,10 +204,21 @@ class VideoReader:
             faults.append(f"the file ends early: it contains {self._readable_part()}")
         elif self._decoder.failure:
             faults.append(f"reading failed after {whole} frames ({self._decoder.failure})")
-        if self._damaged:
+        headless = self._decoder.headless
+        if headless:
             faults.append(
-                f"{self._damaged} of {whole} frames are damaged, the first at {self._damaged_at_s:.2f} s, "
+                f"the first {headless} of {whole} frames cannot be decoded, because they depend on frames before the "
+                "start of the file"
+            )
+        if self._damaged > headless:
+            faults.append(
+                f"{self._damaged - headless} of {whole} frames are damaged, the first at {self._damaged_at_s:.2f} s, "
                 "and were skipped"
+            )
+        if self._clock.jumps:
+            faults.append(
+                f"{self._clock.jumps} timestamps jump ahead by more than {MAX_STEP_S / 3600:.0f} hours, and its times "
+                "continue without the jump"
             )
         hint = "Copy it again from the camera"
         if self._resized_at_s >= 0:
@@ -198,6 +229,13 @@ class VideoReader:
             hint = hint if len(faults) > 1 else "Split it there into two videos"
         kind = VideoFormatError if self._resized_at_s >= 0 and len(faults) == 1 else VideoTruncatedError
         return kind("; ".join(faults), where=self._source.name, hint=hint) if faults else None
+
+    def _warnings(self) -> tuple[str, ...]:
+        """Return what makes the measurement doubtful, although every frame was read."""
+        found = self.reading.warnings
+        if self._interlaced:
+            found += (f"{self._interlaced} of {self.reading.read} frames are {INTERLACED}",)
+        return found
 
     def _readable_part(self) -> str:
         """Describe how much of the declared frames or duration could be read."""
@@ -220,48 +258,15 @@ class VideoReader:
         return VideoTruncatedError(what, where=self._source.name, hint="Copy it again from the camera")
 
 
-class _Clock:
-    """Presentation times in seconds since the first frame; they strictly increase."""
-
-    def __init__(self, base: Fraction | None, rate: float | None) -> None:
-        self._base = base or Fraction(0)
-        self.step = 1 / rate if rate else 0.04
-        self.end_s = 0.0
-        self._first: int | None = None
-        self._shift = 0.0
-        self._last = -1.0
-
-    def add(self, raw: VideoFrame) -> float:
-        """Return a frame's time; if it is missing or goes back, one step after the previous frame."""
-        pts = raw.pts if raw.pts is not None else raw.dts
-        if pts is None:
-            time_s = 0.0 if self._last < 0 else self._last + self.step
-        else:
-            if self._first is None:
-                self._first = pts
-            time_s = float((pts - self._first) * self._base) + self._shift
-            if time_s <= self._last:
-                self._shift += self._last + self.step - time_s
-                time_s = self._last + self.step
-        self._last = time_s
-        duration_s = float((getattr(raw, "duration", 0) or 0) * self._base)
-        self.end_s = time_s + (duration_s or self.step)
-        return time_s
-
-    def mean_rate(self, frames: int) -> float | None:
-        """Return the mean frame rate, or None for a single frame."""
-        return (frames - 1) / self._last if frames > 1 and self._last > 0 else None
-
-
 def _read_header(opened: OpenVideo) -> Reading:
     """Return what the headers state; the caller replaces size and rotation by those of the first frame."""
     stream, container = opened.stream, opened.container
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
     seconds = container.duration / 1e6 if container.duration else None
     return Reading(
         hw=(stream.codec_context.height, stream.codec_context.width),
-        rate=rate if 0 < rate <= _MAX_RATE else None,
+        rate=stated_rate(container, stream),
         declared_frames=stream.frames or None,
         declared_s=seconds,
         codec=stream.codec_context.codec.canonical_name,
+        warnings=tuple(opened.warnings),
     )

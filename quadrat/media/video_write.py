@@ -55,6 +55,9 @@ _CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     }
 )  # fmt: skip
 
+ENCODERS: Mapping[str, str] = MappingProxyType({codec: encoder for codec, (encoder, _) in _CODECS.items()})
+"""FFmpeg's encoder for each codec."""
+
 
 class VideoWriter:
     """Writes frames of one size to an MP4 file, with its index at the start.

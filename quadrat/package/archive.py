@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,10 @@ CODE = frozenset(
 )  # fmt: skip
 """Suffixes of files that run code, or can run code when they are loaded."""
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PIECE = 1 << 20
+_SENDFILE = sys.platform.startswith("linux")
+"""Elsewhere sendfile writes to sockets only, or does not exist."""
 
 
 def open_archive(path: Path, into: Path) -> ModelPackage:
@@ -95,10 +99,20 @@ def _copy(tar: IO[bytes], member: Member, root: Path) -> None:
     at, end = member.offset, member.offset + member.size
     with os.fdopen(os.open(target, _CREATE, 0o600), "wb", buffering=0) as out:
         while at < end:  # copying in the kernel is twice as fast as through our memory
-            sent = os.sendfile(out.fileno(), tar.fileno(), at, end - at)
+            sent = _copy_some(tar, at, end - at, out)
             if not sent:
                 raise ArchiveFormatError("the tar ends early", where=shown(str(member.path)))
             at += sent
+
+
+def _copy_some(tar: IO[bytes], at: int, count: int, out: IO[bytes]) -> int:
+    """Copy up to `count` bytes and return how many; 0 at the end of the tar."""
+    if _SENDFILE:
+        return os.sendfile(out.fileno(), tar.fileno(), at, count)
+    tar.seek(at)
+    piece = tar.read(min(count, _PIECE))
+    out.write(piece)
+    return len(piece)
 
 
 def _home(root: Path, files: Sequence[Member]) -> Path:

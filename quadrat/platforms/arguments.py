@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, PARAMETERS, Parameter
+from quadrat.parameters.declare import Group
 from quadrat.stores.addresses import Addresses
 from quadrat.stores.paths import exists
 
@@ -27,14 +28,25 @@ FOLDERS = ("in-dir", "out-dir")
 """Options of the SDK that users mistype. They begin with SDK; the SDK passes on those that it does not know."""
 
 
-def add_arguments(parser: ArgumentParser) -> ArgumentParser:
-    """Declare every parameter. A switch stands alone or takes true or false, as the platform may write it."""
+def add_arguments(
+    parser: ArgumentParser, groups: Sequence[type[Group]] = GROUPS, *, bare_switches: bool = False
+) -> ArgumentParser:
+    """Declare the parameters of some groups, each group with its own heading in the help.
+
+    A switch stands alone or takes true or false, as the platform may write it. With `bare_switches` it takes no
+    value, so that the word after it can be a file.
+    """
     parser.allow_abbrev = False
-    for group in GROUPS:
+    for group in groups:
         section = parser.add_argument_group(group.title, group.about)
         for parameter in group.declared():
             default = "" if parameter.default is None else f" [{parameter.default}]"
             choices = f" One of {', '.join(parameter.choices)}." if parameter.choices else ""
+            if parameter.kind == "bool" and bare_switches:
+                section.add_argument(
+                    f"--{parameter.name}", action="store_const", const=True, help=parameter.help
+                )
+                continue
             extra: dict[str, Any] = {"nargs": "?", "const": True} if parameter.kind == "bool" else {}
             section.add_argument(
                 f"--{parameter.name}",

@@ -214,7 +214,7 @@ def _references(values: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _archives(references: list[str], below: Path) -> list[Path]:
+def find_archives(references: list[str], below: Path) -> list[Path]:
     """Find the local archives that are named; a folder stands for all archives in it, in order of name."""
     found: list[Path] = []
     for reference in references:
@@ -256,6 +256,8 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
     below = context.in_dir
-    archives = [local_path(models[0], below, "model")] if values.get("model") else _archives(models, below)
+    archives = (
+        [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
+    )
     place = streams or local_path(given, below, name)
     return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)

@@ -121,6 +121,8 @@ class Progress:
             if video.frames and video.skipped:
                 frames = f"{video.frames - video.skipped} of {frames}"
         self._count(source, f"{_name(source)}: {frames}{_text(record)}")
+        for warning in record.reading.warnings if record.reading is not None else ():
+            self._log.warning("%s: %s", _name(source), warning)
 
     def _count(self, source: Source, text: str, level: int = logging.INFO) -> None:
         """Count a source and log its line. If there is a bar, do not log images, because there are too many."""

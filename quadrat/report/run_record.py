@@ -106,10 +106,11 @@ def reading_of(record: SourceRecord) -> dict[str, Any]:
     source, reading = record.source, record.reading
     if reading is None:
         return {}
-    text = {
+    text: dict[str, Any] = {
         "source": shown(source.urn, source),
         "name": shown(source.name, source),
         "error": shown(error_text(record.faults) or "", source) or None,
+        "warnings": list(reading.warnings),
     }
     return text | {
         "media": source.media,

@@ -109,6 +109,7 @@ def _head(record: SourceRecord) -> dict[str, Any]:
     if record.image is not None:
         return cells | _of_image(record.image)
     if record.reading is not None:
+        cells["reason"] = "; ".join(filter(None, (cells["reason"], *record.reading.warnings)))
         return cells | _of_video(record.reading)
     if record.status == "skipped":
         cells["media"] = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from quadrat.stores.files import try_to_write
 from quadrat.stores.ledger import FolderLedger
 from quadrat.stores.listing import file_urn, list_images, list_videos
 from quadrat.stores.paths import exists
+from quadrat.stores.places import Places
 from quadrat.types import Blob, Failure, Product, Source, StoreItem
 
 LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
@@ -20,8 +21,9 @@ LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
 class FolderStore:
     """Reads a model archive and a folder of images (or one image), and delivers into `out`.
 
-    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams). With
-    `overwrite`, results of another order in `out` are replaced; otherwise they are refused.
+    With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams), or
+    anything else that gives the same sources at each iteration. With `overwrite`, results of another order in `out`
+    are replaced; otherwise they are refused.
     """
 
     in_folders = True
@@ -29,7 +31,7 @@ class FolderStore:
     def __init__(
         self,
         model: Path | Sequence[Path],
-        images: Path | Sequence[Source],
+        images: Path | Iterable[StoreItem],
         out: Path,
         order: str = LOCAL_ORDER,
         *,
@@ -68,6 +70,8 @@ class FolderStore:
         """The folder or file with the sources; streams, which give other frames each time, have the time instead."""
         if isinstance(self._images, Path):
             return file_urn(self._images)
+        if isinstance(self._images, Places):
+            return " ".join(file_urn(place) for place in self._images.places)
         return f"live streams from {datetime.now(UTC).isoformat(timespec='microseconds')}"
 
     @contextmanager

@@ -8,11 +8,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -57,8 +52,12 @@ def _lock(handle: int, *, certain: bool) -> bool:
     """Lock an open file; False if another process has locked it, or if the file system has no locks."""
     try:
         if sys.platform == "win32":
+            import msvcrt
+
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
+            import fcntl
+
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in _HELD and not certain  # any other error: there are no locks here

@@ -5,6 +5,7 @@ This module imports no arrays, because `--help` imports it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from quadrat.errors import ParameterError
@@ -23,3 +24,21 @@ def exists(path: Path, parameter: str) -> bool:
     except OSError as error:
         shown = ascii(str(path)) if len(str(path)) <= LONGEST_SHOWN else f"{str(path)[:LONGEST_SHOWN]!a}..."
         raise ParameterError(f"{shown} cannot be accessed ({error.strerror})", where=parameter) from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Return True for a readable file that begins as a gzip archive, as every model archive does."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(2) == b"\x1f\x8b"
+    except OSError:
+        return False
+
+
+def swapped(models: Sequence[Path], sources: Sequence[Path]) -> Path | None:
+    """Return the source that is an archive if no model is one, because the two were probably swapped."""
+    if any(is_gzip(model) for model in models):
+        return None
+    return next((source for source in sources if is_gzip(source)), None)

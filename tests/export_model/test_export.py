@@ -125,7 +125,7 @@ def test_a_library_that_is_not_here(route, library, onnx_file, tmp_path, monkeyp
     text = capsys.readouterr().err
     option = route.split()[0]
     assert text.startswith(f"E_PARAMETER {option}: {library} is not installed. Run make setup-")
-    assert "setup-export" in text
+    assert ("setup-pack" if option == "--onnx" else "setup-export") in text
     assert text.count("\n") == 1
     assert not path.exists()
 

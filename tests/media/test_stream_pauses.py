@@ -78,7 +78,7 @@ class _Link:
     """The attributes of a connection that a reader uses."""
 
     finite = ended_normally = False
-    codec, rate = "h264", 25.0
+    codec, rate, aspect = "h264", 25.0, None
 
     def __init__(self, now: float) -> None:
         self.last_active_at = now

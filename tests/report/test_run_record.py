@@ -157,6 +157,7 @@ def test_a_reading_is_plain_values() -> None:
         damaged=2,
         seconds=8 / 23,
         gaps=(Gap(0, 1, "a"), Gap(2, 4.5, "b")),
+        warnings=("it is interlaced",),
     )
     faults = (TooManyObjectsError("more"), StreamError("it was lost"))
     part = ModelRecord("m", "detect", skipped={"black": 2})
@@ -164,7 +165,7 @@ def test_a_reading_is_plain_values() -> None:
     assert reading_of(SourceRecord(VIDEO, "partial", faults, reading=reading, models=(part,))) == {
         "source": "urn:v", "name": "a/dive.mp4", "error": "E_TOO_MANY more; E_STREAM it was lost", "media": "video",
         "seconds": 0.348, "declared-frames": 20, "read": 9, "taken": 8, "dropped": 1, "damaged": 2,
-        "skipped": {"black": 2}, "gaps": 2, "gap-seconds": 3.5,
+        "skipped": {"black": 2}, "gaps": 2, "gap-seconds": 3.5, "warnings": ["it is interlaced"],
     }  # fmt: skip
 
 

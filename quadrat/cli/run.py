@@ -1,0 +1,156 @@
+"""`quadrat run MODEL PHOTOS...`: measure files, folders, patterns and addresses with a model.
+
+Images, videos and streams are separate orders, one after the other: their tables have different columns, and some
+parameters apply to one of them only. If a command names several kinds, each gets a folder in the folder of results.
+"""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
+from quadrat.cli.log import LOG
+from quadrat.errors import ParameterError
+from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
+from quadrat.parameters import Inputs as InputParameters
+from quadrat.platforms.arguments import add_arguments
+from quadrat.platforms.ivcap_order import OrderContext, complete
+from quadrat.stores.folder import LOCAL_ORDER, FolderStore
+from quadrat.stores.places import Places
+from quadrat.stores.streams import list_streams
+
+if TYPE_CHECKING:
+    from quadrat.protocols import Store
+
+USAGE_LINE = "usage: quadrat run MODEL PHOTOS... [-o OUT] [parameters]\n\n"
+ABOUT = """\
+Measure photographs, videos and streams with a model. The archive states what it measures: classes or objects.
+
+Files, folders with their sub-folders, patterns and addresses can be mixed. If there are several kinds, images,
+videos and streams are measured one after the other, each with its own tables in a folder of the results.
+"""
+EXAMPLES = """\
+examples:
+  quadrat run model.tgz photos -o results
+  quadrat run model.tgz "reef/*.jpg" extra.png -o results --outputs overlay
+  quadrat run fish.tgz dive.mp4 -o results --frame-seconds 1
+  quadrat run fish.tgz photos dives -o results          images and videos
+  quadrat run fish.tgz rtsp://camera/1 --stream-seconds 60
+  quadrat run fish.tgz timelapse --sequence --sequence-rate 2
+  quadrat run a.tgz,b.tgz photos                        two models, each image decoded once
+
+exit status: 0 the tables are delivered, 2 a wrong parameter, 3 the model, 4 the engine, 5 nothing could be
+measured, 6 the results cannot be written, 130 or 143 interrupted. Single images may have failed; see survey.csv.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One order of a command: its kind of media, its settings, its store, and where its results go."""
+
+    media: str
+    settings: Settings
+    store: Store
+    out: Path
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command, with the parameters in their groups."""
+    made = ArgumentParser(
+        prog="quadrat run",
+        description=USAGE_LINE + ABOUT,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    made.add_argument("model", metavar="MODEL", nargs="?", help="model archive, model.tgz")
+    made.add_argument("photos", metavar="PHOTOS", nargs="*", help="files, folders, patterns, addresses")
+    made.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of results [runs/DATE-MODEL]")
+    made.add_argument(
+        "--sequence", action="store_true", help="read each folder of images as one video, in order of name"
+    )
+    made.add_argument(
+        "--config", metavar="FILE", help="settings by name, as JSON or YAML, or an earlier run.json"
+    )
+    return add_arguments(
+        made, [group for group in GROUPS if group is not InputParameters], bare_switches=True
+    )
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure, and return the exit status: 0, or that of the first order that failed."""
+    given = parser().parse_intermixed_args(words)
+    log = logging.getLogger(LOG)
+    planned = plan(given)
+    if len(planned) > 1:
+        kinds = ", then ".join(f"{described(each.media)} into {each.out}" for each in planned)
+        log.info("Measuring %s", kinds)
+    from quadrat.job import run_order  # after the parameters are checked, because it loads arrays
+
+    status = 0
+    for each in planned:
+        outcome = run_order(each.settings, each.store, log)
+        status = status or outcome.exit_status
+        if outcome.exit_status not in (0, 5):
+            break
+        log.info("Results are in %s", each.out)
+    return status
+
+
+def plan(given: Namespace) -> list[Planned]:
+    """Return the orders of a command; ParameterError for anything that can be refused before the first starts."""
+    if not given.model or not given.photos:
+        missing = "PHOTOS" if given.model else "MODEL"
+        raise ParameterError("it is required", where=missing, hint=f"{USAGE}; see quadrat run --help")
+    models = find_models(given.model, given.photos)
+    out = given.out or default_out(models[0])
+    inputs = sort_inputs(given.photos, out.absolute(), sequences=given.sequence)
+    values = _values(given, out)
+    kinds = inputs.media
+    planned = []
+    for media in kinds:
+        others = [kind for kind in kinds if kind != media]
+        settings = _settings(values_for(values, media, others), media)
+        place = out / described(media) if others else out
+        sources = _sources(inputs, media, out, sequences=given.sequence, both=bool(others))
+        store = FolderStore(models, sources, place, LOCAL_ORDER, moving=media != "image")
+        planned.append(Planned(media, settings, store, place))
+    return planned
+
+
+def _settings(values: dict[str, Any], media: str) -> Settings:
+    """Check the parameters of one order; hints do not name options that only the service has."""
+    try:
+        return parse({**values, f"{media}s": "given"})
+    except ParameterError as error:
+        raise error.at(error.where, error.hint.partition(", or give --")[0]) from None
+
+
+def default_out(model: Path) -> Path:
+    """Return the folder of results of a command that names none."""
+    name = model.name.removesuffix(".tgz") or "run"
+    return Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
+
+
+def _values(given: Namespace, out: Path) -> dict[str, Any]:
+    """Return the parameters of the command line over those of its config file."""
+    own = {
+        name: value
+        for name, value in vars(given).items()
+        if name not in ("model", "photos", "out", "sequence")
+    }
+    completed = complete(own, OrderContext(LOCAL_ORDER, Path(), out))
+    return {name: value for name, value in completed.items() if name not in NAMES_OF_FILES}
+
+
+def _sources(inputs: Inputs, media: str, out: Path, *, sequences: bool, both: bool) -> Any:
+    """Return the sources of one kind of media, as the store takes them."""
+    if media == "stream":
+        return list_streams(" ".join(inputs.streams))
+    places = inputs.images if media == "image" else inputs.videos
+    return Places(places, out.absolute(), moving=media == "video", sequences=sequences, both=both)

@@ -1,0 +1,169 @@
+"""`quadrat run`: files, folders, patterns, videos and several kinds in one command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import BOXES, MASKS, ROOT, Ended, Quadrat
+
+IMAGES = ROOT / "examples" / "images"
+SCENES = ROOT / "examples" / "scenes"
+VIDEOS = ROOT / "examples" / "videos"
+
+
+def names(table: Path) -> list[str]:
+    """Give the sources of a survey in order, each once."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return list(dict.fromkeys(row["name"] for row in rows))
+
+
+def surveys(out: Path) -> dict[str, list[str]]:
+    """Give the sources of every survey below a folder, by the folder's name from there."""
+    return {str(path.parent.relative_to(out)): names(path) for path in out.rglob("survey.csv")}
+
+
+def good(ended: Ended) -> None:
+    """The command succeeded."""
+    assert ended.status == 0, ended.log
+
+
+def test_a_folder_is_measured_with_its_sub_folders(quadrat: Quadrat) -> None:
+    """The task comes from the archive; the log ends with where the results are."""
+    ended = quadrat("run", MASKS, IMAGES, "-o", "out")
+    good(ended)
+    assert surveys(Path("out")) == {
+        ".": [
+            "site-a/quadrat-01.jpg",
+            "site-a/quadrat-02.jpg",
+            "site-b/quadrat-01.jpg",
+            "site-b/quadrat-03.jpg",
+        ]
+    }
+    assert ended.log.endswith("Results are in out\n")
+
+
+def test_results_go_to_a_folder_of_their_own_if_none_is_named(quadrat: Quadrat) -> None:
+    """The folder has the date and the model's name, so that no run meets another."""
+    good(quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none"))
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.endswith("-seagrass-tiny")
+    assert (folder / "survey.csv").is_file()
+
+
+def test_files_folders_and_patterns_are_one_order(quadrat: Quadrat) -> None:
+    """Names of several places tell them apart, and a file that is named twice is measured once."""
+    shutil.copytree(IMAGES, "reef")
+    good(
+        quadrat(
+            "run",
+            MASKS,
+            "reef/site-a",
+            "reef/*/quadrat-01.jpg",
+            "reef/site-b/quadrat-03.jpg",
+            "-o",
+            "out",
+            "--outputs",
+            "none",
+        )
+    )
+    assert surveys(Path("out")) == {
+        ".": [
+            "site-a/quadrat-01.jpg",
+            "site-a/quadrat-02.jpg",
+            "site-b/quadrat-01.jpg",
+            "site-b/quadrat-03.jpg",
+        ]
+    }
+
+
+def test_images_and_videos_are_both_measured(quadrat: Quadrat) -> None:
+    """A folder with both gives two sets of tables, and neither survey has a row for what the other measured."""
+    Path("dive").mkdir()
+    shutil.copy(VIDEOS / "reef-1.mp4", "dive")
+    shutil.copy(SCENES / "reef-flat.png", "dive")
+    Path("dive/notes.txt").write_text("calm")
+    ended = quadrat("run", BOXES, "dive", "-o", "out", "--outputs", "none")
+    good(ended)
+    assert surveys(Path("out")) == {
+        "images": ["notes.txt", "reef-flat.png"],
+        "videos": ["notes.txt", "reef-1.mp4"],
+    }
+    assert ended.log.startswith("Measuring images into out/images, then videos into out/videos\n")
+
+
+def test_parameters_of_one_kind_go_with_several(quadrat: Quadrat) -> None:
+    """With images and videos, a video's parameter applies to the videos, and an image's picture to the images."""
+    good(
+        quadrat(
+            "run",
+            MASKS,
+            IMAGES / "site-a",
+            VIDEOS / "reef-2.mp4",
+            "-o",
+            "out",
+            "--frame-seconds",
+            "1",
+            "--outputs",
+            "pseudo,labels",
+        )
+    )
+    runs = {kind: json.loads(Path("out", kind, "run.json").read_text()) for kind in ("images", "videos")}
+    assert runs["images"]["settings"]["frame-seconds"] == 0
+    assert runs["videos"]["settings"]["frame-seconds"] == 1
+    assert runs["images"]["settings"]["outputs"] == ["pseudo", "labels"]
+    assert runs["videos"]["settings"]["outputs"] == ["none"]
+
+
+def test_a_folder_of_images_is_a_video_on_request(quadrat: Quadrat) -> None:
+    """Without --sequence its images are measured one by one, with it as the frames of one video."""
+    good(quadrat("run", BOXES, VIDEOS / "still", "-o", "images", "--outputs", "none"))
+    good(quadrat("run", BOXES, VIDEOS / "still", "-o", "video", "--sequence", "--outputs", "none"))
+    assert len(names(Path("images/survey.csv"))) == 10
+    assert names(Path("video/survey.csv")) == ["still"]
+
+
+def test_the_second_kind_is_measured_when_the_first_fails(quadrat: Quadrat) -> None:
+    """A damaged photograph ends with its status, and the video is measured."""
+    Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    ended = quadrat("run", BOXES, "broken.jpg", VIDEOS / "reef-1.mp4", "-o", "out", "--outputs", "none")
+    assert ended.status == 5
+    assert surveys(Path("out"))["videos"] == ["reef-1.mp4"]
+
+
+def test_several_models_are_one_word(quadrat: Quadrat) -> None:
+    """Archives separated by commas, or a folder of them, measure each image in one pass."""
+    shutil.copytree(ROOT / "examples" / "models", "models")
+    good(quadrat("run", f"{MASKS},{BOXES}", IMAGES / "site-a", "-o", "a", "--outputs", "none"))
+    good(quadrat("run", "models", IMAGES / "site-a", "-o", "b", "--outputs", "none"))
+    for out in ("a", "b"):
+        models = {row["name"] for row in json.loads(Path(out, "run.json").read_text())["models"]}
+        assert models == {"seagrass-tiny", "rectangles"}
+
+
+def test_settings_come_from_a_file(quadrat: Quadrat) -> None:
+    """An earlier run.json repeats its settings; the command line overrides them."""
+    Path("mine.yaml").write_text("min-score: 0.5\nmax-detections: 7\n")
+    good(quadrat("run", BOXES, SCENES, "-o", "out", "--config", "mine.yaml", "--min-score", "0.6"))
+    settings = json.loads(Path("out/run.json").read_text())["settings"]
+    assert (settings["min-score"], settings["max-detections"]) == (0.6, 7)
+
+
+def test_results_in_the_folder_of_images_are_not_measured(quadrat: Quadrat) -> None:
+    """A second run over the same folder leaves out the pictures that the first one drew there."""
+    shutil.copytree(IMAGES / "site-a", "reef")
+    good(quadrat("run", MASKS, "reef", "-o", "reef/results", "--outputs", "overlay"))
+    good(quadrat("run", MASKS, "reef", "-o", "reef/results", "--outputs", "overlay"))
+    found = {name for table in Path("reef/results").glob("survey*.csv") for name in names(table)}
+    assert found - {"results"} == {"quadrat-01.jpg", "quadrat-02.jpg"}
+
+
+@pytest.mark.parametrize("switch", ["--benchmark", "--skip-black"])
+def test_a_switch_takes_no_value(quadrat: Quadrat, switch: str) -> None:
+    """The word after a switch is a file."""
+    good(quadrat("run", BOXES, switch, VIDEOS / "reef-1.mp4", "-o", "out", "--outputs", "none"))
