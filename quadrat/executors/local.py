@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from quadrat.executors.work import Work
@@ -32,6 +33,8 @@ class LocalExecutor:
 def open_local(work: Work, log: logging.Logger) -> Iterator[LocalExecutor]:
     """Load the models in this process, and keep them loaded while the context is open."""
     with load_models(work.archives, work.settings, log, throughput=work.throughput) as models:
-        yield LocalExecutor(
-            models, facts_of(models, work.order, work.urns, moving=work.moving), moving=work.moving
-        )
+        facts = [
+            replace(each, in_folders=work.in_folders)
+            for each in facts_of(models, work.order, work.urns, moving=work.moving)
+        ]
+        yield LocalExecutor(models, facts, moving=work.moving)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +20,7 @@ from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
+from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.types import ModelPackage, Provenance
 
@@ -189,9 +189,9 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _unpacked(archive: Path, settings: Settings) -> Iterator[ModelPackage]:
-    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
+    with temporary_folder("model") as folder:
         with _importing_openvino(settings):
-            opened = package.open_archive(archive, Path(folder))
+            opened = package.open_archive(archive, folder)
         yield opened
 
 

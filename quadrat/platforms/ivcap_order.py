@@ -25,6 +25,7 @@ from quadrat.parameters import (
     INPUTS,
     MEMORY,
     NAME,
+    RESULT_FOLDER,
     Parameter,
     check_inputs,
     parameters_of,
@@ -242,6 +243,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     Raises ParameterError unless a model and exactly one kind of sources are given, and both can be found.
     """
     from quadrat.stores.folder import FolderStore
+    from quadrat.stores.paths import results_in
     from quadrat.stores.platform import PlatformStore
     from quadrat.stores.proxy import Proxy
     from quadrat.stores.streams import list_streams
@@ -251,6 +253,9 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
     if context.storage_url:
+        for local in RESULT_FOLDER:
+            if values.get(local):
+                raise ParameterError("it is for local folders only", where=local, hint="Leave it out")
         proxy = Proxy(context.storage_url, context.cache_url)
         images = streams or remote(given, name)
         urns = [remote(each, "model") for each in models]
@@ -260,4 +265,5 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
     )
     place = streams or local_path(given, below, name)
-    return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)
+    out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
+    return FolderStore(archives, place, out, context.order_id, moving=moving, overwrite=overwrite)

@@ -17,6 +17,8 @@ from quadrat.report.base import ModelFacts, error_text
 from quadrat.stores.addresses import shown
 from quadrat.types import Product
 
+TIMES = ("wall-seconds", "stages")
+"""The entries of run.json in which two runs of one order differ; no other file of the results has any."""
 LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -60,9 +62,9 @@ class Record:
     content: Mapping[str, Any]
 
     def product(self, name: str) -> Product:
-        """Make the product; its aspect is the content without `sources`."""
+        """Make the product; its aspect is the content without `sources` and without what two runs differ in."""
         body = (json.dumps(self.content, indent=2, allow_nan=False) + "\n").encode()
-        aspect = {key: value for key, value in self.content.items() if key != "sources"}
+        aspect = {key: value for key, value in self.content.items() if key not in ("sources", *TIMES)}
         return Product(name, "application/json", body, aspect)
 
 

@@ -294,7 +294,8 @@ class FolderLedger:
 
     def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
         """Note a source whose products are written. One that is not `whole`, or failed, is measured again."""
-        urn, files = record.source.urn, {}
+        urn = record.source.urn
+        files: dict[str, str] = {}
         signature = self._signatures.pop(urn, "")
         for name in record.products:
             files |= self._fresh.pop(name, {})
