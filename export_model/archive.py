@@ -63,11 +63,12 @@ def _objects(
 ) -> tuple[dict[str, Any], dict[str, Any], int | None]:
     """Make the self-test of a detector: its arrays by member, its entry in meta.json, and the number of classes."""
     find = from_detector.find_objects(network, len(classes) or None)
-    image, found = objects.choose(find, objects.sides(network.shape, network.transforms), network.transforms)
+    hw = objects.sides(network.shape, network.transforms)
+    image, found = objects.choose(find, hw, network.transforms, network.pictures)
     if not len(found.scores):
         warn(
             "the self-test holds no objects: the network finds none in the drawings, so the test only shows that "
-            "the network runs. Compare its results on your own pictures with those of the original"
+            "the network runs. Give a photograph with --picture, and compare its results with those of the original"
         )
     given = network.run(image.astype(np.float32).repeat(network.shape[0] or 1, 0))
     found_arrays = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}

@@ -11,10 +11,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, sizes
+from export_model import archive, labels, pictures, preprocessing, sizes
 from export_model.network import Network, Shape
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND
+from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
 from quadrat.task_kinds import TASKS, default_task, kind_of
 
@@ -90,19 +90,13 @@ def _empty(prog: str) -> argparse.ArgumentParser:
 
 
 def _add_meaning(made: argparse.ArgumentParser) -> None:
-    meaning = made.add_argument_group("classes and transforms")
+    meaning = made.add_argument_group("classes")
     meaning.add_argument(
         "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
     )
     meaning.add_argument("--classes", type=Path, metavar="FILE", help="JSON or YAML list of classes")
-    meaning.add_argument(
-        "--transforms", type=Path, metavar="FILE", help="JSON or YAML list of PaddleSeg transforms"
-    )
-    meaning.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="mean of Normalize, for pixels in 0..1"
-    )
-    meaning.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation of Normalize")
     meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
+    preprocessing.add_options(made)
 
 
 def _add_detector(made: argparse.ArgumentParser) -> None:
@@ -119,13 +113,21 @@ def _add_detector(made: argparse.ArgumentParser) -> None:
         metavar="INDEX|none",
         help=f"class that means 'no object' ({', '.join(WITH_BACKGROUND)})",
     )
-    for way, what in (
-        ("--letterbox", "keep the aspect ratio, pad with grey"),
-        ("--stretch", "change the aspect ratio"),
-    ):
-        finds.add_argument(
-            way, type=int, nargs=2, metavar=("W", "H"), help=f"resize images to this size: {what}"
-        )
+    finds.add_argument(
+        "--picture", dest="pictures", action="append", type=Path, metavar="FILE",
+        help="photograph with objects that the network knows, to check the layout on and for the self-test",
+    )  # fmt: skip
+    finds.add_argument(
+        "--nms",
+        choices=CHOICES["nms"],
+        help="whether overlapping boxes are dropped within a class, or of all classes",
+    )
+    finds.add_argument(
+        "--boxes", choices=CHOICES["boxes"], help=f"how boxes are written ({', '.join(BELONGS['boxes'])})"
+    )
+    finds.add_argument(
+        "--unit", choices=CHOICES["unit"], help=f"unit of boxes ({', '.join(BELONGS['unit'])})"
+    )
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int:
@@ -198,16 +200,7 @@ def _check(given: argparse.Namespace) -> None:
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
-    if (given.mean is None) != (given.std is None) or (given.mean and given.transforms):
-        raise ParameterError("give --mean and --std together, or --transforms", where="--mean, --std")
-    for values in (given.mean, given.std):
-        if values is not None and len(values) not in (1, 3):
-            raise ParameterError("one number is needed, or three", where="--mean, --std")
-    if not all(0 <= m <= 1 for m in given.mean or ()) or not all(0 < s <= 1 for s in given.std or ()):
-        raise ParameterError(
-            "a mean is in 0..1, a standard deviation above 0 and at most 1", where="--mean, --std",
-            hint="They refer to pixels from 0 to 1; divide values for 0..255 by 255",
-        )  # fmt: skip
+    preprocessing.check(given)
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
 
@@ -221,13 +214,8 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
     for task, options in OPTIONS.items():
         for option in options:
             if getattr(given, option) is not None and given.task != task:
-                raise ParameterError(f"it only goes with --task {task}", where=f"--{option}")
-    ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
-    if len(ways) > 1:
-        raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
-    for option in ("letterbox", "stretch"):
-        if any(side < 1 for side in getattr(given, option) or ()):
-            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+                where = "--" + {"pictures": "picture"}.get(option, option)
+                raise ParameterError(f"it only goes with --task {task}", where=where)
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -268,9 +256,9 @@ def _detector(
 
     options = from_detector.Options(
         layout=given.layout, output=given.onnx_output, background=given.background, classes=classes,
-        shape=_shape(given.input_shape), letterbox=given.letterbox, stretch=given.stretch,
-        normalize={"mean": given.mean, "std": given.std} if given.mean else None,
-        transforms=_listed(given.transforms) if given.transforms else None,
+        shape=_shape(given.input_shape), preprocessing=_preprocessing(given),
+        words={key: getattr(given, key) for key in CHOICES if getattr(given, key, None) is not None},
+        pictures=[pictures.read(path) for path in given.pictures or ()],
     )  # fmt: skip
     if given.torch is not None:
         from export_model import from_torch_detector
@@ -294,11 +282,16 @@ def _shape(sizes: list[int] | None) -> Shape | None:
 
 def _transformed(network: Network, given: argparse.Namespace) -> Network:
     """Return the network with the transforms of the command line, if it gives any."""
-    if given.mean is not None:
-        return replace(network, transforms=({"type": "Normalize", "mean": given.mean, "std": given.std},))
-    if given.transforms is None:
-        return network
-    return replace(network, transforms=_listed(given.transforms))
+    options, usual = _preprocessing(given), preprocessing.Usual()
+    if options.transforms is not None:
+        return replace(network, transforms=options.transforms)
+    own = [t for t in network.transforms if options.size is None or t.get("type") == "Normalize"]
+    values = options.valued(usual) if options.normalized else (*options.turned(usual), *own)
+    return replace(network, transforms=(*options.fitted(usual, None), *values))
+
+
+def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
+    return preprocessing.of(given, _listed(given.transforms) if given.transforms else None)
 
 
 def _listed(path: Path) -> tuple[dict[str, Any], ...]:
@@ -314,7 +307,7 @@ READERS = {"segment": _masks, "detect": _detector}
 """How a network is read, by task."""
 ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "background", "letterbox", "stretch")}
+OPTIONS = {"detect": ("layout", "background", "pictures", "nms", "boxes", "unit")}
 """Options for one task only."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,6 +55,9 @@ def _option_hint(network: layouts.DetectorSpec, error: LayoutError | ClassesErro
         if layout in WITH_BACKGROUND:
             return "--class, --background", f"{hint}give the class that means no object with --background"
         return "--class, --layout", f"{hint}choose another --layout"
+    right = re.search(r"the layout ([a-z0-9-]+) in meta\.json", error.hint)
+    if right is not None:
+        return f"--layout {layout}", f"Give --layout {right[1]}"
     if "meta.json" not in error.hint:
         return f"--layout {layout}", error.hint
     named = (
@@ -68,7 +72,7 @@ def _option_hint(network: layouts.DetectorSpec, error: LayoutError | ClassesErro
 def _other(network: layouts.DetectorSpec) -> str | None:
     """Return the only layout that fits the outputs, unless it is the stated one."""
     try:
-        other, _ = layouts.guess(network.outputs, network.num_classes)
+        other, _ = layouts.guess(network.outputs, network.num_classes, network.fixed_hw)
     except LayoutError:
         return None
     stated = network.words.layout

@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import export_hints, heads, labels, objects
+from export_model import families, heads, labels, layout, objects, sizes
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
-from quadrat.errors import GraphError, LayoutError, ParameterError
+from export_model.preprocessing import Preprocessing, Transforms
+from quadrat.errors import GraphError, ParameterError
 from quadrat.geometry import HW
-from quadrat.package.detectors import LAYOUTS, WITH_BACKGROUND, read_detect
+from quadrat.package.detectors import WITH_BACKGROUND, read_detect
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect import layouts
-from quadrat.types import OutputSpec
+from quadrat.types import ImageU8, OutputSpec
 
-ROLES = {
-    "rfdetr": ("boxes", "logits"),
-    "rtdetr": ("boxes", "scores", "labels"),
-    "boxes": ("boxes", "scores", "labels"),
-}
-"""Roles of a layout's outputs, in the order of its reader; other layouts have one, `predictions`."""
-STRETCHED = ("rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet")
-"""Layouts of families that are trained on images resized without keeping the aspect ratio."""
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-PLAIN = {"mean": [0.0], "std": [1.0]}
-"""Pixels from 0 to 1, as most detectors expect them."""
 ODD = (75, 101)
 """(height, width) that is a multiple of no stride."""
-CHANNELS_BEFORE = {"yolov5": 5, "yolov8": 4, "rtdetr-ultralytics": 4}
-CLASS_AXIS = {"yolov5": 2, "yolov8": 1, "rtdetr-ultralytics": 2, "rfdetr": 2}
+TRIED = 3
+"""Drawings that a layout is tried on, besides the pictures given."""
+CLASSES = {
+    "yolov5": ("predictions", 2, 5), "yolox": ("predictions", 2, 5), "yolov8": ("predictions", 1, 4),
+    "rtdetr-ultralytics": ("predictions", 2, 4), "rfdetr": ("logits", 2, 0), "fastestdet": ("predictions", 1, 5),
+    "centernet": ("heat", 1, 0), "nanodet": ("scores-8", -1, 0), "picodet": ("scores-8", -1, 0),
+    "scrfd": ("scores-8", -1, 0), "yunet": ("classes-8", -1, 0),
+}  # fmt: skip
+"""Output whose shape tells the number of classes, its axis, and the numbers on it that are not classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """Options of the command line; None if not given.
 
-    `output` is the tensor of the predictions, `background` a class index or "none", `letterbox` and `stretch`
-    (width, height), `normalize` mean and std, `transforms` the complete list.
+    `output` is the tensor of the predictions, `background` a class index or "none", `words` are other entries of
+    `detect` in meta.json, `pictures` photographs (h, w, 3) uint8 RGB to try the network on.
     """
 
     layout: str | None = None
@@ -51,10 +48,9 @@ class Options:
     background: str | None = None
     classes: Sequence[Mapping[str, Any]] = ()
     shape: Shape | None = None
-    letterbox: tuple[int, int] | None = None
-    stretch: tuple[int, int] | None = None
-    normalize: Mapping[str, Sequence[float]] | None = None
-    transforms: tuple[Mapping[str, Any], ...] | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    words: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Sequence[ImageU8] = ()
 
 
 def load(path: Path, options: Options, notify: Callable[[str], None]) -> tuple[Network, list[dict[str, Any]]]:
@@ -85,40 +81,59 @@ def complete(
     for note in detector.notes:
         notify(note)
     classes = _classes(options, detector, notify)
-    layout = _layout(options, detector, len(classes) or None, where, notify)
-    detect = {"layout": layout, **_background(options, layout)}
-    roles = _roles(options, detector)
-    known = layouts.DetectorSpec(
-        name,
-        detector.outputs,
-        roles,
-        len(classes) or None,
-        read_detect({"detect": detect}),
-        detector.shape[0],
-    )
-    _, chosen = _reader(known)
     runner = heads.Runner(detector.data)
-    transforms = _transforms(options, detector, layout, runner, notify)
+    _check_size(options, detector, runner)
+    chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
+    _tell(options, chosen, notify)
     state = (
         "any"
         if detector.shape[0] is None
         else f"{detector.shape[0]}, fixed: the service always runs {detector.shape[0]} tiles at once"
     )
-    notify(f"layout: {layout}; batch: {state}")
+    notify(f"layout: {chosen.name}; batch: {state}")
     return Network(
         name=name,
         model=model,
         files={"model.onnx": detector.data},
         engines={"onnx": "model.onnx"},
-        outputs=dict(zip(ROLES.get(layout, ("predictions",)), chosen.wanted, strict=True)),
+        outputs=chosen.outputs,
         shape=detector.shape,
         input_name=detector.image,
         run=runner.every,
-        transforms=transforms,
+        transforms=chosen.transforms,
         provenance=provenance,
         task="detect",
-        detect=detect,
+        detect=chosen.detect,
+        pictures=options.pictures,
     ), classes  # fmt: skip
+
+
+def _question(
+    name: str, options: Options, detector: Detector, runner: heads.Runner, classes: int | None
+) -> layout.Question:
+    """Return what is known of a detector before its layout is determined. Raises GraphError if it does not run."""
+    hw = _hw(options, detector)
+    known = layouts.DetectorSpec(
+        name, _probed(runner, detector, hw, name), _roles(options, detector), classes,
+        batch=detector.shape[0], input_hw=hw,
+    )  # fmt: skip
+    stated = {
+        **({"layout": options.layout} if options.layout else {}),
+        **_background(options),
+        **options.words,
+    }
+
+    def prepare(name: str) -> Transforms:
+        return options.preprocessing.listed(families.usual(name), _size(options, detector))
+
+    def run(transforms: Transforms) -> list[layout.Trial]:
+        sizes.check_transforms(detector.shape, transforms, detect=True)
+        return [
+            layout.Trial(runner.every(image), (image.shape[2], image.shape[3]))
+            for image in _inputs(options, transforms, hw, detector.shape[0] or 1)
+        ]
+
+    return layout.Question(known, stated, prepare, run)
 
 
 def _classes(options: Options, detector: Detector, notify: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -144,25 +159,12 @@ def _roles(options: Options, detector: Detector) -> dict[str, str]:
     return {"predictions": options.output}
 
 
-def _layout(
-    options: Options, detector: Detector, classes: int | None, where: str, notify: Callable[[str], None]
-) -> str:
-    if options.layout:
-        return options.layout
-    try:
-        layout, reason = layouts.guess(detector.outputs, classes)
-    except LayoutError as error:
-        raise LayoutError(error.what, where=where, hint=f"Give --layout: {', '.join(LAYOUTS)}") from error
-    notify(f"no --layout: guessed {layout}, because {reason}")
-    return layout
-
-
-def _background(options: Options, layout: str) -> dict[str, int | None]:
+def _background(options: Options) -> dict[str, int | None]:
     if options.background is None:
         return {}
-    if layout not in WITH_BACKGROUND:
+    if options.layout is not None and options.layout not in WITH_BACKGROUND:
         raise ParameterError(
-            f"the layout {layout} has no background class", where=f"--background {options.background}"
+            f"the layout {options.layout} has no background class", where=f"--background {options.background}"
         )
     if options.background == "none":
         return {"background": None}
@@ -173,38 +175,85 @@ def _background(options: Options, layout: str) -> dict[str, int | None]:
     return {"background": int(options.background)}
 
 
-def _transforms(
-    options: Options, detector: Detector, layout: str, runner: heads.Runner, notify: Callable[[str], None]
-) -> tuple[Mapping[str, Any], ...]:
-    """Return the given transforms, or else those with which the layout's family is trained."""
-    if options.transforms is not None:
-        return options.transforms
-    values = options.normalize
-    if values is None and layout == "paddledet":
-        raise ParameterError(
-            "networks of PaddleDetection are trained either with or without ImageNet's mean and standard deviation", where="--mean, --std",
-            hint="Give those of NormalizeImage in its infer_cfg.yml, or --mean 0 --std 1 if its norm_type is none",
-        )  # fmt: skip
-    if values is None:
-        values = IMAGENET if layout == "rfdetr" else PLAIN
-        notify(f"no --mean: {'that of ImageNet' if values is IMAGENET else 'pixels from 0 to 1'}")
-    normalize = {"type": "Normalize", **values}
-    if options.letterbox:
-        return ({"type": "Letterbox", "size": list(options.letterbox)}, normalize)
-    if options.stretch:
-        return ({"type": "Resize", "target_size": list(options.stretch)}, normalize)
+def _size(options: Options, detector: Detector) -> tuple[int, int] | None:
+    """Return the (width, height) that images are brought to, None if it is open."""
     height, width = detector.shape[2:]
-    size = (width, height) if height and width else detector.size
-    if not size and (height or width or not _runs(runner, detector.shape)):
+    if options.preprocessing.size:
+        return options.preprocessing.size
+    if height and width:
+        return (width, height)
+    return (detector.size[0], detector.size[1]) if detector.size else None
+
+
+def _hw(options: Options, detector: Detector) -> HW:
+    """Return the (height, width) at which the network is tried: that of its inputs, or a usual one."""
+    listed = options.preprocessing.transforms
+    if listed is not None:
+        return objects.sides(detector.shape, listed)
+    size = _size(options, detector)
+    given = size[::-1] if size else objects.OPEN
+    height, width = (side or other for side, other in zip(detector.shape[2:], given, strict=True))
+    return (height, width)
+
+
+def _probed(runner: heads.Runner, detector: Detector, hw: HW, where: str) -> tuple[OutputSpec, ...]:
+    """Return the outputs with the shapes that they have for an input of (height, width), where they have a batch axis.
+
+    Files state shapes that are open, or those of another size.
+    """
+    stated = {one.name: one for one in detector.outputs}
+    try:
+        given = runner.every(np.zeros((detector.shape[0] or 1, 3, *hw), np.float32))
+    except Exception as error:  # whatever the runner raises, the network does not run
+        first = (str(error).splitlines() or [""])[0]
+        raise GraphError(f"it does not run on {hw[1]} x {hw[0]} pixels: {first}", where=where) from error
+    batched = len({array.ndim for array in given.values()} - {0, 1, 2}) > 0
+    made = []
+    for name, array in given.items():
+        own = stated[name].shape if name in stated else ()
+        lead: tuple[int | None, ...] = (None,) if batched and array.ndim else array.shape[:1]
+        fixed = tuple(
+            None if len(own) == array.ndim and own[axis] is None and array.ndim < 3 else int(side)
+            for axis, side in enumerate(array.shape)
+        )
+        made.append(OutputSpec(name, array.dtype.name, (*lead, *fixed[1:]) if batched else fixed))
+    return tuple(made)
+
+
+def _inputs(options: Options, transforms: Transforms, hw: HW, batch: int) -> list[NDArray[np.float32]]:
+    """Return the network's inputs (N, 3, h, w) for drawings, and for the pictures given."""
+    drawings = [objects.drawing(seed, hw) for seed in range(TRIED)]
+    return [
+        objects.tensor(picture, transforms).repeat(batch, 0) for picture in (*drawings, *options.pictures)
+    ]
+
+
+def _check_size(options: Options, detector: Detector, runner: heads.Runner) -> None:
+    """Raise ParameterError if images are not resized, and the network does not accept every size."""
+    height, width = detector.shape[2:]
+    if options.preprocessing.transforms is not None or _size(options, detector):
+        return
+    if height or width or not _runs(runner, detector.shape):
         raise ParameterError(
             "the network does not accept images of every size, and its file does not state one", where="--letterbox",
             hint="Give the size at which it was trained: --letterbox 640 640, or --stretch 640 640 for an RT-DETR",
         )  # fmt: skip
-    if not size:
-        return (normalize,)
-    way, key = ("Resize", "target_size") if layout in STRETCHED else ("Letterbox", "size")
-    notify(f"no --letterbox or --stretch: {way} to {size[0]} x {size[1]}, as usual for its family")
-    return ({"type": way, key: list(size)}, normalize)
+
+
+def _tell(options: Options, chosen: layout.Candidate, notify: Callable[[str], None]) -> None:
+    """Print what was assumed about the images."""
+    given = options.preprocessing
+    if given.transforms is not None:
+        return
+    values = [t for t in chosen.transforms if t["type"] in ("ToBGR", "Normalize")]
+    if not given.normalized:
+        notify(f"no --mean: as usual for its family, {values or 'pixels from 0 to 255 in RGB'}")
+    for transform in chosen.transforms:
+        if not given.size and transform["type"] in ("Resize", "Letterbox"):
+            size = transform.get("size") or transform.get("target_size")
+            notify(
+                f"no --letterbox or --stretch: {transform['type']} to {size[0]} x {size[1]}, as usual for its family"
+            )
 
 
 def _runs(runner: heads.Runner, shape: Shape) -> bool:
@@ -214,20 +263,6 @@ def _runs(runner: heads.Runner, shape: Shape) -> bool:
     except Exception:  # noqa: BLE001 - whatever the runner raises, it does not run
         return False
     return True
-
-
-def _reader(known: layouts.DetectorSpec) -> tuple[objects.Reading, layouts.Layout]:
-    """Return the function that reads the objects; hints of errors, here and at each call, name options."""
-    with export_hints.by_options(known):
-        read, layout = objects.reader(known)
-
-    def read_listed(arrays: Mapping[str, NDArray[Any]], hw: HW) -> objects.CanonicalObjects:
-        with export_hints.by_options(known):
-            found = read(arrays, hw)
-        export_hints.check_classes(found.classes, known.num_classes, known.words, "--class")
-        return found
-
-    return read_listed, layout
 
 
 def find_objects(
@@ -247,9 +282,10 @@ def find_objects(
             specs = tuple(OutputSpec(n, a.dtype.name, (None, *a.shape[1:])) for n, a in given.items())
             words = read_detect({"detect": dict(network.detect)})
             known = layouts.DetectorSpec(
-                network.name, specs, network.outputs, classes, words, network.shape[0]
-            )
-            made.append(_reader(known)[0])
+                network.name, specs, network.outputs, classes, words, network.shape[0],
+                (image.shape[2], image.shape[3]),
+            )  # fmt: skip
+            made.append(layout.reader(known)[0])
         return made[0](given, (image.shape[2], image.shape[3]))
 
     return run
@@ -257,8 +293,7 @@ def find_objects(
 
 def count_classes(network: Network, given: Mapping[str, NDArray[Any]]) -> int | None:
     """Return the number of classes from the shape of the outputs, or None if the layout does not determine it."""
-    layout = str(network.detect["layout"])
-    if layout not in CLASS_AXIS:
+    role, axis, others = CLASSES.get(str(network.detect["layout"]), ("", 0, 0))
+    if role not in network.outputs:
         return None
-    array = given[network.outputs["logits" if layout == "rfdetr" else "predictions"]]
-    return int(array.shape[CLASS_AXIS[layout]]) - CHANNELS_BEFORE.get(layout, 0)
+    return int(given[network.outputs[role]].shape[axis]) - others

@@ -117,7 +117,7 @@ def _export(
     import torch
 
     shape: Shape = options.shape or DYNAMIC
-    width, height = options.letterbox or options.stretch or objects.OPEN[::-1]
+    width, height = options.preprocessing.size or objects.OPEN[::-1]
     example = torch.zeros(
         (shape[0] or 2, 3, shape[2] or height, shape[3] or width), dtype=torch.float32
     ) + torch.from_numpy(np.linspace(0, 1, 3, dtype=np.float32)).reshape(1, 3, 1, 1)

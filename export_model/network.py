@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ParameterError
 from quadrat.package.write import ArchiveSpec
+from quadrat.types import ImageU8
 
 F32 = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -42,10 +43,12 @@ class Network(ArchiveSpec):
     """A network in the formats that an archive carries, and a function that runs it where it came from.
 
     `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. For a detector it
-    maps to all outputs by name, and `outputs` names the tensor of each role of its `detect["layout"]`.
+    maps to all outputs by name, and `outputs` names the tensor of each role of its `detect["layout"]`. `pictures`
+    (h, w, 3) uint8 RGB are photographs that a detector's self-test may use.
     """
 
     run: Callable[[F32], Any]
+    pictures: Sequence[ImageU8] = ()
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from quadrat.tasks.detect import layouts
 from quadrat.transforms import build
 from quadrat.types import ImageU8, TransformSpec
 
+VALUES = ("Normalize", "ToBGR")
+"""Transforms that change the values of pixels, not the size of the picture."""
 OPEN: HW = (96, 128)
 """(height, width) of the test picture if neither network nor transforms fix it; multiples of 32."""
 TRIES = 8
@@ -72,7 +74,7 @@ def tensor(picture: ImageU8, transforms: tuple[Mapping[str, Any], ...]) -> F32:
 
 def sides(shape: Shape, transforms: tuple[Mapping[str, Any], ...]) -> HW:
     """Return the (height, width) of the network's inputs, or OPEN if it depends on the picture."""
-    if len(transforms) > 1:
+    if any(transform.get("type") not in VALUES for transform in transforms):
         first, second = (
             tensor(np.zeros((*hw, 3), np.uint8), transforms).shape[2:] for hw in ((60, 80), (80, 60))
         )
@@ -83,12 +85,18 @@ def sides(shape: Shape, transforms: tuple[Mapping[str, Any], ...]) -> HW:
 
 
 def choose(
-    run: Callable[[F32], CanonicalObjects], hw: HW, transforms: tuple[Mapping[str, Any], ...]
+    run: Callable[[F32], CanonicalObjects],
+    hw: HW,
+    transforms: tuple[Mapping[str, Any], ...],
+    pictures: Sequence[ImageU8] = (),
 ) -> tuple[NDArray[np.float16], CanonicalObjects]:
-    """Choose the drawing whose objects have the best scores; return it as (1, 3, h, w) float16, and its objects."""
+    """Choose the drawing or picture whose objects have the best scores.
+
+    Returns it as (1, 3, h, w) float16, and its objects.
+    """
     tried = []
-    for seed in range(TRIES):
-        image = tensor(drawing(seed, hw), transforms).astype(np.float16)
+    for picture in (*(drawing(seed, hw) for seed in range(TRIES)), *pictures):
+        image = tensor(picture, transforms).astype(np.float16)
         found = run(image.astype(np.float32)).best(KEPT)
         tried.append((float(found.scores[:10].sum()), image, found))
     _, image, found = max(tried, key=lambda one: one[0])

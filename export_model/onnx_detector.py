@@ -15,7 +15,7 @@ from quadrat.errors import GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.types import OutputSpec
 
-MIN_OPSET = 11
+MIN_OPSET = 8
 ORDERS: Mapping[str, HW | None] = {
     "orig_target_sizes": (3, 2), "target_sizes": (2, 3), "im_shape": (2, 3), "orig_size": None, "image_size": None,
 }  # fmt: skip

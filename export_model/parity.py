@@ -191,7 +191,7 @@ class Boxes:
         read, layout = objects.reader(
             layouts.DetectorSpec(
                 package.name, tuple(engine.outputs), package.outputs, package.num_classes,
-                read_detect(package.meta), package.input_shape[0],
+                read_detect(package.meta), package.input_shape[0], (image.shape[2], image.shape[3]),
             )
         )  # fmt: skip
         given = engine.run(image, layout.wanted)

@@ -17,6 +17,7 @@ from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
 from quadrat.parameters import FrameSettings
+from quadrat.stores.listing import list_frames
 from quadrat.types import Blob, Frame, FrameKey, Reading, Source
 
 
@@ -27,14 +28,11 @@ def open_sequence(folder: Path, source: Source, frames: FrameSettings) -> Sequen
     pictures, and VideoTruncatedError if none of them can be read.
     """
     try:
-        names = {path.name for path in folder.iterdir() if path.is_file()}
+        pictures = list_frames(folder)
+        videos = any(skip_reason(path.name, moving=True) is None for path in folder.iterdir())
     except OSError as error:
         raise VideoFormatError(f"the folder cannot be read ({error.strerror})", where=source.name) from error
-    # Products of an earlier run have their metadata beside them.
-    given = [name for name in names if f"{name}-meta.json" not in names]
-    pictures = [name for name in given if skip_reason(name) is None]
     if not pictures:
-        videos = any(skip_reason(name, moving=True) is None for name in given)
         what = "the folder contains videos but no pictures" if videos else "the folder contains no pictures"
         hint = "Give one video at a time" if videos else "Give JPEG or PNG pictures"
         raise VideoFormatError(what, where=source.name, hint=hint)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from quadrat.errors import NotAnImageError, QuadratError, SourceError
 from quadrat.formats import skip_reason
+from quadrat.stores.products import product_reason
 from quadrat.types import Failure, Media, Source
 
 
@@ -25,8 +26,9 @@ def file_source(path: Path, name: str, media: Media = "image") -> Source:
 def list_images(images: Path, results: Path | None = None) -> Iterator[Source | Failure]:
     """Yield the images in a folder and its sub-folders in order of name, or the one given file.
 
-    A single file is tried whatever its name. Links to files are followed. A link to a parent folder, and anything in
-    `results` that an earlier run delivered, are skipped.
+    A single file is tried whatever its name. Links to files are followed, except to a file below the same folder,
+    which is measured under its own name. Links to folders are not followed. The folder `results`, and what an
+    earlier run delivered anywhere, are skipped.
     """
     yield from _list(images, results, moving=False)
 
@@ -39,94 +41,125 @@ def list_videos(videos: Path, results: Path | None = None) -> Iterator[Source | 
     yield from _list(videos, results, moving=True)
 
 
+def list_frames(folder: Path) -> list[str]:
+    """Return the names of the pictures in a folder that is read as a sequence, in no particular order.
+
+    Raises OSError if the folder cannot be read.
+    """
+    entries = list(os.scandir(folder))
+    names = {entry.name for entry in entries}
+    return [entry.name for entry in entries if _is_picture(entry, names)]
+
+
 def _list(place: Path, results: Path | None, *, moving: bool) -> Iterator[Source | Failure]:
     if place.is_dir():
         name = Path(os.path.abspath(place)).name or str(place)  # noqa: PTH100 - also for "." and ".."
-        walk = _Walk(results.absolute() if results else None, name, moving=moving)
-        yield from walk.folder(place, PurePath(), ())
+        walk = _Walk(place, os.path.realpath(results) if results else None, name, moving=moving)
+        yield from walk.all()
     else:
         yield file_source(place, place.name, "video" if moving else "image")
 
 
 class _Walk:
-    """One listing of images or videos; the folder `results` is not measured."""
+    """One listing of images or videos in `place`; the folder `results`, a real path, is not measured."""
 
-    def __init__(self, results: Path | None, root: str, *, moving: bool) -> None:
+    def __init__(self, place: Path, results: str | None, root: str, *, moving: bool) -> None:
+        self._place = place
+        self._real_place = Path(os.path.realpath(place))
         self._results = results
         self._root = root
         self._moving = moving
         self._media: Media = "video" if moving else "image"
 
-    def folder(
-        self, folder: Path, below: PurePath, parents: tuple[tuple[int, int], ...]
-    ) -> Iterator[Source | Failure]:
-        """Yield the content of a folder; `below` is its path from the root, `parents` identifies the folders above it."""
+    def all(self) -> Iterator[Source | Failure]:
+        """Yield the content of the folder. A stack stands for the recursion, as folders can be nested deeply."""
+        stack = [self._folder(self._place, PurePath())]
+        while stack:
+            item = next(stack[-1], None)
+            if item is None:
+                stack.pop()
+            elif isinstance(item, tuple):
+                stack.append(self._folder(*item))
+            else:
+                yield item
+
+    def _folder(self, folder: Path, below: PurePath) -> Iterator[Source | Failure | tuple[Path, PurePath]]:
+        """Yield the content of one folder, and its sub-folders as tuples; `below` is its path from the root."""
         name = below if below.parts else PurePath(self._root)
         try:
-            status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             yield self._no(folder, name, SourceError(f"the folder cannot be read ({error.strerror})"))
             return
-        identity = (status.st_dev, status.st_ino)
-        if identity in parents:
-            yield self._no(folder, name, NotAnImageError("the link leads to a folder that contains it"))
-            return
-        names = {entry.name for entry in entries} if folder.absolute() == self._results else set()
+        names = {entry.name for entry in entries}
         frames = self._frames(entries, names)
         if frames:
             yield file_source(folder, str(name), "sequence")
         for entry in entries:
             if entry.name not in frames:
-                yield from self._entry(entry, folder, below, names, (*parents, identity))
+                yield self._entry(entry, folder / entry.name, below / entry.name, names)
 
     def _entry(
-        self,
-        entry: os.DirEntry[str],
-        folder: Path,
-        below: PurePath,
-        delivered: set[str],
-        parents: tuple[tuple[int, int], ...],
-    ) -> Iterator[Source | Failure]:
-        path, name = folder / entry.name, below / entry.name
+        self, entry: os.DirEntry[str], path: Path, name: PurePath, names: set[str]
+    ) -> Source | Failure | tuple[Path, PurePath]:
         try:
             is_folder = entry.is_dir()
         except OSError as error:  # a link to itself, or into a folder without permission
-            yield self._no(path, name, SourceError(f"it cannot be accessed ({error.strerror})"))
-            return
-        if is_folder:
-            if entry.name.startswith("."):
-                yield self._no(path, name, NotAnImageError("its name starts with a dot"))
-            elif self._results is not None and path.absolute() == self._results:
-                yield self._no(path, name, NotAnImageError("the folder is for the results of this order"))
-            else:
-                yield from self.folder(path, name, parents)
-        elif reason := _skip(entry, delivered, moving=self._moving):
-            yield self._no(path, name, NotAnImageError(reason))
+            return self._no(path, name, SourceError(f"it cannot be accessed ({error.strerror})"))
+        if not is_folder:
+            reason = _skip(entry, names, moving=self._moving) or self._link_reason(entry)
+            return (
+                self._no(path, name, NotAnImageError(reason))
+                if reason
+                else file_source(path, str(name), self._media)
+            )
+        if entry.name.startswith("."):
+            reason = "its name starts with a dot"
+        elif self._results is not None and os.path.realpath(path) == self._results:
+            reason = "the folder is for the results of this order"
+        elif entry.is_symlink():
+            reason = "it is a link to a folder, which is not followed; give that folder itself"
         else:
-            yield file_source(path, str(name), self._media)
+            return path, name
+        return self._no(path, name, NotAnImageError(reason))
+
+    def _link_reason(self, entry: os.DirEntry[str]) -> str | None:
+        """Return a reason to skip a link to a file below the folder, as that file is measured under its own name."""
+        if not entry.is_symlink() or not entry.is_file():
+            return None
+        target = Path(os.path.realpath(entry.path))
+        if not target.is_relative_to(self._real_place) or skip_reason(target.name, moving=self._moving):
+            return None
+        below = target.relative_to(self._real_place)
+        if any(part.startswith(".") for part in below.parts):
+            return None
+        return f"it is a link to {os.fsencode(below).decode(errors='replace')}, which is measured under that name"
 
     def _no(self, path: Path, name: PurePath, error: QuadratError) -> Failure:
         source = file_source(path, str(name), self._media)
         return Failure(source, "list", error.at(source.name))
 
-    def _frames(self, entries: list[os.DirEntry[str]], delivered: set[str]) -> set[str]:
+    def _frames(self, entries: list[os.DirEntry[str]], names: set[str]) -> set[str]:
         """Return the names of the pictures if the folder is a sequence: it has pictures and no video."""
         if not self._moving or any(skip_reason(entry.name, moving=True) is None for entry in entries):
             return set()
-        return {
-            entry.name
-            for entry in entries
-            if not entry.is_dir() and _skip(entry, delivered, moving=False) is None
-        }
+        return {entry.name for entry in entries if _is_picture(entry, names)}
 
 
-def _skip(entry: os.DirEntry[str], delivered: set[str], *, moving: bool) -> str | None:
+def _is_picture(entry: os.DirEntry[str], names: set[str]) -> bool:
+    """Return True if an entry of a folder with these names is a frame of a sequence."""
+    try:
+        return not entry.is_dir() and _skip(entry, names, moving=False) is None
+    except OSError:  # a link to itself
+        return False
+
+
+def _skip(entry: os.DirEntry[str], names: set[str], *, moving: bool) -> str | None:
     """Return why an entry is skipped, or None. Opening a pipe or a device would block."""
     if reason := skip_reason(entry.name, moving=moving):
         return reason
-    if f"{entry.name}-meta.json" in delivered:
-        return "it is the result of an earlier run"
+    if reason := product_reason(Path(entry.path), names.__contains__):
+        return reason
     if not entry.is_file() and Path(entry.path).exists():
         return "it is not a regular file"
     return None

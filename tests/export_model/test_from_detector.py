@@ -12,11 +12,10 @@ from export_model.verify import main as verify
 from quadrat.engines import start
 from quadrat.geometry import Geometry
 from quadrat.package import open_archive
-from quadrat.package.detectors import LAYOUTS
 from quadrat.parameters import parse
 from quadrat.transforms import build
 from quadrat.types import Frame, FrameKey, Part
-from tests.detectors import bright_onnx, constant_onnx, encode
+from tests.detectors import LAYOUTS, bright_onnx, constant_onnx, encode
 from tests.export_model.conftest import Made, readme_example
 from tests.tasks.folding import make_task, predict
 
@@ -245,7 +244,12 @@ def test_the_background_is_stated(detector):
     ("options", "status", "said"),
     [
         ("--layout yolov8 --onnx {onnx}", 2, "--layout: it only goes with --task detect"),
-        ("--letterbox 64 64 --onnx {onnx}", 2, "--letterbox: it only goes with --task detect"),
+        ("--nms agnostic --onnx {onnx}", 2, "--nms: it only goes with --task detect"),
+        ("--picture a.jpg --onnx {onnx}", 2, "--picture: it only goes with --task detect"),
+        ("--task detect --onnx {onnx} --picture {onnx}", 2, "net.onnx: it is not a picture that can be read"),
+        ("--task detect --onnx {onnx} --stretch 64 64 --pad 0", 2, "--pad: it has no effect with --stretch"),
+        ("--task detect --onnx {onnx} --range 1 0", 2, "--range: the first value must be below"),
+        ("--task detect --onnx {onnx} --letterbox 64 64 --pad 256", 2, "--pad: a grey value in 0..255"),
         ("--task detect --config {onnx}", 2, "--task detect: a detector comes from --onnx or --torch"),
         (
             "--task detect --onnx {onnx} --letterbox 64 64 --stretch 64 64",

@@ -111,6 +111,7 @@ def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:
     (folder / "img0.png").mkdir()
     (folder / "img1.annotated.jpg").write_bytes(b"x")
     (folder / "img1.annotated.jpg-meta.json").write_text("{}")
+    (folder / "img2.png-meta.json").write_text("{}")  # of another program
     assert [videos.number(f.pixels) for f in opened(folder)] == [0, 1]
     empty = tmp_path / "empty"
     empty.mkdir()

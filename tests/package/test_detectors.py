@@ -40,17 +40,26 @@ def test_no_background_and_no_word_of_it_differ():
     assert not read_detect({"detect": {"layout": "rfdetr"}}).stated
 
 
+def test_what_a_layout_leaves_open_is_stated():
+    """Activation, form and unit of boxes, NMS and thresholds are read; one threshold is for all classes."""
+    words = {"layout": "ssd", "background": 0, "activation": "softmax", "nms": "agnostic"}
+    words |= {"boxes": "centres", "unit": "fractions", "threshold": [0.5, 0]}
+    read = DetectWords("ssd", 0, True, "softmax", "agnostic", "centres", "fractions", (0.5, 0.0))
+    assert read == read_detect({"detect": words})
+    assert (0.4,) == read_detect({"detect": {"threshold": 0.4}}).threshold
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ("yolov8", "meta.json: detect: it does not hold names"),
         (
             {"layout": "yolo"},
-            r"detect.layout: 'yolo' is not a known layout.*Known layouts are yolov5, yolov8, yolov10, rtdetr",
+            r"detect.layout: 'yolo' is not a known layout.*Known layouts are yolov5, yolov8, yolov10, yolox, rtdetr",
         ),
         ({"layout": ["yolov8"]}, "not a known layout"),
         ({"layout": 8}, "not a known layout"),
-        ({"lay": "yolov8"}, "'lay' is not one of its keys.*layout and background"),
+        ({"lay": "yolov8"}, "'lay' is not one of its keys.*layout, background.*boxes and unit"),
         ({"layout": "yolov8", "background": 0}, "yolov8 has no background class.*have one: rtdetr"),
         ({"layout": "yolov8", "background": None}, "yolov8 has no background class.*have one: rtdetr"),
         ({"background": 0}, "not stated"),
@@ -58,6 +67,13 @@ def test_no_background_and_no_word_of_it_differ():
         ({"layout": "rfdetr", "background": -1}, "detect.background"),
         ({"layout": "rfdetr", "background": True}, "detect.background"),
         ({"layout": "rfdetr", "background": "last"}, "detect.background"),
+        ({"layout": "yolov8", "activation": "sigmoid"}, "yolov8 does not have it.*have it: ssd, nanodet"),
+        ({"layout": "nanodet", "activation": "tanh"}, "'tanh' is not one of its values.*none, sigmoid"),
+        ({"layout": "yolox", "unit": "pixels"}, "yolox does not have it.*have it: ssd"),
+        ({"layout": "yolov8", "nms": "all"}, "detect.nms: 'all' is not one of its values"),
+        ({"threshold": 1.5}, "detect.threshold: it is neither a score in 0 to 1 nor a list"),
+        ({"threshold": []}, "detect.threshold: it is neither"),
+        ({"threshold": [0.5, True]}, "detect.threshold: it is neither"),
     ],
     ids=str,
 )

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from quadrat.errors import NotAnImageError
-from quadrat.stores.listing import file_urn, list_images, list_videos
+from quadrat.formats import IMAGE_SUFFIXES
+from quadrat.stores.listing import file_urn, list_frames, list_images, list_videos
+from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import Failure, Source
 from tests.stores.locked import lock
 
@@ -66,14 +68,64 @@ def test_one_file_is_tried_whatever_its_name(tmp_path: Path) -> None:
     assert names(list(list_images(tmp_path / "photo.dat"))) == ["photo.dat"]
 
 
-def test_links_to_files_are_followed_and_loops_are_not(tmp_path: Path) -> None:
-    """A linked photograph counts; a folder linked into itself ends with a row that says so."""
-    touch(tmp_path, "real/a.jpg", "elsewhere.jpg")
-    (tmp_path / "real" / "b.jpg").symlink_to(tmp_path / "elsewhere.jpg")
-    (tmp_path / "real" / "loop").symlink_to(tmp_path / "real")
-    (tmp_path / "real" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path) -> None:
+    """A linked photograph counts; a linked folder, a loop included, is one row that says so."""
+    touch(tmp_path, "real/a.jpg", "elsewhere.jpg", "other/c.jpg")
+    real = tmp_path / "real"
+    (real / "b.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    (real / "loop").symlink_to(real)
+    (real / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    (real / "other").symlink_to(tmp_path / "other")
+    (real / "system").symlink_to("/proc")
 
-    assert names(list(list_images(tmp_path / "real"))) == ["a.jpg", "b.jpg", "-loop", "lost.jpg"]
+    found = list(list_images(real))
+    assert names(found) == ["a.jpg", "b.jpg", "-loop", "lost.jpg", "-other", "-system"]
+    links = [item for item in found if isinstance(item, Failure)]
+    assert all(
+        isinstance(item.error, NotAnImageError) and "link to a folder" in item.error.what for item in links
+    )
+
+
+@pytest.mark.parametrize("listed", [list_images, list_videos])
+def test_each_file_below_a_folder_is_measured_once(tmp_path: Path, listed: Listing) -> None:
+    """However many links a folder has to its own files and folders, no file counts twice."""
+    touch(tmp_path, "site/a.jpg", "site/deep/b.jpg", "site/deep/v.mp4", "site/deep/w.mp4", "site/v.mp4")
+    (tmp_path / "site" / "again.jpg").symlink_to("deep/b.jpg")
+    (tmp_path / "site" / "again.mp4").symlink_to("deep/v.mp4")
+    (tmp_path / "site" / "copy").symlink_to("deep")
+    (tmp_path / "up").symlink_to(tmp_path)
+
+    found = list(listed(tmp_path))
+    files = [Path(item.token).resolve() for item in found if isinstance(item, Source)]
+    assert len(files) == len(set(files)) == (2 if listed is list_images else 3)
+    reasons = [str(item.error) for item in found if isinstance(item, Failure)]
+    assert sum("which is measured under that name" in reason for reason in reasons) == 1
+
+
+def test_the_folder_given_may_be_a_link(tmp_path: Path) -> None:
+    """The user pointed at it, so it is followed."""
+    touch(tmp_path, "real/a.jpg")
+    (tmp_path / "link").symlink_to("real")
+    assert names(list(list_images(tmp_path / "link"))) == ["a.jpg"]
+
+
+def test_folders_may_be_nested_deeply(tmp_path: Path) -> None:
+    """The depth of folders is not limited by Python's stack."""
+    here = Path.cwd()
+    depth = 1500
+    try:
+        os.chdir(tmp_path)
+        for _ in range(depth):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("a.jpg").write_bytes(b"x")
+        os.chdir(tmp_path)
+        (item,) = list_images(Path())
+        assert item.name.count("/") == depth
+        Path(item.token).unlink()
+        os.removedirs(Path(item.token).parent)  # not recursive, unlike the clearing of temporary folders
+    finally:
+        os.chdir(here)
 
 
 def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
@@ -96,16 +148,56 @@ def test_a_name_of_any_bytes_can_be_read_and_printed(tmp_path: Path) -> None:
     assert Path(item.token).read_bytes() == b"x"
 
 
+METADATA = '{\n  "$schema": "urn:ibenthos:schema:quadrat.picture.1",\n  "kind": "overlay"\n}'
+
+
+def deliver(folder: Path, *names: str) -> None:
+    """Make files with the metadata of products beside them."""
+    touch(folder, *names)
+    for name in names:
+        (folder / f"{name}-meta.json").write_text(METADATA)
+
+
 def test_earlier_results_are_not_measured(tmp_path: Path) -> None:
-    """Results inside the folder of images are skipped, whether they lie beside the images or below."""
-    touch(tmp_path, "a.jpg", "a.pseudo.png", "a.pseudo.png-meta.json", "run/a.pseudo.png")
+    """Products of earlier runs are skipped, known by their metadata, wherever they lie; so is the folder of results."""
+    touch(tmp_path, "a.jpg", "run/a.jpg")
+    deliver(tmp_path, "b.png", "old/c.jpg")
 
     assert names(list(list_images(tmp_path, tmp_path / "run"))) == [
-        "a.jpg", "a.pseudo.png", "-a.pseudo.png-meta.json", "-run",
+        "a.jpg", "-b.png", "-b.png-meta.json", "-old/c.jpg", "-old/c.jpg-meta.json", "-run",
     ]  # fmt: skip
-    assert names(list(list_images(tmp_path, tmp_path))) == [
-        "a.jpg", "-a.pseudo.png", "-a.pseudo.png-meta.json", "run/a.pseudo.png",
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [each for task in TASKS for each in kind_of(task).endings])
+def test_a_lone_product_is_no_photograph(tmp_path: Path, ending: str) -> None:
+    """A mask or drawing among photographs is skipped by its name, which the reason gives."""
+    touch(tmp_path, "a.jpg", f"a{ending}", f"B.reef{ending.upper()}")
+
+    found = list(list_images(tmp_path))
+    assert [name for name in names(found) if not name.startswith("-")] == ["a.jpg"]
+    if PurePath(ending).suffix in IMAGE_SUFFIXES:
+        reasons = [item.error.what for item in found if isinstance(item, Failure)]
+        assert len(reasons) == 2
+        assert all(ending in reason for reason in reasons)
+
+
+def test_metadata_of_another_program_hides_nothing(tmp_path: Path) -> None:
+    """Photographs and frames with a `-meta.json` of another program beside them are measured, all of them."""
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
+        touch(tmp_path, name)
+    (tmp_path / "1.jpg-meta.json").write_text('{"camera": "x"}')
+    (tmp_path / "2.jpg-meta.json").mkdir()
+    (tmp_path / "3.jpg-meta.json").write_bytes(b"\xff" * 9000)
+
+    for results in (None, tmp_path, tmp_path / "out"):
+        assert [n for n in names(list(list_images(tmp_path, results))) if n[0] != "-"] == [
+            "1.jpg",
+            "2.jpg",
+            "3.jpg",
+        ]
+    (sequence,) = (item for item in list_videos(tmp_path) if isinstance(item, Source))
+    assert sequence.media == "sequence"
+    assert sorted(list_frames(tmp_path)) == ["1.jpg", "2.jpg", "3.jpg"]
 
 
 def test_urn_of_a_file_is_one_word() -> None:
@@ -181,11 +273,17 @@ def test_a_folder_of_pictures_is_one_sequence_by_its_own_name(tmp_path: Path) ->
 
 def test_results_of_an_earlier_run_are_no_videos(tmp_path: Path) -> None:
     """An annotated video in the folder of results is not measured again, nor its pictures taken as a sequence."""
-    touch(tmp_path, "a.mp4", "a-2.mp4", "a-2.mp4-meta.json", "out/b.mp4", "seq/1.jpg", "seq/1.jpg-meta.json")
+    touch(tmp_path, "a.mp4", "out/b.mp4")
+    deliver(tmp_path, "a-2.mp4", "seq/1.jpg")
 
-    assert ["-a-2.mp4", "-a-2.mp4-meta.json", "a.mp4", "out/b.mp4", "seq", "-seq/1.jpg-meta.json"] == names(
-        list(list_videos(tmp_path, tmp_path))
-    )
+    assert [
+        "-a-2.mp4",
+        "-a-2.mp4-meta.json",
+        "a.mp4",
+        "out/b.mp4",
+        "-seq/1.jpg",
+        "-seq/1.jpg-meta.json",
+    ] == names(list(list_videos(tmp_path, tmp_path)))
     assert ["-1.jpg", "-1.jpg-meta.json"] == names(list(list_videos(tmp_path / "seq", tmp_path / "seq")))
     assert "-out" in names(list(list_videos(tmp_path, tmp_path / "out")))
 

@@ -49,7 +49,7 @@ class Detect:
     ) -> None:
         spec = layouts.DetectorSpec(
             package.name, tuple(outputs), package.outputs, package.num_classes, read_detect(package.meta),
-            package.input_shape[0] if package.input_shape else None,
+            package.input_shape[0] if package.input_shape else None, _sides(package),
         )  # fmt: skip
         layout = layouts.choose(spec)
         _check_precision(spec, layout, precision)
@@ -100,6 +100,12 @@ def make(  # noqa: PLR0917 - the groups of settings are those that the record of
         follows_faint=tracking.tracker == "bytetrack",
         precision=engine.precision,
     )
+
+
+def _sides(package: ModelPackage) -> tuple[int | None, int | None]:
+    """Return (height, width) of the network's inputs, None for what is open."""
+    _, _, height, width = package.input_shape or (None,) * 4
+    return height, width
 
 
 def _check_precision(spec: layouts.DetectorSpec, layout: layouts.Layout, precision: str) -> None:

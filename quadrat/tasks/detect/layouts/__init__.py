@@ -7,21 +7,35 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from quadrat.tasks.detect.layouts.base import Candidates, DetectorSpec, Layout
-from quadrat.tasks.detect.layouts.guess import guess
+from quadrat.tasks.detect.layouts.distributions import NanodetPlus, Picodet, nanodet
+from quadrat.tasks.detect.layouts.faces import Scrfd, Yunet
+from quadrat.tasks.detect.layouts.guess import fitting, guess
+from quadrat.tasks.detect.layouts.maps import Centernet, Fastestdet
 from quadrat.tasks.detect.layouts.named import Boxes, Rfdetr, Rtdetr
 from quadrat.tasks.detect.layouts.single import Paddledet, RtdetrUltralytics, Yolov5, Yolov8, Yolov10
+from quadrat.tasks.detect.layouts.ssd import Ssd
+from quadrat.tasks.detect.layouts.yolox import Yolox
 
-__all__ = ["LAYOUTS", "Candidates", "DetectorSpec", "Layout", "choose", "guess"]
+__all__ = ["LAYOUTS", "Candidates", "DetectorSpec", "Layout", "choose", "fitting", "guess"]
 
 LAYOUTS: dict[str, Callable[[DetectorSpec], Layout]] = {
     "yolov5": Yolov5,
     "yolov8": Yolov8,
     "yolov10": Yolov10,
+    "yolox": Yolox,
     "rtdetr": Rtdetr,
     "rtdetr-ultralytics": RtdetrUltralytics,
     "rfdetr": Rfdetr,
     "paddledet": Paddledet,
     "boxes": Boxes,
+    "ssd": Ssd,
+    "nanodet": nanodet,
+    "nanodet-plus": NanodetPlus,
+    "picodet": Picodet,
+    "yunet": Yunet,
+    "scrfd": Scrfd,
+    "fastestdet": Fastestdet,
+    "centernet": Centernet,
 }
 
 _log = logging.getLogger("quadrat")
@@ -34,7 +48,7 @@ def choose(network: DetectorSpec) -> Layout:
     layout or several, or would mix the objects of several inputs; ClassesError if they disagree with the classes.
     """
     if network.words.layout is None:
-        name, reason = guess(network.outputs, network.num_classes)
+        name, reason = guess(network.outputs, network.num_classes, network.fixed_hw)
         _log.warning(
             "%s does not state the layout of its outputs; %s is assumed: %s", network.name, name, reason
         )

@@ -19,6 +19,12 @@ SLACK = 0.01
 NOT_STATED = DetectWords()
 FAR = np.float32(1e6)
 """Boxes are clipped to this many pixels from the origin: no input is that large, and larger numbers could overflow."""
+MAX_CLASS = 10_000
+"""Class numbers are below this, as in archives: a larger number is not a class."""
+LEAST_ROWS = 64
+"""Rows that it takes to judge where the boxes of a network lie."""
+NEAR = 0.125
+"""Boxes whose centres are on average this close to the origin, as a share of the input, are in units of cells."""
 LEAST_BOXES = 3
 """Boxes that it takes to conclude that they are in another unit; fewer may just be tiny."""
 
@@ -29,7 +35,8 @@ class DetectorSpec:
 
     `name` is the model's; `outputs` are the loaded network's; `roles` maps roles to tensor names as the archive
     states them; `num_classes` is None if the archive lists no classes; `words` is `detect` of meta.json; `batch` is
-    the number of inputs that the network takes at once, None if any number.
+    the number of inputs that the network takes at once, None if any number; `input_hw` is the (height, width) of its
+    inputs, None where any will do.
     """
 
     name: str
@@ -38,6 +45,13 @@ class DetectorSpec:
     num_classes: int | None
     words: DetectWords = NOT_STATED
     batch: int | None = None
+    input_hw: tuple[int | None, int | None] = (None, None)
+
+    @property
+    def fixed_hw(self) -> HW | None:
+        """The (height, width) of the inputs if both are fixed, else None."""
+        height, width = self.input_hw
+        return None if height is None or width is None else (height, width)
 
     def find(self, role: str, names: Sequence[str], what: str) -> OutputSpec:
         """Return the output of a role: the one stated, else one with the role's or another of `names`, else the only one.
@@ -93,13 +107,15 @@ class Layout(Protocol):
     """A reader of one layout.
 
     `nms` is True if the network gives several boxes per object, so that NMS is needed; `batched` if the outputs
-    have a batch axis; `float_classes` if class numbers are floats. `wanted` names the outputs to request.
+    have a batch axis; `float_classes` if class numbers are floats. `wanted` names the outputs to request, and `roles`
+    their roles in the same order.
     """
 
     nms: bool
     batched: bool
     float_classes: bool
     wanted: tuple[str, ...]
+    roles: tuple[str, ...]
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
         """Return the boxes of one input of `tensor_hw` (height, width) with a score of at least `floor`.
@@ -122,9 +138,11 @@ def fits(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
 
 
 def as_float(network: DetectorSpec, arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
-    """Return an output as float32; EngineRunError if it is missing."""
+    """Return an output as float32; EngineRunError if it is missing, LayoutError if it holds no numbers."""
     if name not in arrays:
         raise EngineRunError(f"the engine returned no output {name!r}", where=network.name)
+    if arrays[name].dtype.kind not in "fiub":
+        raise network.fault(f"the output {name!r} holds {arrays[name].dtype}, which are no numbers")
     with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused
         return arrays[name].astype(np.float32, copy=False)
 
@@ -192,12 +210,32 @@ def from_fractions(network: DetectorSpec, boxes: NDArray[np.float32], tensor_hw:
 
 
 def as_classes(network: DetectorSpec, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Convert class numbers (M,) of any dtype to int64; LayoutError for negative or fractional ones."""
+    """Convert class numbers (M,) of any dtype to int64; LayoutError for what is not a whole number in 0..MAX_CLASS."""
+    if values.dtype.kind not in "fiub":
+        raise network.fault(f"the classes are {values.dtype}, not numbers")
     wide = values.astype(np.float64)
     if not np.isfinite(wide).all():
         raise EngineRunError("the network gave NaN or infinite classes", where=network.name)
     whole = np.round(wide)
-    if (np.abs(wide - whole) > 1e-3).any() or (whole < 0).any():
-        odd = wide[(np.abs(wide - whole) > 1e-3) | (whole < 0)][0]
-        raise network.fault(f"a class is {odd:.4g}, which is not a class number")
+    wrong = (np.abs(wide - whole) > 1e-3) | (whole < 0) | (whole >= MAX_CLASS)
+    if wrong.any():
+        raise network.fault(f"a class is {wide[wrong][0]:.4g}, which is not a class number")
     return whole.astype(np.int64)
+
+
+def check_decoded(network: DetectorSpec, rows: NDArray[np.float32], tensor_hw: HW) -> None:
+    """Raise LayoutError if boxes (A, 4), centre and size, are in cells and not in pixels of the input.
+
+    Rows of zeros are padding. The centres of a network's rows are spread over the input; of those of an undecoded
+    YOLOX, each is a cell or two from the origin.
+    """
+    used = rows[(rows != 0).any(axis=1)]
+    if len(used) < LEAST_ROWS or min(tensor_hw) < 64:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = np.abs(used[:, :2]).mean(axis=0) < NEAR * np.array([tensor_hw[1], tensor_hw[0]])
+    if near.all():
+        raise network.fault(
+            f"the centres of its {len(used)} boxes all lie near the upper left corner, so they are not in pixels",
+            'They are relative to cells: state the layout yolox in meta.json, as "detect": {"layout": "yolox"}',
+        )

@@ -64,6 +64,7 @@ class Boxes:
 
     nms = False
     float_classes = False
+    roles: tuple[str, ...] = ("boxes", "scores", "labels")
     with_batch_only = False
 
     def __init__(self, network: DetectorSpec) -> None:
@@ -126,6 +127,7 @@ class Rfdetr:
     nms = False
     batched = True
     float_classes = False
+    roles: tuple[str, ...] = ("boxes", "logits")
 
     def __init__(self, network: DetectorSpec) -> None:
         self._network = network

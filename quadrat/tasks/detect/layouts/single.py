@@ -18,6 +18,7 @@ from quadrat.tasks.detect.layouts.base import (
     as_classes,
     as_float,
     candidates,
+    check_decoded,
     check_scores,
     fits,
     from_centres,
@@ -28,13 +29,14 @@ from quadrat.tasks.detect.layouts.base import (
 ROLE = "predictions"
 
 
-class _Single:
+class Single:
     """One output with three axes, or two if it has no batch axis; `shape` describes it in errors."""
 
     nms = True
     batched = True
     float_classes = False
     shape = ""
+    roles: tuple[str, ...] = (ROLE,)
 
     def __init__(self, network: DetectorSpec) -> None:
         self._network = network
@@ -70,7 +72,7 @@ def _names(network: DetectorSpec, axes: int) -> tuple[str, ...]:
     return tuple(flat) if len(flat) == 1 else ()
 
 
-class Yolov5(_Single):
+class Yolov5(Single):
     """(N, A, 5 + classes): centre x, centre y, width, height in input pixels, objectness, class scores; YOLOv5, v7."""
 
     shape = "(N, anchors, 5 + classes)"
@@ -83,15 +85,21 @@ class Yolov5(_Single):
         """Score each anchor by objectness times its best class score."""
         rows = self._array(arrays)
         check_scores(self._network, rows[:, 4:])
-        rows = rows[rows[:, 4] >= floor - 0.02]
-        classes = rows[:, 5:].argmax(axis=1)
-        scores = rows[:, 4] * rows[np.arange(len(rows)), 5 + classes]
+        boxes = self.boxes_of(rows[:, :4], tensor_hw)
+        likely = np.flatnonzero(rows[:, 4] >= floor - 0.02)
+        classes = rows[likely, 5:].argmax(axis=1)
+        scores = rows[likely, 4] * rows[likely, 5 + classes]
         keep = scores >= np.float32(floor)
-        boxes = from_centres(rows[keep, :4])
-        return candidates(self._network, boxes, scores[keep], classes[keep], tensor_hw)
+        corners = from_centres(boxes[likely[keep]])
+        return candidates(self._network, corners, scores[keep], classes[keep], tensor_hw)
+
+    def boxes_of(self, rows: NDArray[np.float32], tensor_hw: HW) -> NDArray[np.float32]:
+        """Return centre x, centre y, width, height (A, 4) in input pixels; LayoutError if they are in other units."""
+        check_decoded(self._network, rows, tensor_hw)
+        return rows
 
 
-class Yolov8(_Single):
+class Yolov8(Single):
     """(N, 4 + classes, A): centre x, centre y, width, height in input pixels, class scores; YOLOv8, v9, v11."""
 
     shape = "(N, 4 + classes, anchors)"
@@ -111,7 +119,7 @@ class Yolov8(_Single):
         return candidates(self._network, boxes, best[keep], chosen[4:].argmax(axis=0), tensor_hw)
 
 
-class Yolov10(_Single):
+class Yolov10(Single):
     """(N, K, 6): x0, y0, x1, y1 in input pixels, score, class; YOLOv10, YOLO26 and exports with built-in NMS."""
 
     nms = False
@@ -131,7 +139,7 @@ class Yolov10(_Single):
         return candidates(self._network, rows[:, :4], rows[:, 4], classes, tensor_hw)
 
 
-class RtdetrUltralytics(_Single):
+class RtdetrUltralytics(Single):
     """(N, K, 4 + classes): centre x, centre y, width, height in fractions of the sides, class scores."""
 
     nms = False
@@ -152,7 +160,7 @@ class RtdetrUltralytics(_Single):
         )
 
 
-class Paddledet(_Single):
+class Paddledet(Single):
     """(K, 6): class, score, x0, y0, x1, y1 in input pixels; PaddleDetection's exports, with built-in NMS.
 
     A batch would concatenate the rows of its inputs without an axis between them, so inputs run one at a time.

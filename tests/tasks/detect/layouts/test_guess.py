@@ -7,10 +7,9 @@ import logging
 import pytest
 
 from quadrat.errors import LayoutError
-from quadrat.package.detectors import LAYOUTS
 from quadrat.tasks.detect.layouts import guess
 from quadrat.types import OutputSpec
-from tests.detectors import package, specs
+from tests.detectors import LAYOUTS, package, specs
 from tests.tasks.folding import make_task
 from tests.values import settings_of
 

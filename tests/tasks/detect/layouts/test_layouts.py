@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import ClassesError, EngineRunError, LayoutError
-from quadrat.package.detectors import LAYOUTS as KNOWN
+from quadrat.package.detectors import LAYOUTS as STATED
 from quadrat.package.detectors import DetectWords
 from quadrat.tasks.detect.layouts import LAYOUTS, Candidates, DetectorSpec, choose
 from quadrat.types import OutputSpec
+from tests.detectors import LAYOUTS as KNOWN
 from tests.detectors import encode, specs
 
 HW = (256, 320)
@@ -56,7 +57,7 @@ def scenes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_every_layout_that_an_archive_may_state_has_a_reader() -> None:
     """The manifest's names and the readers are the same."""
-    assert sorted(KNOWN) == sorted(LAYOUTS)
+    assert sorted(STATED) == sorted(LAYOUTS)
 
 
 @pytest.mark.parametrize("layout", KNOWN)

@@ -1,0 +1,218 @@
+"""How images reach the network: the command line's options, and the list of transforms that they make."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quadrat.errors import ParameterError
+
+Transforms = tuple[Mapping[str, Any], ...]
+INEFFECTIVE = {
+    "stretch": ("position", "pad"),
+    "transforms": ("position", "pad", "bgr", "pixel_range", "mean", "std"),
+}
+"""Options that have no effect together with another one."""
+UNIT = (0.0, 1.0)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's pixels in 0..1, in RGB order."""
+PLAIN = ((0.0,), (1.0,))
+"""Pixels from 0 to 1."""
+BYTES = ((0.0,), (1 / 255,))
+"""Pixels from 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How a family of networks is trained: what applies if the command line does not say otherwise.
+
+    `stretch` is False for a letterbox, which is `centred` or in the upper left corner, and padded with `pad`, and
+    None if families differ;
+    `normalize` is mean and standard deviation of pixels in 0..1, in the order of the channels, None if families
+    differ; `ask` says what must be given instead of what is usual.
+    """
+
+    stretch: bool | None = False
+    centred: bool = True
+    pad: int = 114
+    bgr: bool = False
+    normalize: tuple[Sequence[float], Sequence[float]] | None = PLAIN
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """The options of the command line; None if not given.
+
+    `letterbox` and `stretch` are (width, height), `position` "center" or "upper-left", `pad` a grey value, `mean`
+    and `std` refer to pixels scaled to `pixel_range`, `transforms` is the complete list.
+    """
+
+    letterbox: tuple[int, int] | None = None
+    stretch: tuple[int, int] | None = None
+    position: str | None = None
+    pad: int | None = None
+    bgr: bool | None = None
+    pixel_range: tuple[float, float] | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    transforms: Transforms | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The (width, height) that images are brought to, if it is given."""
+        return self.letterbox or self.stretch
+
+    @property
+    def normalized(self) -> bool:
+        """True if the command line says what values pixels have."""
+        return self.mean is not None or self.pixel_range is not None
+
+    def listed(self, usual: Usual, size: tuple[int, int] | None) -> Transforms:
+        """Return the transforms; images are brought to `size` (width, height) unless an option gives one.
+
+        Raises ParameterError if neither the options nor `usual` say what values pixels have.
+        """
+        if self.transforms is not None:
+            return self.transforms
+        return (*self.fitted(usual, size), *self.valued(usual))
+
+    def fitted(self, usual: Usual, size: tuple[int, int] | None) -> Transforms:
+        """Return the transform that brings images to `size` (width, height), or to that of the options; () for none."""
+        size = self.size or size
+        if size is None:
+            return ()
+        if self.size is None and usual.stretch is None:
+            raise ParameterError(
+                "how images are brought to its size is not known", where="--letterbox, --stretch",
+                hint=f"Give --stretch {size[0]} {size[1]} or --letterbox {size[0]} {size[1]}. {usual.ask}",
+            )  # fmt: skip
+        stretch = bool(self.stretch) or (self.letterbox is None and bool(usual.stretch))
+        if stretch:
+            return ({"type": "Resize", "target_size": list(size)},)
+        centred = usual.centred if self.position is None else self.position == "center"
+        pad = usual.pad if self.pad is None else self.pad
+        extra = ({"color": pad} if pad != 114 else {}) | ({} if centred else {"center": False})
+        return ({"type": "Letterbox", "size": list(size), **extra},)
+
+    def turned(self, usual: Usual) -> Transforms:
+        """Return the transform for networks that take BGR; () for RGB."""
+        return ({"type": "ToBGR"},) if (usual.bgr if self.bgr is None else self.bgr) else ()
+
+    def valued(self, usual: Usual) -> Transforms:
+        """Return the transforms that make the network's values of pixels. Raises ParameterError as `listed`."""
+        turn = self.turned(usual)
+        if not self.normalized:
+            if usual.normalize is None:
+                raise ParameterError(
+                    "what values the network expects is not known",
+                    where="--range, --mean, --std",
+                    hint=usual.ask,
+                )
+            mean, std = usual.normalize
+            return turn if (mean, std) == BYTES else (*turn, _normalize(mean, std))
+        low, high = self.pixel_range or UNIT
+        mean = [(m - low) / (high - low) for m in self.mean or [0.0]]
+        std = [s / (high - low) for s in self.std or [1.0]]
+        if (low, high) == (0, 255) and self.mean is None:
+            return turn
+        return (*turn, _normalize(mean, std))
+
+
+def _normalize(mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    return {"type": "Normalize", "mean": list(mean), "std": list(std)}
+
+
+def add_options(made: argparse.ArgumentParser) -> None:
+    """Add the options to a command line."""
+    group = made.add_argument_group("how images reach the network")
+    group.add_argument(
+        "--transforms",
+        type=Path,
+        metavar="FILE",
+        help="JSON or YAML list of all transforms, in place of what follows",
+    )
+    for way, what in (
+        ("--letterbox", "keep the aspect ratio and pad"),
+        ("--stretch", "change the aspect ratio"),
+    ):
+        group.add_argument(
+            way, type=int, nargs=2, metavar=("W", "H"), help=f"resize images to this size: {what}"
+        )
+    group.add_argument(
+        "--position", choices=("center", "upper-left"), help="where --letterbox puts the image [center]"
+    )
+    group.add_argument(
+        "--pad", type=int, metavar="GREY", help="value that --letterbox pads with, 0 to 255 [114]"
+    )
+    group.add_argument(
+        "--bgr",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="the network takes channels in the order blue, green, red; --mean and --std are in that order",
+    )
+    group.add_argument(
+        "--range", dest="pixel_range", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="scale pixels to these values, before --mean and --std: 0 1, 0 255 or -1 1 [0 1]",
+    )  # fmt: skip
+    group.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="mean, subtracted from the scaled pixels"
+    )
+    group.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation, divided by")
+
+
+def check(given: argparse.Namespace) -> None:
+    """Raise ParameterError for options that exclude each other, have no effect, or are out of range."""
+    ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
+    if len(ways) > 1:
+        raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
+    for option in ("letterbox", "stretch"):
+        if any(side < 1 for side in getattr(given, option) or ()):
+            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+    for option, names in INEFFECTIVE.items():
+        for name in names:
+            if getattr(given, option) is not None and getattr(given, name) is not None:
+                raise ParameterError(
+                    f"it has no effect with --{option}", where="--" + name.removeprefix("pixel_")
+                )
+    if given.pad is not None and not 0 <= given.pad <= 255:
+        raise ParameterError("a grey value in 0..255 is needed", where="--pad")
+    _check_values(given)
+
+
+def _check_values(given: argparse.Namespace) -> None:
+    """Raise ParameterError for a range, a mean or a standard deviation that cannot be meant."""
+    low, high = given.pixel_range or UNIT
+    if not low < high:
+        raise ParameterError("the first value must be below the second", where="--range")
+    if (given.mean is None) != (given.std is None):
+        raise ParameterError("give both, or neither", where="--mean, --std")
+    for values in (given.mean, given.std):
+        if values is not None and len(values) not in (1, 3):
+            raise ParameterError("one number is needed, or three", where="--mean, --std")
+    means, deviations = given.mean or (), given.std or ()
+    if not all(low <= m <= high for m in means) or not all(0 < s <= high - low for s in deviations):
+        raise ParameterError(
+            f"a mean is in {low:g}..{high:g}, a standard deviation above 0 and at most {high - low:g}",
+            where="--mean, --std",
+            hint="They refer to pixels from 0 to 1 unless --range gives another range; "
+            "for pixels from 0 to 255 add --range 0 255",
+        )
+
+
+def of(given: argparse.Namespace, transforms: Transforms | None) -> Preprocessing:
+    """Return the options of a parsed command line; `transforms` is the list that --transforms names."""
+    return Preprocessing(
+        letterbox=tuple(given.letterbox) if given.letterbox else None,
+        stretch=tuple(given.stretch) if given.stretch else None,
+        position=given.position,
+        pad=given.pad,
+        bgr=given.bgr,
+        pixel_range=tuple(given.pixel_range) if given.pixel_range else None,
+        mean=given.mean,
+        std=given.std,
+        transforms=transforms,
+    )
