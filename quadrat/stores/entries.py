@@ -12,6 +12,10 @@ from quadrat.errors import DeliveryError
 from quadrat.records import SourceRecord
 from quadrat.types import Source
 
+FOLDER = ".quadrat"
+"""The ledger's own folder in the folder of results."""
+PART = "survey.part.csv"
+"""The table of an order that is under way, row by row."""
 Files = Mapping[str, str]
 """Names below the folder of results, each with the sha256 (hex) of the file."""
 

@@ -66,15 +66,15 @@ class Journal:
             return pickle.loads(body)  # noqa: S301 - added by this process
         return load(io.BytesIO(body))
 
-    def scan(self, *, repair: bool = False) -> Iterator[tuple[int, Any]]:
-        """Yield all values with their offsets; with `repair`, cut off what a killed process left incomplete.
+    def scan(self, start: int = 0, *, repair: bool = False) -> Iterator[tuple[int, Any]]:
+        """Yield the values from an offset on, each with its own; with `repair`, cut off an incomplete end.
 
         A value that a journal may not hold, such as one of a later version, is left out.
         """
         if not self.path.exists():
             return
         with self.path.open("r+b" if repair else "rb") as file:
-            end = 0
+            end = file.seek(start)
             while (body := _body(file)) is not None:
                 try:
                     value = load(io.BytesIO(body))

@@ -18,7 +18,7 @@ from typing import Any
 
 from quadrat.errors import DeliveryError, ResultsError
 from quadrat.records import SourceRecord
-from quadrat.stores.entries import Begun, Entry, Files, Written, checked_name, signature_of
+from quadrat.stores.entries import FOLDER, PART, Begun, Entry, Files, Written, checked_name, signature_of
 from quadrat.stores.files import cannot_write, digest_of, place, to_json, write_draft
 from quadrat.stores.journal import Journal
 from quadrat.stores.listing import file_urn
@@ -27,14 +27,10 @@ from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Product, Source
 
 LOG = logging.getLogger("quadrat")
-FOLDER = ".quadrat"
-"""The ledger's own folder in the folder of results."""
 META = "meta"
 """The folder of the products' metadata."""
 TABLES = ("survey.csv", "run.json")
 """Files that show that a folder without a ledger holds results."""
-PART = "survey.part.csv"
-"""The table of an order that is under way, row by row."""
 CHOICE = "Give --into NAME for a new folder in it, --overwrite to replace them, or another folder of results"
 
 
@@ -243,23 +239,26 @@ class FolderLedger:
         target, aspect = self.out / name, f"{META}/{_tree(name)}-meta.json"
         body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
         drafts: dict[str, Path] = {}
+        files: dict[str, str] = {}
         try:
-            files = {}
             for each, content in ((aspect, body), (name, product.body)):
                 ours = isinstance(content, Path) and content.is_relative_to(self.folder)
                 drafts[each], files[each] = write_draft(self._work, content, link=ours)
             for each in files:
                 self._make_room(each)
             self._journal.add(Written(files, "/" not in name))
+            self._own_files(files)
             self._place(drafts)
         except FileExistsError as error:
+            for each in [] if self._overwrite else files:
+                if self.out.joinpath(each).is_file() and not self._is_ours(each):
+                    self._owned.pop(each, None)
             raise DeliveryError("a file with this name exists already", where=str(target)) from error
         except OSError as error:
             raise cannot_write(target, error) from error
         finally:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)
-        self._own_files(files)
         if "/" in name:
             self._fresh[name] = files
         else:
