@@ -95,7 +95,7 @@ def run_record(
                 "cores-usable": _usable(),
             },
             "versions": {"python": platform.python_version(), **_versions()},
-            "counts": dict(counts),
+            "counts": dict(sorted(counts.items())),
             "wall-seconds": round(wall_s, 3),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],

@@ -244,8 +244,8 @@ class FolderLedger:
             for each, content in ((aspect, body), (name, product.body)):
                 ours = isinstance(content, Path) and content.is_relative_to(self.folder)
                 drafts[each], files[each] = write_draft(self._work, content, link=ours)
-            for each in files:
-                self._make_room(each)
+            for each, digest in files.items():
+                self._make_room(each, digest)
             self._journal.add(Written(files, "/" not in name))
             self._own_files(files)
             self._place(drafts)
@@ -266,15 +266,18 @@ class FolderLedger:
             self._current.update(files)
         return target
 
-    def _make_room(self, name: str) -> None:
-        """Set aside a file that may not be replaced; FileExistsError if it is not the ledger's, without `overwrite`."""
+    def _make_room(self, name: str, digest: str) -> None:
+        """Set aside a file that may not be replaced; FileExistsError if it is not the ledger's, without `overwrite`.
+
+        A file with the same content may be: the ledger has lost its end if the machine lost power.
+        """
         path = self.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(path):
             return
-        if name not in self._owned and not self._overwrite:
+        if name not in self._owned and not self._overwrite and digest_of(path) != digest:
             raise FileExistsError
-        if not self._is_ours(name):
+        if not self._is_ours(name) and digest_of(path) != digest:
             self._set_aside(name)
 
     def _place(self, drafts: Mapping[str, Path]) -> None:
@@ -341,6 +344,8 @@ class FolderLedger:
         for path in self._columns.iterdir() if self._columns.exists() else ():
             if path.name not in columns:
                 path.unlink()
+        with draft.path.open("r+b") as file:
+            os.fsync(file.fileno())
         draft.path.replace(self._journal.path)
 
 
