@@ -144,8 +144,9 @@ class Order:
             self._log.error("%s", late.line)
         if failed:
             raise failed[0]
-        with signals_deferred():
-            self._ledger.complete()
+        if report.totals.measured:  # an empty folder may be a drive that is not there
+            with signals_deferred():
+                self._ledger.complete()
         totals = report.totals
         policy.conclude(totals.counts, measured=totals.measured, blank=totals.blank)
 

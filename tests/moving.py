@@ -287,6 +287,7 @@ class Film:
 
 def watch(path: Path) -> Film:
     """Play an annotated video to its end."""
+    path = results.product(path.parent, path.name)
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         frames = list(file.decode(video=0))

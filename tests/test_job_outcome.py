@@ -26,6 +26,7 @@ from quadrat.types import Blob, Product, Source
 from tests.executors.orders import dives, photos
 from tests.moving import LOG, RECTANGLES, Order, order
 from tests.networks import brightness_archive
+from tests.results import paths
 from tests.values import settings_of
 
 
@@ -40,7 +41,7 @@ def test_an_outcome_sums_the_order_up(tmp_path: Path, moving: bool) -> None:
     assert (0, None, None) == (outcome.exit_status, outcome.error, outcome.records)
     statuses = Counter({row["name"]: row["status"] for row in ran.rows}.values())
     assert statuses == +Counter(outcome.counts)
-    files = [path for path in ran.out.iterdir() if not path.name.endswith("-meta.json")]
+    files = [path for path in paths(ran.out) if not path.name.endswith("-meta.json")]
     assert len(files) == outcome.products
     tables = {"survey.csv", "run.json", "detections.csv", "detections.jsonl", "coco.json"}
     assert tables | ({"tracks.csv"} if moving else set()) == set(outcome.tables or ())

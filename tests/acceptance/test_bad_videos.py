@@ -180,7 +180,7 @@ def test_each_by_itself_has_its_status(tmp_path: Path, make: Callable[[Path], No
 
     if status == "failed":
         assert (5, ["E_ALL_FAILED"]) == (ran.status, [line.split()[0] for line in ran.errors])
-        assert [path.name for path in ran.out.glob("*.mp4")] == []
+        assert [path.name for path in ran.out.rglob("*.mp4")] == []
     else:
         assert (0, []) == (ran.status, ran.errors)
     assert (status, code) == (ran.row(name)["status"], ran.row(name)["code"])

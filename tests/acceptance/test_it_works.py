@@ -133,7 +133,7 @@ def test_point_04_a_stage_that_fails_ends_the_run(process: ServiceProcess) -> No
     told = {row["name"]: row["status"] for row in rows(process.out / "survey.csv")}
     assert {"calm.mp4": "ok", "noise.mp4": "partial"} == told
     assert 4 == len(watch(process.out / "calm.mp4").pictures)
-    assert not (process.out / "noise.mp4").exists()
+    assert not (process.out / "video" / "noise.mp4").exists()
 
 
 def test_point_05_batches_go_across_tiles_sources_and_frames(tmp_path: Path, model: LoadedModel) -> None:

@@ -43,7 +43,7 @@ def dives(folder: Path) -> Path:
 def everything(ran: Order) -> dict[str, Any]:
     """Give all files of an order: bytes of products, metadata without the place, run.json without times."""
     found: dict[str, Any] = dict(ran.products)
-    for path in ran.out.glob("*-meta.json"):
+    for path in (ran.out / "meta").rglob("*-meta.json"):
         aspect = json.loads(path.read_text())
         aspect.pop("$entity")
         found[path.name] = _untimed(aspect)

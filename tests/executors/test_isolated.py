@@ -271,7 +271,7 @@ def test_a_run_that_is_closed_gives_what_it_has_measured(tmp_path: Path) -> None
     (done,) = [event for event in events if isinstance(event, SourceDone)]
     assert ["E_SOURCE"] == [fault.code for fault in done.record.faults]
     assert [0, 1, 2] == [frame.index for frame in done.record.models[0].columns.frames()]
-    assert ["a.mp4", "a.mot.txt"] == [
+    assert ["video/a.mp4", "mot/a.mot.txt"] == [
         event.product.name for event in events if isinstance(event, ProductMade)
     ]
 

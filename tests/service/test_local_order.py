@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import pictures
+from tests import pictures, results
 from tests.service.run import TINY, Service, ServiceProcess, rows, statuses
 from tests.waiting import wait_until
 
@@ -18,17 +18,19 @@ SCHEMA = "urn:ibenthos:schema:paddle.seg.inference.1"
 
 
 def aspect(path: Path) -> dict:
-    """Read the metadata beside a product."""
-    return json.loads(path.with_name(path.name + "-meta.json").read_text())
+    """Read the metadata of a product, given as a file of the folder of results."""
+    return results.aspect(path.parent, path.name)
 
 
 def check_whole(folder: Path) -> list[str]:
-    """Check that every product is whole and has its metadata and that there is nothing else; give their names."""
-    names = {p.name for p in folder.iterdir()}
+    """Check that every product is whole and has its metadata and that there is nothing else; give their paths."""
+    names = {str(path.relative_to(folder)) for path in results.paths(folder)}
     products = {n for n in names if not n.endswith("-meta.json")}
-    assert names == products | {f"{n}-meta.json" for n in products}
+    trees = {n: n.partition("/")[2] or n for n in products}
+    assert names == products | {f"meta/{tree}-meta.json" for tree in trees.values()}
     for name in products:
-        assert aspect(folder / name)["$entity"] == f"urn:{(folder / name).as_uri()}"
+        metadata = json.loads((folder / "meta" / f"{trees[name]}-meta.json").read_text())
+        assert metadata["$entity"] == f"urn:{(folder / name).as_uri()}"
         if name.endswith((".png", ".jpg")):
             with Image.open(folder / name) as picture:
                 picture.load()
@@ -56,7 +58,7 @@ def test_one_image_as_the_readme_has_it(process: ServiceProcess, photos: list[by
     ran = process.run_bare(*words)
 
     assert ran.status == 0, ran.said
-    assert check_whole(process.out) == ["quadrat.pseudo.png", "run.json", "survey.csv"]
+    assert check_whole(process.out) == ["mask/quadrat.pseudo.png", "run.json", "survey.csv"]
     said = aspect(process.out / "quadrat.pseudo.png")
     assert said["$schema"] == SCHEMA
     assert said["image"] == f"urn:{(process.folder / 'quadrat.jpg').as_uri()}"
@@ -78,8 +80,8 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
     ran = service.run("--model", write(TINY), option, name, cwd=service.tmp)
 
     assert ran.status == 0, ran.said
-    assert check_whole(service.out) == ["a-quadrat.pseudo.png", "run.json", "survey.csv"]
-    assert aspect(service.out / "a-quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
+    assert check_whole(service.out) == ["mask/a quadrat.pseudo.png", "run.json", "survey.csv"]
+    assert aspect(service.out / "a quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
 
 
 def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[bytes]) -> None:
@@ -108,11 +110,10 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "two.pseudo.png",
+        "mask/a/one.pseudo.png", "mask/a/two.pseudo.png", "mask/b/one.pseudo.png", "run.json", "survey.csv",
     ]  # fmt: skip
-    assert [aspect(service.out / f"one{n}.pseudo.png")["image-name"] for n in ("", "-2")] == [
-        "a/one.jpg", "b/one.jpg",
-    ]  # fmt: skip
+    metas = [service.out / "meta" / place / "one.pseudo.png-meta.json" for place in "ab"]
+    assert ["a/one.jpg", "b/one.jpg"] == [json.loads(meta.read_text())["image-name"] for meta in metas]
     assert "Traceback" not in ran.said
     assert ran.left == []
 
@@ -132,7 +133,7 @@ def test_real_photographs_and_a_real_archive(
         said = aspect(service.out / f"{stem}.pseudo.png")
         assert [said["source-width"], said["source-height"]] == source
         assert [said["width"], said["height"]] == size
-        with Image.open(service.out / f"{stem}.pseudo.png") as picture:
+        with Image.open(results.product(service.out, f"{stem}.pseudo.png")) as picture:
             assert picture.mode == "P"
             labels = np.asarray(picture)
         assert labels.shape == (size[1], size[0])
@@ -156,7 +157,7 @@ def test_a_full_disk(process: ServiceProcess) -> None:
     assert "a.overlay.jpg" in line
     assert "disk is full" in line
     assert "Traceback" not in ran.said
-    assert check_whole(process.out) == ["a.labels.png"]
+    assert check_whole(process.out) == ["labels/a.labels.png", "run.json", "survey.csv"]
     assert ran.left == []
 
 
@@ -168,7 +169,7 @@ def test_terminated_in_the_middle(process: ServiceProcess) -> None:
 
     words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", process.out)
     started = process.start("--model", TINY, "--images", process.folder / "in", *words)
-    wait_until((process.out / "01.pseudo.png").exists, "two products")
+    wait_until((process.out / "mask" / "01.pseudo.png").exists, "two products")
     started.send_signal(signal.SIGTERM)
     ran = process.finish(started)
 

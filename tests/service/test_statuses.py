@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.platform_double.proxy import DataProxy
+from tests.results import files
 from tests.service.run import ORDER, TINY, Orders, Ran, Service, ServiceProcess
 
 PHOTO = "quadrat.jpg"
@@ -158,7 +159,7 @@ def test_a_process_ends_with_the_same_status(
 
     check_refused(ran, status, code)
     tables = {"run.json", "run.json-meta.json", "survey.csv", "survey.csv-meta.json"}
-    assert {path.name for path in ready_process.out.iterdir()} == (tables if status == 5 else set())
+    assert set(files(ready_process.out)) == (tables if status == 5 else set())
 
 
 def test_nothing_to_measure(service: Service) -> None:
@@ -168,7 +169,7 @@ def test_nothing_to_measure(service: Service) -> None:
     ran = service.run("--model", TINY, "--images", service.folder / "in")
 
     check_refused(ran, 5, "E_NO_IMAGES")
-    assert sorted(p.name for p in service.out.iterdir()) == [
+    assert sorted(files(service.out)) == [
         "run.json", "run.json-meta.json", "survey.csv", "survey.csv-meta.json",
     ]  # fmt: skip
 

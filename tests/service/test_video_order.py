@@ -12,6 +12,7 @@ import pytest
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
+from tests.results import files
 from tests.service.run import ORDER, Ran, Service, ServiceProcess, rows
 from tests.waiting import wait_until
 
@@ -140,8 +141,12 @@ def test_killed_in_the_middle_and_run_again(process: ServiceProcess, double: Dat
 
 def wait_for_film(process: ServiceProcess) -> None:
     """Wait until some of a film is encoded."""
-    films = "quadrat-order-*/video-*.mp4"
-    wait_until(lambda: any(path.stat().st_size for path in process.tmp.glob(films)), "a film")
+    local, platform = ".quadrat/work/order/video-*.mp4", "quadrat-order-*/video-*.mp4"
+
+    def encoded() -> bool:
+        return any(path.stat().st_size for path in (*process.out.glob(local), *process.tmp.glob(platform)))
+
+    wait_until(encoded, "a film")
 
 
 def test_terminated_in_the_middle_of_a_film(process: ServiceProcess) -> None:
@@ -157,7 +162,7 @@ def test_terminated_in_the_middle_of_a_film(process: ServiceProcess) -> None:
 
     assert (143, [], False) == (ran.status, ran.left, "Traceback" in ran.said), ran.said
     assert {"long.mp4", "long.mot.txt", *TABLES} == {
-        p.name for p in process.out.iterdir() if not p.name.endswith("-meta.json")
+        name for name in files(process.out) if not name.endswith("-meta.json")
     }
     table = {row["name"]: row for row in rows(process.out / "survey.csv")}
     assert ("partial", "not-reached") == (table["long.mp4"]["status"], table["next.mp4"]["status"])
