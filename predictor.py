@@ -161,7 +161,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         precision: str = "fp32",
         cpu_threads: int = 10,
         batch_size: int = 1,
-        max_img_size: int | None = None,
+        max_img_size: int | str | None = None,
         result_size: str = "working",
         min_confidence: float = 0.0,
         settings: Mapping[str, object] | None = None,

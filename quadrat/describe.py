@@ -28,9 +28,9 @@ from quadrat.parameters import (
 from quadrat.parameters.applies import MEDIA, ONLY_IMAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-JSON_TYPES = {
+JSON_TYPES: dict[str, Any] = {
     "int": "integer", "float": "number", "bool": "boolean", "option": "string", "string": "string",
-    "artifact": "string", "collection": "array",
+    "size": ["integer", "string"], "artifact": "string", "collection": "array",
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def platform_parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "label": f"{parameter.group}: {parameter.name}",
         "description": parameter.help,
-        "type": parameter.kind,
+        "type": parameter.platform_kind,
         "unit": parameter.unit,
         "constant": False,
         "unary": parameter.kind == "bool",
@@ -193,7 +193,10 @@ def _status_lines() -> Iterator[str]:
             yield "| 1 | An error in the service itself. |"
         elif kind.__base__ is errors.QuadratError:
             yield f"| {kind.exit_status} | {(kind.__doc__ or '').splitlines()[0]} |"
-    yield "| 130, 143 | A signal interrupted or terminated the order. Unfinished images are not acknowledged. |"
+    yield (
+        "| 130, 143 | SIGINT or SIGTERM ended the order. Unfinished images are not acknowledged. SIGHUP, which a closed "
+        "terminal sends, does not end it. |"
+    )
     yield "| 255 | The platform's SDK ended the process. |"
     yield ""
     yield "## Error codes"

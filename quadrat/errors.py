@@ -25,6 +25,7 @@
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
+          UnavailableError           E_UNAVAILABLE              the platform does not return it at the moment: it stays in its queue
         NoImagesError              E_NO_IMAGES                no image to measure
         AllFailedError             E_ALL_FAILED               no image could be measured
         StoppedError               E_STOPPED                  on-error=stop or max-failures ended the order
@@ -86,6 +87,10 @@ class QuadratError(Exception):
     def line(self) -> str:
         """The line that logs and tables show: code, where, what, hint."""
         return f"{self.code} {self}"
+
+    def line_after(self, name: str) -> str:
+        """Return the line for a text that begins with `name`, which the line then does not repeat."""
+        return self.at("").line if self.where == printable(" ".join(name.split())) else self.line
 
     def at(self, where: str, hint: str | None = None) -> Self:
         """Return this error with another `where`, and with another `hint` if one is given."""
@@ -263,6 +268,12 @@ class SourceError(InputError):
     """An artifact cannot be fetched."""
 
     code = "E_SOURCE"
+
+
+class UnavailableError(SourceError):
+    """The platform does not return an artifact at the moment; a later order may get it."""
+
+    code = "E_UNAVAILABLE"
 
 
 class NoImagesError(InputError):

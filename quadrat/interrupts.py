@@ -107,8 +107,8 @@ def signals_deferred() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if caught:
-        os.kill(os.getpid(), caught[0])  # call the original handler
+        if caught:
+            os.kill(os.getpid(), caught[0])  # call the original handler, also after an error
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from quadrat.errors import DeliveryError, QuadratError, StoppedError
+from quadrat.errors import DeliveryError, QuadratError, StoppedError, printable
 from quadrat.executors import open_executor
 from quadrat.executors.delivery import Delivery
 from quadrat.executors.identity import identity_of
@@ -19,6 +19,7 @@ from quadrat.executors.policy import FailurePolicy
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.interrupts import signals_deferred
 from quadrat.parameters import Settings
+from quadrat.parameters.sizes import size_words
 from quadrat.pipeline.measure import (
     Event,
     FrameDone,
@@ -27,6 +28,7 @@ from quadrat.pipeline.measure import (
     not_reached_record,
 )
 from quadrat.protocols import Ledger, Store
+from quadrat.report.base import error_text
 from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
 from quadrat.report.progress import Progress
@@ -178,13 +180,18 @@ class Order:
             step=frames.frame_step,
             seconds=frames.frame_seconds,
         )
-        with progress, closing(iter(run)) as events:
+        # From its first product to its acknowledgement, a source is one step: a signal waits.
+        with progress, closing(iter(run)) as events, ExitStack() as step:
             for event in events:
                 self._take_known(listing, report, progress, policy)
                 if isinstance(event, SourceDone):
                     self._done(event, listing, report, progress)
                     policy.check(event.record)
-                    self._delivery.acknowledge(event.record.source)
+                    self._delivery.acknowledge(event.record)
+                    step.close()
+                elif isinstance(event, ProductMade):
+                    step.enter_context(signals_deferred())
+                    self._handle(event, progress)
                 else:
                     self._handle(event, progress)
             self._take_known(listing, report, progress, policy)
@@ -228,8 +235,8 @@ class Order:
         if record.status == "partial" and record.reading is not None:
             self._log.warning(
                 "%s: measured in part, %s",
-                record.source.name,
-                "; ".join(fault.line for fault in record.faults),
+                printable(record.source.name),
+                error_text(record.faults, record.source.name),
             )
         progress.finished(record)
 
@@ -275,8 +282,9 @@ class Order:
             report.add(event.record, listing.place(event.record.source))
             self._ledger.commit(event.record, whole=False)
             if event.record.faults:
-                faults = "; ".join(fault.line for fault in event.record.faults)
-                self._log.warning("%s: measured in part, %s", event.record.source.name, faults)
+                name = event.record.source.name
+                faults = error_text(event.record.faults, name)
+                self._log.warning("%s: measured in part, %s", printable(name), faults)
 
     def _deliver_tables(
         self, run: Measuring, report: OrderReport, begin: float, folder: Path
@@ -292,6 +300,8 @@ class Order:
                 self._log_times(run, report, wall_s - run.warm_up_s)
             failed = self._deliver_each(report.products(run.stages, wall_s), folder)
             self._log_shrunk()
+            if line := report.flags_line():
+                self._log.warning("%s", line)
             self._log_counts(report)
         return failed
 
@@ -314,7 +324,7 @@ class Order:
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; %s",
             report.totals.measured,
-            f" ({counts['partial']} in part)" if counts["partial"] else "",
+            report.totals.notes(),
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
             f"the table is {urn}" if urn else "the table could not be delivered",
         )
@@ -325,12 +335,11 @@ class Order:
         if not count:
             return
         kind = kinds[0] if len(kinds) == 1 else "source"
-        most = self._settings.frames_for(shrinks=True).max_img_size or -1
         self._log.info(
-            "%d %s shrunk to %s pixels; --max-img-size -1 measures %s whole%s",
+            "%d %s shrunk to %s; --max-img-size -1 measures %s whole%s",
             count,
             f"{kind} was" if count == 1 else f"{kind}s were",
-            most if most % 10**6 else f"{most // 10**6} million",
+            size_words(self._settings.frames_for(shrinks=True).max_img_size),
             "it" if count == 1 else "them",
             "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
         )

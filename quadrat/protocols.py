@@ -85,6 +85,9 @@ class Store(Protocol):
     def acknowledge(self, source: Source) -> None:
         """Record that all products of this source are delivered."""
 
+    def release(self, source: Source) -> None:
+        """Leave a source that is not available at the moment to a later order, if the store can do that (a queue)."""
+
     def relist(self) -> Iterator[Source]:
         """Yield the sources again without taking any; nothing if the store cannot do that (a queue)."""
 

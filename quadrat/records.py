@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from quadrat.errors import QuadratError
+from quadrat.facts import PictureFacts
 from quadrat.geometry import HW
 from quadrat.types import Reading, Source
 
@@ -17,6 +18,8 @@ class ImageFacts:
 
     `source_hw` and `working_hw` are the (height, width) of the upright image as stored and as read; `digest` is the
     sha256 (hex) of its bytes; `exif` holds the tags kept, by name; `skipped` is the reason if it was not measured.
+    `picture` holds the facts about its pixels, and `flags` the flags that they give; `duplicate_of` is the name of
+    the image that it duplicates, which is known only in the tables.
     """
 
     source_hw: HW
@@ -24,6 +27,9 @@ class ImageFacts:
     digest: str
     exif: Mapping[str, str]
     skipped: str = ""
+    picture: PictureFacts | None = None
+    flags: tuple[str, ...] = ()
+    duplicate_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class ModelRecord:
     text: str = ""
 
 
-Status = Literal["ok", "partial", "failed", "skipped", "not-reached"]
+Status = Literal["ok", "flagged", "partial", "failed", "skipped", "not-reached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class SourceRecord:
 
     It has no pixels and can be pickled. `faults` are all errors in order of importance; the row of the source has
     the code of the first. `image` is set for an image, `reading` for a video, sequence or stream, and neither for a
-    source that was not read. `reason` explains a status that has no error. `products` names the delivered products.
+    source that was not read. An image that was measured and has flags is `flagged` in the tables, and `ok` before:
+    whether it is a duplicate depends on others. `reason` explains a status that has no error. `products` names the delivered products.
     """
 
     source: Source

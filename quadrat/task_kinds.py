@@ -31,13 +31,14 @@ class TaskKind:
     - `make(package, outputs, *groups) -> Task`;
     - `collector(model, source, folder, *groups) -> Collector`, which collects a model's results for one source;
     - `tables(model, names, folder, *groups) -> Tables`, which folds records into tables;
-    - `annotate(frame, prediction, classes) -> picture`, which draws into a frame of a video;
+    - `annotate(frame, prediction, classes, pictures) -> picture`, which draws into a frame of a video;
     - `read_meta(meta)`, which checks the task's own part of an archive's meta.json;
+    - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete.
 
-    The last three may be empty: the task then has no part of meta.json, cannot tell whether it found nothing, and
-    always predicts completely.
+    The last four may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, and always predicts completely.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -59,6 +60,7 @@ class TaskKind:
     model_schema: str
     endings: tuple[str, ...] = ()
     read_meta: str = ""
+    settings: str = ""
     is_empty: str = ""
     fault: str = ""
     tracks: bool = False

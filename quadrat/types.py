@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import QuadratError, distinct
+from quadrat.facts import PictureFacts
 from quadrat.geometry import HW, Geometry, Window
 
 Media = Literal["image", "video", "sequence", "stream"]
@@ -90,8 +91,8 @@ class Frame:
     `pixels` (h, w, 3) uint8 RGB, upright, at working size; `source_hw` (height, width) of the upright source before
     any scaling; `time_s` presentation time in seconds, None for an image; `digest` sha256 (hex) of the image's
     content, see `Blob`; `exif` the tags kept, by name; `skipped` the reason if the frame is not measured ("black",
-    "idle", "failed"), else empty; `file` the file name of a sequence's image. The pixels of a mosaic may be a
-    memory map of a file.
+    "idle", "failed", or flags), else empty; `file` the file name of a sequence's image; `facts` the facts about an
+    image, None for a frame of a video. The pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -102,6 +103,7 @@ class Frame:
     exif: Mapping[str, str] = field(default_factory=dict)
     skipped: str = ""
     file: str = ""
+    facts: PictureFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

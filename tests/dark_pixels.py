@@ -17,7 +17,7 @@ from quadrat.geometry import Window
 from quadrat.media.encode import jpeg
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.aspects import PICTURE, provenance_part, table_aspect
-from quadrat.report.base import ModelFacts, mime_of
+from quadrat.report.base import ClassValue, ModelFacts, mime_of
 from quadrat.report.columns import Columns, ColumnWriter
 from quadrat.report.names import Names
 from quadrat.report.spool import Spool
@@ -95,7 +95,7 @@ class Collector:
             "$schema": PICTURE, "kind": "overlay", "image": self._source.urn, "dark": found.count,
             "order": self._model.provenance.order, "provenance": provenance_part(self._model.provenance),
         }  # fmt: skip
-        yield Product(name, "image/jpeg", jpeg(annotate(result.frame, found, ())), metadata)
+        yield Product(name, "image/jpeg", jpeg(annotate(result.frame, found, (), None)), metadata)
         self._take(result)
         self._record = replace(
             self._record, measured=1, product=name, summary=found, columns=self._columns.finish(),
@@ -136,12 +136,25 @@ class Collector:
 class Tables:
     """Folds the counts into dark.csv."""
 
+    measure = "count"
+
     def __init__(self, model: ModelFacts, names: Names, folder: Path) -> None:
         self._model = model
         self._name = model.table_name(names, "dark.csv")
         self._lines = Spool(folder / self._name)
         self._lines.write(",".join(COLUMNS) + "\r\n")
         self._dark = 0
+
+    def learn(self, record: ModelRecord) -> None:
+        """Learn nothing: there are no classes."""
+
+    def classes(self) -> list[ClassInfo]:
+        """Give no classes."""
+        return []
+
+    def values(self, _record: ModelRecord) -> list[ClassValue]:
+        """Give no values of classes."""
+        return []
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Give one row, whose count stands in the column of pixels."""
@@ -172,7 +185,7 @@ class Tables:
         yield Product(self._name, "text/csv", self._lines.path, metadata)
 
 
-def annotate(frame: Frame, _found: DarkPixels, _classes: Sequence[ClassInfo]) -> ImageU8:
+def annotate(frame: Frame, _found: DarkPixels, _classes: Sequence[ClassInfo], _pictures: object) -> ImageU8:
     """Draw the dark pixels of a frame in red."""
     drawn: ImageU8 = frame.pixels.copy()
     drawn[drawn.mean(axis=2) < 128] = (255, 0, 0)

@@ -61,3 +61,10 @@ def test_names_cannot_forge_a_line(name: str, shown: str) -> None:
     assert errors.printable(name) == shown
     assert errors.ImageFormatError("it is damaged", where=name).where.isprintable() is shown.isprintable()
     assert "\x1b" not in errors.ImageFormatError(name, where=name, hint=name).line
+
+
+def test_a_line_does_not_repeat_the_name_before_it() -> None:
+    """The source's own name is left out after it; another place stays."""
+    error = errors.ImageFormatError("it is damaged", where="reef  1.jpg", hint="Copy it again")
+    assert error.line_after("reef  1.jpg") == "E_IMAGE_FORMAT it is damaged. Copy it again"
+    assert error.line_after("reef 2.jpg") == "E_IMAGE_FORMAT reef 1.jpg: it is damaged. Copy it again"

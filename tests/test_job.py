@@ -131,7 +131,9 @@ def test_stop_ends_at_the_first_failure_and_accounts_for_the_rest(tmp_path: Path
     status, rows = run(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out", on_error="stop")
 
     assert status == 5
-    assert ["skipped", "ok", "ok", "failed", "not-reached", "not-reached"] == [r["status"] for r in rows]
+    assert ["skipped", "flagged", "flagged", "failed", "not-reached", "not-reached"] == [
+        r["status"] for r in rows
+    ]
 
 
 def test_max_failures_ends_the_order(tmp_path: Path, folder: Path) -> None:
@@ -228,8 +230,8 @@ def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, fo
     store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
 
     assert job.run_order(settings_of(), store, LOG).exit_status == 6
-    assert store.delivered == 4, "two products, of which one is refused, and the tables"
-    assert ["ok", "not-reached"] == [
+    assert store.delivered == 6, "two products, of which one is refused, and the tables"
+    assert ["flagged", "not-reached"] == [
         row["status"] for row in rows_of(tmp_path / "out") if row["name"] in ("a/q1.png", "b/q1.png")
     ][1:]
 
@@ -256,7 +258,7 @@ def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Pa
 
     assert events.index("mask/a/q1.pseudo.png") < events.index("ack a/q1.png")
     assert "ack b/broken.jpg" in events
-    assert events[-2:] == ["survey.csv", "run.json"]
+    assert events[-4:] == ["survey.csv", "run.json", "images.csv", "totals.csv"]
 
 
 def test_unknown_is_a_class_of_its_own_under_a_floor(tmp_path: Path) -> None:
@@ -361,7 +363,7 @@ def test_a_fault_of_ours_still_delivers_the_table(tmp_path: Path, folder: Path) 
         job.run_order(settings_of(), store, LOG)
 
     assert [
-        (".ivcap-q1.png.txt", "skipped"), ("a/q1.png", "ok"), ("a/q1.png", "ok"),
+        (".ivcap-q1.png.txt", "skipped"), ("a/q1.png", "flagged"), ("a/q1.png", "flagged"),
         ("b/broken.jpg", "not-reached"), ("b/page.jpg", "not-reached"), ("b/q1.png", "not-reached"),
     ] == [(row["name"], row["status"]) for row in rows_of(tmp_path / "out")]  # fmt: skip
     assert "the order ended before it: ZeroDivisionError" == rows_of(tmp_path / "out")[-1]["reason"]
@@ -388,6 +390,6 @@ def test_a_signal_in_the_middle_of_a_delivery_loses_no_source(tmp_path: Path, fo
     rows = rows_of(tmp_path / "out")
     first, second = (next(r for r in rows if r["name"] == name) for name in ("a/q1.png", "b/q1.png"))
 
-    assert first["status"] == "ok"
+    assert first["status"] == "flagged"  # it is small
     assert second["status"] == "not-reached"
     assert "while it was delivered" in second["reason"]

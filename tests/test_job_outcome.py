@@ -44,7 +44,7 @@ def test_an_outcome_sums_the_order_up(tmp_path: Path, moving: bool) -> None:
     files = [path for path in paths(ran.out) if not path.name.endswith("-meta.json")]
     assert len(files) == outcome.products
     tables = {"survey.csv", "run.json", "detections.csv", "detections.jsonl", "coco.json"}
-    assert tables | ({"tracks.csv"} if moving else set()) == set(outcome.tables or ())
+    assert tables | ({"tracks.csv"} if moving else {"images.csv", "totals.csv"}) == set(outcome.tables or ())
     assert all(urn.endswith(name) for name, urn in (outcome.tables or {}).items())
 
 
@@ -57,7 +57,7 @@ def test_an_order_that_ends_badly_has_an_outcome_with_its_error(tmp_path: Path) 
 
     assert (5, "E_STOPPED") == (outcome.exit_status, outcome.error.code)
     assert [outcome.error.line] == ran.errors
-    assert {"ok": 2, "failed": 1, "not-reached": 3} == +Counter(outcome.counts)
+    assert {"flagged": 2, "failed": 1, "not-reached": 3} == +Counter(outcome.counts)
 
 
 def test_an_order_without_a_model_has_nothing_but_its_error(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_memory_is_flat_over_two_thousand_sources(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
 
-    assert (0, count) == (outcome.exit_status, outcome.counts["ok"])
-    assert {"png": count, "csv": 1, "json": 1} == dict(store.products)
+    assert (0, count) == (outcome.exit_status, outcome.counts["flagged"])
+    assert {"png": count, "csv": 3, "json": 1} == dict(store.products)
     growth = (store.held[-1] - store.held[1]) / (0.8 * count)
     assert growth < 1000, f"{growth:.0f} bytes for each source"
 

@@ -18,7 +18,9 @@ from quadrat.errors import (
     NoImagesError,
     NotAnImageError,
     QuadratError,
+    SourceError,
     StoppedError,
+    UnavailableError,
 )
 from quadrat.executors.delivery import Delivery
 from quadrat.executors.listing import Listing
@@ -128,6 +130,7 @@ class Store:
         self.listed = sources
         self.error: Exception | None = None
         self.acknowledged: list[Source] = []
+        self.released: list[Source] = []
 
     def check(self) -> None:
         """Refuse to begin."""
@@ -142,6 +145,10 @@ class Store:
     def acknowledge(self, source: Source) -> None:
         """Note it."""
         self.acknowledged.append(source)
+
+    def release(self, source: Source) -> None:
+        """Note it."""
+        self.released.append(source)
 
     def sources(self) -> Iterator[Any]:
         """List a failure and the sources."""
@@ -166,8 +173,17 @@ def test_a_delivery_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(DeliveryError):
         delivery.deliver(PRODUCT, source)
     assert (True, 3.5, 2) == (delivery.refused, delivery.seconds, delivery.count)
-    delivery.acknowledge(source)
+
+
+def test_what_was_not_available_is_not_acknowledged() -> None:
+    """A source that failed for good is done; one that the platform did not return stays for a later order."""
+    store: Any = Store()
+    delivery, source, other = Delivery(store), Source("urn:a", "a"), Source("urn:b", "b")
+    delivery.acknowledge(SourceRecord(source, "failed", (SourceError("404 Not Found"),)))
+    delivery.acknowledge(SourceRecord(other, "failed", (SourceError("odd"), UnavailableError("429"))))
+
     assert [source] == store.acknowledged
+    assert [other] == store.released
 
 
 def test_an_error_of_ours_is_no_refusal() -> None:

@@ -10,6 +10,7 @@ import pytest
 from quadrat import job
 from quadrat.stores.folder import FolderStore
 from tests import pictures, videos
+from tests.moving import RECTANGLES, draw, order
 from tests.networks import brightness_archive
 from tests.test_job import LOG, half, run
 from tests.values import settings_of
@@ -23,6 +24,7 @@ from tests.values import settings_of
         ({}, "1 image was shrunk to 1 million pixels; --max-img-size -1 measures it whole, --tile-size in tiles"),
         ({"max_img_size": 60_000, "tile_size": 200}, "2 images were shrunk to 60000 pixels; --max-img-size -1 measures"),
         ({"max_img_size": 1_000_000, "tile_size": 200}, "1 image was shrunk to 1 million pixels; --max-img-size -1 measures"),
+        ({"max_img_size": "600px"}, "1 image was shrunk to a long side of 600 pixels; --max-img-size -1 measures it whole, "),
         ({"max_img_size": -1}, ""),
         ({"tile_size": 1200}, ""),
     ],
@@ -40,7 +42,35 @@ def test_an_order_that_shrank_images_logs_it_once(
 
     assert bool(text) == len(lines)
     assert all(line.startswith(text) for line in lines)
-    assert lines == caplog.messages[-2:-1] or not lines
+    assert lines == caplog.messages[-3:-2] or not lines  # then flags and counts
+
+
+@pytest.mark.parametrize(
+    ("size", "hw"),
+    [(300_000, (500, 600)), ("0.3MP", (500, 600)), ("600px", (500, 600)), (1_000_000, (912, 1095)), (-1, (1000, 1200))],
+)  # fmt: skip
+@pytest.mark.parametrize("tiles", [0, 256])
+@pytest.mark.parametrize("model", ["masks", "objects"])
+def test_a_given_size_holds_for_masks_objects_and_tiles(
+    tmp_path: Path, model: str, tiles: int, size: int | str, hw: tuple[int, int]
+) -> None:
+    """1,000,000 was ignored for tiles and detectors, and so was any size in other words."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(pictures.png(draw([(100, 200, 400, 500)], (1000, 1200))))
+    archive = brightness_archive(tmp_path / "m.tgz") if model == "masks" else RECTANGLES
+    ran = order(
+        archive,
+        tmp_path / "images",
+        tmp_path / "out",
+        moving=False,
+        outputs="none",
+        max_img_size=size,
+        tile_size=tiles,
+    )
+
+    assert ran.status == 0
+    assert {(int(row["height"]), int(row["width"])) for row in ran.rows} == {hw}
+    assert {(row["source_height"], row["source_width"]) for row in ran.rows} == {("1000", "1200")}
 
 
 def test_frames_that_were_shrunk_are_logged_once_for_a_video(

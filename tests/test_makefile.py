@@ -128,10 +128,13 @@ def test_every_extra_has_a_target(project):
 
 
 # Delivers a file into the folder of results.
-DELIVERING = RECORDER + """for word in "$@"; do
+DELIVERING = (
+    RECORDER
+    + """for word in "$@"; do
   case "$before" in --ivcap:out-dir) echo measured > "$word/survey.csv" ;; esac; before=$word
 done
 """
+)
 
 
 def test_run_measures_the_examples_by_absolute_paths(recorded):

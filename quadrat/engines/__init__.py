@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-from quadrat.engines.common import need_gpu
+from quadrat.engines.common import OTHER_ENGINE, need_gpu
 from quadrat.errors import DeviceError, EngineUnavailableError, GraphError, QuadratError
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
@@ -51,8 +51,9 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, 
         try:
             return _start_one(name, package, settings, log, at_once)
         except QuadratError as error:
-            reasons[name] = error
-            log.info("engine %s cannot start: %s", name, error.line)
+            said = error.at(error.where, "" if error.hint == OTHER_ENGINE else error.hint)
+            reasons[name] = said
+            log.info("engine %s cannot start: %s", name, said.line)
     raise _combine_reasons(package, settings, reasons)
 
 

@@ -18,6 +18,9 @@ from quadrat.types import ModelPackage
 TRT_RANGE = {"min": (100, 100), "opt": (512, 1024), "max": (2000, 3000)}
 """(Height, width) ranges for which TensorRT is built without auto-tune, as in the original service."""
 
+OTHER_ENGINE = "Use --engine auto, or export the model for this engine"
+"""Hint for an engine that reads none of the archive's networks; not for `auto`, which has tried the others."""
+
 FILES = {"pdmodel": "a .pdmodel file", "pir": "a PIR model.json", "onnx": "an ONNX file"}
 
 
@@ -30,7 +33,7 @@ def choose_format(package: ModelPackage, readable: Sequence[str]) -> str:
     reads = " or ".join(FILES[name] for name in readable)
     raise EngineUnavailableError(
         f"it reads {reads}, but the archive contains {has}",
-        hint="Use --engine auto, or export the model for this engine",
+        hint=OTHER_ENGINE,
     )
 
 

@@ -28,6 +28,8 @@ from quadrat.protocols import Engine
 from quadrat.types import ModelPackage, OutputSpec
 
 GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+SILENT = 4
+"""ONNX Runtime's level of messages that precede a crash."""
 Provider = tuple[str, dict[str, str]]
 CPU: Provider = ("CPUExecutionProvider", {})
 
@@ -139,6 +141,7 @@ class OnnxEngine:
         _need_active(session.get_providers(), chosen[0][0])
         self._session: Any = session
         self._run_options = runtime.RunOptions()
+        self._run_options.log_severity_level = 1 if settings.print_detail else SILENT
         self._run_options.only_execute_path_to_fetches = True
         self.outputs: Sequence[OutputSpec]
         self._input, self._dtype, self.outputs = _inputs_and_outputs(session, path)
@@ -171,7 +174,8 @@ def _session(runtime: Any, path: Path, settings: EngineSettings, chosen: Sequenc
     setup = runtime.SessionOptions()
     setup.intra_op_num_threads = thread_count(settings.cpu_threads)
     setup.inter_op_num_threads = 1
-    setup.log_severity_level = 1 if settings.print_detail else 3  # info, or errors only
+    # info, or nothing: it prints errors in red before it raises them
+    setup.log_severity_level = 1 if settings.print_detail else SILENT
     names, options = [name for name, _ in chosen], [values for _, values in chosen]
     try:
         return runtime.InferenceSession(

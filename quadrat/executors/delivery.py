@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from quadrat.errors import DeliveryError
+from quadrat.errors import DeliveryError, UnavailableError
 from quadrat.protocols import Store
+from quadrat.records import SourceRecord
 from quadrat.types import Product, Source
 
 
@@ -37,6 +38,7 @@ class Delivery:
         self.count += 1
         return urn
 
-    def acknowledge(self, source: Source) -> None:
-        """Tell the store that all products of a source are delivered."""
-        self._store.acknowledge(source)
+    def acknowledge(self, record: SourceRecord) -> None:
+        """Tell the store that all products of a source are delivered, or that a later order may fetch it."""
+        waits = any(isinstance(fault, UnavailableError) for fault in record.faults)
+        (self._store.release if waits else self._store.acknowledge)(record.source)

@@ -59,9 +59,10 @@ class FailurePolicy:
                 hint=f"See {self._table} for the reasons",
             )
         if blank:
+            skip = "--skip-black" if self._moving else "--skip-flagged"
             raise NoImagesError(
                 f"no frame was measured in the {blank} source{'s' * (blank != 1)} that could be read",
-                hint=f"See {self._table} for the reasons; leave --skip-black out to measure black frames",
+                hint=f"See {self._table} for the reasons; leave {skip} out to measure such frames",
             )
         where, other = ("videos", "images") if self._moving else ("images", "videos")
         skipped = ""

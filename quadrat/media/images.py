@@ -26,6 +26,7 @@ from quadrat.geometry import HW
 from quadrat.media import mosaic as mosaics
 from quadrat.media import pillow, tiff
 from quadrat.media.exif import upright
+from quadrat.media.facts import picture_facts
 from quadrat.media.kinds import VIDEO_HINT, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
@@ -38,11 +39,13 @@ _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
-def decode(blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = False) -> Frame:
+def decode(
+    blob: Blob, key: FrameKey, max_pixels: int | str | None, *, mosaic: bool = False, with_facts: bool = True
+) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
-    file that is mapped into memory. Raises ImageFormatError if the content is not a picture that can be read,
+    file that is mapped into memory. Without `with_facts` the frame has no facts. Raises ImageFormatError if the content is not a picture that can be read,
     ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
     damaged, and OSError if the file cannot be read.
     """
@@ -58,14 +61,16 @@ def decode(blob: Blob, key: FrameKey, max_pixels: int | None, *, mosaic: bool = 
                     if not mosaic:
                         raise _too_large(hw, kind)
                     return mosaics.read(image, stream, blob, key, max_pixels)
-    return _from_bytes(blob.loaded(), kind, key, max_pixels)
+    return _from_bytes(blob.loaded(), kind, key, max_pixels, with_facts=with_facts)
 
 
 def _opened(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
-def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) -> Frame:
+def _from_bytes(
+    blob: Blob, kind: str, key: FrameKey, max_pixels: int | str | None, *, with_facts: bool
+) -> Frame:
     body = blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
@@ -76,20 +81,22 @@ def _from_bytes(blob: Blob, kind: str, key: FrameKey, max_pixels: int | None) ->
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, max_pixels)
+    facts = picture_facts(pixels, turn) if with_facts else None
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
-    return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags)
+    return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags, facts=facts)
 
 
-def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | None) -> Frame:
+def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
     source_hw: HW = (picture.shape[0], picture.shape[1])
     if source_hw[0] * source_hw[1] > MAX_SOURCE_PIXELS:
         raise _too_large(source_hw, "array")
     pixels = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
     target = working_hw(source_hw, max_pixels)
+    facts = picture_facts(pixels)
     if target != source_hw:
         pixels = _shrunk(pixels, target)
-    return Frame(key, source_hw, pixels, digest=blob.digest)
+    return Frame(key, source_hw, pixels, digest=blob.digest, facts=facts)
 
 
 def _shrunk(pixels: ImageU8, hw: HW) -> ImageU8:

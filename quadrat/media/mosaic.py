@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
 from quadrat.media import pillow, tiff
+from quadrat.media.facts import picture_facts
 from quadrat.media.scratch import check_space, scratch
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
@@ -29,7 +30,9 @@ BYTES_PER_PIXEL = 6
 """Disk space per pixel during measurement: colours, class and confidence."""
 
 
-def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | None) -> Frame:
+def read(
+    image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | str | None
+) -> Frame:
     """Decode the picture of an open TIFF file to a frame at working size.
 
     `image` is the header, and `stream` reads the content of `blob`. Raises ImageSizeError for more than
@@ -45,10 +48,11 @@ def read(image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max
     source_hw = layout.hw[::-1] if turn >= 5 else layout.hw
     pixels = scratch((*source_hw, 3), np.uint8)
     _fill(_stored_view(pixels, turn), layout, stream)
+    facts = picture_facts(pixels)
     target = working_hw(source_hw, max_pixels)
     if target != source_hw:
         pixels = _shrink(pixels, target)
-    return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags)
+    return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags, facts=facts)
 
 
 def _check_size(hw: HW) -> None:

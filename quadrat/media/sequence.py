@@ -106,7 +106,8 @@ class SequenceReader:
             try:
                 body = path.read_bytes()
                 self._digest.update(body)
-                return self._scaled(images.decode(Blob(body), FrameKey(self._source.urn, index), -1), path)
+                key = FrameKey(self._source.urn, index)
+                return self._scaled(images.decode(Blob(body), key, -1, with_facts=False), path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"

@@ -23,11 +23,25 @@ def check_combinations(settings: Settings) -> None:
             hint="Leave one of them out",
         )
     _check_tracking(settings.tracking)
-    if settings.pictures.outputs == ("none",) and settings.pictures.codec != PictureSettings().codec:
+    _check_pictures(settings.pictures)
+
+
+def _check_pictures(pictures: PictureSettings) -> None:
+    usual = PictureSettings()
+    if pictures.outputs == ("none",):
+        for name in ("codec", "overlay_style", "overlay_opacity", "box_labels"):
+            if getattr(pictures, name) != getattr(usual, name):
+                where, what = name.replace("_", "-"), "video" if name == "codec" else "picture"
+                raise ParameterError(
+                    f"outputs is none, so no {what} is drawn",
+                    where=where,
+                    hint=f"Leave --{where} out, or choose other --outputs",
+                )
+    if pictures.overlay_style == "outline" and pictures.overlay_opacity != usual.overlay_opacity:
         raise ParameterError(
-            "outputs is none, so no video is drawn",
-            where="codec",
-            hint="Leave --codec out, or choose other --outputs",
+            "outlines are not tinted",
+            where="overlay-opacity",
+            hint="Leave --overlay-opacity or --overlay-style out",
         )
 
 

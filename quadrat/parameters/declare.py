@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-Kind = Literal["int", "float", "bool", "option", "string", "artifact", "collection"]
+Kind = Literal["int", "float", "size", "bool", "option", "string", "artifact", "collection"]
 Value = int | float | bool | str | tuple[str, ...] | None
 
 MASKS = ("segment",)
@@ -21,7 +21,7 @@ MOVING = ("video", "stream")
 class Parameter:
     """One declared parameter.
 
-    `kind` is its type, in the platform's terms. A `default` of None means that an unset parameter stays None;
+    `kind` is its type, in the platform's terms, except that a "size" is a number or a text. A `default` of None means that an unset parameter stays None;
     `required` parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
     ("image", "video", "stream") that the parameter applies to; empty means all. `shapes_result` is True if the
     value can change a mask, a box, a track or a number. `hints` hold a special hint for a task or medium that the
@@ -48,6 +48,11 @@ class Parameter:
     def field(self) -> str:
         """The parameter's name as a Python identifier."""
         return self.name.replace("-", "_")
+
+    @property
+    def platform_kind(self) -> str:
+        """The parameter's type as the platform knows it."""
+        return "string" if self.kind == "size" else self.kind
 
     @property
     def optional(self) -> bool:

@@ -15,13 +15,11 @@ class FrameSettings(Group):
     title: ClassVar[str] = "frames"
     about: ClassVar[str] = "Which frames are measured, and at which size."
 
-    max_img_size: int | None = parameter(
-        "int",
-        "Shrink an image or frame to at most this many pixels before measuring; -1 keeps its size. If unset, masks "
-        "of whole images and frames use 1000000, and tiles and detectors keep the size.",
-        unit="pixels",
-        low=-1,
-        high=10**12,
+    max_img_size: int | str | None = parameter(
+        "size",
+        "Shrink an image or frame to at most this size before measuring: pixels in all (1000000 or 1MP), or the long "
+        "side (1024px). -1 keeps its size; a number below 50000 needs a unit. If unset, masks of whole images and "
+        "frames use 1MP, and tiles and detectors keep the size.",
         shapes_result=True,
     )
     frame_step: int = parameter(
@@ -75,6 +73,13 @@ class FrameSettings(Group):
         media=MOVING,
         shapes_result=True,
         since="2",
+    )
+    skip_flagged: bool = parameter(
+        "bool",
+        "Do not measure images that are dark, flat, blurred or small, and leave duplicates out of the tables.",
+        media=("image",),
+        shapes_result=True,
+        since="5",
     )
     idle_seconds: float = parameter(
         "float",

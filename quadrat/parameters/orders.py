@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from quadrat.parameters.declare import MOVING, Group, parameter
+from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
 OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "none")
 """Names of the pictures that the tasks can draw, and none."""
@@ -25,6 +25,32 @@ class PictureSettings(Group):
         default="auto",
         unset=(),
         since="1",
+    )
+    overlay_style: str = parameter(
+        "option",
+        "How an overlay shows classes: tinted (tint), by the outlines between them (outline), or tinted with the "
+        "photograph beside it (beside).",
+        default="tint",
+        choices=("tint", "outline", "beside"),
+        tasks=MASKS,
+        since="5",
+    )
+    overlay_opacity: float = parameter(
+        "float",
+        "How strongly an overlay tints: 0 shows only the photograph and outlines, 1 only the classes.",
+        default=0.45,
+        low=0.0,
+        high=1.0,
+        tasks=MASKS,
+        since="5",
+    )
+    box_labels: str = parameter(
+        "option",
+        "Labels of boxes: beside the objects and fewer in crowds (auto), for every box (all), or none.",
+        default="auto",
+        choices=("auto", "all", "none"),
+        tasks=OBJECTS,
+        since="5",
     )
     codec: str = parameter(
         "option",
@@ -58,6 +84,16 @@ class OrderSettings(Group):
         low=-1,
         high=10**9,
         since="1",
+    )
+    retry_seconds: float = parameter(
+        "float",
+        "Repeat a request that the platform cannot answer at the moment for at most this long; 0 does not repeat it. "
+        "Local runs ignore it.",
+        default=300.0,
+        unit="seconds",
+        low=0.0,
+        high=86_400.0,
+        since="5",
     )
     executor: str = parameter(
         "option",

@@ -15,6 +15,7 @@ from quadrat.parameters.groups import PARAMETERS
 from quadrat.parameters.inputs import ResultFolder
 from quadrat.parameters.orders import OUTPUTS
 from quadrat.parameters.settings import Settings
+from quadrat.parameters.sizes import check_size
 
 INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "video", "streams": "stream"}
 """The parameters that name the sources, each with its media; an order has exactly one of them."""
@@ -83,6 +84,8 @@ def check(parameter: Parameter, value: Any) -> Any:
         if value in parameter.choices:
             return value
         raise _wrong(parameter, value, "one of " + ", ".join(parameter.choices))
+    if parameter.kind == "size":
+        return check_size(value, parameter.name)
     if parameter.kind in ("int", "float"):
         return _check_number(parameter, value)
     if isinstance(value, str):
@@ -98,8 +101,6 @@ def _check_number(parameter: Parameter, value: Any) -> int | float:
         raise _wrong(parameter, value, span)
     if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(parameter, value, span)
-    if parameter.name == "max-img-size" and value == 0:
-        raise ParameterError("0 is neither -1 nor at least 1", where=parameter.name)
     if (low is not None and value < low) or (high is not None and value > high):
         raise _wrong(parameter, value, span)
     return value if parameter.kind == "int" else float(value)  # 1 and 1.0 are one setting, with one digest

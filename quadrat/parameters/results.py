@@ -106,6 +106,10 @@ class TileSettings(Group):
         return self.tile_size // 5 if self.tile_overlap < 0 else self.tile_overlap
 
 
+USUAL_SCORE = 0.25
+"""The least score of an object, if neither min-score nor the archive states one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectSettings(Group):
     """Which detected objects are kept."""
@@ -113,11 +117,10 @@ class ObjectSettings(Group):
     title: ClassVar[str] = "objects"
     about: ClassVar[str] = "Which detected objects are kept."
 
-    min_score: float = parameter(
+    min_score: float | None = parameter(
         "float",
-        "Keep objects with at least this score. The tracker bytetrack also keeps objects with lower scores if they "
-        "continue a track.",
-        default=0.25,
+        "Keep objects with at least this score. If unset, the scores that the archive states for its classes apply, "
+        "or 0.25. The tracker bytetrack also keeps objects with lower scores if they continue a track.",
         low=0.0,
         high=1.0,
         tasks=OBJECTS,
@@ -146,3 +149,8 @@ class ObjectSettings(Group):
         shapes_result=True,
         since="2",
     )
+
+    @property
+    def least_score(self) -> float:
+        """The least score of an object of any class, or the usual one if none is set."""
+        return USUAL_SCORE if self.min_score is None else self.min_score

@@ -24,6 +24,9 @@ class Annotator:
 
     def __init__(self, models: Pass, drawn: tuple[str, ...]) -> None:
         self._classes = {name: models[name].package.classes for name in drawn}
+        self._style = models.settings.pictures
+        self._beside = self._style.overlay_style == "beside"
+        self._overlaid = {name for name in drawn if "overlay" in models[name].kind.all_pictures}
         self._draw: dict[str, Callable[..., ImageU8]] = {
             name: models[name].kind.part("annotate") for name in drawn
         }
@@ -37,8 +40,16 @@ class Annotator:
     def _pictures(self, result: Result) -> dict[str, ImageU8]:
         """Draw at the size that the model measured, then enlarge: a third of the time of drawing at full size."""
         from quadrat.media.scale import scaled
+        from quadrat.render.overlay import beside
 
-        return {name: scaled(self._picture(name, result), result.frame.source_hw) for name in self._draw}
+        (height, width), made = result.frame.source_hw, {}
+        for name in self._draw:
+            picture = self._picture(name, result)
+            if self._beside and name in self._overlaid:
+                made[name] = scaled(beside(result.view(name).pixels, picture), (height, 2 * width))
+            else:
+                made[name] = scaled(picture, (height, width))
+        return made
 
     def _picture(self, name: str, result: Result) -> ImageU8:
         from quadrat.render.boxes import draw_note
@@ -46,4 +57,4 @@ class Annotator:
         frame = result.view(name)
         if result.frame.skipped or name not in result.predictions:
             return draw_note(frame.pixels, f"not measured: {result.frame.skipped or 'failed'}")
-        return self._draw[name](frame, result.predictions[name], self._classes[name])
+        return self._draw[name](frame, result.predictions[name], self._classes[name], self._style)

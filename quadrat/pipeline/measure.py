@@ -14,6 +14,7 @@ from pathlib import Path
 
 from quadrat.errors import NotAnImageError, QuadratError, distinct
 from quadrat.interrupts import signals_deferred
+from quadrat.media.facts import flags_of
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
@@ -223,7 +224,10 @@ class SourceMeasurement:
 def image_facts(frame: Frame) -> ImageFacts:
     """Return the facts about an image."""
     working = frame.pixels.shape[0], frame.pixels.shape[1]
-    return ImageFacts(frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped)
+    flags = flags_of(frame.facts, frame.source_hw)
+    return ImageFacts(
+        frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped, frame.facts, flags
+    )
 
 
 def failed_record(failure: Failure) -> SourceRecord:

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,14 @@ class LoadedModel:
     def in_force(self, *, moving: bool) -> dict[str, Any]:
         """Return, by parameter, the values in force of settings that depend on model or machine; None if unused."""
         settings = self.settings
-        most = self.frames.max_img_size or -1
+        size = self.frames.max_img_size or -1
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
         return {
-            "max-img-size": most if most > 0 else None,
+            "max-img-size": None if size == -1 else size,
             "cpu-threads": thread_count(settings.engine.cpu_threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
+            "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
         }
 
     def is_empty(self, prediction: Any) -> bool | None:
@@ -123,8 +124,11 @@ class Pass(Mapping[str, LoadedModel]):
     def frames(self) -> FrameSettings:
         """The frame settings for reading, with the largest size that a model measures at."""
         each = [model.frames for model in self._models.values()]
-        unlimited = [frames for frames in each if (frames.max_img_size or -1) < 0]
-        return unlimited[0] if unlimited else max(each, key=lambda frames: frames.max_img_size or 0)
+        sizes = [frames.max_img_size for frames in each if isinstance(frames.max_img_size, int)]
+        if len(sizes) < len(each):  # a given size is the same for all
+            return each[0]
+        largest = -1 if min(sizes) < 0 else max(sizes)
+        return replace(each[0], max_img_size=largest)
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
@@ -208,7 +212,9 @@ def _started(
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         turns = threading.Semaphore(engine.at_once)
-        yield LoadedModel(opened, transform, engine, task, settings, name, engine.at_once, turns)
+        states = kind.part("settings")
+        in_force = settings if states is None else states(opened, settings)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
     finally:
         engine.close()
 

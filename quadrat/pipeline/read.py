@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from queue import Empty, Full, Queue
 from time import perf_counter
 
 from quadrat.media import images
+from quadrat.media.facts import flags_of
 from quadrat.parameters import FrameSettings, StreamSettings
 from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart, to_quadrat_error
 from quadrat.pipeline.models import Pass
@@ -55,6 +57,8 @@ class SourceReader:
             with self._pull(source) as blob:
                 pixels = self._frames.max_img_size
                 frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
+                if self._frames.skip_flagged:
+                    frame = replace(frame, skipped=", ".join(flags_of(frame.facts, frame.source_hw)))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             return Failure(source, "read", to_quadrat_error(error, source.name))
         return DecodedFrame(SourceState.of(source, self._models), frame)

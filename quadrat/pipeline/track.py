@@ -87,8 +87,8 @@ class _Trail:
         self, model: str, objects: ObjectSettings, tracks: TrackingSettings, num_classes: int | None
     ) -> None:
         self._model = model
-        self._min_score = objects.min_score
-        self._tracker: Tracker | None = tracking.make(tracks, objects.min_score)
+        self._min_score = objects.least_score
+        self._tracker: Tracker | None = tracking.make(tracks, objects.least_score)
         smooth = self._tracker is not None and tracks.smooth_labels != "none"
         self._smoother = Smoother(tracks, num_classes) if smooth else None
         self._wait = min(tracks.min_hits - 1, HELD) if self._tracker is not None else 0

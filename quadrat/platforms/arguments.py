@@ -99,6 +99,8 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
         if text.lower() not in WORDS:
             raise ArgumentTypeError(f"{text!r} is not true or false")
         return WORDS[text.lower()]
+    if parameter.kind == "size":
+        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else text
     if parameter.kind == "int":
         if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
             raise ArgumentTypeError(f"{text!r} is not an integer")

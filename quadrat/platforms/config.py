@@ -8,6 +8,7 @@ from typing import Any
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import NAMES_OF_FILES, RUN, Parameter, check, find
+from quadrat.parameters.sizes import LEAST_BARE, in_megapixels
 from quadrat.stores.strict import MAX_JSON, StrictError, is_mapping, parse_either, read_text
 
 LONGEST_NAME = 60
@@ -55,6 +56,10 @@ def _recorded(record: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, 
     unused = isinstance(in_force, dict) and in_force.get("max-img-size", size) is None
     if unused and isinstance(size, int) and size > 0:
         return {name: value for name, value in settings.items() if name != "max-img-size"}
+    if (
+        isinstance(size, int) and 0 < size < LEAST_BARE
+    ):  # a record holds small numbers without the unit that was given
+        return settings | {"max-img-size": in_megapixels(size)}
     return settings
 
 

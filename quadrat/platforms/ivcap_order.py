@@ -30,11 +30,14 @@ from quadrat.parameters import (
     check_inputs,
     parameters_of,
 )
+from quadrat.platforms import sdk_log
 from quadrat.platforms.arguments import add_arguments, local_path, remote
 from quadrat.stores.addresses import public
+from quadrat.stores.paths import swapped
 
 if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
+    from quadrat.stores.proxy import Proxy
 
 TASK = "QUADRAT_DESCRIBE_TASK"
 """Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
@@ -94,6 +97,8 @@ def _serve(handler: Handler) -> None:
         )
         raise SystemExit(1) from None
 
+    logs = [logging.getLogger(name) for name in ("ivcap", "service")]
+    sdk_log.tame(logs, local=not os.environ.get("IVCAP_INSIDE_CONTAINER"))
     service = sdk.Service(
         name=NAME,
         description=DESCRIPTION,
@@ -145,7 +150,7 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
     """
     declared = sdk.Parameter(
         name=parameter.name,
-        type=sdk.Type(parameter.kind),
+        type=sdk.Type(parameter.platform_kind),
         description=parameter.help,
         options=[sdk.Option(value=choice) for choice in parameter.choices] or None,
         default=parameter.default,
@@ -179,17 +184,24 @@ def complete(values: Mapping[str, Any], context: OrderContext) -> Mapping[str, A
         return values
     from quadrat.platforms.config import over_config, read_config
     from quadrat.stores.platform import copied
-    from quadrat.stores.proxy import Proxy
     from quadrat.stores.strict import MAX_JSON
 
     reference = str(values["config"])
     if context.storage_url:
         _check_needed(values)
-        proxy, name = Proxy(context.storage_url, context.cache_url), public(reference)
+        proxy, name = _proxy(values, context), public(reference)
         with copied(proxy, proxy.url(remote(reference, "config")), name, MAX_JSON) as copy:
             return over_config(values, read_config(copy, name), platform=True)
     path = local_path(reference, context.in_dir, "config")
     return over_config(values, read_config(path, path.name), platform=False)
+
+
+def _proxy(values: Mapping[str, Any], context: OrderContext) -> Proxy:
+    """Return a client of the platform's data proxy, as patient as the order asks."""
+    from quadrat.stores.proxy import RETRY_S, Proxy
+
+    given = values.get("retry_seconds")
+    return Proxy(str(context.storage_url), context.cache_url, RETRY_S if given is None else float(given))
 
 
 def _check_needed(values: Mapping[str, Any]) -> str:
@@ -245,7 +257,6 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     from quadrat.stores.folder import FolderStore
     from quadrat.stores.paths import results_in
     from quadrat.stores.platform import PlatformStore
-    from quadrat.stores.proxy import Proxy
     from quadrat.stores.streams import list_streams
 
     name = _check_needed(values)
@@ -256,7 +267,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         for local in RESULT_FOLDER:
             if values.get(local):
                 raise ParameterError("it is for local folders only", where=local, hint="Leave it out")
-        proxy = Proxy(context.storage_url, context.cache_url)
+        proxy = _proxy(values, context)
         images = streams or remote(given, name)
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
@@ -265,5 +276,8 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
     )
     place = streams or local_path(given, below, name)
+    if isinstance(place, Path) and swapped(archives, [place]):
+        what = f"it is not a model archive, but {name} is one"
+        raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
     out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
     return FolderStore(archives, place, out, context.order_id, moving=moving, overwrite=overwrite)

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from quadrat.geometry import HW
 from quadrat.package.classes import class_of
+from quadrat.parameters import PictureSettings
+from quadrat.render.labels import place_labels
+from quadrat.render.text import readable, shortened, text_mask
 from quadrat.types import ClassInfo, Detections, Frame, ImageU8
 
 RGB = tuple[int, int, int]
-NAME_LETTERS = 32
-"""Longer names are truncated, so that score and track stay visible."""
+DEFAULT = PictureSettings()
+NAME_WIDTH = 16
+"""The greatest width of a name in a label, in heights of its letters; longer names are truncated."""
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def draw_boxes(
-    pixels: ImageU8, detections: Detections, classes: Sequence[ClassInfo], source_hw: HW
+    pixels: ImageU8,
+    detections: Detections,
+    classes: Sequence[ClassInfo],
+    source_hw: HW,
+    *,
+    labels: str = DEFAULT.box_labels,
 ) -> ImageU8:
     """Return a copy of `pixels` (H, W, 3) uint8 RGB with every object drawn on it.
 
     Boxes are in pixels of the upright source of `source_hw` (height, width) and are scaled to the picture.
     A box has its class's colour, with a thin contrasting line on either side; its label shows the class name,
     the score, and the track number if there is one. Higher scores are drawn over lower ones. Boxes and
-    labels are clipped to the picture.
+    labels are clipped to the picture. `labels` is "auto" (beside the objects, and fewer in crowds), "all" (one for
+    every box, above it) or "none".
     """
     drawn = np.array(pixels, order="C")
     height, width = drawn.shape[:2]
@@ -41,18 +49,34 @@ def draw_boxes(
     line = line_width((height, width))
     for box, info in zip(boxes, infos, strict=True):
         _draw_outline(drawn, box, line, info.color)
+    if labels == "none":
+        return drawn
     size = _text_size((height, width))
     scores = detections.scores[order].tolist()
     tracks = [-1] * len(order) if detections.tracks is None else detections.tracks[order].tolist()
-    for box, info, score, track in zip(boxes, infos, scores, tracks, strict=True):
-        texts = [_ascii_name(info), f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
-        _paste_label(drawn, box, _render_texts(texts, size, info.color))
+    blocks = []
+    for info, score, track in zip(infos, scores, tracks, strict=True):
+        texts = [_short_name(info, size), f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
+        blocks.append(_render_texts(texts, size, info.color)[:height, :width])
+    if labels == "all":
+        places: list[tuple[int, int] | None] = [
+            _above(box, block, (height, width)) for box, block in zip(boxes, blocks, strict=True)
+        ]
+    else:
+        sizes = [(block.shape[0], block.shape[1]) for block in blocks]
+        places = place_labels(boxes, sizes, (height, width))
+    for block, place in zip(blocks, places, strict=True):
+        if place is not None:
+            top, left = place
+            drawn[top : top + block.shape[0], left : left + block.shape[1]] = block
     return drawn
 
 
-def annotate(frame: Frame, detections: Detections, classes: Sequence[ClassInfo]) -> ImageU8:
+def annotate(
+    frame: Frame, detections: Detections, classes: Sequence[ClassInfo], style: PictureSettings = DEFAULT
+) -> ImageU8:
     """Draw the objects of a frame of a video; the result has the frame's size."""
-    return draw_boxes(frame.pixels, detections, classes, frame.source_hw)
+    return draw_boxes(frame.pixels, detections, classes, frame.source_hw, labels=style.box_labels)
 
 
 def draw_note(pixels: ImageU8, text: str) -> ImageU8:
@@ -102,45 +126,22 @@ def _draw_frame(drawn: ImageU8, box: tuple[int, int, int, int], line: int, color
     drawn[top:bottom, max(x1 - line, left) : right] = color
 
 
-def _paste_label(drawn: ImageU8, box: Sequence[int], block: ImageU8) -> None:
-    """Paste a label above its box, or inside if there is no room, and entirely in the picture if it fits."""
-    height, width = drawn.shape[:2]
-    block = block[:height, :width]
+def _above(box: Sequence[int], block: ImageU8, hw: HW) -> tuple[int, int]:
+    """Return (top, left) of a label above its box, or inside if there is no room, entirely in the picture if it fits."""
     rows, columns = block.shape[:2]
-    top = box[1] - rows if box[1] >= rows else min(box[1], height - rows)
-    left = max(0, min(box[0], width - columns))
-    drawn[top : top + rows, left : left + columns] = block
+    top = box[1] - rows if box[1] >= rows else min(box[1], hw[0] - rows)
+    return max(0, top), max(0, min(box[0], hw[1] - columns))
 
 
-def _ascii_name(info: ClassInfo) -> str:
-    """Return a class's name in ASCII, which the font supports, or "class N" if no letter remains."""
-    letters = unicodedata.normalize("NFKD", info.name.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    name = " ".join(letters.split())
-    if not any(letter.isalnum() for letter in name):
-        return f"class {info.index}"
-    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 3]}..."
+def _short_name(info: ClassInfo, size: int) -> str:
+    """Return a class's name as it can be drawn, so short that score and track stay visible."""
+    return shortened(readable(info.name, info.index), size, NAME_WIDTH * size)
 
 
 def _render_texts(texts: Sequence[str], size: int, color: RGB) -> ImageU8:
     """Render texts in a row on a background of `color`, (h, w, 3) uint8 RGB."""
-    shares = np.concatenate([_text_mask(text, size) for text in texts], axis=1)
+    shares = np.concatenate([text_mask(text, size) for text in texts], axis=1)
     return cast(ImageU8, _color_ramp(color)[shares])
-
-
-@lru_cache(maxsize=1024)
-def _text_mask(text: str, size: int) -> NDArray[np.uint8]:
-    """Render a text as (h, w) uint8 coverage, 0 to 255; cached, because names and scores recur."""
-    font = _font(size)
-    margin = max(2, size // 4)
-    width = round(font.getlength(text[:200])) + 2 * margin
-    image = Image.new("L", (width, size + margin + 2), 0)
-    ImageDraw.Draw(image).text((margin, image.height / 2), text[:200], fill=255, font=font, anchor="lm")
-    return np.array(image)
-
-
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
 @lru_cache(maxsize=256)

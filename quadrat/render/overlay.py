@@ -1,4 +1,4 @@
-"""Tint a photograph by class and add a legend with names and percentages."""
+"""Show the classes of a mask on its photograph, tinted or outlined, with a legend of names and percentages."""
 
 from __future__ import annotations
 
@@ -7,35 +7,57 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
+from quadrat.parameters import PictureSettings
+from quadrat.render.legend import draw_legend, paste_legend
 from quadrat.render.palette import lookup_table
 from quadrat.types import ClassInfo, Cover, Frame, ImageU8, Segmentation
 
-TINT = 0.45
+DEFAULT = PictureSettings()
+TINT = DEFAULT.overlay_opacity
 """Weight of the class colour; the photograph stays recognisable under it."""
 
 
-def draw_overlay(pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover]) -> ImageU8:
-    """Tint `pixels` (H, W, 3) uint8 RGB by `labels` and append a legend below the picture.
+def draw_overlay(
+    pixels: ImageU8, labels: NDArray[np.uint8], covers: Sequence[Cover], style: PictureSettings = DEFAULT
+) -> ImageU8:
+    """Show the classes of `labels` on `pixels` (H, W, 3) uint8 RGB, with a legend below the picture.
 
     `labels` may have another size; it is resized to the picture by nearest neighbour. Returns
-    (H + legend height, W, 3) uint8 RGB: the legend covers no part of the picture.
+    (H + legend height, W, 3) uint8 RGB: the legend covers no part of the picture. If the style is "beside", the
+    picture is twice as wide, with the photograph on the left.
     """
-    return np.concatenate([tint(pixels, labels, covers), _legend(pixels.shape[1], covers)])
+    drawn = tint(pixels, labels, covers, style)
+    if style.overlay_style == "beside":
+        drawn = beside(pixels, drawn)
+    return np.concatenate([drawn, draw_legend((drawn.shape[0], drawn.shape[1]), covers)])
+
+
+def beside(pixels: ImageU8, drawn: ImageU8) -> ImageU8:
+    """Put a picture on the right of the photograph that it was drawn on."""
+    return np.concatenate([pixels, drawn], axis=1)
 
 
 def tint(
-    pixels: ImageU8, labels: NDArray[np.uint8], classes: Sequence[Cover] | Sequence[ClassInfo]
+    pixels: ImageU8,
+    labels: NDArray[np.uint8],
+    classes: Sequence[Cover] | Sequence[ClassInfo],
+    style: PictureSettings = DEFAULT,
 ) -> ImageU8:
-    """Tint `pixels` (H, W, 3) uint8 RGB by `labels`, resized to the picture by nearest neighbour."""
+    """Tint or outline `pixels` (H, W, 3) uint8 RGB by `labels`, resized to the picture by nearest neighbour."""
     height, width = pixels.shape[:2]
     if labels.shape != (height, width):
         labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    paint = lookup_table(classes)[labels]
-    tinted: ImageU8 = cv2.addWeighted(pixels, 1.0 - TINT, paint, TINT, 0.0)
+    colors = lookup_table(classes)[labels]
     edges = _class_edges(labels)
-    tinted[edges] = paint[edges]
+    if style.overlay_style == "outline":
+        edges = _thick(edges, max(1, round(min(height, width) / 400)))
+        outlined = pixels.copy()
+        outlined[edges] = colors[edges]
+        return outlined
+    weight = style.overlay_opacity
+    tinted: ImageU8 = cv2.addWeighted(pixels, 1.0 - weight, colors, weight, 0.0)
+    tinted[edges] = colors[edges]
     return tinted
 
 
@@ -47,28 +69,25 @@ def _class_edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return edges
 
 
-def _legend(width: int, covers: Sequence[Cover]) -> ImageU8:
-    """Draw a white strip (h, width, 3) with a swatch, name and percentage per class, wrapped to `width`."""
-    size = max(12, min(28, width // 40))
-    font = ImageFont.load_default(size)
-    gap, line = size // 2, size * 2
-    places: list[tuple[int, int]] = []
-    x, y = gap, gap
-    texts = [f"{c.name} {100 * c.cover:.1f} %" for c in covers]
-    for text in texts:
-        need = round(font.getlength(text)) + 2 * size + gap
-        if x > gap and x + need > width:
-            x, y = gap, y + line
-        places.append((x, y))
-        x += need + gap
-    strip = Image.new("RGB", (width, y + line), "white")
-    draw = ImageDraw.Draw(strip)
-    for (left, top), text, cover in zip(places, texts, covers, strict=True):
-        draw.rectangle((left, top, left + size, top + size), fill=cover.color, outline="black")
-        draw.text((left + size + gap, top), text, fill="black", font=font)
-    return np.array(strip)
+def _thick(edges: NDArray[np.bool_], line: int) -> NDArray[np.bool_]:
+    """Widen edges to both sides, so that the colours of both classes are seen."""
+    kernel = np.ones((2 * line + 1, 2 * line + 1), np.uint8)
+    return np.asarray(cv2.dilate(edges.astype(np.uint8), kernel), bool)
 
 
-def annotate(frame: Frame, segmentation: Segmentation, classes: Sequence[ClassInfo]) -> ImageU8:
-    """Tint a frame of a video by its mask; the result has the frame's size."""
-    return tint(frame.pixels, segmentation.labels, classes)
+def annotate(
+    frame: Frame, segmentation: Segmentation, classes: Sequence[ClassInfo], style: PictureSettings = DEFAULT
+) -> ImageU8:
+    """Show the mask of a frame of a video on it, with a legend in its corner; the result has the frame's size."""
+    drawn = tint(frame.pixels, segmentation.labels, classes, style)
+    return paste_legend(drawn, _covers(segmentation.labels, classes))
+
+
+def _covers(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> list[Cover]:
+    """Count the pixels of each class that the archive lists."""
+    counts = np.bincount(labels.ravel(), minlength=256)
+    pixels = {each.index: int(counts[each.index]) for each in classes}
+    return [
+        Cover(each.index, each.id, each.name, each.color, count, count / labels.size)
+        for each, count in zip(classes, pixels.values(), strict=True)
+    ]

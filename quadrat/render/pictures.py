@@ -16,7 +16,8 @@ from quadrat.geometry import HW
 from quadrat.media.encode import as_levels, gray_png, jpeg, palette_png, write_png
 from quadrat.media.scratch import large
 from quadrat.media.size import working_hw
-from quadrat.render.overlay import draw_overlay
+from quadrat.parameters import PictureSettings
+from quadrat.render.overlay import DEFAULT, draw_overlay
 from quadrat.render.palette import palette
 from quadrat.types import Cover, Frame, ImageU8, Segmentation
 
@@ -44,8 +45,9 @@ def draw_pictures(
     segmentation: Segmentation,
     covers: Sequence[Cover],
     kinds: Sequence[str],
+    style: PictureSettings = DEFAULT,
 ) -> Iterator[Picture]:
-    """Yield the pictures in `kinds`, pseudo first, in the colours of `covers`.
+    """Yield the pictures in `kinds`, pseudo first, in the colours of `covers`; `style` is that of the overlay.
 
     Pictures of a mosaic are written to files row by row; its overlay is drawn on a smaller copy.
     """
@@ -57,7 +59,7 @@ def draw_pictures(
     if "confidence" in kinds and confidence is not None:
         yield from _encode_plane("confidence", confidence, levels=as_levels)
     if "overlay" in kinds:
-        drawn = draw_overlay(_shrink_for_overlay(frame.pixels), labels, covers)
+        drawn = draw_overlay(_shrink_for_overlay(frame.pixels), labels, covers, style)
         yield Picture("overlay", ".jpg", "image/jpeg", jpeg(drawn))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from quadrat.errors import QuadratError
+from quadrat.media.facts import flags_of
 from quadrat.report.base import error_text, status_of
 from quadrat.report.counts import ClassCount
 from quadrat.stores.addresses import shown
@@ -56,6 +57,7 @@ def inference_aspect(
         "cover": [_cover(c) for c in covers],
         "mean-confidence": _rounded(confidence),
         "min-confidence": min_confidence,
+        **_facts(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
@@ -72,17 +74,21 @@ def survey_aspect(
     counts: Mapping[str, int],
     totals: Mapping[str, Any],
     models: Sequence[Mapping[str, Any]] = (),
+    flags: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Describe the order's table: number of sources by status, and the task's `totals` over all of them.
 
-    If there are several models, `models` holds the totals of each, and `provenance` is that of the first.
+    If there are several models, `models` holds the totals of each, and `provenance` is that of the first. `flags`
+    counts the images with each flag.
     """
     return {
         "$schema": SURVEY,
         "order": provenance.order,
         "model": provenance.model,
         "images": sum(counts.values()),
-        "measured": counts.get("ok", 0) + counts.get("partial", 0),
+        "measured": sum(counts.get(status, 0) for status in ("ok", "flagged", "partial")),
+        "flagged": counts.get("flagged", 0),
+        "flags": dict(flags or {}),
         "partial": counts.get("partial", 0),
         "failed": counts.get("failed", 0),
         "skipped": counts.get("skipped", 0),
@@ -115,7 +121,7 @@ def detection_aspect(
         "image-name": source.name,
         "model": provenance.model,
         "order": provenance.order,
-        "status": "partial" if error else "ok",
+        "status": "partial" if error else "flagged" if flags_of(frame.facts, frame.source_hw) else "ok",
         "error": error.line if error else None,
         "width": size[1],
         "height": size[0],
@@ -124,6 +130,7 @@ def detection_aspect(
         "objects": len(detections),
         "classes": [_found(one) for one in found],
         "detections": _objects(detections, {one.info.index: one.info for one in found}),
+        **_facts(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
@@ -226,6 +233,13 @@ def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows
 def provenance_part(provenance: Provenance) -> dict[str, Any]:
     """Return the provenance of a product as plain values."""
     return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
+
+
+def _facts(frame: Frame) -> dict[str, Any]:
+    """Return the facts and flags of an image; whether it is a duplicate is known only in the tables."""
+    if frame.facts is None:
+        return {}
+    return {"flags": list(flags_of(frame.facts, frame.source_hw)), "facts": asdict(frame.facts)}
 
 
 def _cover(cover: Cover) -> dict[str, Any]:

@@ -76,12 +76,35 @@ class Collector(Protocol):
         """Return the model's part of the record; call it after all products are delivered."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassValue:
+    """The value of one class in one source: a cover in 0..1, or an integer count."""
+
+    info: ClassInfo
+    value: float
+
+
 class Tables(Protocol):
     """Folds the records of an order into one model's tables, in two passes over all records in their final order.
 
-    The first pass calls `cells`, `count` and then `totals`, and writes nothing, so that survey.csv can be delivered
-    before a table has taken its room on the disk. The second calls `add` and then `products`.
+    Before these, `learn` is called for every record: a class that an archive does not list is known only once it is
+    found, and every source needs a row for it. The first pass calls `cells`, `values`, `count` and then `totals`, and
+    writes nothing, so that survey.csv can be delivered before a table has taken its room on the disk. The second calls
+    `add` and then `products`.
+
+    `measure` says what the values of classes are, as a part of column names: "cover" or "count".
     """
+
+    measure: str
+
+    def learn(self, record: ModelRecord) -> None:
+        """Take note of the classes in a record."""
+
+    def classes(self) -> list[ClassInfo]:
+        """List the classes of the archive and those that were found, in order of their index."""
+
+    def values(self, record: ModelRecord) -> list[ClassValue]:
+        """Return the value of every class in an image, also 0; nothing if it was not measured."""
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return the task's own cells of survey.csv, one dict for each row of the source."""
@@ -126,9 +149,12 @@ def mime_of(video: Path) -> str:
     return "video/webm" if video.suffix == ".webm" else "video/mp4"
 
 
-def error_text(faults: Sequence[QuadratError]) -> str | None:
-    """Return all errors as one line, each with its code; None if there are none."""
-    return "; ".join(fault.line for fault in faults) or None
+def error_text(faults: Sequence[QuadratError], name: str = "") -> str | None:
+    """Return all errors as one line, each with its code; None if there are none.
+
+    `name` is the source's, if it stands before the text, which then does not repeat it.
+    """
+    return "; ".join(fault.line_after(name) if name else fault.line for fault in faults) or None
 
 
 def status_of(closing: Closing) -> str:

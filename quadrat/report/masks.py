@@ -13,14 +13,14 @@ from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import covered_aspect, inference_aspect, picture_aspect, table_aspect
-from quadrat.report.base import ModelFacts, mime_of
-from quadrat.report.columns import Columns, ColumnWriter
+from quadrat.report.base import ClassValue, ModelFacts, mime_of
+from quadrat.report.columns import Chunk, Columns, ColumnWriter
 from quadrat.report.cover import class_at, mean_confidence, measure
 from quadrat.report.names import Names
 from quadrat.report.spool import Spool
 from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
-from quadrat.types import Cover, Product, Result, Segmentation, Source, SourceClosed
+from quadrat.types import ClassInfo, Cover, Product, Result, Segmentation, Source, SourceClosed
 
 COLUMNS = (
     "source", "name", "frame", "time_s", "class_id", "class", "cover", "pixels", "mean_confidence",
@@ -51,6 +51,7 @@ class MaskCollector:
         self._source = source
         self._folder = folder
         self._floor = masks.min_confidence
+        self._style = pictures
         self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
         self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
         self._sums: dict[int, Cover] = {}
@@ -73,7 +74,7 @@ class MaskCollector:
             min_confidence=self._floor,
         )
         first = ""
-        for picture in draw_pictures(frame, segmentation, covers, self._kinds):
+        for picture in draw_pictures(frame, segmentation, covers, self._kinds, self._style):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
             name = self._model.product_name(self._source.stem, f".{picture.kind}{picture.suffix}")
             yield Product(name, picture.mime, picture.body, metadata)
@@ -123,7 +124,7 @@ class MaskCollector:
             yield Product(main, mime_of(closing.video), closing.video, aspect)
         rows = Spool(self._folder / self._model.temporary_name(self._source.stem, ".cover"))
         rows.write(HEAD)
-        count = rows.extend(cover_lines(self._source, columns, self._model))
+        count = rows.extend(cover_lines(self._source, columns, self._model, list(self._sums)))
         rows.flush()
         metadata = table_aspect("cover", COLUMNS, self._model.provenance, count)
         yield Product(table, "text/csv", rows.path, aspect if closing.video is None else metadata)
@@ -162,6 +163,8 @@ class MaskCollector:
 class MaskTables:
     """Folds covers into cover.csv, the rows of survey.csv, and the mean covers of the order."""
 
+    measure = "cover"
+
     def __init__(self, model: ModelFacts, names: Names, folder: Path, *_groups: object) -> None:
         self._model = model
         self._name = model.table_name(names, "cover.csv")
@@ -171,6 +174,29 @@ class MaskTables:
         self._has_videos = False
         self._means: dict[int, tuple[Cover, float]] = {}
         self._sources = 0
+        self._classes = {info.index: info for info in model.classes}
+
+    def learn(self, record: ModelRecord) -> None:
+        """Take note of the classes in a record."""
+        for cover in _covers(record):
+            if cover.index not in self._classes:
+                self._classes[cover.index] = ClassInfo(cover.index, cover.id, cover.name, cover.color)
+
+    def classes(self) -> list[ClassInfo]:
+        """List the classes of the archive and those that were found."""
+        return [info for _, info in sorted(self._classes.items())]
+
+    def values(self, record: ModelRecord) -> list[ClassValue]:
+        """Return the cover of every class; nothing if the image was not measured."""
+        return [
+            ClassValue(ClassInfo(cover.index, cover.id, cover.name, cover.color), cover.cover)
+            for cover in self._complete(record)
+        ]
+
+    def _complete(self, record: ModelRecord) -> list[Cover]:
+        """Return the cover of every class of the order; without a list of classes, a mask ends at its highest."""
+        found = {cover.index: cover for cover in _covers(record)}
+        return [found.get(info.index) or _zero(info) for info in self.classes()] if found else []
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return one row for each class."""
@@ -182,7 +208,7 @@ class MaskTables:
                 "pixels": cover.pixels,
                 "mean_confidence": "" if cover.confidence is None else f"{cover.confidence:.4f}",
             }
-            for cover in _covers(record)
+            for cover in self._complete(record)
         ]
 
     def count(self, record: ModelRecord) -> None:
@@ -197,7 +223,8 @@ class MaskTables:
         """Write the covers of all frames of a video."""
         if isinstance(record.columns, Columns):
             self._has_videos = True
-            self._count += self._rows.extend(cover_lines(source.source, record.columns, self._model))
+            lines = cover_lines(source.source, record.columns, self._model, list(self._classes))
+            self._count += self._rows.extend(lines)
 
     def totals(self) -> dict[str, Any]:
         """Return the mean cover of each class over the sources in which something was measured."""
@@ -217,19 +244,28 @@ class MaskTables:
         yield Product(self._name, "text/csv", self._rows.path, metadata)
 
 
-def cover_lines(source: Source, columns: Columns, model: ModelFacts) -> Iterator[str]:
-    """Write one line of cover.csv for each class of each measured frame."""
+def cover_lines(
+    source: Source, columns: Columns, model: ModelFacts, every: Sequence[int] = ()
+) -> Iterator[str]:
+    """Write one line of cover.csv for each class of each measured frame.
+
+    `every` are the indices of all classes: one that a frame does not have gets a line with a cover of 0.
+    """
     head = "".join(csv_cell(shown(text, source)) + "," for text in (source.urn, source.name))
     named: dict[int, str] = {}
     for chunk in columns:
         arrays = {name: column.tolist() for name, column in chunk.columns.items()}
         for place, frame in enumerate(chunk.frames):
             time_s = "" if frame.time_s is None else f"{frame.time_s:.6f}"
-            for row in range(*chunk.rows(place).indices(chunk.starts[-1])):
-                index = arrays["classes"][row]
+            rows = {arrays["classes"][row]: row for row in _range(chunk, place)}
+            for index in sorted({*rows, *every}) if rows else ():
                 if index not in named:
                     info = class_at(model, index)
                     named[index] = f"{csv_cell(info.id)},{csv_cell(info.name)}"
+                if index not in rows:
+                    yield f"{head}{frame.index},{time_s},{named[index]},0.000000,0,\r\n"
+                    continue
+                row = rows[index]
                 confidence = arrays["confidence"][row]
                 mean = "" if confidence != confidence else f"{confidence:.4f}"  # noqa: PLR0124 - NaN is none
                 cover, pixels = arrays["cover"][row], arrays["pixels"][row]
@@ -246,6 +282,14 @@ def _arrays(covers: Sequence[Cover]) -> dict[str, Any]:
             [np.nan if cover.confidence is None else cover.confidence for cover in covers], np.float64
         ),
     }
+
+
+def _range(chunk: Chunk, place: int) -> range:
+    return range(*chunk.rows(place).indices(chunk.starts[-1]))
+
+
+def _zero(info: ClassInfo) -> Cover:
+    return Cover(info.index, info.id, info.name, info.color, 0, 0.0)
 
 
 def _covers(record: ModelRecord) -> tuple[Cover, ...]:

@@ -17,7 +17,7 @@ from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
 from quadrat.report import mot
 from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
-from quadrat.report.base import ModelFacts, finished, mime_of
+from quadrat.report.base import ClassValue, ModelFacts, finished, mime_of
 from quadrat.report.columns import Chunk, Columns, ColumnWriter
 from quadrat.report.counts import ClassCount
 from quadrat.report.detections import ObjectWriter
@@ -43,10 +43,11 @@ PICTURE_SIDE = 60_000
 
 @dataclass(frozen=True, slots=True)
 class ObjectSummary:
-    """The objects of one source by class, and the tracks of a video."""
+    """The objects of one source by class, and the tracks of a video; `tracked` is True if objects were tracked."""
 
     found: tuple[ClassCount, ...]
     tracks: tuple[TrackRow, ...] = ()
+    tracked: bool = False
 
 
 class _Classes:
@@ -83,6 +84,7 @@ class ObjectCollector:
         self._source = source
         self._folder = folder
         self._classes = _Classes(model)
+        self._labels = pictures.box_labels
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
         self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
@@ -99,7 +101,9 @@ class ObjectCollector:
         if self._drawn:
             name = self._model.product_name(self._source.stem, ".annotated.jpg")
             infos = [one.info for one in found]
-            picture = draw_boxes(_small(frame.pixels), detections, infos, frame.source_hw)
+            picture = draw_boxes(
+                _small(frame.pixels), detections, infos, frame.source_hw, labels=self._labels
+            )
             size = picture.shape[0], picture.shape[1]
             metadata = detection_aspect(
                 self._source, frame, detections, found, self._model.provenance, size=size, error=error
@@ -159,7 +163,7 @@ class ObjectCollector:
             skipped=closing.skipped,
             faults=closing.faults,
             product=main,
-            summary=ObjectSummary(tuple(found), self._book.rows()),
+            summary=ObjectSummary(tuple(found), self._book.rows(), self._tracked),
             text=_video_text(found),
         )
 
@@ -176,6 +180,8 @@ class ObjectCollector:
 
 class ObjectTables:
     """Folds objects into detections.csv, detections.jsonl, coco.json and tracks.csv, and counts them."""
+
+    measure = "count"
 
     def __init__(
         self,
@@ -200,19 +206,40 @@ class ObjectTables:
         self._has_videos = False
         self._counts: dict[int, ClassCount] = {}
 
+    def learn(self, record: ModelRecord) -> None:
+        """Take note of the classes in a record."""
+        for one in _found(record):
+            self._classes.of(one.info.index)
+
+    def classes(self) -> list[ClassInfo]:
+        """List the classes of the archive and those that were found."""
+        return sorted(self._classes.listed(), key=lambda info: info.index)
+
+    def values(self, record: ModelRecord) -> list[ClassValue]:
+        """Return the number of objects of every class; nothing if the image was not measured."""
+        return [ClassValue(one.info, one.objects) for one in self._complete(record)]
+
+    def _complete(self, record: ModelRecord) -> list[ClassCount]:
+        """Return the count of every class of the order; without a measured frame, a zero would be wrong."""
+        if not record.measured:
+            return list(_found(record))
+        found = {one.info.index: one for one in _found(record)}
+        tracks = 0 if isinstance(record.summary, ObjectSummary) and record.summary.tracked else None
+        return [found.get(info.index) or ClassCount(info, 0, 0.0, tracks) for info in self.classes()]
+
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
-        """Return one row for each class that was seen, or one without a class."""
+        """Return one row for each class, or one without a class if none is known."""
         rows = [
             {
                 "class_id": one.info.id,
                 "class": one.info.name,
                 "objects": one.objects,
                 "tracks": "" if one.tracks is None else one.tracks,
-                "mean_score": f"{one.mean_score:.4f}",
+                "mean_score": f"{one.mean_score:.4f}" if one.objects else "",
                 "max_at_once": one.most,
                 "max_at_once_s": "" if one.most_s is None else f"{one.most_s:.6f}",
             }
-            for one in _found(record)
+            for one in self._complete(record)
         ]
         if not rows and record.measured:  # without a measured frame, a zero would be wrong
             rows.append({"objects": 0, "max_at_once": 0})

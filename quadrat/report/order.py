@@ -6,17 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
-from quadrat.report.aspects import survey_aspect
+from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
+from quadrat.report.duplicates import Duplicates, marked
+from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.survey import Survey, Totals
+from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
+from quadrat.report.totals import GroupTotals
 from quadrat.types import Product
 
 TABLE = "survey.csv"
 RECORD = "run.json"
+IMAGES = "images.csv"
+TOTALS = "totals.csv"
 
 
 class OrderReport:
@@ -40,6 +47,8 @@ class OrderReport:
         self._folder = folder
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
+        self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
+        self._originals: dict[str, str] = {}
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
@@ -57,16 +66,25 @@ class OrderReport:
                 self._part.flush()
 
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield survey.csv first, then run.json, then the tables of each model.
+        """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
 
-        survey.csv and run.json need no room on the disk: if it is full, they are made in memory. All tables whose
-        files can be written are yielded; OSError after the last one if there was one that could not.
+        All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
+        be written are yielded; OSError after the last one if there was one that could not.
         """
         tables = self._made
+        self._decide(tables)
         survey = Survey(self._folder / "survey.csv", tables)
+        images = ImageTable(
+            self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
+        )
+        groups = GroupTotals(tables)
         readings: list[Mapping[str, Any]] = []
-        for record in self.book:
+        self.totals = Totals()
+        for record in self._marked():
+            self.totals.add(record)
             survey.add(record)
+            images.add(record)
+            groups.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
@@ -75,13 +93,56 @@ class OrderReport:
         yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
         if self._part is not None:
             self._part.delete()
-        counts = self.totals.counts
-        run = run_record(self._settings, self._models, stages, counts, wall_s, sources=readings)
+        means = [{"model": name, "classes": groups.of_all(name)} for name in tables] if images.rows else []
+        run = run_record(
+            self._settings,
+            self._models,
+            stages,
+            self.totals,
+            wall_s,
+            sources=readings,
+            means=means,
+        )
         yield run.product(self._record)
-        for record in self.book:
+        if images.rows:
+            yield from self._image_products(images, groups)
+        for record in self._marked():
             for part in record.models:
                 tables[part.model].add(record, part)
         yield from finished(table.products() for table in tables.values())
+
+    def flags_line(self) -> str:
+        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
+        flags = self.totals.flags
+        each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
+        return f"Flagged images: {each}; {self._images} lists them" if each else ""
+
+    def _decide(self, tables: Mapping[str, Tables]) -> None:
+        """Find duplicates, and let the tables learn all classes.
+
+        This needs all records in their final order, before the first row is written.
+        """
+        duplicates, self._originals = Duplicates(), {}
+        for record in self.book:
+            if original := duplicates.original(record):
+                self._originals[record.source.urn] = original
+            for part in record.models:
+                tables[part.model].learn(part)
+
+    def _marked(self) -> Iterator[SourceRecord]:
+        """Yield the records in their final order, as the tables show them."""
+        skip = bool(self._settings.get("skip_flagged"))
+        for record in self.book:
+            yield marked(record, self._originals.get(record.source.urn, ""), skip=skip)
+
+    def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
+        """Yield images.csv and totals.csv."""
+        who = self._models[0].provenance
+        metadata = table_aspect("images", images.columns, who, images.rows)
+        yield Product(self._images, "text/csv", images.finish(), metadata)
+        lines = list(groups.lines())
+        metadata = table_aspect("totals", TOTAL_COLUMNS, who, len(lines) - 1)
+        yield Product(self._totals, "text/csv", "".join(lines).encode("utf-8", "replace"), metadata)
 
     def _tables(self) -> dict[str, Tables]:
         made: dict[str, Tables] = {}
@@ -94,4 +155,4 @@ class OrderReport:
         first = self._models[0]
         several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
         own = {} if several else totals[first.name]
-        return survey_aspect(first.provenance, self.totals.counts, own, several)
+        return survey_aspect(first.provenance, self.totals.counts, own, several, self.totals.flags)

@@ -10,6 +10,7 @@ from math import ceil
 from time import monotonic
 from types import TracebackType
 
+from quadrat.errors import printable
 from quadrat.records import SourceRecord
 from quadrat.report.base import error_text
 from quadrat.report.survey import reason_of
@@ -170,15 +171,20 @@ def _text(record: SourceRecord) -> str:
     """Summarise what the models found, each by name if there are several."""
     if record.image is not None and record.image.skipped:
         return f"skipped, {record.image.skipped}"
+    flags = (
+        f"flagged {', '.join(record.image.flags)}; "
+        if record.image is not None and record.image.flags
+        else ""
+    )
     if len(record.models) == 1:
-        return record.models[0].text
-    return "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
+        return flags + record.models[0].text
+    return flags + "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
 
 
 def _reason(record: SourceRecord) -> str:
-    """Join all errors of a source, each with its code; without errors give its reason."""
-    return error_text(record.faults) or record.reason
+    """Join all errors of a source, each with its code and without its name; without errors give its reason."""
+    return error_text(record.faults, record.source.name) or record.reason
 
 
 def _name(source: Source) -> str:
-    return shown(source.name, source)
+    return printable(shown(source.name, source))

@@ -14,6 +14,7 @@ from quadrat.parameters import RUN
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import provenance_part
 from quadrat.report.base import ModelFacts, error_text
+from quadrat.report.survey import Totals
 from quadrat.stores.addresses import shown
 from quadrat.types import Product
 
@@ -72,12 +73,17 @@ def run_record(
     settings: Mapping[str, Any],
     models: Sequence[ModelFacts],
     stages: Sequence[Timed],
-    counts: Mapping[str, int],
+    totals: Totals,
     wall_s: float,
     *,
     sources: Sequence[Mapping[str, Any]] = (),
+    means: Sequence[Mapping[str, Any]] = (),
 ) -> Record:
-    """Record a run of `wall_s` seconds; `settings` are its values by field, `sources` the readings of its videos."""
+    """Record a run of `wall_s` seconds.
+
+    `settings` are its values by field, `sources` the readings of its videos, and `means` the means over its images
+    for each model.
+    """
     first = models[0].provenance
     return Record(
         {
@@ -95,7 +101,9 @@ def run_record(
                 "cores-usable": _usable(),
             },
             "versions": {"python": platform.python_version(), **_versions()},
-            "counts": dict(sorted(counts.items())),
+            "counts": dict(sorted(totals.counts.items())),
+            "flags": dict(sorted(totals.flags.items())),
+            "totals": [dict(each) for each in means],
             "wall-seconds": round(wall_s, 3),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ COLUMNS = (
     "image_sha256", "code", "reason",
     "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read",
     "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
-    "max_at_once_s",
+    "max_at_once_s", "flags",
 )  # fmt: skip
 """The first 19 are older than videos, and stay first."""
 MODEL = "model"
@@ -44,7 +44,7 @@ class Survey:
 
     def add(self, record: SourceRecord) -> None:
         """Write the rows of one source."""
-        head = _head(record)
+        head = head_of(record)
         if not record.models:
             self._add_row(head)
         for part in record.models:
@@ -71,23 +71,22 @@ class Survey:
     def _add_row(self, cells: Mapping[str, Any]) -> None:
         if cells["media"] == "stream":
             cells = {name: redacted(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
-        self._write([safe(cells.get(column, "")) for column in self._columns])
+        self._write([cells.get(column, "") for column in self._columns])
 
     def _write(self, row: Sequence[Any]) -> None:
-        line = io.StringIO()
-        csv.writer(line).writerow(row)
-        self._lines.write(line.getvalue())
+        self._lines.write(csv_line(row))
 
 
 class Totals:
     """Counts the sources of an order by status.
 
-    `measured` counts the sources that were measured, completely or in part; `blank` counts those that were read,
-    but in which nothing was measured.
+    `measured` counts the sources that were measured, completely or in part, with or without flags; `blank` counts
+    those that were read, but in which nothing was measured; `flags` counts the images with each flag.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.flags: Counter[str] = Counter()
         self.measured = 0
         self.blank = 0
 
@@ -95,9 +94,17 @@ class Totals:
         """Count one source."""
         self.counts[record.status] += 1
         measured = any(part.measured for part in record.models)
-        self.measured += measured and record.status in ("ok", "partial")
+        self.measured += measured and record.status in ("ok", "flagged", "partial")
+        if record.image is not None:
+            self.flags.update(record.image.flags)
         read = record.image is not None or record.reading is not None
         self.blank += read and not measured and record.status in ("skipped", "partial")
+
+    def notes(self) -> str:
+        """Return how many measured sources are incomplete or flagged, in brackets; empty if there are none."""
+        words = {"partial": "in part", "flagged": "flagged"}
+        notes = [f"{self.counts[status]} {word}" for status, word in words.items() if self.counts[status]]
+        return f" ({', '.join(notes)})" if notes else ""
 
 
 def reason_of(faults: Sequence[QuadratError]) -> str:
@@ -105,7 +112,7 @@ def reason_of(faults: Sequence[QuadratError]) -> str:
     return "; ".join([str(fault) if not place else fault.line for place, fault in enumerate(faults)])
 
 
-def _head(record: SourceRecord) -> dict[str, Any]:
+def head_of(record: SourceRecord) -> dict[str, Any]:
     """Return the cells of a source that are the same for each model and class."""
     source, faults = record.source, record.faults
     cells: dict[str, Any] = {
@@ -130,7 +137,7 @@ def _of_image(image: ImageFacts) -> dict[str, Any]:
         "width": image.working_hw[1], "height": image.working_hw[0],
         "source_width": image.source_hw[1], "source_height": image.source_hw[0],
         "taken": _iso(exif.get("DateTimeOriginal", "")), "latitude": exif.get("GPSLatitude", ""),
-        "longitude": exif.get("GPSLongitude", ""), "image_sha256": image.digest,
+        "longitude": exif.get("GPSLongitude", ""), "image_sha256": image.digest, "flags": " ".join(image.flags),
     }  # fmt: skip
 
 
@@ -153,16 +160,16 @@ def _of_model(record: SourceRecord, part: ModelRecord) -> dict[str, Any]:
         cells |= {"frames": part.measured, "frames_skipped": sum(part.skipped.values())}
     if len(record.models) > 1:
         cells |= {
-            "status": _status(part),
+            "status": _status(part, flagged=record.image is not None and bool(record.image.flags)),
             "code": part.faults[0].code if part.faults else "",
             "reason": reason_of(part.faults) or record.reason,
         }
     return cells
 
 
-def _status(part: ModelRecord) -> str:
+def _status(part: ModelRecord, *, flagged: bool) -> str:
     if part.measured:
-        return "partial" if part.faults else "ok"
+        return "partial" if part.faults else "flagged" if flagged else "ok"
     return "failed" if part.faults else "skipped"
 
 
@@ -173,6 +180,13 @@ def safe(cell: Any) -> Any:
     if isinstance(cell, str) and cell[:1] == "-" and not _is_number(cell):
         return "'" + cell
     return cell
+
+
+def csv_line(row: Iterable[Any]) -> str:
+    """Format a row of a table with its line end; cells are safe for spreadsheets and quoted if necessary."""
+    line = io.StringIO()
+    csv.writer(line).writerow([safe(cell) for cell in row])
+    return line.getvalue()
 
 
 def csv_cell(text: str) -> str:

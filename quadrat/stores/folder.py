@@ -104,6 +104,9 @@ class FolderStore:
     def acknowledge(self, source: Source) -> None:
         """Do nothing: a folder needs no acknowledgement."""
 
+    def release(self, source: Source) -> None:
+        """Do nothing: a folder keeps its files."""
+
     def relist(self) -> Iterator[Source]:
         """List the sources again, including those that cannot be read, without skipped files."""
         for item in self.sources():

@@ -57,6 +57,8 @@ class PlatformStore:
         self._open: dict[str, QueueItem] = {}
         self._seen: set[str] = set()
         self._again: list[QueueItem] = []
+        self._released: set[str] = set()
+        self._repeated = 0
         self._changed = threading.Condition()
 
     def check(self) -> None:
@@ -133,9 +135,14 @@ class PlatformStore:
                 return
 
     def _take_again(self, item: QueueItem) -> None:
-        """Keep an item that the queue repeats: its visibility may time out while the image is measured."""
-        self._again.append(item)
-        if len(self._again) > MOST_AGAIN:
+        """Keep an item that the queue repeats: its visibility may time out while the image is measured.
+
+        An item that was released stays in the queue.
+        """
+        self._repeated += 1
+        if item.urn not in self._released:
+            self._again.append(item)
+        if self._repeated > MOST_AGAIN:
             raise SourceError("the queue keeps returning the same images", where=self._images)
 
     def _drain(self) -> Iterator[Flush]:
@@ -165,9 +172,12 @@ class PlatformStore:
         if len(product.metadata) < FEWEST_KEYS:
             raise DeliveryError(f"its metadata has fewer than {FEWEST_KEYS} keys", where=product.name)
         metadata = to_json(product.metadata, product.name)
-        return self._proxy.publish(
-            product.name, product.mime, product.body, metadata, str(product.metadata["$schema"])
-        )
+        schema = str(product.metadata["$schema"])
+        try:
+            return self._proxy.publish(product.name, product.mime, product.body, metadata, schema)
+        except DeliveryError as error:
+            urn = product.metadata.get("image")
+            raise error.at(f"{error.where}, a product of {urn}") if urn else error from error
 
     def acknowledge(self, source: Source) -> None:
         """Acknowledge an image to the queue after its products are delivered."""
@@ -175,6 +185,15 @@ class PlatformStore:
             return
         item = self._open[source.token]
         self._acknowledge(self._images, item.token)
+        self._forget(source)
+
+    def release(self, source: Source) -> None:
+        """Leave an image that could not be fetched in the queue, which gives it to a later order."""
+        if self._queued:
+            self._released.add(self._open[source.token].urn)
+            self._forget(source)
+
+    def _forget(self, source: Source) -> None:
         with self._changed:
             del self._open[source.token]
             self._changed.notify_all()

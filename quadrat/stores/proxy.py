@@ -12,30 +12,24 @@ before its products are delivered, exits at the first unexpected response, and n
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from quadrat.errors import DeliveryError, SourceError
+from quadrat.errors import DeliveryError, SourceError, UnavailableError
+from quadrat.interrupts import signals_deferred
+from quadrat.stores.http import PassingFaultError, Retry, ask, download, may_pass, reason, status, was_refused
 
 T = TypeVar("T")
 
-TIMEOUT_S = (10.0, 60.0)
-"""Seconds to connect, and between two pieces of a response."""
-LONGEST_S = 1800.0
-"""Seconds that fetching one artifact may take in total."""
-PAUSES_S = (0.25, 0.5, 1.0)
-"""Seconds to wait before each retry."""
+RETRY_S = 300.0
+"""Seconds to wait for a platform that fails in passing."""
 LARGEST = 4 << 30
 """Largest artifact, in bytes."""
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +41,17 @@ class QueueItem:
     token: str
 
 
-class _Retry(Exception):  # noqa: N818 - not an error but a reason to wait
-    """The request may succeed in a moment."""
-
-
 class Proxy:
-    """The data proxy, by its storage URL and its cache URL."""
+    """The data proxy, by its storage URL and its cache URL.
 
-    def __init__(self, storage_url: str, cache_url: str | None) -> None:
+    A request that fails in a way that may pass (no connection, too many requests, a server out of order) is repeated
+    for `retry_seconds`, with growing pauses or those that the proxy asks for.
+    """
+
+    def __init__(self, storage_url: str, cache_url: str | None, retry_seconds: float = RETRY_S) -> None:
         self._storage = storage_url.rstrip("/")
         self._cache = cache_url.rstrip("/") if cache_url else None
+        self._retry = Retry(retry_seconds)
 
     def url(self, reference: str) -> str:
         """Return the URL from which to fetch an artifact URN, a URL, or a URL written as `urn:https://...`."""
@@ -75,158 +70,97 @@ class Proxy:
         """Return the URN of an artifact: as the proxy reports it, or else from its own address."""
         if reference.startswith("urn:ivcap:"):
             return reference
+        url = self.url(reference)
         try:
-            reply = requests.head(self.url(reference), timeout=TIMEOUT_S, allow_redirects=True)
+            reply = self._retry.call(lambda: ask("HEAD", url, redirects=True), may_pass)
             urn = reply.headers.get("X-Artifact-Id", "") if reply.ok else ""
-        except requests.RequestException:
+        except (PassingFaultError, requests.RequestException):
             urn = ""
         below = reference.removeprefix(self._storage + "/")
         return urn or (below if below.startswith("urn:") else f"urn:{below}")
 
     def fetch(self, url: str, path: Path, name: str, largest: int = LARGEST) -> None:
         """Write the bytes of an artifact into `path`; SourceError if it cannot be fetched completely."""
-        _fetch_with_retries(lambda: _download(url, path, name, largest), name)
+        self._fetch(lambda: download(url, path, name, largest), name)
 
     def next_item(self, queue: str) -> QueueItem | None:
         """Return the next image of a queue, or None at its end; SourceError if the request fails."""
-        reply = _fetch_with_retries(lambda: _ask("GET", f"{self._storage}/{queue}"), queue)
+        reply = self._fetch(lambda: ask("GET", f"{self._storage}/{queue}"), queue)
         if reply.status_code == 204:
             return None
         location = reply.headers.get("Location", "")
         if reply.status_code != 307 or not location:
-            raise SourceError(f"the queue responded {_status(reply)} instead of an image", where=queue)
+            raise SourceError(f"the queue responded {status(reply)} instead of an image", where=queue)
         if location.startswith("/"):
             location = urljoin(self._storage, location)
         return QueueItem(self.identify(location), self.url(location), reply.headers.get("X-Ack-Token", ""))
 
     def acknowledge(self, queue: str, token: str) -> None:
         """Acknowledge the image with this token to a queue; SourceError if the queue refuses."""
-        reply = _fetch_with_retries(lambda: _ask("DELETE", f"{self._storage}/{queue}", token.encode()), queue)
+        reply = self._fetch(lambda: ask("DELETE", f"{self._storage}/{queue}", token.encode()), queue)
         if not reply.ok:
-            raise SourceError(f"the queue responded {_status(reply)} to an acknowledgement", where=queue)
+            raise SourceError(f"the queue responded {status(reply)} to an acknowledgement", where=queue)
 
     def publish(self, name: str, mime: str, body: bytes | Path, metadata: bytes, schema: str) -> str:
         """Post a product and its metadata (JSON) and return the URN of the product; DeliveryError if that fails.
 
-        A request that the proxy refused or never received is retried; one that it may have processed is not, so that
-        no product is stored twice.
+        Signals wait until both are posted. A product that the proxy may have processed is not posted again, so that
+        none is stored twice; its metadata is, because metadata that is stored twice says the same.
         """
-        reply = self._post(body, {"Content-Type": mime, "X-Name": name}, name)
-        try:
-            urn = str(reply.json()["id"] or reply.headers.get("X-Artifact-Id", ""))
-        except (ValueError, KeyError, TypeError):
-            urn = reply.headers.get("X-Artifact-Id", "")
-        if not urn:
-            raise DeliveryError("the data proxy accepted it without returning its URN", where=name)
-        headers = {
-            "Content-Type": "application/json",
-            "X-Meta-Data-For-Entity": urn,
-            "X-Meta-Data-For-Artifact": urn,
-            "X-Meta-Data-Schema": schema,
-        }
-        if location := reply.headers.get("Location"):
-            headers["X-Meta-Data-For-Url"] = location
-        self._post(metadata, headers, f"metadata of {name}")
+        with signals_deferred() as caught:
+            headers = {"Content-Type": mime, "X-Name": name}
+            reply = self._post(body, headers, name, was_refused, caught)
+            urn = _urn_of(reply)
+            if not urn:
+                raise DeliveryError("the data proxy accepted it without returning its URN", where=name)
+            headers = {
+                "Content-Type": "application/json",
+                "X-Meta-Data-For-Entity": urn,
+                "X-Meta-Data-For-Artifact": urn,
+                "X-Meta-Data-Schema": schema,
+            }
+            if location := reply.headers.get("Location"):
+                headers["X-Meta-Data-For-Url"] = location
+            self._post(metadata, headers, f"metadata of {name} ({urn})", may_pass, caught)
         return urn
 
-    def _post(self, body: bytes | Path, headers: Mapping[str, str], name: str) -> requests.Response:
+    def _fetch(self, act: Callable[[], T], name: str) -> T:
+        """Make a request; UnavailableError if its fault does not pass, SourceError if it cannot succeed."""
         try:
-            reply = _with_retries(lambda: _ask("POST", self._storage, body, headers), _was_refused)
+            return self._retry.call(act, may_pass)
+        except (PassingFaultError, requests.RequestException) as error:
+            kind = UnavailableError if may_pass(error) else SourceError
+            raise kind(f"the data proxy does not return it ({reason(error)})", where=name) from error
+
+    def _post(
+        self,
+        body: bytes | Path,
+        headers: Mapping[str, str],
+        name: str,
+        passing: Callable[[Exception], bool],
+        caught: Sequence[int],
+    ) -> requests.Response:
+        """Post a body; a signal that is `caught` meanwhile ends the wait for a proxy that does not work."""
+        try:
+            reply = self._retry.call(
+                lambda: ask("POST", self._storage, body, headers), passing, lambda: bool(caught)
+            )
+        except (PassingFaultError, requests.RequestException) as error:
+            raise DeliveryError(
+                f"the data proxy does not accept it ({reason(error)})",
+                where=name,
+                hint="Place the order again when the platform works",
+            ) from error
         except OSError as error:
-            if isinstance(error, requests.RequestException):
-                raise _not_taken(error, name) from error
             raise DeliveryError(f"it cannot be read ({error.strerror})", where=name) from error
-        except _Retry as error:
-            raise _not_taken(error, name) from error
         if not 200 <= reply.status_code < 300:
-            raise DeliveryError(f"the data proxy responded {_status(reply)}", where=name)
+            raise DeliveryError(f"the data proxy responded {status(reply)}", where=name)
         return reply
 
 
-def _not_taken(error: Exception, name: str) -> DeliveryError:
-    return DeliveryError(
-        f"the data proxy does not accept it ({_reason(error)})",
-        where=name,
-        hint="Place the order again when the platform works",
-    )
-
-
-def _fetch_with_retries(act: Callable[[], T], name: str) -> T:
-    """Make a request, with retries while the proxy is temporarily unavailable; SourceError if it stays so."""
+def _urn_of(reply: requests.Response) -> str:
+    """Return the URN of a product that was posted; "" if the response does not give it."""
     try:
-        return _with_retries(act, _may_pass)
-    except (_Retry, requests.RequestException) as error:
-        raise SourceError(f"the data proxy does not return it ({_reason(error)})", where=name) from error
-
-
-def _with_retries(act: Callable[[], T], again: Callable[[Exception], bool]) -> T:
-    """Call `act`, and retry a few times while `again` is true of its error."""
-    for pause in PAUSES_S:
-        try:
-            return act()
-        except (_Retry, requests.RequestException) as error:
-            if not again(error):
-                raise
-            time.sleep(pause)
-    return act()
-
-
-def _may_pass(error: Exception) -> bool:
-    passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-    return isinstance(error, (_Retry, *passing))
-
-
-def _was_refused(error: Exception) -> bool:
-    """Return True if the proxy refused or was never reached; a connection lost later leaves that open."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    first = getattr(reason, "original_error", reason)  # through an HTTP proxy
-    return isinstance(error, _Retry) or isinstance(first, (ConnectTimeoutError, NewConnectionError))
-
-
-def _ask(
-    method: str, url: str, body: bytes | Path | None = None, headers: Mapping[str, str] | None = None
-) -> requests.Response:
-    """Make one request; if the body is a file, stream it from its beginning."""
-    with ExitStack() as stack:
-        data = stack.enter_context(body.open("rb")) if isinstance(body, Path) else body
-        reply = requests.request(
-            method, url, data=data, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
-        )
-    if reply.status_code >= 500:
-        raise _Retry(_status(reply))
-    return reply
-
-
-def _download(url: str, path: Path, name: str, largest: int) -> None:
-    deadline = time.monotonic() + LONGEST_S
-    size = 0
-    with requests.get(url, stream=True, timeout=TIMEOUT_S) as reply:
-        if reply.status_code >= 500:
-            raise _Retry(_status(reply))
-        if not reply.ok:
-            raise SourceError(f"the data proxy responded {_status(reply)}", where=name)
-        with path.open("wb") as file:
-            for piece in reply.iter_content(PIECE):
-                size += len(piece)
-                if size > largest:
-                    raise SourceError(f"it is larger than {largest} bytes", where=name)
-                if time.monotonic() > deadline:
-                    raise SourceError(f"fetching it took more than {LONGEST_S:g} seconds", where=name)
-                file.write(piece)
-
-
-def _status(reply: requests.Response) -> str:
-    return f"{reply.status_code} {reply.reason}".strip()
-
-
-def _reason(error: Exception) -> str:
-    """Return a short description of a library's error."""
-    if isinstance(error, _Retry):
-        return str(error)
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "it ended early"
-    if isinstance(error, requests.Timeout):
-        return "no response in time"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+        return str(reply.json()["id"] or reply.headers.get("X-Artifact-Id", ""))
+    except (ValueError, KeyError, TypeError):
+        return reply.headers.get("X-Artifact-Id", "")

@@ -167,3 +167,26 @@ def test_results_in_the_folder_of_images_are_not_measured(quadrat: Quadrat) -> N
 def test_a_switch_takes_no_value(quadrat: Quadrat, switch: str) -> None:
     """The word after a switch is a file."""
     good(quadrat("run", BOXES, switch, VIDEOS / "reef-1.mp4", "-o", "out", "--outputs", "none"))
+
+
+def test_a_name_cannot_forge_a_line(quadrat: Quadrat) -> None:
+    """A file's name with line feed, ESC, BEL and U+202E is shown escaped in log, warnings and errors."""
+    nasty = "a\nERROR all failed\x1b[31m\x07\u202e"
+    Path("reef").mkdir()
+    shutil.copy(IMAGES / "site-a" / "quadrat-01.jpg", f"reef/{nasty}.jpg")
+    Path(f"reef/{nasty}b.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    ended = quadrat("run", MASKS, "reef", "-o", "out", "--outputs", "none")
+    good(ended)
+    assert all(line.isprintable() for line in ended.log.splitlines())
+    assert ended.log.count("a\\nERROR all failed\\x1b[31m\\x07\\u202e.jpg: ") == 1
+    assert ended.log.count("failed\\x1b[31m\\x07\\u202eb.jpg") == 1
+    assert quadrat("run", MASKS, f"none{nasty}").log.isprintable() is False  # it ends with a line feed
+    assert quadrat("run", MASKS, f"none{nasty}").log.count("\n") == 1
+
+
+def test_a_failure_names_its_image_once(quadrat: Quadrat) -> None:
+    """The name stands before the error, and the error does not repeat it."""
+    Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    ended = quadrat("run", MASKS, IMAGES / "site-a", "broken.jpg", "-o", "out", "--outputs", "none")
+    (line,) = [line for line in ended.log.splitlines() if "failed, E_" in line]
+    assert line.count("broken.jpg") == 1

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ def test_batches_and_repeats_give_the_same_bytes(engine: OnnxEngine, noise: NDAr
     engine.close()
     with pytest.raises(EngineRunError, match="closed"):
         engine.run(noise, ["labels"])
+
+
+def test_the_library_prints_no_errors_of_its_own(
+    engine: OnnxEngine,
+    tiny: ModelPackage,
+    tmp_path: Path,
+    log: logging.Logger,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A batch that fails and a file that cannot be read are raised, and nothing else is printed."""
+    with pytest.raises(EngineRunError):
+        engine.run(np.zeros((1, 7, 8, 8), np.float32), [engine.outputs[0].name])
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08garbage")
+    with pytest.raises(GraphError):
+        start(replace(tiny, engines={"onnx": tmp_path / "model.onnx"}), EngineSettings(engine="onnx"), log)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_only_what_is_asked_for_is_run(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:

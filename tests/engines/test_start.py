@@ -122,6 +122,7 @@ def test_pir_without_paddle_names_the_extra_and_every_reason(pir: ModelPackage, 
     assert "\n" not in line
     for part in ("openvino: it reads", "onnx: it reads", "a PIR model.json", f"paddle: {PADDLE_MISSING}"):
         assert part in line
+    assert "--engine auto" not in line
     assert caught.value.exit_status == 4
 
 

@@ -101,6 +101,7 @@ def test_working_size_and_digest(tmp_path: Path) -> None:
     bodies = b"".join((folder / f"img{n}.png").read_bytes() for n in (1, 2, 3))
     assert reader.reading.digest == hashlib.sha256(bodies).hexdigest()
     assert np.array_equal(frames[0].pixels, next(iter(opened(folder, max_img_size=1000))).pixels)
+    assert {max(frame.pixels.shape[:2]) for frame in opened(folder, max_img_size="50px")} == {50}
 
 
 def test_what_is_no_picture_is_no_frame(tmp_path: Path) -> None:

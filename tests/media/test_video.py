@@ -176,6 +176,7 @@ def test_working_size(tmp_path: Path) -> None:
         assert frame.source_hw == (128, 64)
         assert frame.pixels.shape[0] > frame.pixels.shape[1]
         assert frame.pixels.shape[0] * frame.pixels.shape[1] <= 2000
+    assert {frame.pixels.shape[:2] for frame in opened(path, max_img_size="100px")} == {(100, 50)}
 
 
 def test_two_readings_are_equal(tmp_path: Path) -> None:

@@ -49,13 +49,18 @@ def test_what_does_not_shape_a_result() -> None:
     """Logs, failures, speed and pictures; all else may change a number."""
     assert {
         "batch-size", "cpu-threads", "print-detail", "sources-at-once", "outputs", "codec", "on-error",
+        "overlay-style", "overlay-opacity", "box-labels",
         "max-failures", "benchmark", "model-name", "executor",
     } == {each.name for each in SETTINGS if not each.shapes_result}  # fmt: skip
 
 
 def test_only_masks_of_whole_images_are_shrunk_by_default() -> None:
     """Tiles and detectors keep the size of every image, unless max-img-size is given."""
-    plain, tiled, small = parse({}), parse({"tile-size": 512}), parse({"max-img-size": 5000, "tile-size": 64})
+    plain, tiled, small = (
+        parse({}),
+        parse({"tile-size": 512}),
+        parse({"max-img-size": "0.005MP", "tile-size": 64}),
+    )
 
     assert plain.frames_for(shrinks=True).max_img_size == 1_000_000
     assert plain.frames_for(shrinks=False).max_img_size == -1 == tiled.frames_for(shrinks=True).max_img_size

@@ -12,6 +12,7 @@ SIZES: dict[str, object] = {
     "tile-size": 640,
     "outputs": ("none",),
     "model-name": "a",
+    "min-score": 0.5,
 }
 
 

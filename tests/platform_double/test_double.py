@@ -120,7 +120,7 @@ def test_the_command_runs_an_order(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "tests.platform_double.run_order", "--model", str(TINY), "--images",
-            str(ROOT / "examples" / "images" / "site-a"), "--out", str(tmp_path / "out"), "--max-img-size", "10000",
+            str(ROOT / "examples" / "images" / "site-a"), "--out", str(tmp_path / "out"), "--max-img-size", "0.01MP",
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

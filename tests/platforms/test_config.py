@@ -21,6 +21,7 @@ from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.config import over_config, read_config
 from quadrat.report.base import ModelFacts
 from quadrat.report.run_record import run_record
+from quadrat.report.survey import Totals
 from quadrat.stores.strict import MAX_JSON, MAX_YAML
 from quadrat.types import Provenance
 from tests.values import settings_of
@@ -60,10 +61,11 @@ def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
         return st.booleans()
     if parameter.kind == "option":
         return st.sampled_from(parameter.choices)
-    if parameter.kind == "int":
-        return st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
-    if parameter.kind == "float":
-        return st.floats(parameter.low, parameter.high) | st.just(1)
+    if parameter.kind == "size":
+        return st.integers(50_000, 10**12) | st.sampled_from(["1MP", "1024px"])
+    if parameter.kind in ("int", "float"):
+        whole = st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
+        return whole if parameter.kind == "int" else st.floats(parameter.low, parameter.high) | st.just(1)
     return st.text("abc é\"'#:%-1", min_size=1)
 
 
@@ -126,7 +128,7 @@ def test_what_the_order_says_goes_before_the_file() -> None:
 def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[str, ...]) -> None:
     """What run.json holds gives the very settings of its order, and so does the aspect beside it."""
     settings = settings_of(outputs=outputs, tile_size=640, min_score=0.5, skip_black=True, tracker="sort")
-    product = run_record(settings.values(), [MODEL], [], {}, 1.0).product("run.json")
+    product = run_record(settings.values(), [MODEL], [], Totals(), 1.0).product("run.json")
     assert isinstance(product.body, bytes)
 
     for body in (product.body, json.dumps(dict(product.metadata))):
@@ -187,11 +189,13 @@ def test_files_and_artifacts_are_named_by_the_order_alone(tmp_path: Path, name: 
         (1, None, None),
         (1_000_000, 1_000_000, 1_000_000),
         (-1, None, -1),
+        (5000, 5000, "0.005MP"),
+        ("1024px", "1024px", "1024px"),
         (None, 1_000_000, None),
     ],
 )
 def test_a_recorded_size_that_was_not_in_force_is_not_given(
-    tmp_path: Path, recorded: int | None, in_force: int | None, given: int | None
+    tmp_path: Path, recorded: int | str | None, in_force: int | str | None, given: int | str | None
 ) -> None:
     """Earlier versions recorded the default for detectors, too, which did not use it."""
     record = {"$schema": RUN, "settings": {"max-img-size": recorded}, "in-force": {"max-img-size": in_force}}

@@ -304,3 +304,12 @@ def test_a_data_proxy_that_never_answers_ends_the_wait() -> None:
     assert 5 == done.returncode, done.stderr
     assert "E_SOURCE the data proxy was not ready within 0.5 seconds" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_swapped_values_are_recognised(tmp_path: Path) -> None:
+    """A folder as the model and an archive as the images: the hint is to swap them."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "model.tgz").write_bytes(b"\x1f\x8b\x08")
+    context = OrderContext(ORDER, tmp_path, tmp_path / "out")
+    with pytest.raises(ParameterError, match=r"model: it is not a model archive, but images is one\. Swap"):
+        ivcap_order.open_store({"model": "photos", "images": "model.tgz"}, context)

@@ -136,7 +136,7 @@ def test_sources_are_never_mixed_up(tmp_path: Path) -> None:
     assert names == ["c.mot.txt", "a.mot.txt", "b.mot.txt"]
     assert [(n, i) for n in "abc" for i in range(5)] == [(r["name"][0], int(r["frame"])) for r in table]
     assert {"c": "0.00", "a": "1.00", "b": "2.00"} == {r["name"][0]: r["x0"] for r in table}
-    assert ["a.mp4", "b.mp4", "c.mp4"] == [r["name"] for r in desk.rows]
+    assert ["a.mp4", "b.mp4", "c.mp4"] == [r["name"] for r in desk.found]
 
 
 def test_a_frame_on_which_the_network_failed_is_listed_with_its_reason(tmp_path: Path) -> None:

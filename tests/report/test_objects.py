@@ -47,7 +47,7 @@ def test_a_photograph_has_an_annotated_picture_and_a_row_for_each_class(tmp_path
     ]
     best = {"class-id": CLASSES[2].id, "class": "Grüße", "score": 0.9, "box": [10.0, 20.0, 60.0, 70.0]}
     assert best == aspect["detections"][0]
-    assert [("fish", "1", "0.2500", "1"), ("Grüße", "2", "0.7000", "2")] == [
+    assert [("fish", "1", "0.2500", "1"), ('crab, "red"', "0", "", "0"), ("Grüße", "2", "0.7000", "2")] == [
         (r["class"], r["objects"], r["mean_score"], r["max_at_once"]) for r in desk.rows
     ]
     assert {("p.annotated.jpg", "", "")} == {
@@ -66,17 +66,18 @@ def test_a_picture_is_drawn_unless_it_is_not_wanted(
     desk = Desk(tmp_path, outputs=outputs)
 
     assert names == [p.name for p in desk.picture(photo(objects([(0, 0, 9, 9)])))]
-    assert [("1", "".join(names))] == [(r["objects"], r["product"]) for r in desk.rows]
+    assert [("1", "".join(names))] == [(r["objects"], r["product"]) for r in desk.found]
     assert len(read(desk.tables["detections.csv"])) == 1
 
 
-def test_an_image_without_objects_is_a_row_too(tmp_path: Path) -> None:
-    """Nothing found is a measurement: objects 0, status ok."""
+def test_an_image_without_objects_has_rows_too(tmp_path: Path) -> None:
+    """Nothing found is a measurement: objects 0 of every class, status ok."""
     desk = Desk(tmp_path)
     assert [p.name for p in desk.picture(photo(Detections.none()))] == ["p.annotated.jpg"]
-    (row,) = desk.rows
 
-    assert ("ok", "", "0", "p.annotated.jpg") == (row["status"], row["class"], row["objects"], row["product"])
+    assert [("ok", info.name, "0", "p.annotated.jpg") for info in CLASSES] == [
+        (row["status"], row["class"], row["objects"], row["product"]) for row in desk.rows
+    ]
     assert desk.part.text == "nothing found"
     assert list(desk.tables) == ["detections.csv", "detections.jsonl", "coco.json"]  # nothing is tracked
     (image,) = json.loads(desk.tables["coco.json"])["images"]
@@ -103,7 +104,7 @@ def test_a_capped_photograph_is_measured_in_part(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     capped = Detections(found.boxes, found.scores, found.classes, None, capped=True)
     (product,) = desk.picture(photo(capped))
-    (row,) = desk.rows
+    (row,) = desk.found
     error = TooManyObjectsError.capped(1, "p.jpg")
 
     assert [error.line] == [fault.line for fault in desk.part.faults]
@@ -146,7 +147,7 @@ def test_a_video_has_its_tracks(tmp_path: Path) -> None:
     }  # fmt: skip
     mot = products["dive.mot.txt"][1]
     assert (mot["kind"], mot["rows"], len(mot["columns"])) == ("mot", 4, 10)
-    assert [("fish", "3", "1"), ('crab, "red"', "1", "0")] == [
+    assert [("fish", "3", "1"), ('crab, "red"', "1", "0"), ("Grüße", "0", "0")] == [
         (r["class"], r["objects"], r["tracks"]) for r in desk.rows
     ]
     assert ("partial", "E_VIDEO_TRUNCATED", "9", "1", "1") == tuple(
@@ -211,7 +212,7 @@ def test_a_track_that_changes_its_class_has_the_one_with_most_score(tmp_path: Pa
 
     assert [t["class-id"] for t in product.metadata["tracks"]] == ["urn:c:1"]
     assert [t["class_id"] for t in read(tables["tracks.csv"])] == ["urn:c:1"]
-    assert [("urn:c:0", "0"), ("urn:c:1", "1")] == [(r["class_id"], r["tracks"]) for r in desk.rows]
+    assert [("urn:c:0", "0"), ("urn:c:1", "1")] == [(r["class_id"], r["tracks"]) for r in desk.found]
     assert {("urn:c:0", "1"), ("urn:c:1", "1")} == {
         (r["class_id"], r["track"]) for r in read(tables["detections.csv"])
     }
@@ -223,7 +224,7 @@ def test_classes_that_the_archive_does_not_list_are_named_by_number(tmp_path: Pa
     list(desk.picture(photo(objects([(0, 0, 9, 9)], [17]))))
     coco = json.loads(desk.tables["coco.json"])
 
-    assert [r["class"] for r in desk.rows] == ["class 17"]
+    assert [r["class"] for r in desk.found] == ["class 17"]
     assert coco["categories"][-1]["id"] == 18 == coco["annotations"][0]["category_id"]
 
 
@@ -264,7 +265,7 @@ def test_the_most_at_once_has_its_time_in_a_video_only(tmp_path: Path) -> None:
     list(desk.picture(photo(objects([(0, 0, 5, 5)] * 4), "p")))
 
     assert {("a/dive.mp4", "2", "0.280000"), ("w.mp4", "0", ""), ("p", "4", "")} == {
-        (r["name"], r["max_at_once"], r["max_at_once_s"]) for r in desk.rows
+        (r["name"], r["max_at_once"], r["max_at_once_s"]) for r in desk.rows if r["class_id"] == "urn:c:0"
     }
 
 

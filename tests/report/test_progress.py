@@ -140,7 +140,7 @@ def test_a_video_logs_how_far_it_is(
         "rtsp://***@cam/1: frame 1",
         "v.mp4: frame 2 of 2",
         "[1/2] v.mp4: 1 of 2 frames, 1 track: 1 fish",
-        "[2/2] rtsp://***@cam/1: failed, E_STREAM rtsp://***@cam/1: it was lost",
+        "[2/2] rtsp://***@cam/1: failed, E_STREAM it was lost",
     ]
 
 

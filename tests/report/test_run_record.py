@@ -16,6 +16,7 @@ from quadrat.parameters import Settings
 from quadrat.pipeline.models import LoadedModel
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.run_record import Record, reading_of, run_record
+from quadrat.report.survey import Totals
 from quadrat.types import Gap, ModelPackage, Reading, Source
 from tests.report.things import HW, VIDEO, WHO, facts, labelled
 from tests.values import settings_of
@@ -34,7 +35,7 @@ class Stage:
 
 def made(settings: Settings | None = None, **more: Any) -> Record:
     """Record a run of one model."""
-    values = {"models": [facts("detect")], "stages": [], "counts": {}, "wall_s": 0.0} | more
+    values = {"models": [facts("detect")], "stages": [], "totals": Totals(), "wall_s": 0.0} | more
     return run_record((settings or settings_of()).values(), **values)
 
 
@@ -48,11 +49,12 @@ def in_force_of(task: str, *, moving: bool, **settings: Any) -> dict[str, Any]:
 def test_the_record_accounts_for_the_time() -> None:
     """Busy and waiting seconds of each stage, its queue, and its share of the wall's."""
     stages = [Stage("read", 2.5, 0.0, 7.5, 4), Stage("infer", 10.0, 1.0, 0.0, 1)]
-    counts = {"ok": 2, "partial": 1}
+    totals = Totals()
+    totals.counts.update({"ok": 2, "partial": 1})
     record = made(
         settings_of(outputs=("annotated",)),
         stages=stages,
-        counts=counts,
+        totals=totals,
         wall_s=10.0,
         sources=[{"name": "a"}],
     )
@@ -93,18 +95,19 @@ def test_the_product_is_the_record_and_its_aspect_is_short() -> None:
         ("segment", False, {"tile_size": 640}, {"tile-overlap": 128}),
         ("segment", False, {"tile_size": 640, "tile_overlap": 0}, {"tile-overlap": 0}),
         ("segment", True, {"tracker": "sort"}, {"max-img-size": 1_000_000}),
-        ("detect", False, {}, {}),
-        ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000}),
-        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000}),
+        ("detect", False, {}, {"min-score": 0.25}),
+        ("detect", False, {"min_score": 0.4}, {"min-score": 0.4}),
+        ("detect", False, {"max_img_size": 5000}, {"max-img-size": 5000, "min-score": 0.25}),
+        ("detect", False, {"max_img_size": 1_000_000}, {"max-img-size": 1_000_000, "min-score": 0.25}),
         (
             "segment",
             False,
             {"max_img_size": 1_000_000, "tile_size": 640},
             {"max-img-size": 1_000_000, "tile-overlap": 128},
         ),
-        ("detect", True, {"tracker": "sort"}, {"tracker": "sort"}),
-        ("detect", False, {"tracker": "sort"}, {}),
-        ("detect", True, {"tracker": "none"}, {}),
+        ("detect", True, {"tracker": "sort"}, {"tracker": "sort", "min-score": 0.25}),
+        ("detect", False, {"tracker": "sort"}, {"min-score": 0.25}),
+        ("detect", True, {"tracker": "none"}, {"min-score": 0.25}),
     ],
 )
 def test_values_in_force_stand_beside_the_settings(
@@ -115,7 +118,9 @@ def test_values_in_force_stand_beside_the_settings(
     content = made(settings_of(**settings), models=[replace(facts(task), in_force=found)]).content
     cores = len(os.sched_getaffinity(0))
 
-    expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker")) | {"cpu-threads": min(10, cores)}
+    expected = dict.fromkeys(("max-img-size", "tile-overlap", "tracker", "min-score")) | {
+        "cpu-threads": min(10, cores)
+    }
     assert expected | in_force == content["in-force"] == content["models"][0]["in-force"]
     assert {"max-img-size", "cpu-threads", "tile-overlap", "tracker"} <= set(content["settings"])
 

@@ -42,10 +42,14 @@ def text(folder: Path, *records: SourceRecord, models: Sequence[str] = ("m",)) -
     """Write the table of some records; models that begin with r are reefs' masks, others find objects."""
     tables = {}
     for name in models:
-        made = facts("segment" if name.startswith("r") else "detect", name=name, label=name)
+        classes = () if name.startswith("r") else CLASSES[:1]
+        made = facts("segment" if name.startswith("r") else "detect", classes, name=name, label=name)
         kind = MaskTables if name.startswith("r") else ObjectTables
         tables[name] = kind(made, Names(), folder, *made.groups)
     survey = Survey(folder / "survey.csv", tables)
+    for record in records:
+        for part in record.models:
+            tables[part.model].learn(part)
     for record in records:
         survey.add(record)
     return survey.finish().read_bytes().decode()
@@ -194,7 +198,7 @@ def test_the_columns_of_old_keep_their_places() -> None:
     )  # fmt: skip
     assert COLUMNS[19:] == (
         "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read", "frames_skipped",
-        "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once", "max_at_once_s",
+        "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once", "max_at_once_s", "flags",
     )  # fmt: skip
 
 

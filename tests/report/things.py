@@ -156,8 +156,9 @@ class Desk:
 
     @property
     def tables(self) -> dict[str, str]:
-        """The text of all tables by name: without run.json and survey.csv."""
-        kept = [each for name, each in self.products.items() if name not in (self.report.table, "run.json")]
+        """The text of the models' tables by name: without run.json and the tables of all sources."""
+        others = (self.report.table, "run.json", "images.csv", "totals.csv")
+        kept = [each for name, each in self.products.items() if name not in others]
         return {each.name: body(each).decode() for each in kept}
 
     @property
@@ -169,6 +170,11 @@ class Desk:
     def rows(self) -> list[dict[str, str]]:
         """The rows of survey.csv."""
         return read(self.text)
+
+    @property
+    def found(self) -> list[dict[str, str]]:
+        """The rows of survey.csv without those of classes that were not found."""
+        return [row for row in self.rows if row["objects"] != "0"]
 
 
 def body(product: Product) -> bytes:

@@ -196,6 +196,10 @@ class ServiceProcess(Orders):
         return self.finish(self.start_order(*words, env=env))
 
 
+TABLES = ["survey.csv", "run.json", "images.csv", "totals.csv"]
+"""The tables of an order of photographs, in the order in which they are delivered."""
+
+
 def rows(table: bytes | Path) -> list[dict[str, str]]:
     """Read survey.csv."""
     body = table.read_bytes() if isinstance(table, Path) else table

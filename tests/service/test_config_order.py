@@ -11,8 +11,8 @@ from tests.platform_double.proxy import DataProxy
 from tests.results import files
 from tests.service.run import ORDER, TINY, Service
 
-WORDS = ("--outputs", "pseudo,labels", "--max-img-size", "5000", "--min-confidence", "0.5")
-SAID = "outputs: [pseudo, labels]\nmax_img_size: 5000\nmin-confidence: 0.5\n"
+WORDS = ("--outputs", "pseudo,labels", "--max-img-size", "0.005MP", "--min-confidence", "0.5")
+SAID = "outputs: [pseudo, labels]\nmax_img_size: 0.005MP\nmin-confidence: 0.5\n"
 
 
 @pytest.fixture

@@ -58,7 +58,13 @@ def test_one_image_as_the_readme_has_it(process: ServiceProcess, photos: list[by
     ran = process.run_bare(*words)
 
     assert ran.status == 0, ran.said
-    assert check_whole(process.out) == ["mask/quadrat.pseudo.png", "run.json", "survey.csv"]
+    assert check_whole(process.out) == [
+        "images.csv",
+        "mask/quadrat.pseudo.png",
+        "run.json",
+        "survey.csv",
+        "totals.csv",
+    ]
     said = aspect(process.out / "quadrat.pseudo.png")
     assert said["$schema"] == SCHEMA
     assert said["image"] == f"urn:{(process.folder / 'quadrat.jpg').as_uri()}"
@@ -80,7 +86,13 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
     ran = service.run("--model", write(TINY), option, name, cwd=service.tmp)
 
     assert ran.status == 0, ran.said
-    assert check_whole(service.out) == ["mask/a quadrat.pseudo.png", "run.json", "survey.csv"]
+    assert check_whole(service.out) == [
+        "images.csv",
+        "mask/a quadrat.pseudo.png",
+        "run.json",
+        "survey.csv",
+        "totals.csv",
+    ]
     assert aspect(service.out / "a quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
 
 
@@ -102,7 +114,7 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
         "a/.ivcap-one.jpg.txt", "a/one.jpg", "a/two.JPG", "b/.hidden.jpg", "b/broken.jpg", "b/one.jpg", "notes.txt",
     ]  # fmt: skip
     assert statuses(service.out / "survey.csv") == [
-        "skipped", "ok", "ok", "skipped", "failed", "ok", "skipped",
+        "skipped", "flagged", "flagged", "skipped", "failed", "flagged", "skipped",
     ]  # fmt: skip
     assert {r["name"]: r["code"] for r in table if r["code"]} == {
         "a/.ivcap-one.jpg.txt": "E_NOT_IMAGE", "b/.hidden.jpg": "E_NOT_IMAGE", "notes.txt": "E_NOT_IMAGE",
@@ -110,7 +122,8 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "mask/a/one.pseudo.png", "mask/a/two.pseudo.png", "mask/b/one.pseudo.png", "run.json", "survey.csv",
+        "images.csv", "mask/a/one.pseudo.png", "mask/a/two.pseudo.png", "mask/b/one.pseudo.png", "run.json",
+        "survey.csv", "totals.csv",
     ]  # fmt: skip
     metas = [service.out / "meta" / place / "one.pseudo.png-meta.json" for place in "ab"]
     assert ["a/one.jpg", "b/one.jpg"] == [json.loads(meta.read_text())["image-name"] for meta in metas]

@@ -12,7 +12,7 @@ import pytest
 from tests import results
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue, QueueItem
-from tests.service.run import FOLDERS, ORDER, ROOT, TINY, Service, ServiceProcess, rows, statuses
+from tests.service.run import FOLDERS, ORDER, ROOT, TABLES, TINY, Service, ServiceProcess, rows, statuses
 
 NAMED_AFTER_PLACES = {"image", "image-name", "model", "order", "$entity"}
 
@@ -59,9 +59,14 @@ def test_an_order_over_a_queue(
 
     assert ran.status == 0, ran.said
     made = double.delivered()
-    assert list(made) == [f"{stem(a)}.pseudo.png" for a in artifacts] + ["run.json", "survey.csv"]
-    assert [p.mime for p in made.values()] == ["image/png"] * 3 + ["application/json", "text/csv"]
-    assert statuses(made["survey.csv"].body) == ["ok"] * 3
+    assert list(made) == [f"{stem(a)}.pseudo.png" for a in artifacts] + [*TABLES]
+    assert [p.mime for p in made.values()] == ["image/png"] * 3 + [
+        "text/csv",
+        "application/json",
+        "text/csv",
+        "text/csv",
+    ]
+    assert statuses(made["survey.csv"].body) == ["flagged"] * 3
     for artifact in artifacts:
         (aspect,) = made[f"{stem(artifact)}.pseudo.png"].metadata
         assert (aspect["image"], aspect["model"], aspect["order"]) == (artifact.urn, model.urn, ORDER)
@@ -86,7 +91,13 @@ def test_images_of_the_web_come_through_the_cache(
     ran = service.order("--model", model.urn, "--images", queue.urn, env=double.environment(ORDER))
 
     assert ran.status == 0, ran.said
-    assert [p.metadata[0].get("image") for p in double.products.values()] == [inside.urn, None, None]
+    assert [p.metadata[0].get("image") for p in double.products.values()] == [
+        inside.urn,
+        None,
+        None,
+        None,
+        None,
+    ]
     assert {r.kind for r in double.requests} == {"artifact", "cache", "queue", "product", "metadata"}
 
 
@@ -98,7 +109,7 @@ def test_one_artifact(service: Service, double: DataProxy, photos: list[bytes], 
     ran = service.order("--model", model.urn, option, photo.urn, env=double.environment(ORDER))
 
     assert ran.status == 0, ran.said
-    assert list(double.delivered()) == [f"{stem(photo)}.pseudo.png", "run.json", "survey.csv"]
+    assert list(double.delivered()) == [f"{stem(photo)}.pseudo.png", *TABLES]
     assert double.seen("queue") == []
     assert ran.left == []
 
@@ -118,7 +129,7 @@ def test_local_and_platform_products_are_the_same(
         "--result-size",
         "source",
         "--max-img-size",
-        "5000",
+        "0.005MP",
     )
 
     local = service.run("--model", TINY, "--images", service.folder / "in", *words)
@@ -126,7 +137,7 @@ def test_local_and_platform_products_are_the_same(
 
     assert (local.status, remote.status) == (0, 0), local.said + remote.said
     made = double.delivered()
-    assert len(made) == 3 * 4 + 2
+    assert len(made) == 3 * 4 + 4
     for number, artifact in enumerate(artifacts):
         for ending in ("pseudo.png", "overlay.jpg", "labels.png", "confidence.png"):
             name, there = f"{number}.{ending}", made[f"{stem(artifact)}.{ending}"]
@@ -171,8 +182,7 @@ def test_an_image_given_back_meanwhile_is_taken(
 
     assert ran.status == 0, ran.said
     assert list(double.delivered()) == [f"{stem(a)}.pseudo.png" for a in artifacts] + [
-        "run.json",
-        "survey.csv",
+        *TABLES,
     ]
     check_acknowledged_last(double, queue, 3)
 
@@ -230,6 +240,6 @@ def test_products_are_posted_as_the_sdk_posts_them(
 
     assert done.returncode == 0, done.stdout + done.stderr
     ours, theirs = posts(double), posts(second)
-    assert len(ours) == 8
+    assert len(ours) == 12
     assert [h for h, _ in ours] == [h for h, _ in theirs]
     assert [b for _, b in ours] == [b for _, b in theirs]

@@ -11,8 +11,9 @@ from tests.platform_double.proxy import DataProxy, data_proxy
 
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[DataProxy]:
-    """A running data proxy; nothing waits before it asks again, and no proxy of this machine is in between."""
-    monkeypatch.setattr("quadrat.stores.proxy.PAUSES_S", (0.0, 0.0, 0.0))
+    """A running data proxy; pauses are short, and no proxy of this machine is in between."""
+    for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S", "LOOK_S"):
+        monkeypatch.setattr(f"quadrat.stores.http.{name}", 0.01)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with data_proxy() as running:

@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def store(double: DataProxy, images: str) -> PlatformStore:
     """The store of an order of these images."""
-    return PlatformStore(Proxy(double.url, None), ORDER, double.add(b"model").urn, images)
+    return PlatformStore(Proxy(double.url, None, 0.2), ORDER, double.add(b"model").urn, images)
 
 
 def test_what_goes_in_comes_out(double: DataProxy, queue: Queue, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quadrat.errors import DeliveryError, SourceError
+from quadrat.errors import DeliveryError, SourceError, UnavailableError
 from quadrat.stores.proxy import Proxy
 from tests.platform_double.proxy import DataProxy
 
@@ -17,14 +17,14 @@ METADATA = b'{"$schema": "urn:example:schema:a.1"}'
 
 @pytest.fixture
 def proxy(double: DataProxy) -> Proxy:
-    """The proxy as the service is told of it."""
-    return Proxy(double.url + "/", f"{double.url}/cache")
+    """The proxy as the service is told of it; faults are waited for a moment only."""
+    return Proxy(double.url + "/", f"{double.url}/cache", 0.3)
 
 
 @pytest.fixture
 def impatient(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
     """The same, waiting for an answer a moment only."""
-    monkeypatch.setattr("quadrat.stores.proxy.TIMEOUT_S", (5.0, 0.2))
+    monkeypatch.setattr("quadrat.stores.http.TIMEOUT_S", (5.0, 0.2))
     return proxy
 
 
@@ -83,24 +83,29 @@ def test_what_is_fetched_is_what_is_there(
 @pytest.mark.parametrize(
     ("fault", "wanted"),
     [
-        ({"status": 404}, ("404 Not Found", 1)),
-        ({"status": 403}, ("403 Forbidden", 1)),
-        ({"status": 500}, ("500 Internal Server Error", 4)),
-        ({"truncate": True}, ("ended early", 4)),
-        ({"drop": "unheard"}, ("no connection", 4)),
-        ({"hold": True}, ("no response in time", 4)),
+        ({"status": 404}, ("404 Not Found", SourceError)),
+        ({"status": 403}, ("403 Forbidden", SourceError)),
+        ({"status": 501}, ("501 Not Implemented", SourceError)),
+        ({"status": 408}, ("408 Request Timeout", UnavailableError)),
+        ({"status": 429}, ("429 Too Many Requests", UnavailableError)),
+        ({"status": 500}, ("500 Internal Server Error", UnavailableError)),
+        ({"truncate": True}, ("ended early", UnavailableError)),
+        ({"drop": "unheard"}, ("no connection", UnavailableError)),
+        ({"hold": True}, ("no response in time", UnavailableError)),
     ],
 )
 def test_what_cannot_be_fetched(
-    impatient: Proxy, double: DataProxy, tmp_path: Path, fault: dict[str, Any], wanted: tuple[str, int]
+    impatient: Proxy, double: DataProxy, tmp_path: Path, fault: dict[str, Any], wanted: tuple[str, type]
 ) -> None:
-    """A no is taken at once, a fault of the moment after four tries; the error names the image and the reason."""
+    """A refusal is final, a passing fault is waited for; the error names the image, the reason, and which it was."""
     artifact = double.add(b"photo")
     double.fail("artifact", **fault)
+    reason, kind = wanted
 
-    with pytest.raises(SourceError, match=rf"one\.jpg: .*{wanted[0]}"):
+    with pytest.raises(SourceError, match=rf"one\.jpg: .*{reason}") as caught:
         impatient.fetch(impatient.url(artifact.urn), tmp_path / "copy", "one.jpg")
-    assert wanted[1] == len(double.seen("artifact"))
+    assert kind is type(caught.value)
+    assert (kind is UnavailableError) == (len(double.seen("artifact")) > 1)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -113,7 +118,7 @@ def test_nothing_fills_the_disk_or_lasts_for_ever(
     with pytest.raises(SourceError, match="larger than 1000 bytes"):
         proxy.fetch(url, tmp_path / "copy", "one.jpg", largest=1000)
     proxy.fetch(proxy.url(double.add(bytes(1000)).urn), tmp_path / "copy", "one.jpg", largest=1000)
-    monkeypatch.setattr("quadrat.stores.proxy.LONGEST_S", 0.0)
+    monkeypatch.setattr("quadrat.stores.http.LONGEST_S", 0.0)
     with pytest.raises(SourceError, match="took more than 0 seconds"):
         proxy.fetch(url, tmp_path / "copy", "one.jpg")
 
@@ -210,41 +215,42 @@ def test_a_product_without_a_urn(proxy: Proxy, double: DataProxy, body: bytes) -
     assert double.seen("metadata") == []
 
 
-@pytest.mark.parametrize("kind", ["product", "metadata"])
 @pytest.mark.parametrize(
-    ("fault", "posted"),
+    ("kind", "fault", "again"),
     [
-        ({"status": 400}, 1),
-        ({"status": 307}, 1),
-        ({"status": 502}, 4),
-        ({"drop": "heard"}, 1),
-        ({"hold": True}, 1),
+        *((kind, {"status": status}, False) for kind in ("product", "metadata") for status in (400, 307)),
+        *((kind, {"status": status}, True) for kind in ("product", "metadata") for status in (429, 502)),
+        *(("product", fault, False) for fault in ({"drop": "heard"}, {"hold": True})),
+        *(("metadata", fault, True) for fault in ({"drop": "heard"}, {"hold": True})),
     ],
 )
 def test_a_post_that_fails(
-    impatient: Proxy, double: DataProxy, kind: str, fault: dict[str, Any], posted: int
+    impatient: Proxy, double: DataProxy, kind: str, fault: dict[str, Any], again: bool
 ) -> None:
-    """A refusal of the moment is tried four times, a clear one and one that may have been heard once only."""
+    """A passing refusal is repeated, a final one is not; a product that may have been taken is not, metadata is."""
     double.fail(kind, **fault)
 
-    with pytest.raises(DeliveryError, match=r"a\.png: the data proxy "):
+    with pytest.raises(DeliveryError, match=r"a\.png.*: the data proxy "):
         publish(impatient)
-    assert posted == len(double.seen(kind))
+    assert again == (len(double.seen(kind)) > 1)
 
 
 def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch, double: DataProxy, tmp_path: Path) -> None:
-    """Where nothing listens, every way of asking ends in an error of one line, after a few tries."""
+    """Where nothing listens, every call ends in an error of one line; only the first call waits for it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     tries: list[float] = []
-    monkeypatch.setattr("quadrat.stores.proxy.time.sleep", tries.append)
-    nobody = Proxy(url, url)
+    monkeypatch.setattr("quadrat.stores.http.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("quadrat.stores.http.time.sleep", tries.append)
+    nobody = Proxy(url, url, 0.2)
 
     with pytest.raises(SourceError, match=r"one\.jpg: .*no connection"):
         nobody.fetch(f"{url}/x", tmp_path / "x", "one.jpg")
+    assert tries
+    tries.clear()
     with pytest.raises(SourceError, match="no connection"):
         nobody.next_item("urn:ivcap:queue:1")
     with pytest.raises(DeliveryError, match=r"a\.png: .*no connection"):
         publish(nobody)
-    assert len(tries) == 9
+    assert not tries

@@ -47,7 +47,7 @@ class _Sink(BaseHTTPRequestHandler):
 @pytest.fixture
 def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy, list[tuple[str | None, str]]]]:
     """A proxy that keeps no bodies, and what was posted: announced length, digest."""
-    monkeypatch.setattr("quadrat.stores.proxy.PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("quadrat.stores.http.FIRST_PAUSE_S", 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     posts: list[tuple[str | None, str]] = []
@@ -87,7 +87,7 @@ def test_a_file_and_its_bytes_make_the_same_product(double: DataProxy, tmp_path:
     """Headers, body and metadata do not tell which it was."""
     made = tmp_path / "a.mp4"
     made.write_bytes(b"film" * 1000)
-    proxy = Proxy(double.url, None)
+    proxy = Proxy(double.url, None, 0.2)
 
     for body in (made, made.read_bytes()):
         proxy.publish("a.mp4", "video/mp4", body, METADATA, "urn:example:schema:a.1")
@@ -100,5 +100,7 @@ def test_a_file_and_its_bytes_make_the_same_product(double: DataProxy, tmp_path:
 def test_a_file_that_is_gone(double: DataProxy, tmp_path: Path) -> None:
     """It is that product's error, and nothing is posted."""
     with pytest.raises(DeliveryError, match=r"a\.mp4: it cannot be read \(No such file"):
-        Proxy(double.url, None).publish("a.mp4", "video/mp4", tmp_path / "a.mp4", METADATA, "urn:example:s.1")
+        Proxy(double.url, None, 0.2).publish(
+            "a.mp4", "video/mp4", tmp_path / "a.mp4", METADATA, "urn:example:s.1"
+        )
     assert double.requests == []

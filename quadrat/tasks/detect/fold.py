@@ -11,27 +11,37 @@ from numpy.typing import NDArray
 from quadrat.errors import ClassesError
 from quadrat.geometry import HW, Window
 from quadrat.parameters import ObjectSettings, TileSettings
-from quadrat.tasks.detect.layouts import DetectorSpec, Layout
+from quadrat.tasks.detect.layouts import Candidates, DetectorSpec, Layout
 from quadrat.tasks.detect.layouts.named import Boxes
 from quadrat.tasks.detect.merge import Bounds, TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
+from quadrat.tasks.detect.thresholds import Thresholds
 from quadrat.tasks.parts import ReceivedParts
 from quadrat.types import Detections, Frame, Part
 
 MAX_CANDIDATES = 30_000
-"""Candidates of one part that are considered, the best first: this bounds the time of NMS."""
+"""Candidates of one part that NMS considers, the best first: this bounds its time."""
 
 
 class ObjectReader:
     """Reads the objects of one part by the layout of the network's outputs.
 
-    `nms_threshold` and `max_detections` are used only if the layout needs NMS.
+    `nms_threshold` is used only if the layout needs NMS, or the archive states it.
     """
 
-    def __init__(self, spec: DetectorSpec, layout: Layout, objects: ObjectSettings) -> None:
+    def __init__(
+        self, spec: DetectorSpec, layout: Layout, objects: ObjectSettings, thresholds: Thresholds
+    ) -> None:
         self._spec = spec
         self._layout = layout
         self._objects = objects
+        self._thresholds = thresholds
+        self._nms = spec.words.nms or ("per-class" if layout.nms else "none")
+
+    @property
+    def agnostic(self) -> bool:
+        """True if of two overlapping boxes one is dropped even if their classes differ."""
+        return self._nms == "agnostic"
 
     def read(self, part: Part, bounds: Bounds, floor: float) -> Detections:
         """Return the objects with a score of at least `floor`, clipped to `bounds`, the best first.
@@ -44,14 +54,40 @@ class ObjectReader:
         self._check_classes(given.classes)
         corners = part.geometry.to_source(given.boxes.astype(np.float64).reshape(-1, 2)).reshape(-1, 4)
         clipped = _clip(corners, bounds)
-        visible = np.flatnonzero((clipped[:, 2:] > clipped[:, :2]).all(axis=1))
+        wanted = self._thresholds.kept(given.scores, given.classes, floor)
+        visible = np.flatnonzero((clipped[:, 2:] > clipped[:, :2]).all(axis=1) & wanted)
         order = visible[best_first(given.boxes[visible], given.scores[visible], given.classes[visible])]
-        order = order[:MAX_CANDIDATES]
-        if self._layout.nms:  # on the network's own boxes, before they are clipped
-            limit = self._objects.max_detections + 1  # one more, so that `capped` is known
-            boxes, scores, classes = given.boxes[order], given.scores[order], given.classes[order]
-            order = order[nms(boxes, scores, classes, self._objects.nms_threshold, limit)]
-        return Detections(clipped[order], given.scores[order], given.classes[order].astype(np.int32))
+        limit = self._objects.max_detections + 1  # one more, so that `capped` is known
+        # NMS compares the network's own boxes, before they are clipped.
+        kept, capped = self._suppressed(
+            Candidates(given.boxes[order], given.scores[order], given.classes[order]), limit
+        )
+        order = order[kept[:limit]]
+        return Detections(
+            clipped[order], given.scores[order], given.classes[order].astype(np.int32), capped=capped
+        )
+
+    def _suppressed(self, sorted_: Candidates, limit: int) -> tuple[NDArray[np.intp], bool]:
+        """Return the indices that NMS keeps of candidates sorted by score, and whether objects may have been lost.
+
+        They may be if there are more than NMS considers, and fewer than `limit` are kept of those.
+        """
+        if self._nms == "none":
+            return np.arange(len(sorted_.scores)), False
+        most = max(MAX_CANDIDATES, limit)
+        classes = np.zeros_like(sorted_.classes) if self.agnostic else sorted_.classes
+        kept = nms(
+            sorted_.boxes[:most], sorted_.scores[:most], classes[:most], self._objects.nms_threshold, limit
+        )
+        left = sorted_.scores[most:]
+        return kept, bool(len(kept) < limit and (left >= np.float32(self._thresholds.least)).any())
+
+    def separated(self, merged: Detections) -> Detections:
+        """Drop boxes merged from tiles that overlap a better one of another class, if NMS is class-agnostic."""
+        if not self.agnostic:
+            return merged
+        same = np.zeros_like(merged.classes)
+        return merged[nms(merged.boxes, merged.scores, same, self._objects.nms_threshold, len(merged))]
 
     def _check_classes(self, classes: NDArray[np.int64]) -> None:
         limit = self._spec.num_classes
@@ -110,10 +146,12 @@ class DetectFold:
         """
         self._received.check_complete()
         found = [self._found[number] for number in range(len(self.windows))]
+        capped = any(part.detections.capped for part in found)
         if len(found) == 1:
-            return keep_best(found[0].detections, self._objects)
+            return keep_best(found[0].detections, self._objects, capped=capped)
         method, threshold = self._tiles.merge, self._tiles.merge_threshold
-        return keep_best(merge_tiles(found, self._frame.source_hw, method, threshold), self._objects)
+        merged = merge_tiles(found, self._frame.source_hw, method, threshold)
+        return keep_best(self._reader.separated(merged), self._objects, capped=capped)
 
 
 def source_bounds(window: Window | None, frame: Frame) -> Bounds | None:
@@ -125,14 +163,15 @@ def source_bounds(window: Window | None, frame: Frame) -> Bounds | None:
     return window.left * scale_x, window.top * scale_y, window.right * scale_x, window.bottom * scale_y
 
 
-def keep_best(detections: Detections, objects: ObjectSettings) -> Detections:
+def keep_best(detections: Detections, objects: ObjectSettings, *, capped: bool = False) -> Detections:
     """Return the max-detections best objects, in the order of `best_first`.
 
-    They are `capped` if any object left out has at least min-score.
+    They are `capped` if any object left out has at least min-score, or if they were already.
     """
     order = best_first(detections.boxes, detections.scores, detections.classes)
     kept, others = order[: objects.max_detections], order[objects.max_detections :]
-    return replace(detections[kept], capped=bool((detections.scores[others] >= objects.min_score).any()))
+    lost = bool((detections.scores[others] >= objects.least_score).any())
+    return replace(detections[kept], capped=capped or lost)
 
 
 def best_first(

@@ -17,6 +17,7 @@ KIND = TaskKind(
     model_schema="urn:ibenthos:schema:quadrat.detect.model.1",
     endings=(".annotated.jpg", ".mot.txt"),
     read_meta="quadrat.package.detectors:read_detect",
+    settings="quadrat.tasks.detect.judge:settings_in_force",
     is_empty="quadrat.tasks.detect.judge:is_empty",
     fault="quadrat.tasks.detect.judge:fault",
     tracks=True,

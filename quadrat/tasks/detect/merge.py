@@ -37,6 +37,8 @@ from quadrat.tasks.detect.tile_boxes import (
 from quadrat.types import Detections
 
 METHODS = ("ios", "iou", "wbf")
+INSIDE_SLACK = 3.0
+"""Pixels by which a fragment may reach out of the object that it is a part of: real detectors err by 1 to 3."""
 
 Bounds = tuple[float, float, float, float]
 """x0, y0, x1, y1 in source pixels."""
@@ -212,7 +214,7 @@ def _unconfirmed_parts(table: TileBoxes, groups: Ints, i: Ints, j: Ints, objects
     return drop
 
 
-def _inside(small: Floats, large: Floats, slack: float = 1.0) -> Bools:
+def _inside(small: Floats, large: Floats, slack: float = INSIDE_SLACK) -> Bools:
     """Return True (P,) where the small box (P, 4) lies in the large one, grown by `slack` pixels."""
     low = (small[:, LOW] >= large[:, LOW] - slack).all(axis=1)
     return np.asarray(low & (small[:, HIGH] <= large[:, HIGH] + slack).all(axis=1))

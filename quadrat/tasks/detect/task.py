@@ -16,6 +16,7 @@ from quadrat.parameters import (
 )
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.detect.fold import DetectFold, ObjectReader
+from quadrat.tasks.detect.thresholds import thresholds_of
 from quadrat.transforms.tiles import plan
 from quadrat.types import Frame, ModelPackage, OutputSpec
 
@@ -56,7 +57,8 @@ class Detect:
         self._objects = objects
         self._tiles = tiles
         self._follows_faint = follows_faint
-        self._reader = ObjectReader(spec, layout, objects)
+        self._thresholds = thresholds_of(spec.words, package.num_classes, objects, package.name)
+        self._reader = ObjectReader(spec, layout, objects, self._thresholds)
         self.wanted = layout.wanted
         self.batched = layout.batched
 
@@ -64,10 +66,10 @@ class Detect:
         """Plan the parts of a frame, and return the fold that finds its objects in them.
 
         A frame no larger than tile-size is one part; otherwise the whole frame follows its tiles with full-frame.
-        Objects have at least min-score; with `follows_faint`, those of a video have at least BYTETRACK_FLOOR if
+        Objects have at least min-score, or what the archive states for their class; with `follows_faint`, those of a video have at least BYTETRACK_FLOOR if
         that is lower. Raises ParameterError if the frame would take too many tiles.
         """
-        floor = self._objects.min_score
+        floor = self._thresholds.least
         if frame.time_s is not None and self._follows_faint:
             floor = min(floor, BYTETRACK_FLOOR)
         windows = self._plan(frame)

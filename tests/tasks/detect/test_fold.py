@@ -177,13 +177,27 @@ def test_nms_threshold_says_which_boxes_are_one(threshold: float, count: int) ->
     assert count == len(found("yolov8", boxes, [0.9, 0.8], [1, 1], nms_threshold=threshold))
 
 
-def test_too_many_candidates_are_cut_to_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that outputs very many candidates takes bounded time; the best candidates are kept."""
+def test_candidates_beyond_what_nms_considers_are_not_lost_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NMS takes bounded time; if it considers too few candidates to fill max-detections, the frame is partial."""
+    monkeypatch.setattr(module, "MAX_CANDIDATES", 3)
+    same = [[10, 10, 30, 30]] * 4
+    boxes, scores = [*same, [40, 10, 50, 20]], [0.9, 0.8, 0.7, 0.6, 0.5]
+    got = found("yolov8", boxes, scores, [0] * 5, max_detections=2)
+    assert (1, True) == (len(got), got.capped)
+    assert not found("yolov8", boxes[:3], scores[:3], [0] * 3, max_detections=2).capped
+
+
+@pytest.mark.parametrize("layout", ["yolov8", "yolov10"])
+def test_as_many_objects_are_kept_as_max_detections_allows(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few candidates NMS considers usually."""
     monkeypatch.setattr(module, "MAX_CANDIDATES", 3)
     boxes = [[i * 6, 10, i * 6 + 5, 20] for i in range(10)]
-    got = found("yolov8", boxes, np.linspace(0.3, 0.9, 10), [0] * 10)
-
-    np.testing.assert_allclose(got.scores, np.linspace(0.3, 0.9, 10)[:-4:-1], atol=1e-6)
+    got = found(layout, boxes, np.linspace(0.3, 0.9, 10), [0] * 10, max_detections=10)
+    assert (10, False) == (len(got), got.capped)
 
 
 def test_classes_that_the_archive_does_not_have_end_the_order() -> None:

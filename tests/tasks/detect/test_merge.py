@@ -261,9 +261,16 @@ def test_a_threshold_of_0_joins_nothing_that_does_not_overlap():
 
 
 def test_a_fragment_that_leaves_the_object_stays():
-    """A part of an object lies inside it, up to a pixel; this one begins 4 pixels above it."""
+    """A part of an object lies inside it, up to three pixels; this one begins 4 pixels above it."""
     body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 6, 108, 25)]
     assert merged(body, arms) == truth_rows([*body, arms[1]])
+
+
+@pytest.mark.parametrize("off", [0, 1, 2, 3])
+def test_a_second_fragment_need_not_lie_inside_to_the_pixel(off):
+    """Real detectors err by a few pixels, and would leave such fragments at seams."""
+    body, arms = [(20, 10, 110, 70)], [(80, 10, 110, 70), (80, 10 - off, 108, 25)]
+    assert merged(body, arms) == truth_rows(body)
 
 
 def test_fragments_that_end_just_before_a_seam_meet():

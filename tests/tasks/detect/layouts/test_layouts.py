@@ -195,13 +195,29 @@ def test_an_anchor_is_one_object() -> None:
     assert ([2], 1) == (got.classes.tolist(), len(got.scores))
 
 
-@pytest.mark.parametrize(("layout", "value"), [("yolov10", 1.5), ("yolov10", -1.0), ("paddledet", 1.5)])
+@pytest.mark.parametrize(
+    ("layout", "value"),
+    [
+        ("yolov10", 1.5),
+        ("yolov10", -1.0),
+        ("paddledet", 1.5),
+        ("yolov10", 1e30),
+        ("paddledet", 1e30),
+        ("yolov10", 10_000),
+        ("boxes", 2**40),
+        ("rtdetr", -(2**62)),
+    ],
+)
 def test_a_class_that_is_no_number_is_another_layout(layout: str, value: float) -> None:
-    """1.5 is not a class, so the six numbers mean something else."""
+    """1.5 is not a class, so the numbers mean something else; 1e30 must not count as class 0 either."""
     arrays = encode(layout, [[10, 20, 50, 60]], [0.5], [0], num_classes=3)
-    arrays["output0"][0, PLACES[layout]["class"]] = value
-    with pytest.raises(LayoutError, match="not a class number"):
-        read(layout, arrays)
+    if "labels" in arrays:
+        arrays["labels"][0] = value
+    else:
+        arrays["output0"][0, PLACES[layout]["class"]] = value
+    for classes in (3, None):
+        with pytest.raises(LayoutError, match="not a class number"):
+            read(layout, arrays, classes=classes)
 
 
 def test_a_class_that_is_nan_is_no_filler() -> None:
@@ -284,7 +300,7 @@ def test_classes_that_disagree_with_the_channels_are_refused(
     st.lists(
         st.tuples(
             st.sampled_from(["output0", "boxes", "labels", "scores", "dets", "x"]),
-            st.sampled_from(["float32", "float16", "int64", "bool"]),
+            st.sampled_from(["float32", "float16", "int64", "bool", "str"]),
             st.lists(st.sampled_from([0, 1, 4, 5, 6, 7, 8]), max_size=4),
         ),
         max_size=4,

@@ -1,0 +1,21 @@
+"""The facts about a picture that flags and tables need, without its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """Cheap facts about a picture as it is stored.
+
+    `brightness` is the mean of its grey values and `contrast` their standard deviation, both as shares of white;
+    `sharpness` is the variance of the Laplacian over that of the grey values; `clipped` is the share of pixels with
+    a channel at 0 or 255; `hash` is the perceptual hash, 256 bits in hexadecimal.
+    """
+
+    brightness: float
+    contrast: float
+    sharpness: float
+    clipped: float
+    hash: str
