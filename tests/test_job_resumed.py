@@ -186,9 +186,9 @@ def refused(ran: Order) -> str:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"min_score": 0.9}, "min-score was 0.25, and is 0.9"),
+        ({"min_score": 0.9}, "min-score was the default, and is 0.9"),
         ({"tile_size": 64}, "tile-size was 0, and is 64"),
-        ({"outputs": "none"}, "outputs was , and is none"),
+        ({"outputs": "none"}, "outputs was the default, and is none"),
     ],
     ids=str,
 )

@@ -191,7 +191,7 @@ def test_every_run_of_own_data_has_a_folder_of_its_own(recorded):
     names = [f"2026-12-0{number}-120000-run-collection" for number in (1, 2, 3)]
     assert sorted(path.name for path in runs.iterdir()) == [*names, "latest"]
     assert all((runs / name / "survey.csv").exists() for name in names)
-    assert os.readlink(runs / "latest") == names[-1]
+    assert str((runs / "latest").readlink()) == names[-1]
 
 
 def test_a_run_that_delivers_nothing_leaves_no_folder(recorded):

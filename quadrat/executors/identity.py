@@ -27,4 +27,6 @@ def identity_of(place: str, models: Sequence[ModelFacts], settings: Settings) ->
 
 
 def _text(value: object) -> str:
+    if value is None or value == ():
+        return "the default"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
