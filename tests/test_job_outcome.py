@@ -21,7 +21,9 @@ from quadrat.report.book import RecordBook
 from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
 from quadrat.stores.folder import LOCAL_ORDER
+from quadrat.stores.ledger import NoLedger
 from quadrat.stores.listing import file_urn
+from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Blob, Product, Source
 from tests.executors.orders import dives, photos
 from tests.moving import LOG, RECTANGLES, Order, order
@@ -116,7 +118,8 @@ class Many:
     """A store of tiny pictures that exist only while they are pulled, and of products that are counted, not kept."""
 
     order = "urn:order"
-    moving = False
+    moving = in_folders = False
+    place = "urn:many"
 
     def __init__(self, archive: Path, count: int) -> None:
         self._archive = archive
@@ -128,6 +131,12 @@ class Many:
 
     def check(self) -> None:
         """Nothing can go wrong."""
+
+    @contextmanager
+    def ledger(self) -> Iterator[NoLedger]:
+        """Keep none."""
+        with temporary_folder("order") as folder:
+            yield NoLedger(folder)
 
     @contextmanager
     def models(self) -> Iterator[Mapping[str, Path]]:
@@ -157,10 +166,6 @@ class Many:
     def relist(self) -> Iterator[Source]:
         """List them again."""
         return self.sources()
-
-    def taken(self) -> list[str]:
-        """Give no names."""
-        return []
 
 
 def test_memory_is_flat_over_two_thousand_sources(tmp_path: Path) -> None:

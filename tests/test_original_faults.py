@@ -331,7 +331,9 @@ def test_b14_equal_base_names_give_two_products(tmp_path: Path, images: Path) ->
     (images / "sub" / "q.png").write_bytes(pictures.png(half()))
     *_, out = run(brightness_archive(tmp_path / "m.tgz"), images)
 
-    assert {"q.pseudo.png", "q-2.pseudo.png"} == {p.name for p in out.rglob("*.png")}
+    assert {"q.pseudo.png", "sub/q.pseudo.png"} == {
+        str(path.relative_to(out / "mask")) for path in out.rglob("*.png")
+    }
 
 
 def test_b14_the_help_tells_the_true_default() -> None:
