@@ -21,8 +21,8 @@ from quadrat.report.book import RecordBook
 from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
 from quadrat.stores.folder import LOCAL_ORDER
-from quadrat.stores.ledger import NoLedger
 from quadrat.stores.listing import file_urn
+from quadrat.stores.no_ledger import NoLedger
 from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Blob, Product, Source
 from tests.executors.orders import dives, photos

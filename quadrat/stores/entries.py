@@ -39,7 +39,8 @@ class Written:
 class Entry:
     """A finished source: its content by signature and digest, its files and its record.
 
-    An entry without signature and digest only says whose the files are: the source is measured again.
+    An entry without a record only says whose the files are: the source is measured again. That of a stream has none,
+    because its address may contain a password, and its `urn` is a digest.
     """
 
     urn: str
@@ -47,7 +48,7 @@ class Entry:
     signature: str
     digest: str
     files: Files
-    record: SourceRecord
+    record: SourceRecord | None
 
 
 def signature_of(source: Source) -> str:

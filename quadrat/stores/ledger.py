@@ -6,6 +6,7 @@ only what the ledger does not have, or what has changed.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quadrat.errors import DeliveryError, ResultsError
+from quadrat.errors import DeliveryError, EngineError, ResultsError
 from quadrat.records import SourceRecord
 from quadrat.stores.entries import FOLDER, PART, Begun, Entry, Files, Written, checked_name, signature_of
 from quadrat.stores.files import cannot_write, digest_of, place, to_json, write_draft
@@ -32,28 +33,6 @@ META = "meta"
 TABLES = ("survey.csv", "run.json")
 """Files that show that a folder without a ledger holds results."""
 CHOICE = "Give --into NAME for a new folder in it, --overwrite to replace them, or another folder of results"
-
-
-class NoLedger:
-    """The ledger of a store that keeps none; `folder` holds temporary files."""
-
-    part: Path | None = None
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def begin(self, identity: Mapping[str, str]) -> None:
-        """Do nothing."""
-
-    def known(self, _source: Source) -> SourceRecord | None:
-        """Return None: every source is measured."""
-        return None
-
-    def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
-        """Do nothing."""
-
-    def complete(self) -> None:
-        """Do nothing."""
 
 
 class FolderLedger:
@@ -83,7 +62,7 @@ class FolderLedger:
         """Lock the folder of results while the context is open. Raises ResultsError if another run has it."""
         with ExitStack() as stack:
             try:
-                new = [each for each in (self._own, self.out) if not each.exists()]
+                new = [each for each in (self._own, self.out, *self.out.parents) if not each.exists()]
                 self._own.mkdir(parents=True, exist_ok=True)
                 stack.callback(_remove_empty, new)
                 lock = FileLock(self._own / "lock")
@@ -222,7 +201,11 @@ class FolderLedger:
                 (signature and entry.signature == signature)
                 or (entry.digest and digest_of(Path(source.token)) == entry.digest)
             )
-            if not unchanged or any(digest_of(self.out / name) != own for name, own in entry.files.items()):
+            if (
+                entry.record is None
+                or not unchanged
+                or any(digest_of(self.out / name) != own for name, own in entry.files.items())
+            ):
                 return None
         except OSError:
             return None
@@ -296,18 +279,19 @@ class FolderLedger:
 
     def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
         """Note a source whose products are written. One that is not `whole`, or failed, is measured again."""
-        urn = record.source.urn
-        files: dict[str, str] = {}
+        urn, files = record.source.urn, dict[str, str]()
         signature = self._signatures.pop(urn, "")
         for name in record.products:
             files |= self._fresh.pop(name, {})
         digest = record.image.digest if record.image else record.reading.digest if record.reading else ""
-        if not whole or record.status in ("failed", "not-reached") or not (record.image or record.reading):
-            signature = digest = ""
-        if not files and not signature and not digest:
+        live = record.source.media == "stream"
+        again = live or not whole or not _is_final(record) or not (signature or digest)
+        if again and not files:
             return
+        if live:
+            urn = hashlib.sha256(urn.encode()).hexdigest()
         try:
-            kept = _with_paths(record, self._keep_columns)
+            kept = None if again else _with_paths(record, self._keep_columns)
             self._entries[urn] = self._journal.add(
                 Entry(urn, record.source.stem, signature, digest, files, kept)
             )
@@ -338,7 +322,8 @@ class FolderLedger:
                 entry: Entry = self._journal.read(offset)
                 draft.add(entry)
                 current |= entry.files
-                _with_paths(entry.record, lambda path: columns.add(path.name) or path)  # type: ignore[func-returns-value]
+                if entry.record is not None:
+                    columns |= {path.name for path in _paths(entry.record)}
         for name in [each for each in self._owned if each not in current]:
             self._remove(name)
         for path in self._columns.iterdir() if self._columns.exists() else ():
@@ -371,6 +356,19 @@ def _with_paths(record: SourceRecord, moved: Any) -> SourceRecord:
         for part in record.models
     )
     return replace(record, models=parts)
+
+
+def _is_final(record: SourceRecord) -> bool:
+    """Return True if measuring the source again would give the same; a fault of the engine may pass."""
+    read = record.image is not None or record.reading is not None
+    passing = any(isinstance(fault, EngineError) for fault in record.faults)
+    return read and not passing and record.status not in ("failed", "not-reached")
+
+
+def _paths(record: SourceRecord) -> list[Path]:
+    """List the files of columns of a record."""
+    paths = [getattr(part.columns, "path", None) for part in record.models]
+    return [path for path in paths if path is not None]
 
 
 def _remove_empty(folders: list[Path]) -> None:

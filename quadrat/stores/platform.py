@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quadrat.errors import DeliveryError, ModelError, SourceError
 from quadrat.stores.files import to_json
-from quadrat.stores.ledger import NoLedger
+from quadrat.stores.no_ledger import NoLedger
 from quadrat.stores.proxy import LARGEST, Proxy, QueueItem
 from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Blob, Flush, Media, Product, Source, StoreItem

@@ -54,7 +54,9 @@ def _untimed(content: dict[str, Any]) -> dict[str, Any]:
     settings = {key: value for key, value in content.get("settings", {}).items() if key != "executor"}
     timed = ("wall-seconds", "stages", "settings")
     return {key: value for key, value in content.items() if key not in timed} | (
-        {"settings": settings, "stages": [stage["name"] for stage in content.get("stages", ())]} if settings else {}
+        {"settings": settings, "stages": [stage["name"] for stage in content.get("stages", ())]}
+        if settings
+        else {}
     )
 
 
