@@ -185,7 +185,11 @@ class Predictor(AbstractContextManager["Predictor"]):
         )
         self._stack = ExitStack()
         logger = log or logging.getLogger("quadrat")
-        self._models: Pass = self._stack.enter_context(load_models([Path(model)], self._settings, logger))
+        self._models: Pass = self._stack.enter_context(
+            load_models(
+                [Path(model)], self._settings, logger, isolated=self._settings.order.executor == "isolated"
+            )
+        )
 
     @property
     def _package(self) -> ModelPackage:

@@ -36,7 +36,7 @@ TrackFrame = Callable[[SimulatedFrame], NDArray[np.int64]]
 """Returns the track number of each detection of the next frame, -1 for none."""
 Figures = dict[str, list[dict[str, float]]]
 """The figures of each seed, by tracker."""
-OURS, MIN_SCORE = TrackingSettings(), ObjectSettings().min_score
+OURS, MIN_SCORE = TrackingSettings(), ObjectSettings().least_score
 REPORTED = range(101, 106)
 """Seeds of the tables; seeds 1 to 20 are for tuning."""
 

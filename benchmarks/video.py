@@ -135,7 +135,7 @@ def order_on(models: Pass, store: FolderStore, log: logging.Logger) -> None:
 
 def run_loop(model: LoadedModel, path: Path, folder: Path) -> None:
     """Read, detect, track, draw and write one frame after the other, in one thread."""
-    tracker = tracking.make(model.settings.tracking, model.settings.objects.min_score)
+    tracker = tracking.make(model.settings.tracking, model.settings.objects.least_score)
     capture = cv2.VideoCapture(str(path))
     with av.open(str(folder / "loop.mp4"), "w") as container:
         stream: Any = container.add_stream("libx264", rate=round(RATE), options=ENCODING)
@@ -183,7 +183,7 @@ class SingleStages:
 
     def track(self) -> None:
         """Track the detections."""
-        tracker = tracking.make(self._model.settings.tracking, self._model.settings.objects.min_score)
+        tracker = tracking.make(self._model.settings.tracking, self._model.settings.objects.least_score)
         for _, _, found in self._turns:
             if tracker is not None:
                 tracker.update(found)

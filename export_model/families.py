@@ -31,6 +31,8 @@ FAMILIES: dict[str, Usual] = {
     "scrfd": Usual(centred=False, pad=0, normalize=((0.5,), (128 / 255,))),
     "fastestdet": Usual(stretch=True, bgr=True),
     "centernet": Usual(pad=0, bgr=True, normalize=_CENTERNET),
+    "centerface": Usual(stretch=True, normalize=BYTES),
+    "mmdet": Usual(normalize=None, ask=_ASK),
 }  # fmt: skip
 """Usual preparation by layout; the other layouts have the YOLOs', a grey letterbox and pixels from 0 to 1."""
 

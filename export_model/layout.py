@@ -15,7 +15,7 @@ from quadrat.errors import LayoutError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import BELONGS, LAYOUTS, WITH_BACKGROUND, read_detect
 from quadrat.tasks.detect import layouts
-from quadrat.tasks.detect.layouts.base import SLACK, DetectorSpec
+from quadrat.tasks.detect.layouts.base import LEAST_BOXES, SLACK, DetectorSpec
 
 SCORES = ("scores", "classes", "heat")
 """Beginnings of the roles of outputs that an activation applies to."""
@@ -158,7 +158,7 @@ def _completed(
 ) -> dict[str, Any]:
     """Add to `detect` what a layout leaves open and the outputs show: activation, background, form of the boxes."""
     name = str(detect["layout"])
-    if name not in BELONGS["activation"]:
+    if name not in BELONGS["activation"] + BELONGS["unit"]:
         return detect
     bare = {key: value for key, value in detect.items() if key in ("layout", "activation")}
     spec = replace(network, words=read_detect({"detect": bare}), num_classes=None)
@@ -166,6 +166,8 @@ def _completed(
         layout = layouts.choose(spec)
     tensors = dict(zip(layout.roles, layout.wanted, strict=True))
     made = dict(detect)
+    if name != "ssd" and name in BELONGS["unit"]:
+        return made | _unit(made, [trial.arrays[tensors["boxes"]] for trial in trials], notify)
     if "activation" not in made:
         scores = [
             trial.arrays[tensor]
@@ -219,6 +221,18 @@ def _forms(
         made["boxes"] = "corners" if corners >= CERTAIN else "centres"
     notify(f"boxes: {made['boxes']} in {made['unit']}")
     return made
+
+
+def _unit(
+    detect: Mapping[str, Any], boxes: Sequence[NDArray[Any]], notify: Callable[[str], None]
+) -> dict[str, str]:
+    """Return that boxes are fractions, if all that are not empty are."""
+    rows = np.concatenate([each.reshape(-1, each.shape[-1])[:, :4] for each in boxes]).astype(np.float64)
+    rows = rows[np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)]
+    if "unit" in detect or len(rows) < LEAST_BOXES or np.abs(rows).max() > LARGEST_FRACTION:
+        return {}
+    notify("boxes: in fractions")
+    return {"unit": "fractions"}
 
 
 def _background(

@@ -15,6 +15,8 @@
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
         DeviceError                E_DEVICE                   the requested device or precision is not available
         EngineRunError             E_ENGINE_RUN               a running engine failed or crashed on a batch
+          EngineTimeoutError       E_ENGINE_TIMEOUT           reading or running a network takes too long
+          EngineMemoryError        E_ENGINE_MEMORY            a network needs more memory than it may take
       InputError                   E_INPUT           exit 5   a source, or all of them
         NotAnImageError            E_NOT_IMAGE                skipped: not the kind of file that the order measures
         ImageFormatError           E_IMAGE_FORMAT             not a supported picture format
@@ -198,6 +200,18 @@ class EngineRunError(EngineError):
     """A running engine failed on a batch, or its process died."""
 
     code = "E_ENGINE_RUN"
+
+
+class EngineTimeoutError(EngineRunError):
+    """Reading or running a network took longer than load-seconds or source-seconds."""
+
+    code = "E_ENGINE_TIMEOUT"
+
+
+class EngineMemoryError(EngineRunError):
+    """A network needs more memory than memory-limit, or than there is."""
+
+    code = "E_ENGINE_MEMORY"
 
 
 class InputError(QuadratError):

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class SampleDepth:
+    """How many `bits` of 16-bit samples are used, and the `source` of this number: a parameter, a tag, or the values."""
+
+    bits: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class PictureFacts:
     """Cheap facts about a picture as it is stored.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from quadrat.errors import QuadratError
-from quadrat.facts import PictureFacts
+from quadrat.facts import PictureFacts, SampleDepth
 from quadrat.geometry import HW
 from quadrat.types import Reading, Source
 
@@ -19,7 +19,8 @@ class ImageFacts:
     `source_hw` and `working_hw` are the (height, width) of the upright image as stored and as read; `digest` is the
     sha256 (hex) of its bytes; `exif` holds the tags kept, by name; `skipped` is the reason if it was not measured.
     `picture` holds the facts about its pixels, and `flags` the flags that they give; `duplicate_of` is the name of
-    the image that it duplicates, which is known only in the tables.
+    the image that it duplicates, which is known only in the tables; `depth` are the bits of its 16-bit samples, if not
+    all are used.
     """
 
     source_hw: HW
@@ -30,6 +31,7 @@ class ImageFacts:
     picture: PictureFacts | None = None
     flags: tuple[str, ...] = ()
     duplicate_of: str = ""
+    depth: SampleDepth | None = None
 
 
 @dataclass(frozen=True, slots=True)

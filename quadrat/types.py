@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import QuadratError, distinct
-from quadrat.facts import PictureFacts
+from quadrat.facts import PictureFacts, SampleDepth
 from quadrat.geometry import HW, Geometry, Window
 
 Media = Literal["image", "video", "sequence", "stream"]
@@ -92,7 +92,7 @@ class Frame:
     any scaling; `time_s` presentation time in seconds, None for an image; `digest` sha256 (hex) of the image's
     content, see `Blob`; `exif` the tags kept, by name; `skipped` the reason if the frame is not measured ("black",
     "idle", "failed", or flags), else empty; `file` the file name of a sequence's image; `facts` the facts about an
-    image, None for a frame of a video. The pixels of a mosaic may be a memory map of a file.
+    image, None for a frame of a video; `depth` the bits of 16-bit samples, if not all are used. The pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -104,6 +104,7 @@ class Frame:
     skipped: str = ""
     file: str = ""
     facts: PictureFacts | None = None
+    depth: SampleDepth | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-HEADS = ("yolox", "ssd", "nanodet", "nanodet-plus", "picodet", "yunet", "scrfd", "fastestdet", "centernet")
+HEADS = (
+    "yolox",
+    "ssd",
+    "nanodet",
+    "nanodet-plus",
+    "picodet",
+    "yunet",
+    "scrfd",
+    "fastestdet",
+    "centernet",
+    "centerface",
+)
 """Layouts that have cells or anchors."""
 BINS = 8
 LEVELS = (8, 16, 32)
@@ -153,7 +164,18 @@ def _centernet(rows: list[Any], num_classes: int, hw: tuple[int, int]) -> dict[s
     return {"hm": heat, "wh": size, "reg": offset}
 
 
+def _centerface(rows: list[Any], num_classes: int, hw: tuple[int, int]) -> dict[str, np.ndarray]:
+    shape = (hw[0] // 4, hw[1] // 4)
+    heat, size, offset = np.zeros((num_classes, *shape)), np.zeros((2, *shape)), np.zeros((2, *shape))
+    for box, score, kind in rows:
+        x, y, _ = _cell(box, 4, hw)
+        heat[kind, y, x] = score
+        size[:, y, x] = np.log((box[2:] - box[:2]) / 4)[::-1]
+        offset[:, y, x] = ((box[:2] + box[2:]) / 8 - [x + 0.5, y + 0.5])[::-1]
+    return {"537": heat, "538": size, "539": offset, "540": np.zeros((10, *shape))}
+
+
 _LAID: Mapping[str, Callable[[list[Any], int, tuple[int, int]], dict[str, np.ndarray]]] = {
     "yolox": _yolox, "ssd": _ssd, "nanodet": _nanodet, "nanodet-plus": _nanodet_plus, "picodet": _picodet,
-    "yunet": _yunet, "scrfd": _scrfd, "fastestdet": _fastestdet, "centernet": _centernet,
+    "yunet": _yunet, "scrfd": _scrfd, "fastestdet": _fastestdet, "centernet": _centernet, "centerface": _centerface,
 }  # fmt: skip

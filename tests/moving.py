@@ -246,12 +246,17 @@ def order(
     keep: Path | None = None,
     **values: Any,
 ) -> Order:
-    """Run an order in this process, as the service does; `values` are parameters, with underscores."""
+    """Run an order as the service does, all of it in this process unless `executor` says otherwise.
+
+    `values` are parameters, with underscores.
+    """
     log, heard = logging.Logger("order"), _Heard()
     log.addHandler(heard)
     outcome = None
     try:
-        outcome = job.run_order(parse(values), store(model, place, out, moving=moving), log, keep=keep)
+        outcome = job.run_order(
+            parse({"executor": "local", **values}), store(model, place, out, moving=moving), log, keep=keep
+        )
         status = outcome.exit_status
     except QuadratError as error:  # a parameter: the service reports it the same way
         log.error("%s", error.line)

@@ -55,3 +55,33 @@ def argmax_archive(path: Path, **changes: Any) -> Path:
     """Write an archive of that network as the original has it: one output of classes, nothing said of it."""
     body = brightness_onnx(("labels",))
     return build(path, contents(network=("model.onnx", body), params=None, **changes))
+
+
+def deadly_archive(path: Path) -> Path:
+    """Write an archive of a network that crashes OpenVINO on a batch with an image that is all white, by a bad index."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["scores"]),
+        helper.make_node("ReduceMean", ["x", "axes"], ["means"], keepdims=0),
+        helper.make_node("ReduceMax", ["means"], ["brightest"], keepdims=0),
+        helper.make_node("Greater", ["brightest", "threshold"], ["is_white"]),
+        helper.make_node("Cast", ["is_white"], ["number"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["number", "index"], ["at"]),
+        helper.make_node("GatherND", ["scores", "at"], ["found"]),
+        helper.make_node("ReduceMax", ["found"], ["one"], keepdims=0),
+        helper.make_node("Mul", ["one", "zero"], ["nothing"]),
+        helper.make_node("Add", ["scores", "nothing"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "deadly",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2, "h", "w"])],
+        [
+            helper.make_tensor("w", TensorProto.FLOAT, [2, 3, 1, 1], [1, -1, 0.5, -0.5, 1, 0.25]),
+            helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3]),
+            helper.make_tensor("threshold", TensorProto.FLOAT, [], [0.9]),
+            helper.make_tensor("index", TensorProto.INT64, [1, 4], [10**9, 5, 7, 10**9]),
+            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        ],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return build(path, contents(network=("model.onnx", model.SerializeToString()), params=None))

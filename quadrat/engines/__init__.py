@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import cast
+from time import monotonic
+from typing import Any, cast
 
+from quadrat.engines.channel import Child, can_host
 from quadrat.engines.common import OTHER_ENGINE, need_gpu
-from quadrat.errors import DeviceError, EngineUnavailableError, GraphError, QuadratError
+from quadrat.engines.host import HostedEngine
+from quadrat.engines.limits import Limits
+from quadrat.errors import (
+    DeviceError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    GraphError,
+    QuadratError,
+)
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
 from quadrat.types import ModelPackage
@@ -27,29 +40,80 @@ ORDER = {"cpu": ("openvino", "onnx", "paddle"), "gpu": ("onnx", "paddle")}
 CONCURRENT = ("openvino",)
 """Engines that can run several batches at once."""
 
+HOSTED = {
+    "openvino": "quadrat.engines.openvino:load",
+    "onnx": "quadrat.engines.onnx:start",
+}
+"""What starts an engine inside a child process; paddle always has one, and fake needs none."""
+
 Start = Callable[..., Engine]
 
 
-def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
+@dataclass(slots=True)
+class Isolation:
+    """Runs each engine in a child process with limits; `spare` is a child that was started in advance, or None."""
+
+    limits: Limits = field(default_factory=Limits)
+    spare: Child | None = None
+
+    def prepare(self, settings: EngineSettings, at_once: int) -> None:
+        """Start a child that loads the library which is tried first, while the caller is still busy."""
+        soon = {"openvino": "quadrat.engines.openvino:shared_core", "onnx": "quadrat.engines.onnx:library"}
+        first = ORDER[settings.device][0] if settings.engine == "auto" else settings.engine
+        if first in HOSTED:
+            self.end()
+            try:
+                self.spare = Child(sys.executable, at_once, soon[first])
+            except OSError:  # the engine reports it when it starts
+                self.spare = None
+
+    def take(self) -> Child | None:
+        """Return the spare child; there is none afterwards."""
+        spare, self.spare = self.spare, None
+        return spare
+
+    def end(self) -> None:
+        """End the spare child if nobody took it."""
+        if spare := self.take():
+            spare.kill()
+            spare.end()
+
+
+def isolation(limits: Limits) -> Isolation | None:
+    """Return how engines are isolated, or None on a system where they cannot be."""
+    return Isolation(limits) if can_host() else None
+
+
+def start(
+    package: ModelPackage,
+    settings: EngineSettings,
+    log: logging.Logger,
+    at_once: int = 1,
+    isolated: Isolation | None = None,
+) -> Engine:
     """Start the requested engine, or with `auto` the first that can run this model on this device.
 
     The engine runs up to `at_once` batches at once if it supports that; its `at_once` attribute is the actual
-    number. Raises the errors of the requested engine. With `auto`, if no engine starts, raises GraphError if an
-    engine could not read the network, DeviceError if all lack the device or precision, else
+    number. With `isolated`, it runs in a child process. Raises the errors of the requested engine. With `auto`, if
+    no engine starts, raises GraphError if an engine could not read the network, EngineTimeoutError or
+    EngineMemoryError if one hit a limit, DeviceError if all lack the device or precision, else
     EngineUnavailableError; the message lists the reason for each engine.
     """
     if settings.device == "gpu" and settings.engine != "fake":
         need_gpu()
     if settings.engine != "auto":
         try:
-            return _start_one(settings.engine, package, settings, log, at_once)
+            return _start_one(settings.engine, package, settings, log, at_once=at_once, isolated=isolated)
         except EngineUnavailableError as error:
             where = error.where or f"engine {settings.engine}, {package.name}"
             raise EngineUnavailableError(error.what, where=where, hint=error.hint) from error
     reasons: dict[str, QuadratError] = {}
-    for name in ORDER[settings.device]:
+    names = ORDER[settings.device]
+    begin = monotonic()
+    for name in names:
+        share = _with_share(isolated, settings.device, monotonic() - begin, last=name == names[-1])
         try:
-            return _start_one(name, package, settings, log, at_once)
+            return _start_one(name, package, settings, log, at_once=at_once, isolated=share)
         except QuadratError as error:
             said = error.at(error.where, "" if error.hint == OTHER_ENGINE else error.hint)
             reasons[name] = said
@@ -57,16 +121,45 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, 
     raise _combine_reasons(package, settings, reasons)
 
 
+def _with_share(isolated: Isolation | None, device: str, spent: float, *, last: bool) -> Isolation | None:
+    """Give the next engine half of the time that is left to read the network, and the last one all of it."""
+    if isolated is None:
+        return None
+    left = max(1.0, isolated.limits.loading(device) - spent)
+    limits = replace(isolated.limits, load_s=left if last else left / 2)
+    return Isolation(limits, isolated.take())
+
+
 def _start_one(
-    name: str, package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int
+    name: str,
+    package: ModelPackage,
+    settings: EngineSettings,
+    log: logging.Logger,
+    *,
+    at_once: int,
+    isolated: Isolation | None,
 ) -> Engine:
     if name not in ENGINES:
         raise EngineUnavailableError(
             f"unknown engine {name!r}", where="engine", hint="Use one of " + ", ".join(ORDER["cpu"])
         )
+    several = at_once if name in CONCURRENT else 1
+    if isolated is not None and name in HOSTED:
+        return HostedEngine(
+            HOSTED[name],
+            package,
+            settings,
+            log,
+            limits=isolated.limits,
+            at_once=several,
+            spare=isolated.take(),
+        )
+    if isolated is not None:
+        isolated.end()
     module, attribute = ENGINES[name].split(":")
-    several = (at_once,) if name in CONCURRENT else ()
-    return cast(Start, getattr(import_module(module), attribute))(package, settings, log, *several)
+    make = cast(Start, getattr(import_module(module), attribute))
+    options: dict[str, Any] = {"limits": isolated.limits} if isolated is not None and name == "paddle" else {}
+    return make(package, settings, log, *((several,) if name in CONCURRENT else ()), **options)
 
 
 def _combine_reasons(
@@ -77,6 +170,10 @@ def _combine_reasons(
     kind: type[QuadratError]
     if any(isinstance(error, GraphError) for error in reasons.values()):
         kind, text = GraphError, "the network cannot be read"
+    elif limit := next(
+        (e for e in reasons.values() if isinstance(e, EngineTimeoutError | EngineMemoryError)), None
+    ):
+        kind, text = type(limit), "no engine could read the network within its limits"
     elif all(isinstance(error, DeviceError) for error in reasons.values()):
         kind, text = DeviceError, f"no engine supports {settings.precision} on this {settings.device}"
     else:

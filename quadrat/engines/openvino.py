@@ -63,9 +63,11 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger, 
     return OpenVINOEngine(package, graph_format, settings, log, trial, at_once=at_once)
 
 
-def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
-    """Start the network in this process, which an invalid file may crash; only for the child process."""
-    return OpenVINOEngine(package, choose_format(package, FORMATS), settings, log)
+def load(package: ModelPackage, settings: EngineSettings, log: logging.Logger, at_once: int = 1) -> Engine:
+    """Start the network in this process, which an invalid file may crash; only for a child process."""
+    if settings.device != "cpu":
+        raise DeviceError("openvino runs only on the CPU", where="engine", hint="Use --engine onnx")
+    return OpenVINOEngine(package, choose_format(package, FORMATS), settings, log, at_once=at_once)
 
 
 def library() -> Any:

@@ -27,6 +27,7 @@ from quadrat.engines.common import (
     thread_count,
 )
 from quadrat.engines.host import HostedEngine
+from quadrat.engines.limits import Limits
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
@@ -45,7 +46,9 @@ TUNE_RUNS = 3
 """Batches whose shapes are collected before TensorRT is built, with enable-auto-tune."""
 
 
-def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) -> Engine:
+def start(
+    package: ModelPackage, settings: EngineSettings, log: logging.Logger, *, limits: Limits | None = None
+) -> Engine:
     """Start paddle in a child process.
 
     Raises EngineUnavailableError (not installed, or too old or new for the format), DeviceError (GPU or
@@ -54,7 +57,7 @@ def start(package: ModelPackage, settings: EngineSettings, log: logging.Logger) 
     graph_format = choose_format(package, ("pdmodel", "pir"))
     _need_device(graph_format, settings)
     python = os.environ.get(PYTHON) or sys.executable
-    return HostedEngine("quadrat.engines.paddle:load", package, settings, log, python=python)
+    return HostedEngine("quadrat.engines.paddle:load", package, settings, log, limits=limits, python=python)
 
 
 def _need_device(graph_format: str, settings: EngineSettings) -> None:

@@ -11,7 +11,7 @@ from quadrat.task_kinds import resolve
 
 EXECUTORS = {
     "local": "quadrat.executors.local:open_local",
-    "isolated": "quadrat.executors.isolated:open_isolated",
+    "isolated": "quadrat.executors.local:open_isolated",
 }
 """All executors, by the value of the parameter `executor`."""
 

@@ -1,10 +1,10 @@
-"""The unit of work in this process."""
+"""The unit of work in this process, with its networks here (`local`) or in child processes (`isolated`)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +30,18 @@ class LocalExecutor:
 
 
 @contextmanager
-def open_local(work: Work, log: logging.Logger) -> Iterator[LocalExecutor]:
+def open_local(work: Work, log: logging.Logger, *, isolated: bool = False) -> Iterator[LocalExecutor]:
     """Load the models in this process, and keep them loaded while the context is open."""
-    with load_models(work.archives, work.settings, log, throughput=work.throughput) as models:
+    with load_models(
+        work.archives, work.settings, log, throughput=work.throughput, isolated=isolated
+    ) as models:
         facts = [
             replace(each, in_folders=work.in_folders)
             for each in facts_of(models, work.order, work.urns, moving=work.moving)
         ]
         yield LocalExecutor(models, facts, moving=work.moving)
+
+
+def open_isolated(work: Work, log: logging.Logger) -> AbstractContextManager[LocalExecutor]:
+    """Load each network in a child process, where a crash, a loop or a lack of memory costs one image or frame."""
+    return open_local(work, log, isolated=True)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.facts import PictureFacts
+from quadrat.facts import PictureFacts, SampleDepth
 from quadrat.geometry import HW
+from quadrat.media.depth import VALUES
 from quadrat.media.exif import upright
 from quadrat.types import ImageU8
 
@@ -28,7 +29,7 @@ SMALL_PIXELS = 65_536
 """A picture of fewer pixels (256 x 256) is `small`, as a thumbnail is."""
 DUPLICATE_BITS = 12
 """Two pictures whose hashes differ in at most this many of 256 bits are duplicates."""
-FLAGS = ("dark", "flat", "blurred", "small", "duplicate")
+FLAGS = ("dark", "flat", "blurred", "small", "depth", "duplicate")
 """All flags, in the order in which they are listed."""
 
 FACT_PIXELS = 1_000_000
@@ -60,10 +61,11 @@ def picture_facts(pixels: ImageU8, turn: int = 1) -> PictureFacts:
     )
 
 
-def flags_of(facts: PictureFacts | None, source_hw: HW) -> tuple[str, ...]:
+def flags_of(facts: PictureFacts | None, source_hw: HW, depth: SampleDepth | None = None) -> tuple[str, ...]:
     """Return the flags of one picture alone; whether it is a duplicate depends on others.
 
-    `source_hw` is the (height, width) of the upright picture as stored. Without facts there are no flags.
+    `source_hw` is the (height, width) of the upright picture as stored. Without facts there are no flags. The flag
+    `depth` means that the number of significant bits was taken from the values of the picture, as nothing states it.
     """
     if facts is None:
         return ()
@@ -73,6 +75,7 @@ def flags_of(facts: PictureFacts | None, source_hw: HW) -> tuple[str, ...]:
         "flat": flat,
         "blurred": not flat and facts.sharpness < BLURRED_SHARPNESS,
         "small": source_hw[0] * source_hw[1] < SMALL_PIXELS,
+        "depth": depth is not None and depth.source == VALUES,
     }
     return tuple(flag for flag in FLAGS if raised.get(flag))
 

@@ -1,7 +1,7 @@
 """Decode picture files to frames, with the same rules for every format.
 
-Pictures are rotated upright by EXIF; alpha and colour profiles are ignored; of 16 bits the high 8 are
-kept; grey, palette and CMYK are converted to RGB; the full picture is shrunk to working size by area averaging.
+Pictures are rotated upright by EXIF; alpha and colour profiles are ignored; of 16 bits the high 8 of those
+used are kept (`media.depth`); grey, palette and CMYK are converted to RGB; the full picture is shrunk to working size by area averaging.
 
 Pillow reads headers and EXIF. libjpeg-turbo (simplejpeg, strict) decodes JPEGs: it rejects truncated or
 damaged scans, which OpenCV fills with grey and Pillow detects only partly.
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
+from quadrat.facts import SampleDepth
 from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
 from quadrat.media import mosaic as mosaics
 from quadrat.media import pillow, tiff
+from quadrat.media.depth import high_bytes, stored_bits
 from quadrat.media.exif import upright
 from quadrat.media.facts import picture_facts
 from quadrat.media.kinds import VIDEO_HINT, looks_like
@@ -40,12 +42,19 @@ _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
 
 
 def decode(
-    blob: Blob, key: FrameKey, max_pixels: int | str | None, *, mosaic: bool = False, with_facts: bool = True
+    blob: Blob,
+    key: FrameKey,
+    max_pixels: int | str | None,
+    *,
+    mosaic: bool = False,
+    with_facts: bool = True,
+    sample_bits: int | None = None,
 ) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
-    file that is mapped into memory. Without `with_facts` the frame has no facts. Raises ImageFormatError if the content is not a picture that can be read,
+    file that is mapped into memory. Without `with_facts` the frame has no facts. `sample_bits` are the significant bits of
+    16-bit samples; None takes them from the file, see `media.depth`. Raises ImageFormatError if the content is not a picture that can be read,
     ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
     damaged, and OSError if the file cannot be read.
     """
@@ -60,8 +69,8 @@ def decode(
                 if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
                     if not mosaic:
                         raise _too_large(hw, kind)
-                    return mosaics.read(image, stream, blob, key, max_pixels)
-    return _from_bytes(blob.loaded(), kind, key, max_pixels, with_facts=with_facts)
+                    return mosaics.read(image, stream, blob, key, max_pixels, sample_bits=sample_bits)
+    return _from_bytes(blob.loaded(), kind, key, max_pixels, with_facts=with_facts, sample_bits=sample_bits)
 
 
 def _opened(content: bytes | Path) -> IO[bytes]:
@@ -69,14 +78,20 @@ def _opened(content: bytes | Path) -> IO[bytes]:
 
 
 def _from_bytes(
-    blob: Blob, kind: str, key: FrameKey, max_pixels: int | str | None, *, with_facts: bool
+    blob: Blob,
+    kind: str,
+    key: FrameKey,
+    max_pixels: int | str | None,
+    *,
+    with_facts: bool,
+    sample_bits: int | None,
 ) -> Frame:
     body = blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
-        pixels = _jpeg_pixels(body, image) if kind == "JPEG" else _pillow_pixels(image, kind)
+        pixels, depth = _pixels(image, kind, body, sample_bits)
         turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
@@ -84,7 +99,9 @@ def _from_bytes(
     facts = picture_facts(pixels, turn) if with_facts else None
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
-    return Frame(key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags, facts=facts)
+    return Frame(
+        key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags, facts=facts, depth=depth
+    )
 
 
 def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
@@ -149,6 +166,19 @@ def _frames(image: ImageFile.ImageFile) -> int:
             return int(getattr(image, "n_frames", 1))
         except Exception as error:  # damaged data can raise anything in Pillow
             raise pillow.damaged(image.format or "", error) from error
+
+
+def _pixels(
+    image: ImageFile.ImageFile, kind: str, body: bytes, sample_bits: int | None
+) -> tuple[ImageU8, SampleDepth | None]:
+    """Decode a picture to (h, w, 3) RGB, with the bits of 16-bit samples if not all are used."""
+    if kind == "JPEG":
+        return _jpeg_pixels(body, image), None
+    if stored_bits(image, body) <= 8:
+        return _pillow_pixels(image, kind), None
+    pillow.load(image, kind)
+    rgb = None if image.mode.startswith("I;16") else _rgb(image)
+    return high_bytes(image, body, rgb, sample_bits)
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:

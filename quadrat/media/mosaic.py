@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
 from quadrat.media import pillow, tiff
+from quadrat.media.depth import check_depth, stated_depth, stored_bits
 from quadrat.media.facts import picture_facts
 from quadrat.media.scratch import check_space, scratch
 from quadrat.media.size import working_hw
@@ -31,7 +32,13 @@ BYTES_PER_PIXEL = 6
 
 
 def read(
-    image: TiffImageFile, stream: IO[bytes], blob: Blob, key: FrameKey, max_pixels: int | str | None
+    image: TiffImageFile,
+    stream: IO[bytes],
+    blob: Blob,
+    key: FrameKey,
+    max_pixels: int | str | None,
+    *,
+    sample_bits: int | None = None,
 ) -> Frame:
     """Decode the picture of an open TIFF file to a frame at working size.
 
@@ -47,12 +54,15 @@ def read(
     layout = tiff.read_layout(image, size)
     source_hw = layout.hw[::-1] if turn >= 5 else layout.hw
     pixels = scratch((*source_hw, 3), np.uint8)
-    _fill(_stored_view(pixels, turn), layout, stream)
+    bits = stored_bits(image, b"")
+    depth = stated_depth(image, bits, sample_bits) if bits > 8 else None
+    most = _fill(_stored_view(pixels, turn), layout, stream, 16 if depth is None else depth.bits)
+    check_depth(depth, bits, most, grey=image.mode.startswith("I;16"))
     facts = picture_facts(pixels)
     target = working_hw(source_hw, max_pixels)
     if target != source_hw:
         pixels = _shrink(pixels, target)
-    return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags, facts=facts)
+    return Frame(key, source_hw, pixels, digest=blob.digest, exif=tags, facts=facts, depth=depth)
 
 
 def _check_size(hw: HW) -> None:
@@ -74,7 +84,9 @@ def _stored_view(pixels: ImageU8, turn: int) -> ImageU8:
     return pixels.transpose(1, 0, 2) if turn >= 5 else pixels
 
 
-def _fill(stored: ImageU8, layout: tiff.TiffLayout, stream: IO[bytes]) -> None:
+def _fill(stored: ImageU8, layout: tiff.TiffLayout, stream: IO[bytes], bits: int) -> int:
+    """Decode all pieces, of whose 16-bit samples `bits` bits are used, and return the largest value."""
+    most = 0
     for piece in layout.pieces():
         if not piece.count:
             continue
@@ -83,12 +95,14 @@ def _fill(stored: ImageU8, layout: tiff.TiffLayout, stream: IO[bytes]) -> None:
         if len(body) < piece.count:
             raise pillow.damaged("TIFF", "its pixels end early")
         window = piece.window
-        pixels = _decode_piece(layout, piece, body)[: window.height, : window.width]
+        pixels = _decode_piece(layout, piece, body, bits)[: window.height, : window.width]
         channels = slice(piece.plane, None if piece.plane is None else piece.plane + 1)
         stored[window.top : window.bottom, window.left : window.right, channels] = pixels
+        most = max(most, int(pixels.max(initial=0)))
+    return most
 
 
-def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes) -> NDArray[Any]:
+def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes, bits: int) -> NDArray[Any]:
     """Decode one tile or strip to (h, w, 3), or (h, w, 1) if it is grey or a single channel."""
     if layout.jpeg_transform is not None:
         try:
@@ -100,7 +114,7 @@ def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes) -> ND
         with io.BytesIO(layout.as_file(piece, body)) as file, pillow.open_header(file, "TIFF") as image:
             pillow.check_mode(image)
             pillow.load(image, "TIFF")
-            pixels = pillow.strip(image)
+            pixels = pillow.strip(image, bits)
     if pixels.shape[0] < piece.window.height or pixels.shape[1] < piece.window.width:
         raise pillow.damaged("TIFF", "a tile or strip is smaller than stated")
     return pixels[..., :1] if piece.plane is not None else pixels

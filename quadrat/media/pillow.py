@@ -23,6 +23,7 @@ from PIL import (
 )
 
 from quadrat.errors import ImageFormatError, ImageTruncatedError
+from quadrat.media.depth import shifted
 from quadrat.media.exif import kept_tags, orientation
 
 _OPEN: dict[str, type[ImageFile.ImageFile]] = {
@@ -98,10 +99,10 @@ def load(image: ImageFile.ImageFile, kind: str) -> None:
         raise damaged(kind, error) from error
 
 
-def strip(image: Image.Image) -> NDArray[Any]:
-    """Return pixels (h, w, 3) uint8 RGB, or (h, w, 1) for 16-bit grey; drops alpha and the low byte of 16 bits."""
+def strip(image: Image.Image, bits: int = 16) -> NDArray[Any]:
+    """Return pixels (h, w, 3) uint8 RGB, or (h, w, 1) for 16-bit grey; drops alpha, and keeps the high 8 of `bits` bits."""
     if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8)[..., None]
+        return shifted(np.asarray(image), bits)[..., None]
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 

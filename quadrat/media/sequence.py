@@ -13,6 +13,7 @@ from quadrat.errors import InputError, QuadratError, VideoFormatError, VideoTrun
 from quadrat.formats import skip_reason
 from quadrat.geometry import HW
 from quadrat.media import images
+from quadrat.media.depth import VALUES
 from quadrat.media.sampling import Sampling
 from quadrat.media.scale import scaled
 from quadrat.media.size import working_hw
@@ -60,7 +61,7 @@ class SequenceReader:
         self._stop = threading.Event()
         self._digest = hashlib.sha256()
         self._damage = ""
-        self._resized = ""
+        self._resized = self._guessed = ""
         self._files = enumerate(paths)
         rate, count = frames.sequence_rate, len(paths)
         self.reading = Reading(
@@ -107,7 +108,9 @@ class SequenceReader:
                 body = path.read_bytes()
                 self._digest.update(body)
                 key = FrameKey(self._source.urn, index)
-                return self._scaled(images.decode(Blob(body), key, -1, with_facts=False), path)
+                bits = self._settings.sample_bits
+                frame = images.decode(Blob(body), key, -1, with_facts=False, sample_bits=bits)
+                return self._scaled(frame, path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"
@@ -122,6 +125,11 @@ class SequenceReader:
             self.reading = replace(self.reading, hw=self._hw)
         elif frame.source_hw != self._hw and not self._resized:
             self._resized = path.name
+        if frame.depth is not None and frame.depth.source == VALUES and not self._guessed:
+            self._guessed = (
+                f"the bits of its samples were guessed, the first time in {path.name}: {frame.depth.bits}"
+            )
+            self.reading = replace(self.reading, warnings=(*self.reading.warnings, self._guessed))
         pixels = scaled(frame.pixels, self._working)
         time_s = frame.key.index / self._settings.sequence_rate
         return replace(frame, source_hw=self._hw, pixels=pixels, time_s=time_s, file=path.name)

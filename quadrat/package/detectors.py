@@ -10,23 +10,33 @@ from quadrat.errors import ManifestError
 from quadrat.package.classes import is_int
 
 LAYOUTS = (
-    "yolov5", "yolov8", "yolov10", "yolox", "rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet", "boxes", "ssd",
-    "nanodet", "nanodet-plus", "picodet", "yunet", "scrfd", "fastestdet", "centernet",
+    "yolov5", "yolov8", "yolov10", "yolox", "rtdetr", "rtdetr-ultralytics", "rfdetr", "paddledet", "boxes", "mmdet", "ssd",
+    "nanodet", "nanodet-plus", "picodet", "yunet", "scrfd", "fastestdet", "centernet", "centerface",
 )  # fmt: skip
 """Names of the layouts; quadrat.tasks.detect.layouts reads them."""
-WITH_BACKGROUND = ("rtdetr", "rfdetr", "boxes", "ssd")
+WITH_BACKGROUND = ("rtdetr", "rfdetr", "boxes", "mmdet", "ssd")
 """Layouts of networks that can have a class that means no object."""
 CHOICES = {
     "activation": ("none", "sigmoid", "softmax"),
     "nms": ("per-class", "agnostic", "none"),
-    "boxes": ("corners", "centres"),
+    "boxes": ("corners", "corners-yx", "centres"),
     "unit": ("pixels", "fractions"),
 }
 """Keys of `detect` that have one of a few values."""
 BELONGS = {
-    "activation": ("ssd", "nanodet", "nanodet-plus", "picodet", "yunet", "scrfd", "fastestdet", "centernet"),
-    "boxes": ("ssd",),
-    "unit": ("ssd",),
+    "activation": (
+        "ssd",
+        "nanodet",
+        "nanodet-plus",
+        "picodet",
+        "yunet",
+        "scrfd",
+        "fastestdet",
+        "centernet",
+        "centerface",
+    ),
+    "boxes": ("ssd", "rtdetr", "boxes", "mmdet"),
+    "unit": ("ssd", "rtdetr", "boxes", "mmdet"),
 }
 """Layouts that a key applies to; the others apply to all."""
 

@@ -81,6 +81,17 @@ class FrameSettings(Group):
         shapes_result=True,
         since="5",
     )
+    sample_bits: int | None = parameter(
+        "int",
+        "Significant bits of images with 16-bit samples. If unset, tags of the file or its values show whether 8, 12, 14 "
+        "or 16 bits are used.",
+        unit="bits",
+        low=8,
+        high=16,
+        media=("image", "video"),
+        shapes_result=True,
+        since="5",
+    )
     idle_seconds: float = parameter(
         "float",
         "After a frame without objects, skip the source's frames for N seconds; 0 measures every frame.",

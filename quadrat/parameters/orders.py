@@ -97,9 +97,10 @@ class OrderSettings(Group):
     )
     executor: str = parameter(
         "option",
-        "Where sources are measured: in this process (local), or in a child process (isolated).",
-        default="local",
-        choices=("local", "isolated"),
+        "Where networks run: in a child process with limits, so that one that crashes costs only the image that it "
+        "was on (isolated), or in this process (local).",
+        default="isolated",
+        choices=("isolated", "local"),
         since="4",
     )
     benchmark: bool = parameter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from time import perf_counter
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import EngineRunError
+from quadrat.engines.host import HostedEngine
+from quadrat.engines.limits import fits
+from quadrat.errors import EngineRunError, GraphError
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.workers import BusyClock, Workers
@@ -20,6 +22,8 @@ from quadrat.types import Flush, Part
 
 BESIDE = 2
 """The most other items that may wait for a batch to fill, for each input of a full batch."""
+LEAST_S = 0.05
+"""Seconds that a run has at least, if its frame has used up source-seconds."""
 WARM_UPS = 5
 """The extra runs of the first batch with the benchmark setting, as in the original service."""
 
@@ -95,21 +99,62 @@ class Batches:
         """Run one batch. If it fails, for instance for lack of memory, run each input alone."""
         try:
             with self.model.turns:
-                arrays = self.model.engine.run(self._stack(inputs), self.model.task.wanted)
+                arrays = self._timed_run(inputs)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
-            (one,) = inputs
-            reason = to_quadrat_error(error, one.frame.state.source.name)
-            return [PartResult(one.frame, one.model, one.number, reason)]
+            return self._failed(inputs, error)
+        if wrong := self._wrong_shape(inputs, arrays):
+            return self._failed(inputs, wrong)
         return [
             PartResult(one.frame, one.model, one.number, self._part(one, arrays, index))
             for index, one in enumerate(inputs)
         ]
 
+    def _timed_run(self, inputs: Sequence[PreparedPart]) -> Mapping[str, NDArray[Any]]:
+        """Run the network, for no longer than the frames of the inputs have left of source-seconds."""
+        batch, wanted = self._stack(inputs), self.model.task.wanted
+        engine, limit = self.model.engine, self.model.settings.limits.source_seconds
+        if limit is None or not isinstance(engine, HostedEngine):
+            return engine.run(batch, wanted)
+        frames = list({id(one.frame): one.frame for one in inputs}.values())
+        begin = perf_counter()
+        try:
+            left = max(limit - frame.spent_s for frame in frames)
+            return engine.run(batch, wanted, max(left, LEAST_S))
+        finally:
+            for frame in frames:
+                frame.spent_s += (perf_counter() - begin) / len(frames)
+
+    def _wrong_shape(
+        self, inputs: Sequence[PreparedPart], arrays: Mapping[str, NDArray[Any]]
+    ) -> GraphError | None:
+        """Return an error if an output does not have one entry for each input."""
+        if not self.model.task.batched:
+            return None
+        count = self._fixed or len(inputs)
+        for name, array in arrays.items():
+            if array.ndim < 1 or len(array) != count:
+                return GraphError(
+                    f"output {name!r} has the shape {array.shape} for a batch of {count}",
+                    where=self.model.package.name, hint="Export the network again",
+                )  # fmt: skip
+        return None
+
+    def _failed(self, inputs: Sequence[PreparedPart], error: Exception) -> list[PartResult]:
+        return [
+            PartResult(one.frame, one.model, one.number, to_quadrat_error(error, one.frame.state.source.name))
+            for one in inputs
+        ]
+
     def _stack(self, inputs: Sequence[PreparedPart]) -> NDArray[np.float32]:
-        """Stack inputs into a batch; for a network with a fixed batch size, repeat the last input."""
+        """Stack inputs into a batch; for a network with a fixed batch size, repeat the last input.
+
+        Raises MemoryError if the batch does not fit into memory.
+        """
         tensors = [one.sample.tensor for one in inputs]
+        if not fits(tensors[0].nbytes * max(self._fixed or 0, len(tensors))):
+            raise MemoryError
         tensors += tensors[-1:] * ((self._fixed or 0) - len(tensors))
         return tensors[0][None] if len(tensors) == 1 else np.stack(tensors)
 

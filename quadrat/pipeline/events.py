@@ -38,7 +38,8 @@ class OpenFrame:
     """A frame that is being measured: the fold of each model, and the number of parts still to come.
 
     `views` are the frames of models that measure at another size than was read; `errors` holds, by model name, the
-    error of a model without a prediction and the stage that it occurred in.
+    error of a model without a prediction and the stage that it occurred in. `spent_s` are the seconds that networks
+    have taken for it.
     """
 
     state: SourceState
@@ -47,6 +48,7 @@ class OpenFrame:
     folds: dict[str, Fold] = field(default_factory=dict)
     views: dict[str, Frame] = field(default_factory=dict)
     errors: dict[str, tuple[QuadratError, str]] = field(default_factory=dict)
+    spent_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,9 @@ class MeasuredFrame:
 
 def located(error: QuadratError, name: str) -> QuadratError:
     """Return the error with the name of its source."""
-    where = f"{name} ({error.where})" if error.where and error.where != name else name
+    if error.where == name or error.where.startswith(f"{name} ("):
+        return error
+    where = f"{name} ({error.where})" if error.where else name
     return error.at(where)
 
 

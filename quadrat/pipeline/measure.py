@@ -224,9 +224,15 @@ class SourceMeasurement:
 def image_facts(frame: Frame) -> ImageFacts:
     """Return the facts about an image."""
     working = frame.pixels.shape[0], frame.pixels.shape[1]
-    flags = flags_of(frame.facts, frame.source_hw)
     return ImageFacts(
-        frame.source_hw, working, frame.digest, dict(frame.exif), frame.skipped, frame.facts, flags
+        frame.source_hw,
+        working,
+        frame.digest,
+        dict(frame.exif),
+        frame.skipped,
+        frame.facts,
+        flags=flags_of(frame.facts, frame.source_hw, frame.depth),
+        depth=frame.depth,
     )
 
 

@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from quadrat import __version__, engines, package, transforms
+from quadrat.engines import Isolation
 from quadrat.engines.common import thread_count
+from quadrat.engines.host import HostedEngine
+from quadrat.engines.limits import Limits
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
@@ -27,6 +31,9 @@ from quadrat.types import ModelPackage, Provenance
 AT_ONCE = 2
 """The number of concurrent runs of the network. Beside a video encoder, two runs with one thread each lose less
 time than one run with two. More runs would need more memory, and were not measured."""
+
+CLOSE_S = 60.0
+"""Seconds to wait for runs of a network in this process before it is closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,16 +162,27 @@ def label(name: str) -> str:
 
 @contextmanager
 def load_models(
-    archives: Sequence[Path], settings: Settings, log: logging.Logger, *, throughput: bool = False
+    archives: Sequence[Path],
+    settings: Settings,
+    log: logging.Logger,
+    *,
+    throughput: bool = False,
+    isolated: bool = False,
 ) -> Iterator[Pass]:
     """Load model archives, and keep them loaded while the context is open.
 
     With `throughput`, networks are set up for AT_ONCE concurrent runs, if the engine supports that; otherwise for
-    the shortest time per run. Raises ModelError for a fault of an archive, EngineError for one of the machine, and
+    the shortest time per run. With `isolated`, each network runs in a child process with limits, where this system
+    can do that. Raises ModelError for a fault of an archive, EngineError for one of the machine, and
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
+    at_once = AT_ONCE if throughput else 1
+    hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
-        opened = [stack.enter_context(_unpacked(archive, settings)) for archive in archives]
+        with _loading_library(settings, hosts, at_once):
+            opened = [stack.enter_context(_unpacked(archive)) for archive in archives]
+        if hosts is not None:
+            stack.callback(hosts.end)
         names = _distinct([each.name for each in opened])
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_tasks(
@@ -173,7 +191,7 @@ def load_models(
             {kind.name: kind.all_pictures for kind in kinds.values()},
         )
         loaded = [
-            stack.enter_context(_started(each, name, settings, log, AT_ONCE if throughput else 1))
+            stack.enter_context(_started(each, name, settings, log, at_once=at_once, hosts=hosts))
             for name, each in zip(names, opened, strict=True)
         ]
         yield Pass(loaded)
@@ -191,32 +209,52 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return given
 
 
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits on networks that the settings state."""
+    given = settings.limits
+    memory = None if given.memory_limit is None else given.memory_limit * 10**6
+    return Limits(memory, given.load_seconds, given.source_seconds)
+
+
 @contextmanager
-def _unpacked(archive: Path, settings: Settings) -> Iterator[ModelPackage]:
+def _unpacked(archive: Path) -> Iterator[ModelPackage]:
     with temporary_folder("model") as folder:
-        with _importing_openvino(settings):
-            opened = package.open_archive(archive, folder)
-        yield opened
+        yield package.open_archive(archive, folder)
 
 
 @contextmanager
 def _started(
-    opened: ModelPackage, name: str, settings: Settings, log: logging.Logger, at_once: int
+    opened: ModelPackage,
+    name: str,
+    settings: Settings,
+    log: logging.Logger,
+    *,
+    at_once: int,
+    hosts: Isolation | None,
 ) -> Iterator[LoadedModel]:
     """Start the network of an archive and make its task."""
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
-    engine = engines.start(opened, settings.engine, log, at_once)
+    engine = engines.start(opened, settings.engine, log, at_once, hosts)
+    turns = threading.Semaphore(engine.at_once)
     try:
         kind = kind_of(opened.task)
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
-        turns = threading.Semaphore(engine.at_once)
         states = kind.part("settings")
         in_force = settings if states is None else states(opened, settings)
         yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
     finally:
+        if not isinstance(engine, HostedEngine):
+            _wait_for_runs(turns, engine.at_once)
         engine.close()
+
+
+def _wait_for_runs(turns: threading.Semaphore, count: int) -> None:
+    """Wait for runs under way in threads: a process that ends during a native run crashes with SIGABRT."""
+    deadline = monotonic() + CLOSE_S
+    for _ in range(count):
+        turns.acquire(timeout=max(0.0, deadline - monotonic()))
 
 
 def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
@@ -230,12 +268,20 @@ def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logg
 
 
 @contextmanager
-def _importing_openvino(settings: Settings) -> Iterator[None]:
-    """Import OpenVINO while the body runs, if it will be tried: the import takes as long as unpacking an archive.
+def _loading_library(settings: Settings, hosts: Isolation | None, at_once: int) -> Iterator[None]:
+    """Load the library of the engine that is tried first while the body runs: it takes as long as unpacking.
 
-    If the import fails, the engine reports that when it starts. Always wait for the import, because a process that
+    If that fails, the engine reports it when it starts. Always wait for an import in this process, because one that
     ends during a native import crashes with SIGSEGV.
     """
+    if hosts is not None:
+        hosts.prepare(settings.engine, at_once)
+        try:
+            yield
+        except BaseException:
+            hosts.end()
+            raise
+        return
     if settings.engine.device != "cpu" or settings.engine.engine not in ("auto", "openvino"):
         yield
         return

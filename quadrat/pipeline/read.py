@@ -56,9 +56,13 @@ class SourceReader:
         try:
             with self._pull(source) as blob:
                 pixels = self._frames.max_img_size
-                frame = images.decode(blob, FrameKey(source.urn), pixels, mosaic=self._tiles)
+                bits = self._frames.sample_bits
+                frame = images.decode(
+                    blob, FrameKey(source.urn), pixels, mosaic=self._tiles, sample_bits=bits
+                )
                 if self._frames.skip_flagged:
-                    frame = replace(frame, skipped=", ".join(flags_of(frame.facts, frame.source_hw)))
+                    flags = flags_of(frame.facts, frame.source_hw, frame.depth)
+                    frame = replace(frame, skipped=", ".join(flags))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             return Failure(source, "read", to_quadrat_error(error, source.name))
         return DecodedFrame(SourceState.of(source, self._models), frame)

@@ -121,7 +121,11 @@ def detection_aspect(
         "image-name": source.name,
         "model": provenance.model,
         "order": provenance.order,
-        "status": "partial" if error else "flagged" if flags_of(frame.facts, frame.source_hw) else "ok",
+        "status": "partial"
+        if error
+        else "flagged"
+        if flags_of(frame.facts, frame.source_hw, frame.depth)
+        else "ok",
         "error": error.line if error else None,
         "width": size[1],
         "height": size[0],
@@ -239,7 +243,11 @@ def _facts(frame: Frame) -> dict[str, Any]:
     """Return the facts and flags of an image; whether it is a duplicate is known only in the tables."""
     if frame.facts is None:
         return {}
-    return {"flags": list(flags_of(frame.facts, frame.source_hw)), "facts": asdict(frame.facts)}
+    depth = {} if frame.depth is None else {"bits": frame.depth.bits, "bits-from": frame.depth.source}
+    return {
+        "flags": list(flags_of(frame.facts, frame.source_hw, frame.depth)),
+        "facts": asdict(frame.facts) | depth,
+    }
 
 
 def _cover(cover: Cover) -> dict[str, Any]:

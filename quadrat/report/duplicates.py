@@ -85,7 +85,10 @@ def marked(record: SourceRecord, original: str, *, skip: bool) -> SourceRecord:
         return replace(record, status="skipped", faults=(), reason=reason, models=parts)
     if not image.flags or record.status != "ok":
         return record
-    each = [f"a duplicate of {original}" if flag == "duplicate" else flag for flag in image.flags]
+    words = {"duplicate": f"a duplicate of {original}"}
+    if image.depth is not None:
+        words["depth"] = f"of {image.depth.bits} bits judging by its values"
+    each = [words.get(flag, flag) for flag in image.flags]
     return replace(record, status="flagged", reason=f"it is {', '.join(each)}")
 
 

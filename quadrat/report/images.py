@@ -14,7 +14,7 @@ from quadrat.report.survey import csv_line, head_of
 from quadrat.types import ClassInfo
 
 COLUMNS = (
-    "image", "name", "status", "flags", "duplicate_of", "brightness", "contrast", "sharpness", "clipped", "hash",
+    "image", "name", "status", "flags", "duplicate_of", "brightness", "contrast", "sharpness", "clipped", "hash", "bits", "bits_from",
     "width", "height", "source_width", "source_height", "taken", "latitude", "longitude", "image_sha256", "code",
     "reason",
 )  # fmt: skip
@@ -72,6 +72,8 @@ def _columns(table: Tables, prefix: str) -> Iterator[tuple[int, str]]:
 def _facts(image: ImageFacts) -> dict[str, Any]:
     facts = image.picture
     cells: dict[str, Any] = {"flags": " ".join(image.flags), "duplicate_of": image.duplicate_of}
+    if image.depth is not None:
+        cells |= {"bits": image.depth.bits, "bits_from": image.depth.source}
     if facts is None:
         return cells
     shares = {

@@ -206,7 +206,7 @@ def test_point_08_tracks_end_and_trackers_are_reset() -> None:
 
     for name in tracking.TRACKERS:
         settings = parse({"tracker": name, "max-age": 3, "min-hits": 1})
-        made = tracking.make(settings.tracking, settings.objects.min_score)
+        made = tracking.make(settings.tracking, settings.objects.least_score)
         assert made is not None
 
         def seen(corner: tuple[float, float] | None) -> list[int]:

@@ -35,7 +35,7 @@ EVERY = pytest.mark.parametrize("tracker", sorted(TRACKERS))
 def tracker_of(name: str, **values: object) -> Tracker:
     """Make a tracker."""
     settings = parse({"tracker": name, **values})
-    made = tracking.make(settings.tracking, settings.objects.min_score)
+    made = tracking.make(settings.tracking, settings.objects.least_score)
     assert made is not None
     return made
 

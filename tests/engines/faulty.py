@@ -46,14 +46,15 @@ def refusing_start(package: Any, settings: Any, log: logging.Logger) -> Any:
     raise DeviceError("no flux", where="capacitor", hint="Wait for lightning")
 
 
-def moody(package: Any, settings: Any, log: logging.Logger) -> Any:
-    """Behave by the first value of a batch: 1 crash, 2 sleep, 3 raise, else work."""
-    return _Moody(_fake(package, settings))
+def moody(package: Any, settings: Any, log: logging.Logger, at_once: int = 1) -> Any:
+    """Behave by the first value of a batch: 1 crash, 2 sleep, 3 raise, 4 take memory, 5 give texts, 6 nap, else work."""
+    return _Moody(_fake(package, settings), at_once)
 
 
 class _Moody:
-    def __init__(self, inner: FakeEngine) -> None:
+    def __init__(self, inner: FakeEngine, at_once: int) -> None:
         self._inner = inner
+        self.at_once = at_once
         self.name, self.version = "moody", "0"
         self.device, self.precision, self.outputs = inner.device, inner.precision, inner.outputs
 
@@ -65,4 +66,11 @@ class _Moody:
             time.sleep(3600)
         if mood == 3:
             raise EngineRunError("not in the mood", where="moody")
+        if mood == 4:
+            kept = [np.ones(10**7) for _ in range(100)]
+            time.sleep(3600 + len(kept))
+        if mood == 5:
+            return {"labels": np.array(["sand"])}
+        if mood == 6:
+            time.sleep(0.2)
         return self._inner.run(batch, outputs)

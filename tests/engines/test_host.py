@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,9 +13,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quadrat.engines import start
-from quadrat.engines.host import MAX_DEATHS, HostedEngine
-from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
+from quadrat.engines import host, start
+from quadrat.engines.host import MAX_TIMEOUTS, HostedEngine
+from quadrat.engines.limits import Limits
+from quadrat.errors import (
+    DeviceError,
+    EngineMemoryError,
+    EngineRunError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    GraphError,
+)
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines.conftest import ROLES
@@ -32,9 +39,22 @@ def hosted(tiny: ModelPackage, log: logging.Logger, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made: list[HostedEngine] = []
 
-    def make(name: str, timeout_s: float = 60, settings: EngineSettings | None = None) -> HostedEngine:
+    def make(
+        name: str,
+        timeout_s: float = 60,
+        settings: EngineSettings | None = None,
+        limits: Limits | None = None,
+        at_once: int = 1,
+    ) -> HostedEngine:
         target = name if ":" in name else f"tests.engines.faulty:{name}"
-        engine = HostedEngine(target, tiny, settings or EngineSettings(), log, start_timeout_s=timeout_s)
+        engine = HostedEngine(
+            target,
+            tiny,
+            settings or EngineSettings(),
+            log,
+            limits=limits or Limits(load_s=timeout_s),
+            at_once=at_once,
+        )
         made.append(engine)
         return engine
 
@@ -108,7 +128,7 @@ def test_an_exit_at_the_start_gives_its_status_and_last_word(hosted: Hosted) -> 
 
 def test_a_start_that_takes_too_long_is_ended(hosted: Hosted) -> None:
     """The time limit applies, and no process stays."""
-    with pytest.raises(EngineRunError, match="not ready after 1 s"):
+    with pytest.raises(EngineRunError, match="took more than 1 s"):
         hosted("slow_start", timeout_s=1)  # which would take an hour
 
 
@@ -122,38 +142,91 @@ def test_a_crash_on_a_batch_costs_that_batch_only(hosted: Hosted, noise: NDArray
     assert engine.pid not in (None, first)
 
 
-def test_a_child_that_always_dies_is_given_up(hosted: Hosted, noise: NDArray[np.float32]) -> None:
-    """After three deaths in a row no further child is started."""
+def test_a_child_that_always_dies_is_given_up(
+    hosted: Hosted, noise: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After MAX_DEATHS in a row no further child is started."""
+    monkeypatch.setattr(host, "MAX_DEATHS", 3)
     engine = hosted("moody")
-    for _ in range(MAX_DEATHS):
+    for _ in range(3):
         with pytest.raises(EngineRunError, match="SIGSEGV"):
             engine.run(np.full_like(noise, 1), ["labels"])
     with pytest.raises(EngineRunError, match="died 3 times in a row"):
         engine.run(noise, ["labels"])
 
 
-def test_only_deaths_in_a_row_count(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+def test_only_deaths_in_a_row_count(
+    hosted: Hosted, noise: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A child that has answered in between begins anew, however often it died before."""
+    monkeypatch.setattr(host, "MAX_DEATHS", 3)
     engine = hosted("moody")
-    for _ in range(MAX_DEATHS + 1):
+    for _ in range(4):
         with pytest.raises(EngineRunError, match="SIGSEGV"):
             engine.run(np.full_like(noise, 1), ["labels"])
         assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
 
 
-def test_a_batch_may_take_longer_than_the_start(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit is for reading the network: once that is done, the host waits as long as it takes."""
-    made: list[socket.socket] = []
-    pair = socket.socketpair
+def test_a_batch_that_takes_too_long_is_ended(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """The limit of a run is not that of the start; the next batch gets a new child."""
+    engine = hosted("moody")
+    with pytest.raises(EngineTimeoutError, match="running a batch took more than 0 s"):
+        engine.run(np.full_like(noise, 2), ["labels"], 0.3)
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
 
-    def recorded() -> tuple[socket.socket, socket.socket]:
-        ours, theirs = pair()
-        made.append(ours)
-        return ours, theirs
 
-    monkeypatch.setattr(socket, "socketpair", recorded)
-    hosted("moody", timeout_s=60)
-    assert [None] == [ours.gettimeout() for ours in made]
+def test_after_a_few_batches_that_take_too_long_no_other_is_tried(
+    hosted: Hosted, noise: NDArray[np.float32]
+) -> None:
+    """Each of them costs the time of the limit."""
+    engine = hosted("moody")
+    for _ in range(MAX_TIMEOUTS):
+        with pytest.raises(EngineTimeoutError, match="took more than"):
+            engine.run(np.full_like(noise, 2), ["labels"], 0.1)
+    with pytest.raises(EngineTimeoutError, match="was not run"):
+        engine.run(noise, ["labels"])
+
+
+def test_a_child_that_takes_too_much_memory_is_ended(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """The error states the limit; the next batch gets a new child."""
+    engine = hosted("moody", limits=Limits(memory=300 * 10**6))
+    with pytest.raises(EngineMemoryError, match="more than the limit of 300 MB"):
+        engine.run(np.full_like(noise, 4), ["labels"])
+    assert engine.run(noise, ["labels"])["labels"].shape == (2, 24, 40)
+
+
+def test_an_array_that_is_not_of_numbers_is_an_error_of_the_engine(
+    hosted: Hosted, noise: NDArray[np.float32]
+) -> None:
+    """Texts do not end the child."""
+    engine = hosted("moody")
+    pid = engine.pid
+    with pytest.raises(EngineRunError, match="not of numbers"):
+        engine.run(np.full_like(noise, 5), ["labels"])
+    assert engine.pid == pid
+
+
+def test_only_the_guilty_of_several_batches_fails(hosted: Hosted, noise: NDArray[np.float32]) -> None:
+    """One crashes while the other is at work: both are run again, each alone."""
+    engine = hosted("moody", at_once=2)
+    results: dict[int, object] = {}
+    ready = threading.Barrier(2)
+
+    def run(mood: int) -> None:
+        ready.wait()
+        try:
+            results[mood] = engine.run(np.full_like(noise, mood), ["labels"])["labels"].shape
+        except EngineRunError as error:
+            results[mood] = error
+
+    for _ in range(3):
+        threads = [threading.Thread(target=run, args=(mood,)) for mood in (1, 6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (2, 24, 40) == results[6]
+        assert "SIGSEGV" in str(results[1])
 
 
 def test_kill_9_in_the_middle_of_a_batch_is_named(hosted: Hosted, noise: NDArray[np.float32]) -> None:
@@ -196,7 +269,7 @@ def test_the_child_dies_with_its_parent(tiny: ModelPackage, mood: int) -> None:
 import logging, threading, time
 import numpy as np
 from pathlib import Path
-from quadrat.engines.host import HostedEngine
+from quadrat.engines.host import MAX_TIMEOUTS, HostedEngine
 from quadrat.parameters import EngineSettings
 from tests.engines.conftest import package_of, ROLES
 package = package_of(Path({str(tiny.engines["onnx"])!r}), outputs=ROLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,11 @@ def test_models_are_loaded_for_what_is_measured(
     asked: list[int] = []
     start = engines.start
 
-    def started(package: ModelPackage, settings: EngineSettings, log: logging.Logger, count: int) -> Engine:
+    def started(
+        package: ModelPackage, settings: EngineSettings, log: logging.Logger, count: int, *how: Any
+    ) -> Engine:
         asked.append(count)
-        return start(package, settings, log, count)
+        return start(package, settings, log, count, *how)
 
     monkeypatch.setattr(engines, "start", started)
     with open_local(work(RECTANGLES, moving=moving, idle_seconds=idle), LOG) as executor:

@@ -10,8 +10,12 @@ TASKS = ("segment", "detect")
 SIZES: dict[str, object] = {
     "max-img-size": 1_000_000,
     "tile-size": 640,
+    "sample-bits": 12,
     "outputs": ("none",),
     "model-name": "a",
+    "memory-limit": 8000,
+    "load-seconds": 300.0,
+    "source-seconds": 300.0,
     "min-score": 0.5,
 }
 

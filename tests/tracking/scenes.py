@@ -14,7 +14,7 @@ from quadrat.types import Detections
 
 LEFT, RIGHT = (100.0, 100.0), (700.0, 400.0)
 NOTHING = Detections.none()
-MIN_SCORE = ObjectSettings().min_score
+MIN_SCORE = ObjectSettings().least_score
 
 
 def tracker(name: str = "bytetrack", *, min_score: float = MIN_SCORE, **options: object) -> Tracker:

@@ -10,8 +10,8 @@ from quadrat.tasks.detect.layouts.base import Candidates, DetectorSpec, Layout
 from quadrat.tasks.detect.layouts.distributions import NanodetPlus, Picodet, nanodet
 from quadrat.tasks.detect.layouts.faces import Scrfd, Yunet
 from quadrat.tasks.detect.layouts.guess import fitting, guess
-from quadrat.tasks.detect.layouts.maps import Centernet, Fastestdet
-from quadrat.tasks.detect.layouts.named import Boxes, Rfdetr, Rtdetr
+from quadrat.tasks.detect.layouts.maps import Centerface, Centernet, Fastestdet
+from quadrat.tasks.detect.layouts.named import Boxes, Mmdet, Rfdetr, Rtdetr
 from quadrat.tasks.detect.layouts.single import Paddledet, RtdetrUltralytics, Yolov5, Yolov8, Yolov10
 from quadrat.tasks.detect.layouts.ssd import Ssd
 from quadrat.tasks.detect.layouts.yolox import Yolox
@@ -28,6 +28,7 @@ LAYOUTS: dict[str, Callable[[DetectorSpec], Layout]] = {
     "rfdetr": Rfdetr,
     "paddledet": Paddledet,
     "boxes": Boxes,
+    "mmdet": Mmdet,
     "ssd": Ssd,
     "nanodet": nanodet,
     "nanodet-plus": NanodetPlus,
@@ -36,6 +37,7 @@ LAYOUTS: dict[str, Callable[[DetectorSpec], Layout]] = {
     "scrfd": Scrfd,
     "fastestdet": Fastestdet,
     "centernet": Centernet,
+    "centerface": Centerface,
 }
 
 _log = logging.getLogger("quadrat")

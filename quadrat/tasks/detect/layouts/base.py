@@ -21,6 +21,8 @@ FAR = np.float32(1e6)
 """Boxes are clipped to this many pixels from the origin: no input is that large, and larger numbers could overflow."""
 MAX_CLASS = 10_000
 """Class numbers are below this, as in archives: a larger number is not a class."""
+LARGEST_FRACTION = 4.0
+"""Fractions of the input's sides are smaller than this, even of boxes that reach far beyond it."""
 LEAST_ROWS = 64
 """Rows that it takes to judge where the boxes of a network lie."""
 NEAR = 0.125
@@ -193,6 +195,24 @@ def from_centres(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     half = boxes[:, 2:] * np.float32(0.5)
     with np.errstate(over="ignore", invalid="ignore"):  # `candidates` refuses what is not finite
         return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def to_corners(network: DetectorSpec, boxes: NDArray[np.float32], tensor_hw: HW) -> NDArray[np.float32]:
+    """Convert boxes (M, 4) to x0, y0, x1, y1 in input pixels, as the archive states that they are written.
+
+    Raises LayoutError for boxes in pixels that must be fractions of the input's sides.
+    """
+    words = network.words
+    if words.boxes == "corners-yx":
+        boxes = boxes[:, [1, 0, 3, 2]]
+    if words.unit == "fractions":
+        most = np.abs(boxes[np.isfinite(boxes)]).max(initial=0.0)
+        if most > LARGEST_FRACTION:
+            raise network.fault(
+                f"a box has the value {most:.4g}, but must be in fractions of the input's sides"
+            )
+        boxes = boxes * np.array([tensor_hw[1], tensor_hw[0]] * 2, np.float32)
+    return from_centres(boxes) if words.boxes == "centres" else boxes
 
 
 def from_fractions(network: DetectorSpec, boxes: NDArray[np.float32], tensor_hw: HW) -> NDArray[np.float32]:

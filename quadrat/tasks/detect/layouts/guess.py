@@ -11,7 +11,9 @@ from quadrat.tasks.detect.layouts.base import DetectorSpec, shape_text
 from quadrat.tasks.detect.layouts.cells import find_grid
 from quadrat.tasks.detect.layouts.distributions import BINS
 from quadrat.tasks.detect.layouts.levels import BOX, POINTS, group_levels
-from quadrat.tasks.detect.layouts.maps import find_maps
+from quadrat.tasks.detect.layouts.maps import LANDMARKS, find_maps
+from quadrat.tasks.detect.layouts.maps import NAMES as MAPS
+from quadrat.tasks.detect.layouts.named import NAMES
 from quadrat.tasks.detect.layouts.ssd import find_apart
 from quadrat.types import OutputSpec
 
@@ -66,8 +68,13 @@ def _by_names(outputs: Sequence[OutputSpec]) -> dict[str, str]:
     axes = {one.name: len(one.shape) for one in outputs}
     if axes.get("dets") == axes.get("labels") == 3:
         return {"rfdetr": "dets and labels, both with three axes"}
-    if {"boxes", "scores", "labels"} <= set(axes):
-        if axes["boxes"] == 3:
+    if axes.get("dets") == 3 and axes.get("labels") == 2:
+        return {"mmdet": "dets and labels, with the score in dets"}
+    named = {
+        role: next((name for name in (role, *names) if name in axes), "") for role, names in NAMES.items()
+    }
+    if all(named.values()):
+        if axes[named["boxes"]] == 3:
             return {"rtdetr": "boxes, scores and labels for each input of a batch"}
         return {"boxes": "boxes, scores and labels of one input"}
     rows = [one for one in outputs if len(one.shape) == 2 and one.shape[1] == 6]
@@ -150,8 +157,13 @@ def _apart(spec: DetectorSpec) -> dict[str, str]:
 
 def _maps(spec: DetectorSpec) -> dict[str, str]:
     """Return the layout of heat maps, or of one map with a row for each cell."""
-    if find_maps(spec):
-        return {"centernet": "heat maps, sizes and offsets"}
+    found = find_maps(spec)
+    if found:
+        reason = "heat maps, sizes and offsets"
+        if any(len(one.shape) == 4 and one.shape[1] == LANDMARKS for one in spec.outputs):
+            return {"centerface": f"{reason}, with landmarks"}
+        known = found["heat"].name.lower() in MAPS["heat"]
+        return dict.fromkeys(("centernet",) if known else ("centernet", "centerface"), reason)
     maps = [one for one in spec.outputs if len(one.shape) == 4 and one.dtype.startswith("float")]
     hw = spec.fixed_hw
     if len(maps) != 1 or len(spec.outputs) != 1 or hw is None:

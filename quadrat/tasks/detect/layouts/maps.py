@@ -32,23 +32,37 @@ NAMES = {
 """Names that exporters give to the maps of a CenterNet, by role."""
 
 
-def find_maps(network: DetectorSpec) -> dict[str, OutputSpec]:
-    """Return the heat maps (N, C, h, w), sizes and offsets (N, 2, h, w): as stated, or by name; the offset may lack.
+LANDMARKS = 10
+"""Channels of the maps of five landmarks, which are not read."""
 
-    Returns {} if they are others.
+
+def find_maps(network: DetectorSpec) -> dict[str, OutputSpec]:
+    """Return the heat maps (N, C, h, w), sizes and offsets (N, 2, h, w): as stated, by name, or in this order.
+
+    The offset may lack if the others have names. Returns {} if the outputs are others.
     """
     maps = {one.name: one for one in network.outputs if len(one.shape) == 4 and one.dtype.startswith("float")}
+    found = _named(network, maps)
+    if not found:
+        pairs = [one for one in maps.values() if one.shape[1] == 2]
+        others = [one for one in maps.values() if one.shape[1] not in (2, LANDMARKS)]
+        if len(pairs) != 2 or len(others) != 1:
+            return {}
+        found = {"heat": others[0], "size": pairs[0], "offset": pairs[1]}
+    same = {one.shape[2:] for one in found.values()}
+    paired = all(found[role].shape[1] in (2, None) for role in found if role != "heat")
+    return found if paired and len(same) == 1 else {}
+
+
+def _named(network: DetectorSpec, maps: Mapping[str, OutputSpec]) -> dict[str, OutputSpec]:
+    """Return the maps by the roles that the archive states, or by their usual names; {} if two of them lack."""
     found = {}
     for role, names in NAMES.items():
         stated = [network.roles[role]] if role in network.roles else []
         named = [name for name in maps if name in stated or (not stated and name.lower() in names)]
         if len(named) == 1:
             found[role] = maps[named[0]]
-    if not {"heat", "size"} <= set(found):
-        return {}
-    same = {one.shape[2:] for one in found.values()}
-    paired = all(found[role].shape[1] in (2, None) for role in found if role != "heat")
-    return found if paired and len(same) == 1 else {}
+    return found if {"heat", "size"} <= set(found) else {}
 
 
 class Centernet:
@@ -87,21 +101,52 @@ class Centernet:
             raise self._wrong(given)
         self._network.check_classes(len(heat))
         scores = activate(self._network, heat)
-        classes, y, x = _peaks(scores, floor)
-        centres = np.stack([x, y], axis=1).astype(np.float32)
-        if "offset" in given:
-            centres += given["offset"][:, y, x].T
+        classes, y, x = self.cells(scores, floor)
+        cells = np.stack([x, y], axis=1).astype(np.float32)
+        none = np.zeros((len(x), 2), np.float32)
+        offsets = given["offset"][:, y, x].T if "offset" in given else none
         step = np.array([tensor_hw[1] / max(1, heat.shape[2]), tensor_hw[0] / max(1, heat.shape[1])] * 2)
-        boxes = from_centres(np.concatenate([centres, given["size"][:, y, x].T], axis=1))
         with np.errstate(over="ignore", invalid="ignore"):  # `candidates` refuses what is not finite
-            pixels = boxes * step.astype(np.float32)
-        return candidates(self._network, pixels, scores[classes, y, x], classes, tensor_hw)
+            boxes = from_centres(self.boxes(cells, given["size"][:, y, x].T, offsets)) * step.astype(
+                np.float32
+            )
+        return candidates(self._network, boxes, scores[classes, y, x], classes, tensor_hw)
+
+    def cells(self, scores: NDArray[np.float32], floor: float) -> tuple[NDArray[np.intp], ...]:
+        """Return class, row and column of the cells of maps (C, h, w) that are objects with at least `floor`."""
+        return _peaks(scores, floor)
+
+    def boxes(
+        self, cells: NDArray[np.float32], sizes: NDArray[np.float32], offsets: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return centre x, centre y, width, height (M, 4) in cells, from columns and rows, sizes and offsets (M, 2)."""
+        return np.concatenate([cells + offsets, sizes], axis=1)
 
     def _wrong(self, given: Mapping[str, NDArray[Any]]) -> Exception:
         listed = ", ".join(f"{role} {shape_text(each.shape)}" for role, each in given.items())
         return self._network.fault(
             f"the maps of one input are {listed}; they must be (classes, h, w) and (2, h, w)"
         )
+
+
+class Centerface(Centernet):
+    """As `centernet`, with centre = cell + 0.5 + offset, size = exp(size), both as y, x, and NMS: CenterFace.
+
+    See decode in prj-python/centerface.py of Star-Clouds' CenterFace (Xu et al. 2019). Landmarks are not read.
+    """
+
+    nms = True
+
+    def cells(self, scores: NDArray[np.float32], floor: float) -> tuple[NDArray[np.intp], ...]:
+        """Return all cells, not only the largest of their neighbours."""
+        return np.nonzero(scores >= np.float32(floor))
+
+    def boxes(
+        self, cells: NDArray[np.float32], sizes: NDArray[np.float32], offsets: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return centre x, centre y, width, height (M, 4) in cells."""
+        centres = cells + offsets[:, ::-1] + np.float32(0.5)
+        return np.concatenate([centres, np.exp(sizes[:, ::-1])], axis=1)
 
 
 def _peaks(scores: NDArray[np.float32], floor: float) -> tuple[NDArray[np.intp], ...]:

@@ -21,13 +21,14 @@ from quadrat.tasks.detect.layouts.base import (
     fits,
     from_fractions,
     shape_text,
+    to_corners,
 )
 from quadrat.types import OutputSpec
 
 NAMES = {
-    "boxes": ("bboxes", "det_boxes"),
-    "scores": ("det_scores",),
-    "labels": ("classes", "class_ids", "det_classes"),
+    "boxes": ("bboxes", "det_boxes", "detection_boxes"),
+    "scores": ("det_scores", "detection_scores"),
+    "labels": ("classes", "class_ids", "det_classes", "detection_classes"),
 }
 """Names that exporters give to the output of each role, besides the role itself."""
 
@@ -98,16 +99,58 @@ class Boxes:
             raise self._network.fault(
                 f"boxes, scores and labels of one input are {shapes}; they must be (K, 4), (K) and (K)"
             )
-        check_scores(self._network, scores)
-        keep = scores >= np.float32(floor)
-        classes = as_classes(self._network, labels[keep])
-        background = self._network.words.background
-        boxes, scores = boxes[keep], scores[keep]
-        if background is not None:
-            object_ = classes != background
-            boxes, scores, classes = boxes[object_], scores[object_], classes[object_]
-            classes = classes - (classes > background)
-        return candidates(self._network, boxes, scores, classes, tensor_hw)
+        return objects_of(self._network, (boxes, scores, labels), tensor_hw, floor)
+
+
+def objects_of(
+    network: DetectorSpec,
+    found: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]],
+    tensor_hw: HW,
+    floor: float,
+) -> Candidates:
+    """Return the boxes (K, 4), scores (K,) and labels (K,) of one input with at least `floor`, without the background."""
+    boxes, scores, labels = found
+    check_scores(network, scores)
+    keep = scores >= np.float32(floor)
+    classes = as_classes(network, labels[keep])
+    background = network.words.background
+    boxes, scores = boxes[keep], scores[keep]
+    if background is not None:
+        object_ = classes != background
+        boxes, scores, classes = boxes[object_], scores[object_], classes[object_]
+        classes = classes - (classes > background)
+    return candidates(network, to_corners(network, boxes, tensor_hw), scores, classes, tensor_hw)
+
+
+class Mmdet:
+    """dets (N, K, 5) as x0, y0, x1, y1, score, and labels (N, K): exports of MMDeploy, with built-in NMS."""
+
+    nms = False
+    batched = True
+    float_classes = False
+    roles: tuple[str, ...] = ("boxes", "labels")
+
+    def __init__(self, network: DetectorSpec) -> None:
+        self._network = network
+        boxes = network.find("boxes", ("dets",), "dets (N, K, 5)")
+        labels = network.find("labels", NAMES["labels"], "labels (N, K)")
+        self._boxes, self._labels = boxes.name, labels.name
+        self.wanted: tuple[str, ...] = (boxes.name, labels.name)
+        self._check(boxes.shape, labels.shape)
+
+    def _check(self, boxes: tuple[int | None, ...], labels: tuple[int | None, ...]) -> None:
+        if not (fits(boxes, (None, None, 5)) and fits(labels, (None, boxes[1]))):
+            raise self._network.fault(
+                f"{self._boxes!r} is {shape_text(boxes)} and {self._labels!r} {shape_text(labels)}, "
+                "but they must be (N, K, 5) and (N, K)"
+            )
+
+    def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
+        """Return the rows as they are; rows that pad the output have a score of 0."""
+        dets, labels = as_float(self._network, arrays, self._boxes), arrays.get(self._labels, np.zeros(0))
+        self._check((None, *dets.shape), (None, *labels.shape))
+        used = labels != -1
+        return objects_of(self._network, (dets[used, :4], dets[used, 4], labels[used]), tensor_hw, floor)
 
 
 class Rtdetr(Boxes):

@@ -15,14 +15,11 @@ from quadrat.tasks.detect.layouts.base import (
     DetectorSpec,
     as_float,
     candidates,
-    from_centres,
     shape_text,
+    to_corners,
 )
 from quadrat.tasks.detect.layouts.levels import activate, best_of
 from quadrat.types import OutputSpec
-
-LARGEST_FRACTION = 4.0
-"""Fractions of the input's sides are smaller than this, even of boxes that reach far beyond it."""
 
 
 def find_apart(network: DetectorSpec) -> tuple[OutputSpec, OutputSpec] | None:
@@ -97,16 +94,4 @@ class Ssd:
         if network.words.background is not None:
             scores = np.delete(scores, network.words.background, axis=1)
         rows, best, classes = best_of(scores, floor)
-        return candidates(network, self._corners(boxes[rows], tensor_hw), best, classes, tensor_hw)
-
-    def _corners(self, boxes: NDArray[np.float32], tensor_hw: HW) -> NDArray[np.float32]:
-        """Return corners (M, 4) in input pixels; LayoutError for boxes in pixels that must be fractions."""
-        words = self._network.words
-        if words.unit == "fractions":
-            most = np.abs(boxes[np.isfinite(boxes)]).max(initial=0.0)
-            if most > LARGEST_FRACTION:
-                raise self._network.fault(
-                    f"a box has the value {most:.4g}, but must be in fractions of the input's sides"
-                )
-            boxes = boxes * np.array([tensor_hw[1], tensor_hw[0]] * 2, np.float32)
-        return from_centres(boxes) if words.boxes == "centres" else boxes
+        return candidates(network, to_corners(network, boxes[rows], tensor_hw), best, classes, tensor_hw)

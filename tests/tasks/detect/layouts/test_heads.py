@@ -22,7 +22,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "centernet": {"activation": "sigmoid"},
 }
 """What an archive states beside the layout."""
-ONE = ("scrfd",)
+ONE = ("scrfd", "centerface")
 """Layouts that have a single class here."""
 
 

@@ -367,3 +367,24 @@ def test_a_fixed_batch_needs_a_batch_axis(layout: str) -> None:
     assert not choose(replace(network(layout, outputs), batch=1)).batched
     with pytest.raises(LayoutError, match="takes 2 inputs at once"):
         choose(replace(network(layout, outputs), batch=2))
+
+
+def test_dets_of_mmdeploy_hold_their_scores() -> None:
+    """Five numbers and a label; rows of label -1 pad the output."""
+    arrays = {
+        "dets": np.array([[10, 20, 50, 60, 0.75], [1, 1, 9, 9, 0.1], [0, 0, 5, 5, 0.9]], np.float32),
+        "labels": np.array([2, 0, -1]),
+    }
+    outputs = (OutputSpec("dets", "float32", (None, None, 5)), OutputSpec("labels", "int64", (None, None)))
+    got = choose(network(None, outputs)).read(arrays, HW, 0.25)
+    np.testing.assert_allclose(got.boxes, [[10, 20, 50, 60]])
+    assert ([2], [0.75]) == (got.classes.tolist(), got.scores.tolist())
+
+
+@pytest.mark.parametrize("layout", ["rtdetr", "boxes"])
+def test_boxes_may_be_fractions_and_may_have_y_first(layout: str) -> None:
+    """The archive states it, as for the models of TensorFlow."""
+    sides = np.array([[10 / 320, 20 / 256, 50 / 320, 60 / 256]], np.float32)
+    words = {"unit": "fractions", "boxes": "corners-yx"}
+    got = read(layout, encode(layout, sides[:, [1, 0, 3, 2]], [0.5], [1], num_classes=3), **words)
+    np.testing.assert_allclose(got.boxes, [[10, 20, 50, 60]], atol=1e-4)
