@@ -76,7 +76,7 @@ def test_a_second_run_gives_the_same_results(tmp_path):
     outcomes = [run_order(parse({}), FolderStore(model, images, out), LOG) for _ in range(2)]
 
     assert [outcome.error for outcome in outcomes] == [None, None]
-    assert {"a.dark.jpg", "dark.csv", "survey.csv", "run.json"} == {
+    assert {"a.dark.jpg", "dark.csv", "survey.csv", "run.json", "images.csv", "totals.csv"} == {
         name for name in files(out) if not name.endswith("-meta.json")
     }
 

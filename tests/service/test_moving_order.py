@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.media.feeds import feed, transport
 from tests.platform_double.proxy import DataProxy
-from tests.results import files
+from tests.results import files, product
 from tests.service.run import ORDER, ROOT, Service, rows
 
 DETECTOR = ROOT / "examples" / "models" / "rectangles.tgz"
@@ -50,7 +50,7 @@ def test_one_artifact_is_a_video(service: Service, double: DataProxy) -> None:
     here = [name for name in files(service.out) if not name.endswith("-meta.json")]
     assert {name.replace("reef-1.", f"{stem}.") for name in here} == set(made)
     for ending in (".mp4", ".mot.txt"):
-        assert (service.out / f"reef-1{ending}").read_bytes() == made[stem + ending].body
+        assert product(service.out, f"reef-1{ending}").read_bytes() == made[stem + ending].body
     assert artifact.urn == made[f"{stem}.mp4"].metadata[0]["source"]
     assert {(artifact.urn, "ok")} == {(row["image"], row["status"]) for row in rows(made["survey.csv"].body)}
     assert [] == double.seen("queue")

@@ -12,7 +12,7 @@ import pytest
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
-from tests.results import files
+from tests.results import files, product
 from tests.service.run import ORDER, Ran, Service, ServiceProcess, rows
 from tests.waiting import wait_until
 
@@ -218,7 +218,7 @@ def test_two_runs_give_the_same_bytes(process: ServiceProcess, reef: Path) -> No
     assert (0, 0) == (ran.status, again.status), ran.said
     assert 6 + len(TABLES) - 1 == len(again.products)
     for name, body in again.products.items():
-        assert body == (process.out / name).read_bytes(), name
+        assert body == product(process.out, name).read_bytes(), name
 
 
 @pytest.mark.parametrize("tiles", [{}, {"tile_size": 90, "full_frame": True}])
