@@ -127,7 +127,7 @@ def _question(
         return options.preprocessing.listed(families.usual(name), _size(options, detector))
 
     def run(transforms: Transforms) -> list[layout.Trial]:
-        sizes.check_transforms(detector.shape, transforms, detect=True)
+        sizes.check_transforms(detector.shape, transforms)
         return [
             layout.Trial(runner.every(image), (image.shape[2], image.shape[3]))
             for image in _inputs(options, transforms, hw, detector.shape[0] or 1)

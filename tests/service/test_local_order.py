@@ -161,7 +161,16 @@ def test_a_full_disk(process: ServiceProcess) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), np.uint8)
     (process.folder / "in" / "a.png").write_bytes(pictures.png(noise))
 
-    words = ("--model", TINY, "--images", process.folder / "in", "--outputs", "labels,overlay")
+    words = (
+        "--model",
+        TINY,
+        "--images",
+        process.folder / "in",
+        "--outputs",
+        "labels,overlay",
+        "--executor",
+        "local",
+    )
     ran = process.run(*words, largest=600_000)
 
     assert ran.status == 6, ran.said

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 FAST = {"preset": "ultrafast", "crf": "8"}
 COUNTS = (10, 4, 7)
-TABLES = ["detections.csv", "detections.jsonl", "coco.json", "tracks.csv", "run.json", "survey.csv"]
+TABLES = ["survey.csv", "run.json", "detections.csv", "detections.jsonl", "coco.json", "tracks.csv"]
 LONG = 2000
 """Frames of a film that is not over before a signal comes."""
 
