@@ -21,12 +21,9 @@ class ModelFacts:
 
     `label` is part of the names of products; it is empty if there is only one model. `groups` are the groups of
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
-<<<<<<< HEAD
-    that depend on model or machine. `in_folders` is True if names of products are paths.
-=======
-    that depend on model or machine. `trained_side` is the long side, in pixels, at which the network saw whole images in
-    training; None if it is unknown, or if images are measured in tiles.
->>>>>>> origin/main
+    that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
+    side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
+    measured in tiles.
     """
 
     name: str
@@ -37,11 +34,8 @@ class ModelFacts:
     num_classes: int | None
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
-<<<<<<< HEAD
     in_folders: bool = False
-=======
     trained_side: int | None = None
->>>>>>> origin/main
 
     @property
     def kind(self) -> TaskKind:
