@@ -34,8 +34,8 @@ class ModelFacts:
     num_classes: int | None
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
-    in_folders: bool = False
     trained_side: int | None = None
+    in_folders: bool = False
 
     @property
     def kind(self) -> TaskKind:
