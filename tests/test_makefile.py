@@ -127,16 +127,6 @@ def test_every_extra_has_a_target(project):
     assert set(re.findall(r"extras\.py ([a-z][a-z-]*) ", said)) == set(extras)
 
 
-# Delivers a file into the folder of results.
-DELIVERING = (
-    RECORDER
-    + """for word in "$@"; do
-  case "$before" in --ivcap:out-dir) echo measured > "$word/survey.csv" ;; esac; before=$word
-done
-"""
-)
-
-
 def test_run_measures_the_examples_by_absolute_paths(recorded):
     """`make run` passes absolute paths, replaces the results of the examples, and says where the results are."""
     project, calls = recorded
@@ -174,32 +164,6 @@ def test_run_fails_with_the_service(recorded):
     done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", FAIL="*infer_service*")
     assert done.returncode != 0
     assert "results" not in done.stdout
-
-
-def test_every_run_of_own_data_has_a_folder_of_its_own(recorded):
-    """Three runs leave three folders of results, and runs/latest is the last; nothing is removed."""
-    project, _ = recorded
-    (project.root / ".venv" / "bin" / "python").write_text(DELIVERING)
-    date = project.bin / "date"
-    for number in range(3):
-        date.write_text(f"#!/bin/sh\necho 2026-12-0{number + 1}-120000\n")
-        date.chmod(0o755)
-        done = project.make("run-collection", "MODEL=my models/model.tgz", "IMAGES=images")
-        assert done.returncode == 0, done.stderr
-    runs = project.root / "runs"
-
-    names = [f"2026-12-0{number}-120000-run-collection" for number in (1, 2, 3)]
-    assert sorted(path.name for path in runs.iterdir()) == [*names, "latest"]
-    assert all((runs / name / "survey.csv").exists() for name in names)
-    assert str((runs / "latest").readlink()) == names[-1]
-
-
-def test_a_run_that_delivers_nothing_leaves_no_folder(recorded):
-    """As for a wrong parameter: what runs/latest shows stays."""
-    project, _ = recorded
-    words = ("run-collection", "MODEL=my models/model.tgz", "IMAGES=images")
-    assert project.make(*words, FAIL="*infer_service*").returncode != 0
-    assert list((project.root / "runs").iterdir()) == []
 
 
 def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
