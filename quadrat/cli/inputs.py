@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from quadrat.errors import ParameterError
 from quadrat.formats import IMAGE_SUFFIXES, IMAGE_WORDS, VIDEO_SUFFIXES, VIDEO_WORDS
@@ -117,7 +116,7 @@ def described(media: str) -> str:
 
 def _stream(address: str) -> str:
     """Return the address of a stream; ParameterError for that of a photograph, which is no stream."""
-    if PurePosixPath(urlsplit(address).path).suffix.lower() in IMAGE_SUFFIXES:
+    if PurePosixPath(re.split(r"[?#]", address)[0]).suffix.lower() in IMAGE_SUFFIXES:
         hint = "Download it, and give the file"
         raise ParameterError(
             "it is the address of a picture, not of a stream", where=public(address), hint=hint
