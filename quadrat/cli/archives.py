@@ -1,4 +1,4 @@
-"""`quadrat pack` and `quadrat verify`: the commands of export_model, which ships beside quadrat."""
+"""`quadrat pack`, `quadrat verify` and `quadrat inspect`: the commands of export_model, which ships beside quadrat."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 """The folder that holds quadrat: the project's, or that of the installed packages."""
 PACK = "export_model.export:main"
 VERIFY = "export_model.verify:main"
+INSPECT = "export_model.inspection:main"
 EXTRAS = {
     "onnx": "pack", "torch": "export", "safetensors": "export", "paddle": "export", "paddleseg": "export",
 }  # fmt: skip
@@ -31,6 +32,11 @@ def pack(words: Sequence[str]) -> int:
 def verify(words: Sequence[str]) -> int:
     """Run the self-test of an archive, and return the exit status; see `quadrat verify --help`."""
     return _run(VERIFY, words, "quadrat verify")
+
+
+def inspect(words: Sequence[str]) -> int:
+    """Print what networks are and how to pack them, and return the exit status; see `quadrat inspect --help`."""
+    return _run(INSPECT, words, "quadrat inspect")
 
 
 def _run(command: str, words: Sequence[str], name: str) -> int:
