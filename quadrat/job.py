@@ -265,7 +265,7 @@ class Order:
                 self._log_times(run, report, wall_s - run.warm_up_s)
             failed = self._deliver_each(report.products(run.stages, wall_s), folder)
             self._log_shrunk()
-            if line := report.flags_line():
+            for line in report.warnings():
                 self._log.warning("%s", line)
             self._log_counts(report)
         return failed

@@ -209,6 +209,24 @@ FIELD = """
 """
 
 
+def test_a_command(tmp_path, monkeypatch, capsys):
+    """A function in a module of its own; `quadrat --help` lists it, and a mistyped name is recognised."""
+    from quadrat.cli import commands
+
+    for name in ("quadrat", "service"):  # the command sets them up; they are put back afterwards
+        for attribute in ("handlers", "propagate", "level"):
+            monkeypatch.setattr(
+                logging.getLogger(name), attribute, getattr(logging.getLogger(name), attribute)
+            )
+    (tmp_path / "counting.py").write_text("def main(words):\n    return len(words)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(commands.COMMANDS, "count", ("counting:main", "count words"))
+    assert commands.main(["count", "a", "b"]) == 2
+    assert "count     count words" in commands.about()
+    assert commands.main(["cuont"]) == 2
+    assert "Did you mean quadrat count?" in capsys.readouterr().err
+
+
 @pytest.mark.process
 def test_a_parameter(tmp_path):
     """One field in a copy of the code; the command, the description, the schema and the reference have it."""

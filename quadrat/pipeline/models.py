@@ -22,11 +22,13 @@ from quadrat.engines.limits import Limits
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
+from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
 from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
@@ -67,6 +69,12 @@ class LoadedModel:
     def working_hw(self, source_hw: HW) -> HW:
         """Return the (height, width) at which this model measures an image."""
         return working_hw(source_hw, self.frames.max_img_size)
+
+    def seen_side(self, hw: HW) -> int:
+        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles."""
+        if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
+            hw = self.transform.scaled_hw(hw)
+        return max(hw)
 
     def in_force(self, *, moving: bool) -> dict[str, Any]:
         """Return, by parameter, the values in force of settings that depend on model or machine; None if unused."""
@@ -151,6 +159,7 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
             model.package.num_classes,
             model.kind.groups_of(model.settings),
             model.in_force(moving=moving),
+            None if model.settings.tiles.tile_size else trained_size(model.package),
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )

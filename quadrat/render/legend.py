@@ -15,6 +15,8 @@ from quadrat.types import UNKNOWN, Cover, ImageU8
 RGB = tuple[int, int, int]
 SHARE = 0.4
 """The largest height of a legend below a picture, as a share of the picture's. Classes that do not fit are counted."""
+OVERLAP = "Classes may overlap"
+"""Note of a model with several classes per pixel, whose covers do not sum to 100 %."""
 LEAST_LINES = 4
 """Lines that a legend may have below any picture."""
 IN_FRAME = 8
@@ -82,11 +84,19 @@ def draw_legend(picture_hw: HW, covers: Sequence[Cover]) -> ImageU8:
     return np.array(strip)
 
 
-def paste_legend(picture: ImageU8, covers: Sequence[Cover]) -> ImageU8:
+def draw_note(width: int) -> ImageU8:
+    """Draw a white strip (h, width, 3) that says that classes overlap, for below the legend."""
+    size = max(12, min(28, width // 40))
+    strip = Image.new("RGB", (width, 2 * size), "white")
+    draw_text(strip, (size // 2, size), shortened(OVERLAP, size, width - size), size, (0, 0, 0))
+    return np.array(strip)
+
+
+def paste_legend(picture: ImageU8, covers: Sequence[Cover], *, overlap: bool = False) -> ImageU8:
     """Return a copy of a frame (H, W, 3) uint8 RGB with a legend in its lower left corner.
 
     The largest classes, in at most half of the height, are listed in order of index, so that entries keep their places from frame to frame. A small
-    frame is returned as it is.
+    frame is returned as it is. With `overlap` a last line says that classes overlap.
     """
     height, width = picture.shape[:2]
     if height < LEAST_FRAME[0] or width < LEAST_FRAME[1]:
@@ -98,6 +108,8 @@ def paste_legend(picture: ImageU8, covers: Sequence[Cover]) -> ImageU8:
     listed = [Entry(f"{_name(each)} {percent(each.cover)}", each.color) for each in shown]
     if rest := found[room:]:
         listed.append(Entry(f"{len(rest)} more: {percent(sum(each.cover for each in rest))}", None))
+    if overlap:
+        listed.append(Entry(OVERLAP, None))
     most = width // 2
     wide = min(most, 3 * size + max((text_width(entry.text, size) for entry in listed), default=0))
     paper = Image.new("RGB", (wide, size // 2 + (3 * size // 2) * len(listed)), "white")

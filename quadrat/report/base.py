@@ -20,7 +20,8 @@ class ModelFacts:
 
     `label` is part of the names of products; it is empty if there is only one model. `groups` are the groups of
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
-    that depend on model or machine.
+    that depend on model or machine. `trained_side` is the long side, in pixels, at which the network saw whole images in
+    training; None if it is unknown, or if images are measured in tiles.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelFacts:
     num_classes: int | None
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
+    trained_side: int | None = None
 
     @property
     def kind(self) -> TaskKind:

@@ -15,6 +15,7 @@ from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
+from quadrat.report.scales import Scales
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
@@ -44,6 +45,7 @@ class OrderReport:
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
         self._originals: dict[str, str] = {}
+        self._scales = Scales(models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
@@ -66,6 +68,7 @@ class OrderReport:
             self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
         )
         groups = GroupTotals(tables)
+        self._scales = Scales(self._models)
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
@@ -73,6 +76,7 @@ class OrderReport:
             survey.add(record)
             images.add(record)
             groups.add(record)
+            self._scales.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
@@ -88,6 +92,7 @@ class OrderReport:
             wall_s,
             sources=readings,
             means=means,
+            warnings=self._scales.warnings(),
         )
         yield run.product(self._record)
         if images.rows:
@@ -97,11 +102,12 @@ class OrderReport:
                 tables[part.model].add(record, part)
         yield from finished(table.products() for table in tables.values())
 
-    def flags_line(self) -> str:
-        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
+    def warnings(self) -> list[str]:
+        """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
-        return f"Flagged images: {each}; {self._images} lists them" if each else ""
+        flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
+        return [text[0].upper() + text[1:] for text in (*self._scales.warnings(), *flagged)]
 
     def _decide(self, tables: Mapping[str, Tables]) -> None:
         """Find duplicates, and let the tables learn all classes.

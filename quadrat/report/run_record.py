@@ -76,11 +76,12 @@ def run_record(
     *,
     sources: Sequence[Mapping[str, Any]] = (),
     means: Sequence[Mapping[str, Any]] = (),
+    warnings: Sequence[str] = (),
 ) -> Record:
     """Record a run of `wall_s` seconds.
 
     `settings` are its values by field, `sources` the readings of its videos, and `means` the means over its images
-    for each model.
+    for each model. `warnings` say what makes its results doubtful.
     """
     first = models[0].provenance
     return Record(
@@ -102,6 +103,7 @@ def run_record(
             "counts": dict(totals.counts),
             "flags": dict(totals.flags),
             "totals": [dict(each) for each in means],
+            "warnings": list(warnings),
             "wall-seconds": round(wall_s, 3),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],
@@ -142,6 +144,7 @@ def _model(model: ModelFacts) -> dict[str, Any]:
         "label": model.label or None,
         **provenance_part(model.provenance),
         "in-force": dict(model.in_force),
+        "trained-side": model.trained_side,
     }
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
     "image_sha256", "code", "reason",
     "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read",
     "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
-    "max_at_once_s", "flags",
+    "max_at_once_s", "flags", "multi_label",
 )  # fmt: skip
 """The first 19 are older than videos, and stay first."""
 MODEL = "model"

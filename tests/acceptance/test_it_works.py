@@ -277,9 +277,15 @@ def test_point_10_an_annotated_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(pictures.png(scene))
     ran = order(RECTANGLES, tmp_path / "a.png", tmp_path / "out", moving=False)
 
-    assert {"a.annotated.jpg", "coco.json", "detections.csv", "detections.jsonl", "survey.csv"} == set(
-        ran.products
-    )
+    assert {
+        "a.annotated.jpg",
+        "coco.json",
+        "detections.csv",
+        "detections.jsonl",
+        "survey.csv",
+        "images.csv",
+        "totals.csv",
+    } == set(ran.products)
     assert [[20.0, 30.0, 80.0, 90.0]] == [d["box"] for d in ran.aspect("a.annotated.jpg")["detections"]]
     drawn = np.asarray(Image.open(io.BytesIO(ran.body("a.annotated.jpg")))).astype(int)
     changed = np.abs(drawn - scene).max(axis=2) > 60

@@ -108,7 +108,7 @@ def test_totals_are_given_with_and_without_flagged_images(tmp_path: Path) -> Non
     aspect = desk.products["survey.csv"].metadata
     assert (aspect["measured"], aspect["flagged"], aspect["flags"]) == (3, 2, {"dark": 2, "flat": 2})
     assert run["flags"] == {"dark": 2, "flat": 2}
-    assert desk.report.flags_line() == "Flagged images: 2 dark, 2 flat; images.csv lists them"
+    assert desk.report.warnings() == ["Flagged images: 2 dark, 2 flat; images.csv lists them"]
 
 
 def test_a_duplicate_is_named_and_counts_once_without_flags(tmp_path: Path) -> None:
