@@ -34,8 +34,8 @@ class Scales:
         self._trained = {model.name: model.trained_side for model in models}
 
     def add(self, record: SourceRecord) -> None:
-        """Add an image; ignore other sources, and images that were not measured."""
-        if record.image is None:
+        """Add an image; ignore other sources, images that were not measured, and those that are flagged as small."""
+        if record.image is None or "small" in record.image.flags:
             return
         for part in record.models:
             if not (part.measured and part.side):

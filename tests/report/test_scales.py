@@ -56,10 +56,13 @@ def test_a_factor_of_more_than_one_and_a_half(sides: list[int], trained: int | N
 
 
 def test_only_measured_images_count() -> None:
-    """Videos, failures and skipped images have no scale; several models are named."""
+    """Videos, failures, skipped images and thumbnails have no scale; several models are named."""
     film = replace(image("v", m=50), image=None)
     unmeasured = replace(image("s", m=50), models=(ModelRecord("m", "segment", side=50),))
-    assert warnings([facts("segment")], film, unmeasured, image("a", m=1000)) == []
+    thumbnail = image("t", m=50)
+    assert thumbnail.image is not None
+    thumbnail = replace(thumbnail, image=replace(thumbnail.image, flags=("small",)))
+    assert warnings([facts("segment")], film, unmeasured, thumbnail, image("a", m=1000)) == []
     (line,) = warnings(
         labelled(reef="segment", fish="segment"), image("a", reef=10, fish=10), image("b", reef=10, fish=20)
     )
