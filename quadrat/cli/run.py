@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
 from quadrat.cli.log import LOG
+from quadrat.cli.words import strict
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters
@@ -77,9 +78,8 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--config", metavar="FILE", help="settings by name, as JSON or YAML, or an earlier run.json"
     )
-    return add_arguments(
-        made, [group for group in GROUPS if group is not InputParameters], bare_switches=True
-    )
+    add_arguments(made, [group for group in GROUPS if group is not InputParameters], bare_switches=True)
+    return strict(made)
 
 
 def main(words: Sequence[str]) -> int:

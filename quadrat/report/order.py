@@ -44,7 +44,7 @@ class OrderReport:
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
-        self._originals: dict[str, str] = {}
+        self._originals: dict[int, str] = {}
         self._scales = Scales(models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
@@ -82,8 +82,8 @@ class OrderReport:
             for part in record.models:
                 tables[part.model].count(part)
         totals = {name: table.totals() for name, table in tables.items()}
-        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
         means = [{"model": name, "classes": groups.of_all(name)} for name in tables] if images.rows else []
+        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals) | {"totals": means})
         run = run_record(
             self._settings,
             self._models,
@@ -115,17 +115,17 @@ class OrderReport:
         This needs all records in their final order, before the first row is written.
         """
         duplicates, self._originals = Duplicates(), {}
-        for record in self.book:
+        for place, record in enumerate(self.book):
             if original := duplicates.original(record):
-                self._originals[record.source.urn] = original
+                self._originals[place] = original
             for part in record.models:
                 tables[part.model].learn(part)
 
     def _marked(self) -> Iterator[SourceRecord]:
         """Yield the records in their final order, as the tables show them."""
         skip = bool(self._settings.get("skip_flagged"))
-        for record in self.book:
-            yield marked(record, self._originals.get(record.source.urn, ""), skip=skip)
+        for place, record in enumerate(self.book):
+            yield marked(record, self._originals.get(place, ""), skip=skip)
 
     def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
         """Yield images.csv and totals.csv."""
