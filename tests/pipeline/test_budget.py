@@ -38,12 +38,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
     "how", [{}, {"batch_size": 4}, {"tracker": "none"}, {"min_hits": 5, "idle_seconds": 0.1}]
 )
 def test_a_limit_changes_no_result_and_stops_no_run(
-    model: LoadedModel,
-    films: list[Source],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    most: int,
-    how: Any,
+    model: LoadedModel, films: list[Source], tmp_path: Path, most: int, how: Any
 ) -> None:
     """However little room there is, every frame is measured and drawn as without a limit."""
     (tmp_path / "a").mkdir()
