@@ -188,11 +188,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int
 
 def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
-    pipeline = _pipeline(given)
-    _check(given)
-    classes = _classes(given, pipeline)
-    network, classes = READERS[given.task](given, classes)
-    sizes.check(network)
+    network, classes = read(given)
     network = replace(network, trained_size=given.trained_size)
     name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
@@ -207,6 +203,15 @@ def export(given: argparse.Namespace) -> None:
     print(f"{given.save_path}: {weight}, sha256 {digest}")
     print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
     print(f"  metadata to upload with it: {beside}")
+
+
+def read(given: argparse.Namespace) -> tuple[Network, list[dict[str, Any]]]:
+    """Read the network that the options name, and its classes. Raises QuadratError for all that is wrong or open."""
+    pipeline = _pipeline(given)
+    _check(given)
+    network, classes = READERS[given.task](given, _classes(given, pipeline))
+    sizes.check(network)
+    return network, classes
 
 
 def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
@@ -232,6 +237,7 @@ def _check(given: argparse.Namespace) -> None:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
             where="--config, --cv-config, --torch, --onnx",
+            hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
                "onnx_output": "onnx"}  # fmt: skip

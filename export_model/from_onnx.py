@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import heads, labels, prepare, sizes, values
+from export_model import heads, kinds, labels, prepare, sizes, values
 from export_model.network import F32, Network, Shape, digest, existing, need, refuse_programs
+from export_model.questions import Question
 from export_model.scores import UNSTATED, Meaning, ScoreOptions, determine
 from export_model.selftest import labels_of
 from quadrat.errors import GraphError, ParameterError
@@ -162,6 +163,12 @@ def _with_scores(
         options = replace(options, names=()) if options.names == known.names else options
         known = replace(known, names=())
     meaning = determine(found.arrays, options, notes.append)
+    picture = None if options.names else kinds.as_picture(given.arrays[-1], given.image)
+    if picture is not None:
+        asked = Question(
+            f"it looks like {picture.name}: {picture.reason}", f"--class, {channels} times, if it makes masks"
+        )
+        meaning = replace(meaning, questions=(asked, *meaning.questions))
     if found.resize and heads.opset(model) < heads.LEAST_RESIZED:
         model, note = prepare.upgraded(model, heads.LEAST_RESIZED, where)
         notes.append(note)

@@ -89,7 +89,7 @@ def determine(question: Question, where: str, notify: Callable[[str], None]) -> 
         return _answered(tried)
     fitting = layouts.fitting(network.outputs, network.num_classes, network.fixed_hw)
     if not fitting:
-        raise _unknown(network, where)
+        raise _unknown(question, where)
     each = [_try(name, question, notify) for name in fitting]
     good = [one for one in each if one.fault is None and not one.doubt]
     if len(good) == 1:
@@ -119,15 +119,17 @@ def _what(candidate: Candidate) -> str:
     return candidate.fault.what if candidate.fault is not None else ""
 
 
-def _unknown(network: DetectorSpec, where: str) -> LayoutError:
+def _unknown(question: Question, where: str) -> LayoutError:
     """Return the error for outputs that no layout is known to have; its hint names layouts that could be read."""
-    possible = []
+    network, possible = question.network, []
     for name in LAYOUTS:
         try:
             layouts.choose(replace(network, words=read_detect({"detect": {"layout": name}})))
+            tried = _try(name, question, _ignore)
         except Exception:  # noqa: BLE001, S112 - whatever a reader raises, it does not fit
             continue
-        possible.append(name)
+        if tried.fault is None and not tried.doubt:
+            possible.append(name)
     hint = f"If it is one of these, give --layout: {', '.join(possible)}" if possible else (
         "quadrat reads none of its outputs as boxes, classes and scores: see the layouts in "
         "docs/reference/model-archive.md, or export the network with its post-processing"
@@ -135,6 +137,10 @@ def _unknown(network: DetectorSpec, where: str) -> LayoutError:
     return LayoutError(
         f"the network gives {network.shapes}, which is no known layout", where=where, hint=hint
     )
+
+
+def _ignore(_line: str) -> None:
+    """Print nothing: what is found of a layout that is only offered does not hold yet."""
 
 
 def _try(name: str, question: Question, notify: Callable[[str], None]) -> Candidate:

@@ -47,9 +47,9 @@ def _transformed(network: Network, given: Preprocessing, notify: Callable[[str],
         return replace(network, transforms=given.transforms)
     stated = [each for each in network.transforms if each.get("type") == "Normalize"]
     usual = USUAL
+    if not given.normalized and network.params is None:
+        notify("no --mean, --std or --range: pixels from -1 to 1, as in PaddleSeg")
     if stated and not given.normalized and not given.bgr and given.size is None:
-        if network.params is None:
-            notify("no --mean, --std or --range: pixels from -1 to 1, as in PaddleSeg")
         return network
     if stated and not given.normalized:
         mean, std = (tuple(stated[0].get(key, (0.5,))) for key in ("mean", "std"))

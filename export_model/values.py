@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import heads
+from export_model import heads, kinds
 from export_model.network import F32, Shape
-from export_model.prepare import SAME, gap, noise
+from export_model.prepare import allowed, gap, noise
 from export_model.selftest import picture
 from quadrat.errors import GraphError
 from quadrat.geometry import HW
+
+NO_TASK = "quadrat makes masks and finds objects; it has no task for such a network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Given:
 
     arrays: tuple[NDArray[Any], ...]
     hw: HW
+    image: F32
+    """The last input (N, C, H, W), a picture in 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def probe(model: Any, name: str, shape: Shape, where: str) -> Given:
         raise GraphError(f"it does not run on {images[0].shape}: {first_line}", where=where) from error
     if any(not array.size for array in arrays):
         raise GraphError(f"output {name} is empty: its shape is {arrays[0].shape}", where=where)
-    return Given(arrays, (first.shape[2], first.shape[3]))
+    return Given(arrays, (first.shape[2], first.shape[3]), images[-1])
 
 
 def as_classes(given: Given) -> Classes | None:
@@ -87,6 +91,9 @@ def as_classes(given: Given) -> Classes | None:
 def as_scores(given: Given, name: str, where: str) -> Scores:
     """Return the scores (N, K, h, w) of the output; GraphError if it holds none."""
     array = given.arrays[0]
+    kind = kinds.recognise({name: given.arrays[-1]}, given.image)
+    if kind is not None and not kind.picture:
+        raise GraphError(f"it is {kind.name}: {kind.reason}", where=where, hint=NO_TASK)
     if array.ndim != 4 or array.dtype not in (np.float32, np.float16):
         raise GraphError(
             f"output {name} is {array.dtype} {array.shape}, not float32 (N, classes, H, W)",
@@ -99,11 +106,6 @@ def as_scores(given: Given, name: str, where: str) -> Scores:
     last = is_channels_last(array.shape, given.hw)
     arrays = tuple(one.transpose(0, 3, 1, 2) if last else one for one in given.arrays)
     notes = (f"output {name} is channels-last (N, H, W, classes); a transpose was added",) if last else ()
-    if max(arrays[0].shape[2:]) == 1:
-        raise GraphError(
-            f"output {name} is {array.shape}: scores of the whole picture, not of its pixels. The network is a "
-            "classifier", where=where, hint="quadrat has tasks for masks and for objects only",
-        )  # fmt: skip
     half = array.dtype == np.float16
     if half:
         notes += (f"output {name} is float16; a cast to float32 was added",)
@@ -131,5 +133,5 @@ def check_same(run: heads.Runner, shape: Shape, scores: NDArray[Any], where: str
     """Check that a completed graph gives the scores of the last picture of `probe`; GraphError if not."""
     first = picture(0, shape)
     off = gap(scores.astype(np.float32), run(noise((shape[0], 3, *first.shape[2:])), "logits"))
-    if off > SAME:
+    if off > allowed(scores):
         raise GraphError(f"the completed graph differs from the original by {off:.1%}", where=where)

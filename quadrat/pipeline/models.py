@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +25,7 @@ from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
+from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
@@ -227,8 +227,8 @@ def limits_of(settings: Settings) -> Limits:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[ModelPackage]:
-    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
-        yield package.open_archive(archive, Path(folder))
+    with temporary_folder("model") as folder:
+        yield package.open_archive(archive, folder)
 
 
 @contextmanager

@@ -162,11 +162,17 @@ def test_boxes_relative_to_anchors_are_refused(pack):
 
 
 def test_outputs_that_are_no_detectors_are_not_asked_for_a_layout(pack):
-    """The layouts that are offered could be read; for a classifier there are none."""
-    status, said = pack(constant_onnx({"probabilities": np.zeros(10, np.float32)}, hw=HW), "boxes")
-    assert status == 3
-    assert "which is no known layout" in said
-    assert "--layout" not in said
+    """The layouts that are offered could be read; for a classifier and for masks there are none."""
+    masks = np.random.default_rng(0).random((21, 48, 64), np.float32)
+    for outputs in (
+        {"probabilities": np.zeros(10, np.float32)},
+        {"scores": masks},
+        {"scores": masks * 9 - 5},
+    ):
+        status, said = pack(constant_onnx(outputs, hw=HW), "boxes")
+        assert status == 3
+        assert "which is no known layout" in said
+        assert "--layout" not in said
 
 
 def test_boxes_in_one_corner_are_not_packed_by_a_guess(pack):
