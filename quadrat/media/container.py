@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import av
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
-from quadrat.formats import IMAGE_FORMATS, VIDEO_CONTAINERS
+from quadrat.formats import EXTRA_FORMATS, IMAGE_FORMATS, VIDEO_CONTAINERS
 from quadrat.media.kinds import PICTURE_HINT, looks_like
 
 if TYPE_CHECKING:
@@ -163,8 +163,9 @@ def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
     """Return an error that explains why FFmpeg could not open the file."""
     if not any(head.startswith(magic, offset) for offset, magic in _VIDEO_MAGIC):
         kind = looks_like(head)
-        hint = PICTURE_HINT if kind in IMAGE_FORMATS else "Use MP4, MKV or AVI"
-        kind = f"a {kind} picture" if kind in IMAGE_FORMATS else kind
+        is_picture = kind in (*IMAGE_FORMATS, *EXTRA_FORMATS)
+        hint = PICTURE_HINT if is_picture else "Use MP4, MKV or AVI"
+        kind = f"a {kind} picture" if is_picture else kind
         return VideoFormatError(f"this is {kind}, not a supported video", where=name, hint=hint)
     boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}
     if b"moov" not in boxes:
