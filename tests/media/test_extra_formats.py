@@ -59,7 +59,7 @@ def test_without_the_extra_a_line_says_what_to_do(kind: str, monkeypatch: pytest
     """The error names the format, the extra, and a program that converts."""
     monkeypatch.setitem(sys.modules, MODULES[kind], None)
     name, program = WORDS[kind]
-    with pytest.raises(ImageFormatError, match=rf"this is {name}, .*quadrat\[formats\].*{program}"):
+    with pytest.raises(ImageFormatError, match=rf"this is {name}, .*\.\[formats\].*{program}"):
         read((FOLDER / f"drawing.{kind}").read_bytes())
 
 
