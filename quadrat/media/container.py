@@ -25,7 +25,7 @@ about one gigabyte."""
 _BUFFER = 1 << 18
 _RAW = ("h264", "hevc")
 """Raw streams have no container: FFmpeg gives them 25 frames/s, and only their parameter sets state the rate."""
-_MAX_RATE = 1000
+_MIN_RATE, _MAX_RATE = 1 / 86_400, 1000
 _COVER_ART = 0x400
 _PLAYLISTS: tuple[tuple[bytes, str], ...] = (
     (b"#extm3u", "a playlist (m3u8) of other files"),
@@ -221,7 +221,7 @@ def stated_rate(container: InputContainer, stream: VideoStream) -> float | None:
         rate = float(stream.codec_context.framerate or 0)
     else:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return rate if 0 < rate <= _MAX_RATE else None
+    return rate if _MIN_RATE <= rate <= _MAX_RATE else None
 
 
 def _is_cover(stream: VideoStream) -> bool:
