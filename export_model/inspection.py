@@ -175,6 +175,7 @@ def _try(words: Sequence[str]) -> tuple[tuple[str, ...], Network | None, Quadrat
 
 ANSWERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (r"--stretch (\d+) (\d+)", ("--stretch", "{0}", "{1}"), "that images are stretched to the network's size"),
+    (r"--onnx-output NAME.*the first, ([^;]+)", ("--onnx-output", "{0}"), "that the scores are in {0}"),
     (r"--multiples pad", ("--multiples", "resize"), ""),
     (r"--multi-label", ("--multi-label",), "that several classes can hold at one pixel"),
     (r"--layout: ([\w-]+)", ("--layout", "{0}"), "the layout {0}"),
@@ -205,7 +206,7 @@ def _found(
 ) -> Inspection:
     """Return the inspection of a network that can be packed."""
     task = network.task
-    layout = str(network.detect.get("layout", "")) if task == "detect" else ""
+    layout = str(network.detect.get("layout", ""))
     reason = (
         f"its outputs have the layout {layout}" if layout else "its output has scores or classes of pixels"
     )
@@ -243,14 +244,19 @@ def _shown(tensor: Tensor) -> str:
     return f"{tensor.name}: {tensor.dtype} {sides}{known}"
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "inspection.py") -> int:
-    """Print what networks are; return 0, or the exit status of an error."""
+def parser(prog: str = "inspection.py") -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog=prog, description=__doc__, epilog=f"examples:\n  {prog} reef.onnx\n  {prog} models/*.onnx",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     made.add_argument("networks", type=Path, nargs="+", metavar="FILE.onnx", help="networks to look at")
-    for path in made.parse_args(arguments).networks:
+    return made
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "inspection.py") -> int:
+    """Print what networks are; return 0, or the exit status of an error."""
+    for path in parser(prog).parse_args(arguments).networks:
         try:
             print(describe(inspect(path), path.name))
         except QuadratError as error:

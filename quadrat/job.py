@@ -34,6 +34,7 @@ from quadrat.report.order import OrderReport
 from quadrat.report.progress import Progress
 from quadrat.report.timing import timing_lines
 from quadrat.stores.files import cannot_write, is_full
+from quadrat.stores.listing import place_of
 from quadrat.stores.temporary import remove_abandoned
 from quadrat.types import Media, Product, SourceOpened
 
@@ -295,6 +296,7 @@ class Order:
         """
         with signals_deferred():
             self._closed = True
+            self._ledger.make_room()
             wall_s = perf_counter() - begin
             if self._settings.order.benchmark:
                 self._log_times(run, report, wall_s - run.warm_up_s)
@@ -326,7 +328,7 @@ class Order:
             report.totals.measured,
             report.totals.notes(),
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
-            f"the table is {urn}" if urn else "the table could not be delivered",
+            f"the table is {place_of(urn)}" if urn else "the table could not be delivered",
         )
 
     def _log_shrunk(self) -> None:

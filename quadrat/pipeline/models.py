@@ -14,6 +14,7 @@ from typing import Any
 
 from quadrat import __version__, engines, package, transforms
 from quadrat.engines import Isolation
+from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits
@@ -244,10 +245,11 @@ def _started(
     """Start the network of an archive and make its task."""
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
-    engine = engines.start(opened, settings.engine, log, at_once, hosts)
+    kind = kind_of(opened.task)
+    agreement = Agreement(opened, settings.engine, kind.part("differs"))
+    engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
     turns = threading.Semaphore(engine.at_once)
     try:
-        kind = kind_of(opened.task)
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         states = kind.part("settings")
