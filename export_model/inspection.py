@@ -243,14 +243,19 @@ def _shown(tensor: Tensor) -> str:
     return f"{tensor.name}: {tensor.dtype} {sides}{known}"
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "inspection.py") -> int:
-    """Print what networks are; return 0, or the exit status of an error."""
+def parser(prog: str = "inspection.py") -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog=prog, description=__doc__, epilog=f"examples:\n  {prog} reef.onnx\n  {prog} models/*.onnx",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     made.add_argument("networks", type=Path, nargs="+", metavar="FILE.onnx", help="networks to look at")
-    for path in made.parse_args(arguments).networks:
+    return made
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "inspection.py") -> int:
+    """Print what networks are; return 0, or the exit status of an error."""
+    for path in parser(prog).parse_args(arguments).networks:
         try:
             print(describe(inspect(path), path.name))
         except QuadratError as error:

@@ -65,7 +65,7 @@ def test_predict_gives_mask_cover_and_pictures(model: Path, image: Path) -> None
 def test_it_measures_what_the_service_measures(model: Path, image: Path, tmp_path: Path) -> None:
     """Predictor and order give the same numbers for the same image."""
     run_order(settings_of(), FolderStore(model, image, tmp_path / "out"), logging.getLogger("test"))
-    aspect = json.loads((tmp_path / "out" / "q.pseudo.png-meta.json").read_text())
+    aspect = json.loads((tmp_path / "out" / "meta" / "q.pseudo.png-meta.json").read_text())
     with Predictor(model) as predictor:
         (measured,) = predictor.predict(image)
 

@@ -178,7 +178,7 @@ def test_a_writer(tmp_path, monkeypatch):
 
     found = len((tmp_path / "detections.csv").read_text().splitlines()) - 1
     assert (tmp_path / "counts.txt").read_text() == f"0 {found}\n"
-    assert (tmp_path / "counts.txt-meta.json").is_file()
+    assert (tmp_path / "meta" / "counts.txt-meta.json").is_file()
 
 
 OPENED: list[Work] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -43,9 +42,8 @@ def _run(command: str, words: Sequence[str], name: str) -> int:
     """Run a command of export_model; ParameterError if a library that it needs is not installed."""
     _find_export_model()
     try:
-        module = import_module(command.partition(":")[0])
-        if hasattr(module, "parser"):
-            strict(module.parser(name)).parse_args(words)  # a mistake is one line, not the whole usage
+        parser = resolve(command.replace(":main", ":parser"))
+        strict(parser(name)).parse_args(words)  # a mistake is one line, not the whole usage
         return cast(Callable[..., int], resolve(command))(list(words), prog=name)
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any
 
 from quadrat import __version__, engines, package, transforms
 from quadrat.engines import Isolation
+from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits
@@ -26,6 +26,7 @@ from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
+from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
@@ -227,8 +228,8 @@ def limits_of(settings: Settings) -> Limits:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[ModelPackage]:
-    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
-        yield package.open_archive(archive, Path(folder))
+    with temporary_folder("model") as folder:
+        yield package.open_archive(archive, folder)
 
 
 @contextmanager
@@ -244,10 +245,11 @@ def _started(
     """Start the network of an archive and make its task."""
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
-    engine = engines.start(opened, settings.engine, log, at_once, hosts)
+    kind = kind_of(opened.task)
+    agreement = Agreement(opened, settings.engine, kind.part("differs"))
+    engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
     turns = threading.Semaphore(engine.at_once)
     try:
-        kind = kind_of(opened.task)
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         states = kind.part("settings")

@@ -62,7 +62,7 @@ class MaskCollector:
         self._floor = masks.min_confidence
         self._style = pictures
         self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
-        self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
+        self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
         self._sums: dict[int, Cover] = {}
         self._weights: dict[int, float] = {}
         self._pixels = 0
@@ -139,7 +139,7 @@ class MaskCollector:
         if closing.video is not None:
             main = self._model.product_name(self._source.stem, closing.video.suffix)
             yield Product(main, mime_of(closing.video), closing.video, aspect)
-        rows = Spool(self._folder / self._model.product_name(self._source.stem, ".cover"))
+        rows = Spool(self._folder / self._model.temporary_name(self._source.stem, ".cover"))
         rows.write(HEAD)
         count = rows.extend(cover_lines(self._source, columns, self._model, list(self._sums)))
         rows.flush()

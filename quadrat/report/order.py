@@ -30,12 +30,17 @@ TOTALS = "totals.csv"
 class OrderReport:
     """Keeps the records of an order, and folds them into tables at its end.
 
-    `settings` are its values by field. `names` allots the names of tables, so that they do not replace earlier
-    ones; `folder` holds temporary files.
+    `settings` are its values by field. `names` allots the names of tables; `folder` holds temporary files. `part` is
+    a file to which the rows of survey.csv are written as they come, and which is removed at the end; None for none.
     """
 
     def __init__(
-        self, models: Sequence[ModelFacts], settings: Mapping[str, Any], names: Names, folder: Path
+        self,
+        models: Sequence[ModelFacts],
+        settings: Mapping[str, Any],
+        names: Names,
+        folder: Path,
+        part: Path | None = None,
     ) -> None:
         self._models = models
         self._settings = settings
@@ -49,11 +54,18 @@ class OrderReport:
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
+        self._made = self._tables()
+        self._part = Survey(part, self._made) if part is not None else None
 
-    def add(self, record: SourceRecord) -> None:
-        """Add the record of a finished source."""
+    def add(self, record: SourceRecord, place: int | None = None) -> None:
+        """Add the record of a finished source; `place` is its place among images. OSError as `RecordBook.add`."""
         self.totals.add(record)
-        self.book.add(record)
+        try:
+            self.book.add(record, place)
+        finally:
+            if self._part is not None:
+                self._part.add(record)
+                self._part.flush()
 
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
         """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
@@ -61,7 +73,7 @@ class OrderReport:
         All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
         be written are yielded; OSError after the last one if there was one that could not.
         """
-        tables = self._tables()
+        tables = self._made
         self._decide(tables)
         survey = Survey(self._folder / "survey.csv", tables)
         images = ImageTable(
@@ -84,6 +96,8 @@ class OrderReport:
         totals = {name: table.totals() for name, table in tables.items()}
         means = [{"model": name, "classes": groups.of_all(name)} for name in tables] if images.rows else []
         yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals) | {"totals": means})
+        if self._part is not None:
+            self._part.delete()
         run = run_record(
             self._settings,
             self._models,

@@ -60,6 +60,14 @@ class Survey:
         """
         return self._lines.content()
 
+    def flush(self) -> None:
+        """Write all rows so far to the file, if there is room for them."""
+        self._lines.content()
+
+    def delete(self) -> None:
+        """Remove the file."""
+        self._lines.delete()
+
     def _add_row(self, cells: Mapping[str, Any]) -> None:
         if cells["media"] == "stream":
             cells = {name: redacted(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}

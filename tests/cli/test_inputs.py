@@ -69,6 +69,12 @@ def test_a_password_is_not_shown(here: Path) -> None:
     assert "secret" not in caught.value.line
 
 
+def test_a_picture_on_the_web_is_no_stream(here: Path) -> None:
+    """It would be read as a video that never ends."""
+    with pytest.raises(ParameterError, match="Download it"):
+        sort_inputs(["https://reef.example/IMG_1.JPG?size=large"], here / "out")
+
+
 def test_streams_are_an_order_of_their_own(here: Path) -> None:
     """Their parameters do not reach the images, and the settings of both are checked before anything runs."""
     words = [str(BOXES), "a.jpg", "rtsp://camera/1", "-o", "out", "--stream-seconds", "5"]

@@ -196,7 +196,9 @@ def test_two_classes_of_one_name_are_not_added_up(tmp_path: Path) -> None:
 
 def test_covers_of_all_videos_are_one_table(tmp_path: Path) -> None:
     """Each video is whole in it, in order of name, whichever ended first; its name is not taken twice."""
-    desk = Desk(tmp_path, "segment", names=Names(["cover.csv"]))
+    named = Names()
+    named.whole("cover.csv")
+    desk = Desk(tmp_path, "segment", names=named)
     sources = [video(name) for name in "ba"]
     for index in range(2):
         for source in sources:

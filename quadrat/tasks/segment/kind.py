@@ -12,6 +12,7 @@ KIND = TaskKind(
         "stream": ("overlay",),
     },
     groups=("masks", "tiles", "pictures"),
+    differs="quadrat.tasks.segment.selftest:differs",
     make="quadrat.tasks.segment.task:make",
     collector="quadrat.report.masks:MaskCollector",
     tables="quadrat.report.masks:MaskTables",
