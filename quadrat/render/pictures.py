@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from quadrat.media.size import working_hw
 from quadrat.parameters import PictureSettings
 from quadrat.render.overlay import DEFAULT, draw_overlay
 from quadrat.render.palette import palette
+from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Cover, Frame, ImageU8, Segmentation
 
 OVERLAY_PIXELS = 16_000_000
@@ -95,8 +95,8 @@ def _encode_plane(
         body = gray_png(shown) if colors is None else palette_png(shown, colors)
         yield Picture(kind, ".png", "image/png", body)
         return
-    with tempfile.TemporaryDirectory(prefix="quadrat-picture-") as folder:
-        path = Path(folder) / f"{kind}.png"
+    with temporary_folder("picture") as folder:
+        path = folder / f"{kind}.png"
         write_png(path, plane, colors, levels)
         yield Picture(kind, ".png", "image/png", path)
 
