@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,9 +74,14 @@ def _member_masks(members: NDArray[np.float16], covers: Sequence[Cover]) -> Iter
     for cover in covers:
         if cover.index < members.shape[2]:
             plane = members[:, :, cover.index]
-            short = "-".join(re.findall(r"\w+", cover.name.lower()))[:40]
-            for drawn in _encode_plane(f"{cover.index}-{short}.mask", plane, levels=_as_mask):
+            for drawn in _encode_plane(f"{_short(cover)}.mask", plane, levels=_as_mask):
                 yield replace(drawn, about=cover.name)
+
+
+def _short(cover: Cover) -> str:
+    """Return the index of a class with its name in plain letters, as a part of a file's name."""
+    plain = unicodedata.normalize("NFKD", cover.name).encode("ascii", "ignore").decode().lower()
+    return "-".join([str(cover.index), *re.findall(r"[a-z0-9]+", plain)])[:40]
 
 
 def _as_mask(plane: NDArray[Any]) -> NDArray[np.uint8]:
