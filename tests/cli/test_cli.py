@@ -173,7 +173,14 @@ def test_doctor_checks_engines_codecs_and_folders(quadrat: Quadrat) -> None:
     """Each engine has a line, and a machine that can measure has the status 0."""
     ended = quadrat("doctor")
     assert ended.status == 0
-    for text in ("openvino", metadata.version("onnxruntime"), "h264, vp9, av1", "temporary", "cache"):
+    for text in (
+        "openvino",
+        metadata.version("onnxruntime"),
+        "h264, vp9, av1",
+        "temporary",
+        "cache",
+        "fonts",
+    ):
         assert text in ended.out
 
 
