@@ -157,7 +157,12 @@ class Child:
             channel.open(self)
             self._idle.put(channel)
         self._reader = threading.Thread(target=self._read_output, daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError as error:  # no more threads
+            self.kill()
+            self._process.wait()
+            raise OSError(str(error)) from error
 
     def begin(self, log: logging.Logger, level: int, most: int | None) -> None:
         """Set where its output is logged, and the memory that it may hold."""

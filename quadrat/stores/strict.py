@@ -116,7 +116,7 @@ class _PlainLoader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value: Any = super().construct_scalar(node)
         if node.tag in _NUMBERS and ":" in value:  # 1:30 is the number 90 in YAML 1.1
             raise StrictError(
