@@ -50,6 +50,8 @@ MARKED = needs_paddle or needs_export or needs_paddle2 or needs_peers
 comma = ,
 # Local runs: no ./cache folder in the project (the SDK creates one at every start, and its cache is broken).
 SERVICE = env IVCAP_CACHE_DIR= $(PY) infer_service.py
+# What people run; the platform's door, infer_service.py, takes the same parameters.
+QUADRAT = $(PY) -m quadrat run
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
@@ -88,12 +90,13 @@ define around-paddleseg
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
-.PHONY: setup setup-test setup-pack setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
+.PHONY: setup setup-test setup-pack setup-formats setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
 setup: $(VENV)/.run ## set up .venv with what the service needs
 setup-test: $(VENV)/.test ## add [test] to .venv: what check and test need
 setup-paddle: $(VENV)/.paddle ## add [paddle] to .venv: the paddle engine, for PIR archives
 setup-export: $(VENV)/.export ## add [export] to .venv: what export_model needs
 setup-pack: $(VENV)/.pack ## add [pack] to .venv: what quadrat pack needs for ONNX networks
+setup-formats: $(VENV)/.formats ## add [formats] to .venv: HEIC and JPEG XL
 setup-all: $(VENV_ALL)/.all ## set up .venv-all with [paddle,export,test]: what test-all needs
 setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## set up .venv-paddle2 with Paddle 2.6.2, which writes .pdmodel
 setup-peers: $(VENV_PEERS)/.peers ## set up .venv-peers with the libraries that the benchmarks compare with
@@ -109,6 +112,9 @@ $(VENV)/.test: $(VENV)/.run
 	@touch $@
 $(VENV)/.pack: $(VENV)/.run
 	@$(call listed,$(VENV),pack)
+	@touch $@
+$(VENV)/.formats: $(VENV)/.run
+	@$(call listed,$(VENV),formats)
 	@touch $@
 $(VENV)/.paddle: $(VENV)/.run
 	@echo "== adding Paddle to $(VENV): about 900 MB"
@@ -173,22 +179,18 @@ videos = "$$(realpath -m "$(VIDEOS)")"
 
 .PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images; results are in DATA/run
-	@$(known)$(call measure,run,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(known)$(call measure,run,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(over) $(ARGS))
 
 run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/rectangles.tgz)
 run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
 run-detect: setup ## detect objects in the example scenes; results are in DATA/run-detect
-	@$(call both,IMAGES)$(call measure,run-detect,$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(call both,IMAGES)$(call measure,run-detect,$(QUADRAT) $(model) $(images) -o "$$out" $(CHOSEN) $(over) $(ARGS))
 
 run-video: setup ## follow objects in the example videos; results are in DATA/run-video
-	@$(call both,VIDEOS)$(call measure,run-video,$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(call both,VIDEOS)$(call measure,run-video,$(QUADRAT) $(model) $(videos) --sequence -o "$$out" $(CHOSEN) $(over) $(ARGS))
 
 run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
-	@$(own)$(call measure,run-collection,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(ARGS))
 
 run-batch: setup ## place one order per image below IMAGES, each with its own folder in runs/DATE-run-batch
 	@$(own)$(call measure,run-batch,$(batch))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
 from quadrat.cli.log import LOG
 from quadrat.cli.words import strict
-from quadrat.errors import ParameterError
+from quadrat.errors import ParameterError, ResultsError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters
+from quadrat.parameters.applies import MEDIA
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.ivcap_order import OrderContext, complete
+from quadrat.stores.entries import FOLDER as LEDGER
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
 from quadrat.stores.paths import results_in
 from quadrat.stores.places import Places
@@ -100,7 +103,18 @@ def main(words: Sequence[str]) -> int:
         if outcome.exit_status not in (0, 5):
             break
         log.info("Results are in %s", each.out)
+    if given.out is None:
+        link_latest(planned[0].out if len(planned) == 1 else planned[0].out.parent)
     return status
+
+
+def link_latest(out: Path) -> None:
+    """Make `latest` beside a folder of results a link to it, if it exists and the file system has links."""
+    latest = out.parent / "latest"
+    if out.is_dir() and (latest.is_symlink() or not latest.exists()):
+        with suppress(OSError):
+            latest.unlink(missing_ok=True)
+            latest.symlink_to(out.name, target_is_directory=True)
 
 
 def plan(given: Namespace) -> list[Planned]:
@@ -113,6 +127,7 @@ def plan(given: Namespace) -> list[Planned]:
     inputs = sort_inputs(given.photos, out.absolute(), sequences=given.sequence)
     values = _values(given, out)
     kinds = inputs.media
+    _check_results(out, kinds)
     planned = []
     for media in kinds:
         others = [kind for kind in kinds if kind != media]
@@ -124,6 +139,20 @@ def plan(given: Namespace) -> list[Planned]:
         )
         planned.append(Planned(media, settings, store, place))
     return planned
+
+
+def _check_results(out: Path, kinds: Sequence[str]) -> None:
+    """Raise ResultsError if the folder has results of another choice of kinds, which would stay beside the new ones."""
+    places = [out] if len(kinds) > 1 else [out / described(kind) for kind in MEDIA]
+    for place in places:
+        if (place / LEDGER).is_dir():
+            what = (
+                "it holds results of a run with "
+                + ("one kind" if len(kinds) > 1 else "several kinds")
+                + " of sources"
+            )
+            hint = "Give another folder of results, or --into NAME for a new one in it"
+            raise ResultsError(what, where=str(place), hint=hint)
 
 
 def _settings(values: dict[str, Any], media: str) -> Settings:

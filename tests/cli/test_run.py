@@ -51,9 +51,25 @@ def test_a_folder_is_measured_with_its_sub_folders(quadrat: Quadrat) -> None:
 def test_results_go_to_a_folder_of_their_own_if_none_is_named(quadrat: Quadrat) -> None:
     """The folder has the date and the model's name, so that no run meets another."""
     good(quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none"))
-    (folder,) = Path("runs").iterdir()
+    folder, latest = sorted(Path("runs").iterdir())
     assert folder.name.endswith("-seagrass-tiny")
     assert (folder / "survey.csv").is_file()
+    assert folder.name == str(latest.readlink())
+
+
+def test_results_of_another_order_are_refused_or_go_into_a_folder(quadrat: Quadrat) -> None:
+    """With the choice in the line; the first results stay, until they are to be replaced."""
+    words = ("run", MASKS, IMAGES / "site-a", "-o", "out", "--outputs", "none")
+    good(quadrat(*words))
+    refused = quadrat(*words, "--min-confidence", "0.5")
+    assert (6, True) == (
+        refused.status,
+        "E_RESULTS out: it holds the results of another order" in refused.log,
+    )
+    good(quadrat(*words, "--min-confidence", "0.5", "--into", "second"))
+    good(quadrat(*words))
+    assert sorted(surveys(Path("out"))) == [".", "second"]
+    good(quadrat(*words, "--min-confidence", "0.5", "--overwrite"))
 
 
 def test_files_folders_and_patterns_are_one_order(quadrat: Quadrat) -> None:
@@ -190,3 +206,17 @@ def test_a_failure_names_its_image_once(quadrat: Quadrat) -> None:
     ended = quadrat("run", MASKS, IMAGES / "site-a", "broken.jpg", "-o", "out", "--outputs", "none")
     (line,) = [line for line in ended.log.splitlines() if "failed, E_" in line]
     assert line.count("broken.jpg") == 1
+
+
+def test_results_of_one_kind_and_of_several_do_not_lie_beside_each_other(quadrat: Quadrat) -> None:
+    """A folder that was made with images alone is refused for images and videos, and the other way round."""
+    shutil.copy(VIDEOS / "reef-1.mp4", "a.mp4")
+    shutil.copy(SCENES / "reef-flat.png", "a.png")
+    words = ("run", BOXES, "a.png", "--outputs", "none", "-o")
+    good(quadrat(*words, "one"))
+    both = quadrat(*words, "one", "a.mp4")
+    assert (both.status, "it holds results of a run with one kind of sources" in both.log) == (6, True)
+    good(quadrat(*words, "two", "a.mp4"))
+    one = quadrat(*words, "two")
+    assert (one.status, "it holds results of a run with several kinds of sources" in one.log) == (6, True)
+    good(quadrat(*words, "two", "a.mp4"))
