@@ -22,8 +22,8 @@ from quadrat.types import Frame, ModelPackage, OutputSpec
 
 EXACT_INTEGERS = {"bf16": 256, "fp16": 2048}
 """Up to which integer a precision represents every integer exactly."""
-BYTETRACK_FLOOR = 0.1
-"""Score down to which ByteTrack matches objects to existing tracks (Zhang et al. 2022)."""
+BYTETRACK_FLOOR = 0.2
+"""Score down to which ByteTrack matches objects to existing tracks (see quadrat/tracking/bytetrack.py)."""
 
 
 class Detect:
