@@ -146,11 +146,19 @@ $(VENV_PADDLE_GPU)/.paddle-gpu: pyproject.toml
 
 # ---- run it here --------------------------------------------------------------------------------------------
 
-# $(call fresh,NAME): an empty DATA/NAME for results; earlier results move to DATA/NAME.old.
-fresh = cd "$(CURDIR)" && mkdir -p "DATA/$(1)" && \
-	if [ -n "$$(ls -A "DATA/$(1)")" ]; then rm -rf "DATA/$(1).old"; mv "DATA/$(1)" "DATA/$(1).old"; mkdir "DATA/$(1)"; fi
-# If IMAGES is forgotten, or misspelt as IMAGE=, the target must not measure the examples instead.
-own = $(known)$(if $(filter IMAGES,$(GIVEN)),,$(error Set the folder of your images: make $@ IMAGES=FOLDER [MODEL=model.tgz]))
+# $(call place,NAME): where results go. A run of the user's own data has a folder of its own in runs/, so nothing is ever
+# replaced or removed; a run of the examples replaces that of the examples before it.
+STAMP := $(shell date +%Y-%m-%d-%H%M%S)
+place = $(if $(GIVEN),runs/$(STAMP)-$(1),DATA/$(1))
+over = $(if $(GIVEN),,--overwrite)
+# $(call measure,NAME,COMMAND): run a command that delivers into "$$out". If it delivers nothing, as for a wrong
+# parameter, there is no folder of it afterwards; otherwise runs/latest is a link to it.
+measure = cd "$(CURDIR)"; out="$(CURDIR)/$(call place,$(1))"; mkdir -p "$$out"; status=0; $(2) || status=$$?; \
+	rmdir "$$out" 2>/dev/null || $(if $(GIVEN),ln -sfn "$$(basename "$$out")" runs/latest,true); \
+	if [ $$status -gt 0 ]; then exit $$status; fi; echo "== results are in $$out"
+# If MODEL or IMAGES is forgotten, or misspelt as IMAGE=, the target must not use the examples instead.
+own = $(known)$(if $(filter-out $(GIVEN),MODEL IMAGES),$(error Set the model and the folder of your images: make $@ \
+	MODEL=model.tgz IMAGES=FOLDER))
 # $(call both,NAME): the example detector finds drawn rectangles and nothing else, so it is used with the examples only.
 both = $(known)$(if $(GIVEN),$(if $(filter-out $(GIVEN),MODEL $(1)),$(error Set both MODEL and \
 	$(1), or neither to run the examples: make $@ MODEL=model.tgz $(1)=FOLDER)))
@@ -158,7 +166,6 @@ both = $(known)$(if $(GIVEN),$(if $(filter-out $(GIVEN),MODEL $(1)),$(error Set 
 NAMES := $(shell sed -nE 's/^([A-Za-z_]+) *[?:]?=.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 typed = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 known = $(foreach name,$(filter-out $(NAMES),$(typed)),$(error $(name) is not a variable of this Makefile; see the top of the file))
-where = echo "== results are in $(CURDIR)/DATA/$(1)"
 # The SDK resolves collections and artifacts against different folders, so both are absolute paths.
 model = "$$(realpath -m "$(MODEL)")"
 images = "$$(realpath -m "$(IMAGES)")"
@@ -166,54 +173,43 @@ videos = "$$(realpath -m "$(VIDEOS)")"
 
 .PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images; results are in DATA/run
-	@$(known)$(call fresh,run)
-	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run"
-	@$(call where,run)
+	@$(known)$(call measure,run,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(over) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
 
 run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/rectangles.tgz)
 run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
 run-detect: setup ## detect objects in the example scenes; results are in DATA/run-detect
-	@$(call both,IMAGES)$(call fresh,run-detect)
-	@$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-detect"
-	@$(call where,run-detect)
+	@$(call both,IMAGES)$(call measure,run-detect,$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(over) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
 
 run-video: setup ## follow objects in the example videos; results are in DATA/run-video
-	@$(call both,VIDEOS)$(call fresh,run-video)
-	@$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-video"
-	@$(call where,run-video)
+	@$(call both,VIDEOS)$(call measure,run-video,$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(over) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
 
-run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in DATA/run-collection
-	@$(own)$(call fresh,run-collection)
-	@$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$(CURDIR)/DATA/run-collection"
-	@$(call where,run-collection)
+run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
+	@$(own)$(call measure,run-collection,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
+		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
 
-run-batch: setup ## place one order per image below IMAGES, each with its own folder in DATA/run-batch
-	@$(own)$(call fresh,run-batch)
-	@failed=0; cd $(images); while IFS= read -r -d '' image; do \
-		out="$(CURDIR)/DATA/run-batch/$${image#./}"; mkdir -p "$$out"; echo "== $$image"; \
-		(cd "$(CURDIR)"; $(SERVICE) --model $(model) --image $(images)/"$${image#./}" --outputs $(OUTPUTS) $(ARGS) \
-			--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out" </dev/null) || failed=$$((failed + 1)); \
+run-batch: setup ## place one order per image below IMAGES, each with its own folder in runs/DATE-run-batch
+	@$(own)$(call measure,run-batch,$(batch))
+
+# One order for each image; the number of failed orders is told at the end.
+batch = (failed=0; cd $(images); while IFS= read -r -d '' image; do \
+		mkdir -p "$$out/$${image\#./}"; echo "== $$image"; \
+		(cd "$(CURDIR)"; $(SERVICE) --model $(model) --image $(images)/"$${image\#./}" --outputs $(OUTPUTS) $(ARGS) \
+			--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out/$${image\#./}" </dev/null) || failed=$$((failed + 1)); \
 	done < <(find . -type f -not -path '*/.*' -regextype egrep -iregex '.*\.(bmp|jfif|jpe|jpe?g|mpo|png|tiff?|webp)' -print0 | sort -z); \
-	if [ $$failed -gt 0 ]; then echo "== $$failed of the orders failed" >&2; exit 1; fi
-	@$(call where,run-batch)
+	if [ $$failed -gt 0 ]; then echo "== $$failed of the orders failed" >&2; exit 1; fi)
 
 run-data-proxy: setup-test ## run the service against a local stand-in for the platform's data proxy; results are in DATA/run-data-proxy
-	@$(call fresh,run-data-proxy)
-	@$(PY) -m tests.platform_double.run_order --model $(model) --images $(images) --out "$(CURDIR)/DATA/run-data-proxy" \
-		--outputs $(OUTPUTS) $(ARGS)
-	@$(call where,run-data-proxy)
+	@$(call measure,run-data-proxy,$(PY) -m tests.platform_double.run_order --model $(model) --images $(images) \
+		--out "$$out" --outputs $(OUTPUTS) $(ARGS))
 
 run-docker: ## run the container image on the example images (after docker-build); results are in DATA/run-docker
-	@$(call fresh,run-docker)
-	$(DOCKER) run --rm --platform $(DOCKER_PLATFORM) --user "$$(id -u):$$(id -g)" -e IVCAP_INSIDE_CONTAINER= \
-		-v $(model):/data/in/model.tgz:ro -v $(images):/data/in/images:ro -v "$(CURDIR)/DATA/run-docker:/data/out" \
-		$(IMAGE_LOCAL) --model /data/in/model.tgz --images /data/in/images --outputs $(OUTPUTS) $(ARGS) \
-		--ivcap:in-dir /data/in --ivcap:out-dir /data/out
-	@$(call where,run-docker)
+	@$(call measure,run-docker,$(DOCKER) run --rm --platform $(DOCKER_PLATFORM) --user "$$(id -u):$$(id -g)" -e IVCAP_INSIDE_CONTAINER= \
+		-v $(model):/data/in/model.tgz:ro -v $(images):/data/in/images:ro -v "$$out:/data/out" \
+		$(IMAGE_LOCAL) --model /data/in/model.tgz --images /data/in/images --outputs $(OUTPUTS) $(over) $(ARGS) \
+		--ivcap:in-dir /data/in --ivcap:out-dir /data/out)
 
 # ---- test ---------------------------------------------------------------------------------------------------
 

@@ -89,13 +89,18 @@ class Measurement:
         names = [c.name for c in self.covers]
         return {c.name if names.count(c.name) == 1 else f"{c.name} {c.index}": c.cover for c in self.covers}
 
-    def overlay(self) -> Image:
-        """Draw the picture with its classes tinted, and a legend of percentages."""
+    def overlay(self, style: str = "tint", opacity: float | None = None) -> Image:
+        """Draw the picture with its classes and a legend of percentages.
+
+        `style` and `opacity` are the parameters overlay-style and overlay-opacity of the service. Raises
+        ParameterError for a value that they do not have.
+        """
         from PIL import Image
 
         from quadrat.render.overlay import draw_overlay
 
-        return Image.fromarray(draw_overlay(self.pixels, self.labels, self.covers))
+        settings = parse({"overlay-style": style, "overlay-opacity": opacity})
+        return Image.fromarray(draw_overlay(self.pixels, self.labels, self.covers, settings.pictures))
 
     def pseudo(self) -> Image:
         """Give the mask as the palette picture that the service delivers."""
@@ -135,13 +140,16 @@ class Objects:
         found = [names.get(int(index), f"class {index}") for index in self.detections.classes]
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
-    def annotated(self) -> Image:
-        """Draw the picture with its objects."""
+    def annotated(self, labels: str = "auto") -> Image:
+        """Draw the picture with its objects; `labels` is the service's parameter box-labels."""
         from PIL import Image
 
         from quadrat.render.boxes import draw_boxes
 
-        return Image.fromarray(draw_boxes(self.pixels, self.detections, self.classes, self.source_hw))
+        chosen = parse({"box-labels": labels}).pictures.box_labels
+        return Image.fromarray(
+            draw_boxes(self.pixels, self.detections, self.classes, self.source_hw, labels=chosen)
+        )
 
 
 class Predictor(AbstractContextManager["Predictor"]):
@@ -314,7 +322,7 @@ def _place(given: object, hint: str = ONE_VIDEO) -> Path:
         raise ParameterError(
             "it is an address, not a file or folder",
             where=public(given),
-            hint="Live streams are measured by the service: infer_service.py --streams",
+            hint="Live streams are measured by the command: quadrat run MODEL ADDRESS",
         )
     if not isinstance(given, (str, PathLike)):
         raise ParameterError(

@@ -45,8 +45,9 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as out:
                 begin = perf_counter()
                 store = FolderStore(options.model, options.images, Path(out))
-                with tempfile.TemporaryDirectory() as folder:
-                    Order(settings, store, log, executor).run(Path(folder))
+                with store.ledger() as ledger:
+                    ledger.begin({})
+                    Order(settings, store, log, executor, ledger).run(ledger.folder)
                 path_s = perf_counter() - begin
             begin = perf_counter()
             for tensor in tensors:

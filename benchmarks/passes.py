@@ -35,7 +35,7 @@ def seconds(models: Pass, sources: Path, *, moving: bool) -> float:
         out = Path(made, "out")
         out.mkdir()
         begin = perf_counter()
-        order_on(models, FolderStore(MODELS[: len(models)], sources, out, moving=moving), LOG, Path(made))
+        order_on(models, FolderStore(MODELS[: len(models)], sources, out, moving=moving), LOG)
         return perf_counter() - begin
 
 

@@ -41,7 +41,7 @@ def run(command: Command, products: int) -> Run:
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
-        made = len(list(Path(out).glob("*.pseudo.png")))
+        made = len(list(Path(out).rglob("*.pseudo.png")))
         if process.returncode != 0 or made < products:
             log.seek(0)
             tail = log.read()[-2000:].decode(errors="replace")

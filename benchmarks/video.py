@@ -120,16 +120,17 @@ def measure(model: LoadedModel, frame: Frame) -> Any:
 def run_order(model: LoadedModel, path: Path, folder: Path) -> None:
     """Run an order on the video, with all its products."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        order_on(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG, Path(folder))
+        order_on(Pass([model]), FolderStore(MODEL, path, Path(out), moving=True), LOG)
 
 
-def order_on(models: Pass, store: FolderStore, log: logging.Logger, folder: Path) -> None:
-    """Run an order with models that are loaded; files under way go below `folder`."""
+def order_on(models: Pass, store: FolderStore, log: logging.Logger) -> None:
+    """Run an order with models that are loaded."""
     urns = [f"urn:model:{name}" for name in models]
     facts = facts_of(models, store.order, urns, moving=store.moving)
     executor = LocalExecutor(models, facts, moving=store.moving)
-    with tempfile.TemporaryDirectory(dir=folder) as under_way:
-        Order(models.settings, store, log, executor).run(Path(under_way))
+    with store.ledger() as ledger:
+        ledger.begin({})
+        Order(models.settings, store, log, executor, ledger).run(ledger.folder)
 
 
 def run_loop(model: LoadedModel, path: Path, folder: Path) -> None:
@@ -291,7 +292,7 @@ def tenths(frames: int, sources: int, hw: tuple[int, int] = (240, 320)) -> list[
             (model,) = models.values()
             watched = MemoryLog(FolderStore(MODEL, videos, Path(out), moving=True), frames)
             watched_model = replace(model, task=CountingTask(model.task, watched))
-            order_on(Pass([watched_model]), watched.store, log, Path(made))
+            order_on(Pass([watched_model]), watched.store, log)
     return watched.seen
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 SAND, SEAGRASS, FRAME = 0, 1, 2
 CLASSES = ("sand", "seagrass", "frame")
-COLORS = ((222, 198, 145), (20, 148, 72), (235, 87, 59))
+COLORS = ((230, 159, 0), (0, 158, 115), (0, 114, 178))
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import numpy as np
 from export_model import ARTIFACT, from_detector, metadata_path, objects, selftest
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
+from quadrat.package.manifest import read_package
+from quadrat.package.masks import read_masks
 from quadrat.package.write import archive_members, replace_file, to_json
+from quadrat.transforms import build
 
 INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
 MAX_CLASSES = 255
@@ -38,16 +42,26 @@ def _labels(
 ) -> tuple[dict[str, Any], dict[str, Any], int | None]:
     """Make the self-test of masks: its arrays by member, its entry in meta.json, and the number of channels."""
     batched = network.shape[0] or 1
-    image, labels = selftest.choose(_single(network, batched), network.shape)
+    words = read_masks({"segment": dict(network.segment) or None})
+    count = len(classes) or None
+    image, labels = selftest.choose(_single(network, batched), network.probe or network.shape, words, count)
     given = network.run(image.astype(np.float32).repeat(batched, 0))
-    if labels.shape != (1, *image.shape[2:]):
+    if labels.shape[-2:] != image.shape[2:]:
         raise ModelError(
             f"labels are {labels.shape[1:]} for an input of {image.shape[2:]}", where=network.name
         )
     channels = given.shape[1] if np.issubdtype(given.dtype, np.floating) else None
-    if channels is not None and channels > MAX_CLASSES:
+    if channels is None:
+        return (
+            {INPUT: image, LABELS: labels},
+            {"input": INPUT, "labels": LABELS, "tolerance": TOLERANCE},
+            None,
+        )
+    if channels > MAX_CLASSES:
         raise ClassesError(f"{channels} classes are too many for masks of 8 bits", where=network.name)
-    if classes and channels is not None and len(classes) != channels:
+    if words.background is not None and count in (None, channels + 1):
+        channels += 1
+    if classes and len(classes) != channels:
         raise ClassesError(
             f"{len(classes)} classes are named, the network has {channels}", where=network.name
         )
@@ -76,6 +90,14 @@ def _objects(
     arrays = {INPUT: image} | {members[key]: array for key, array in found_arrays.items()}
     stated = {"input": INPUT, **members, "tolerance": TOLERANCE}
     return arrays, stated, from_detector.count_classes(network, given)
+
+
+def check_readable(members: Mapping[str, bytes]) -> None:
+    """Read the archive's members as an order will, so that what it would refuse is refused now. Raises ModelError."""
+    with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
+        for name, body in members.items():
+            (Path(folder) / name).write_bytes(body)
+        build(read_package(Path(folder), name="model", digest="").transforms)
 
 
 def write_metadata(members: Mapping[str, bytes], archive: Path) -> Path:

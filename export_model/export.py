@@ -11,8 +11,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, pictures, preprocessing, sizes
+from export_model import archive, labels, masks, pictures, preprocessing, sizes
 from export_model.network import Network, Shape
+from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
@@ -30,6 +31,16 @@ examples:
 def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     """Return the parser of the command line. The original exporter's options keep their names."""
     made = _empty(prog)
+    _add_source(made)
+    _add_meaning(made)
+    _add_detector(made)
+    made.add_argument(
+        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
+    )
+    return made
+
+
+def _add_source(made: argparse.ArgumentParser) -> None:
     source = made.add_argument_group("what to export (one of)")
     source.add_argument(
         "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
@@ -71,12 +82,6 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
         "--onnx-python", metavar="PYTHON", default=sys.executable,
         help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
     )  # fmt: skip
-    _add_meaning(made)
-    _add_detector(made)
-    made.add_argument(
-        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
-    )
-    return made
 
 
 def _empty(prog: str) -> argparse.ArgumentParser:
@@ -90,28 +95,62 @@ def _empty(prog: str) -> argparse.ArgumentParser:
 
 
 def _add_meaning(made: argparse.ArgumentParser) -> None:
-    meaning = made.add_argument_group("classes")
+    meaning = made.add_argument_group("classes and scores")
     meaning.add_argument(
         "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
     )
-    meaning.add_argument("--classes", type=Path, metavar="FILE", help="JSON or YAML list of classes")
+    meaning.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="classes in order: a JSON or YAML list, or .names or .txt with one name per line",
+    )
+    meaning.add_argument(
+        "--background",
+        metavar="NAME|INDEX|none",
+        help="masks: the class of pixels where no other class is over its threshold; "
+        f"detectors: the class that means no object ({', '.join(WITH_BACKGROUND)})",
+    )
+    meaning.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid", "none"),
+        help="what makes probabilities of the scores; by default found from their values",
+    )
+    meaning.add_argument(
+        "--threshold",
+        type=float,
+        nargs="+",
+        metavar="T",
+        help="least score of a class, or one for each class in order [masks: 0.5]",
+    )
+    meaning.add_argument(
+        "--multi-label", action="store_true", help="masks: several classes can hold at one pixel"
+    )
+    meaning.add_argument(
+        "--multiples",
+        choices=("pad", "resize"),
+        help="masks: bring images to the multiples that the network needs",
+    )
     meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
-    preprocessing.add_options(made)
+    meaning.add_argument(
+        "--trained-size",
+        type=int,
+        metavar="PIXELS",
+        help="long side of the images that the network was trained on, as it saw them",
+    )
 
 
 def _add_detector(made: argparse.ArgumentParser) -> None:
-    finds = made.add_argument_group("detectors (--task detect, with --onnx or --torch)")
+    preprocessing.add_options(made)
+    finds = made.add_argument_group("task")
     finds.add_argument(
         "--task",
         choices=tuple(TASKS),
         default=default_task(),
-        help=f"what the network does [{default_task()}]",
+        help=f"what the network does [{default_task()}]; detect goes with --onnx or --torch",
     )
-    finds.add_argument("--layout", choices=LAYOUTS, help="layout of the outputs; by default it is guessed")
     finds.add_argument(
-        "--background",
-        metavar="INDEX|none",
-        help=f"class that means 'no object' ({', '.join(WITH_BACKGROUND)})",
+        "--layout", choices=LAYOUTS, help="layout of a detector's outputs; by default it is guessed"
     )
     finds.add_argument(
         "--picture", dest="pictures", action="append", type=Path, metavar="FILE",
@@ -149,13 +188,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int
 
 def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
-    pipeline = _pipeline(given)
-    _check(given)
-    classes = _classes(given, pipeline)
-    network, classes = READERS[given.task](given, classes)
-    sizes.check(network)
-    name = given.name or network.name
+    network, classes = read(given)
+    network = replace(network, trained_size=given.trained_size)
+    name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
+    archive.check_readable(files)
     digest = write_archive(files, given.save_path)
     beside = archive.write_metadata(files, given.save_path)
     size = given.save_path.stat().st_size
@@ -166,6 +203,15 @@ def export(given: argparse.Namespace) -> None:
     print(f"{given.save_path}: {weight}, sha256 {digest}")
     print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
     print(f"  metadata to upload with it: {beside}")
+
+
+def read(given: argparse.Namespace) -> tuple[Network, list[dict[str, Any]]]:
+    """Read the network that the options name, and its classes. Raises QuadratError for all that is wrong or open."""
+    pipeline = _pipeline(given)
+    _check(given)
+    network, classes = READERS[given.task](given, _classes(given, pipeline))
+    sizes.check(network)
+    return network, classes
 
 
 def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
@@ -191,6 +237,7 @@ def _check(given: argparse.Namespace) -> None:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
             where="--config, --cv-config, --torch, --onnx",
+            hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
                "onnx_output": "onnx"}  # fmt: skip
@@ -201,6 +248,10 @@ def _check(given: argparse.Namespace) -> None:
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
     preprocessing.check(given)
+    if given.multiples and (given.letterbox or given.stretch or given.transforms):
+        raise ParameterError("it has no effect with another size", where="--multiples")
+    if given.trained_size is not None and not 1 <= given.trained_size <= 1_000_000:
+        raise ParameterError("a number of pixels is needed", where="--trained-size")
     if given.save_path.is_dir():
         raise ParameterError("it is a folder, not a file", where=f"--save-path {given.save_path}")
 
@@ -213,8 +264,8 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
         raise ParameterError(f"a detector comes from {ways}", where=f"--task {given.task}")
     for task, options in OPTIONS.items():
         for option in options:
-            if getattr(given, option) is not None and given.task != task:
-                where = "--" + {"pictures": "picture"}.get(option, option)
+            if getattr(given, option) and given.task != task:
+                where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
                 raise ParameterError(f"it only goes with --task {task}", where=where)
 
 
@@ -231,21 +282,21 @@ def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[s
     return classes
 
 
-def _network(given: argparse.Namespace) -> Network:
+def _network(given: argparse.Namespace, options: ScoreOptions) -> Network:
     """Load the network by the route of its source; only that route's libraries are imported."""
     shape = _shape(given.input_shape)
     if given.torch is not None:
         from export_model import from_torch
 
-        return from_torch.load(given.torch, given.weights, shape, print)
+        return from_torch.load(given.torch, given.weights, shape, print, options)
     if given.onnx is not None:
         from export_model import from_onnx
 
-        return from_onnx.load(given.onnx, given.onnx_output, shape)
+        return from_onnx.load(given.onnx, given.onnx_output, shape, options)
     from export_model import from_paddle
 
-    options = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
-    return from_paddle.load(given.config, given.model, options, print)
+    paddle = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
+    return from_paddle.load(given.config, given.model, paddle, print)
 
 
 def _detector(
@@ -257,7 +308,8 @@ def _detector(
     options = from_detector.Options(
         layout=given.layout, output=given.onnx_output, background=given.background, classes=classes,
         shape=_shape(given.input_shape), preprocessing=_preprocessing(given),
-        words={key: getattr(given, key) for key in CHOICES if getattr(given, key, None) is not None},
+        words={key: getattr(given, key) for key in CHOICES if getattr(given, key, None) is not None}
+        | ({"threshold": given.threshold} if given.threshold else {}),
         pictures=[pictures.read(path) for path in given.pictures or ()],
     )  # fmt: skip
     if given.torch is not None:
@@ -268,30 +320,25 @@ def _detector(
 
 
 def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
-    """Read a network that makes masks; its classes are those of the command line."""
-    return _transformed(_network(given), given), classes
-
-
-def _shape(sizes: list[int] | None) -> Shape | None:
-    if sizes is None:
-        return None
-    if any(s == 0 or s < -1 for s in sizes) or sizes[1] not in (3, -1):
-        raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
-    return tuple(None if s == -1 else s for s in (sizes[0], 3, *sizes[2:]))
-
-
-def _transformed(network: Network, given: argparse.Namespace) -> Network:
-    """Return the network with the transforms of the command line, if it gives any."""
-    options, usual = _preprocessing(given), preprocessing.Usual()
-    if options.transforms is not None:
-        return replace(network, transforms=options.transforms)
-    own = [t for t in network.transforms if options.size is None or t.get("type") == "Normalize"]
-    values = options.valued(usual) if options.normalized else (*options.turned(usual), *own)
-    return replace(network, transforms=(*options.fitted(usual, None), *values))
+    """Read a network that makes masks; its classes are those of the command line, or those that its file states."""
+    options = ScoreOptions(
+        given.activation, given.background, tuple(given.threshold or ()), given.multi_label,
+        tuple(each["name"] for each in classes),
+    )  # fmt: skip
+    network = _network(given, options)
+    return masks.complete(network, classes, _preprocessing(given), given.multiples, print)
 
 
 def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
     return preprocessing.of(given, _listed(given.transforms) if given.transforms else None)
+
+
+def _shape(shape: list[int] | None) -> Shape | None:
+    if shape is None:
+        return None
+    if any(s == 0 or s < -1 for s in shape) or shape[1] not in (3, -1):
+        raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
+    return tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
 
 
 def _listed(path: Path) -> tuple[dict[str, Any], ...]:
@@ -307,7 +354,7 @@ READERS = {"segment": _masks, "detect": _detector}
 """How a network is read, by task."""
 ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "background", "pictures", "nms", "boxes", "unit")}
+OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
 """Options for one task only."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from export_model.preprocessing import BYTES, IMAGENET, Usual
+from quadrat.tasks.detect.layouts.base import DetectorSpec
+from quadrat.tasks.detect.layouts.cells import find_grid
 
 _NANODET = (
     (103.53 / 255, 116.28 / 255, 123.675 / 255),
@@ -37,6 +39,17 @@ FAMILIES: dict[str, Usual] = {
 """Usual preparation by layout; the other layouts have the YOLOs', a grey letterbox and pixels from 0 to 1."""
 
 
-def usual(layout: str) -> Usual:
-    """Return how the images of a layout's family are usually prepared."""
+DECODED = Usual(
+    stretch=None, normalize=None,
+    ask="It has one row for each cell: a YOLOX exported with --decode_in_inference takes --letterbox W H --position "
+    "upper-left --bgr --range 0 255, a YOLOv6 takes --letterbox W H --range 0 1",
+)  # fmt: skip
+"""For the layout of YOLOv5 with a single row for each cell of the grids, which YOLOv5 does not have."""
+
+
+def usual(layout: str, network: DetectorSpec) -> Usual:
+    """Return how the images of a network's family are usually prepared."""
+    rows = [one.shape[1] for one in network.outputs if len(one.shape) == 3]
+    if layout == "yolov5" and any(find_grid(each, network.fixed_hw, (1,)) for each in rows):
+        return DECODED
     return FAMILIES.get(layout, Usual())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from export_model import families, heads, labels, layout, objects, sizes
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
-from export_model.preprocessing import Preprocessing, Transforms
+from export_model.preprocessing import PLAIN, Preprocessing, Transforms
 from quadrat.errors import GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import WITH_BACKGROUND, read_detect
@@ -81,6 +81,7 @@ def complete(
     for note in detector.notes:
         notify(note)
     classes = _classes(options, detector, notify)
+    _check_thresholds(options.words, len(classes) or None)
     runner = heads.Runner(detector.data)
     _check_size(options, detector, runner)
     chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
@@ -123,11 +124,16 @@ def _question(
         **options.words,
     }
 
-    def prepare(name: str) -> Transforms:
-        return options.preprocessing.listed(families.usual(name), _size(options, detector))
+    def prepare(layout: str) -> tuple[Transforms, tuple[ParameterError, ...]]:
+        usual, size = families.usual(layout, known), _size(options, detector)
+        try:
+            return options.preprocessing.listed(usual, size), ()
+        except ParameterError as ask:  # the outputs may show that more is to be asked for
+            stand_in = replace(usual, stretch=bool(usual.stretch), normalize=PLAIN)
+            return options.preprocessing.listed(stand_in, size), (ask,)
 
     def run(transforms: Transforms) -> list[layout.Trial]:
-        sizes.check_transforms(detector.shape, transforms, detect=True)
+        sizes.check_transforms(detector.shape, transforms)
         return [
             layout.Trial(runner.every(image), (image.shape[2], image.shape[3]))
             for image in _inputs(options, transforms, hw, detector.shape[0] or 1)
@@ -173,6 +179,17 @@ def _background(options: Options) -> dict[str, int | None]:
             "it is neither the index of a class nor none", where=f"--background {options.background}"
         )
     return {"background": int(options.background)}
+
+
+def _check_thresholds(words: Mapping[str, Any], classes: int | None) -> None:
+    """Raise ParameterError for thresholds outside 0..1, or of another number than there are classes."""
+    given = words.get("threshold", ())
+    if not all(0 <= each <= 1 for each in given):
+        raise ParameterError("a score in 0..1 is needed", where="--threshold")
+    if len(given) > 1 and len(given) != classes:
+        raise ParameterError(
+            f"{len(given)} thresholds are given, and {classes or 'no'} classes named", where="--threshold"
+        )
 
 
 def _size(options: Options, detector: Detector) -> tuple[int, int] | None:

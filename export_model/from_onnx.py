@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import heads
+from export_model import heads, kinds, labels, prepare, sizes, values
 from export_model.network import F32, Network, Shape, digest, existing, need, refuse_programs
-from export_model.selftest import labels_of, picture
+from export_model.questions import Question
+from export_model.scores import UNSTATED, Meaning, ScoreOptions, determine
+from export_model.selftest import labels_of
 from quadrat.errors import GraphError, ParameterError
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model with its three outputs: `data` is the file, `roles` the tensor of each role.
+    """A model with its outputs: `data` is the file, `roles` the tensor of each role.
 
-    `shares` is True if the network itself outputs probabilities; the logits are then their logarithm.
+    `shares` is True if the network itself outputs probabilities; the logits are then their logarithm. `meaning` is
+    what its scores mean, None for classes. `notes` list what was changed or assumed; `names` are the classes that the
+    file states; `probe` is a shape at which it runs.
     """
 
     data: bytes
@@ -28,18 +32,30 @@ class Graph:
     shape: Shape
     input_name: str
     shares: bool = False
+    meaning: Meaning | None = None
+    notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    probe: Shape = ()
 
 
-def load(path: Path, output: str | None, shape: Shape | None) -> Network:
+def load(
+    path: Path,
+    output: str | None,
+    shape: Shape | None,
+    options: ScoreOptions = UNSTATED,
+    notify: Callable[[str], None] = print,
+) -> Network:
     """Read `path`, with weights from files beside it, and append the outputs that are missing.
 
-    `output` names the scores if the graph has several outputs; `shape` fixes dynamic axes. Raises ParameterError for
-    a wrong choice, GraphError for a graph that cannot be used.
+    `output` names the scores if the graph has several outputs; `shape` fixes dynamic axes; `options` state what the
+    scores mean. Raises ParameterError for a wrong choice, GraphError for a graph that cannot be used.
     """
     data = read(path)
     import onnx
 
-    graph = complete(data, str(path), output=output, shape=shape)
+    graph = complete(data, str(path), output=output, shape=shape, options=options)
+    for note in graph.notes:
+        notify(note)
     return Network(
         name=path.stem,
         model={"type": "onnx", "file": path.name},
@@ -50,7 +66,17 @@ def load(path: Path, output: str | None, shape: Shape | None) -> Network:
         input_name=graph.input_name,
         run=runner(graph),
         provenance={"sources": {path.name: digest(path)}, "versions": {"onnx": onnx.__version__}},
+        **meant(graph),
     )
+
+
+def meant(graph: Graph) -> dict[str, Any]:
+    """Return the parts of a Network that state what the scores of its graph mean."""
+    found: dict[str, Any] = {"names": graph.names, "probe": graph.probe}
+    if graph.meaning is None:
+        return found
+    meaning = graph.meaning
+    return found | {"segment": meaning.words, "added": meaning.added, "questions": meaning.questions}
 
 
 def read(path: Path) -> bytes:
@@ -72,7 +98,7 @@ def read(path: Path) -> bytes:
 def runner(graph: Graph) -> Any:
     """Return a function that computes the logits of the graph, or its labels if it has no scores."""
     run = heads.Runner(graph.data)
-    wanted = graph.roles.get("logits", graph.roles["labels"])
+    wanted = graph.roles.get("logits") or graph.roles["labels"]
 
     def scores(image: F32) -> NDArray[Any]:
         return run(image, wanted)
@@ -80,65 +106,101 @@ def runner(graph: Graph) -> Any:
     return scores
 
 
-def complete(data: bytes, where: str, *, output: str | None = None, shape: Shape | None = None) -> Graph:
-    """Find the scores of an ONNX model and append `labels`, `confidence` and `logits`.
+def complete(
+    data: bytes,
+    where: str,
+    *,
+    output: str | None = None,
+    shape: Shape | None = None,
+    options: ScoreOptions = UNSTATED,
+) -> Graph:
+    """Find the scores or classes of an ONNX model, and make them the outputs that an archive states.
 
-    A graph that has all three by name is kept, and so is one that outputs only labels. Raises GraphError, or
-    ParameterError if `output` or `shape` do not fit.
+    A graph that has all three outputs by name is kept. Raises GraphError, or ParameterError if `output`, `shape` or
+    `options` do not fit.
     """
     model = heads.load(data, where)
-    if heads.opset(model) < heads.MIN_OPSET:
-        raise GraphError(f"opset {heads.opset(model)} is too old", where=where, hint="Convert it to opset 17")
-    merged = _shape(model, where, shape)
-    heads.with_shape(model, merged)
-    image_name = str(model.graph.input[0].name)
-    names = [o.name for o in model.graph.output]
-    if output is None and set(heads.ROLES) <= set(names):
-        return Graph(
-            model.SerializeToString(deterministic=True), {r: r for r in heads.ROLES}, merged, image_name
-        )
+    names = labels.from_metadata({p.key: p.value for p in model.metadata_props})
+    options = options if options.names else replace(options, names=names)
+    notes: list[str] = []
+    image = _image(model, where, shape)
+    notes += image.notes
+    heads.with_shape(model, image.shape)
+    if output is None and set(heads.ROLES) <= {o.name for o in model.graph.output}:
+        roles = {r: r for r in heads.ROLES}
+        return Graph(model.SerializeToString(deterministic=True), roles, image.shape, image.name, names=names)
+    model, note = prepare.upgraded(model, heads.LEAST, where)
+    notes += [note] if note else []
     scores = _scores(model, output, where)
-    image = picture(0, merged).astype(np.float32).repeat(merged[0] or 1, 0)
-    try:
-        given = heads.Runner(model.SerializeToString())(image, scores)
-    except Exception as error:  # whatever the runner raises, the graph does not run
-        first = (str(error).splitlines() or [""])[0]
-        raise GraphError(f"it does not run on {image.shape}: {first}", where=where) from error
-    if np.issubdtype(given.dtype, np.integer) and given.ndim == 3:
-        return Graph(model.SerializeToString(deterministic=True), {"labels": scores}, merged, image_name)
-    if given.ndim != 4 or given.dtype != np.float32:
-        raise GraphError(
-            f"output {scores} is {given.dtype} {given.shape}, not float32 (N, classes, H, W)",
-            where=where,
-            hint="For a detector, give --task detect" if given.ndim < 4 else "",
+    runs = sizes.runnable(lambda one: heads.Runner(model.SerializeToString())(one, scores), image.shape)
+    given = values.probe(model, scores, runs, where)
+    known = Graph(b"", {}, image.shape, image.name, notes=tuple(notes), names=names, probe=runs)
+    plane = values.as_classes(given)
+    if plane is not None:
+        heads.append_labels(model, scores, squeeze=plane.squeeze, cast=plane.cast)
+        done = _proven(model, data, image, where)
+        return replace(known, data=done, roles={"labels": "labels"}, notes=(*notes, *plane.notes))
+    return _with_scores(model, scores, (data, image, given, where), options, known)
+
+
+def _with_scores(
+    model: Any,
+    name: str,
+    original: tuple[bytes, prepare.Image, values.Given, str],
+    options: ScoreOptions,
+    known: Graph,
+) -> Graph:
+    """Append the outputs to a model whose output `name` holds scores; `known` is what is known of it so far."""
+    data, image, given, where = original
+    notes = list(known.notes)
+    found = values.as_scores(given, name, where)
+    notes += found.notes
+    channels = found.arrays[0].shape[1]
+    if known.names and len(known.names) not in (channels, channels + 1):
+        notes.append(
+            f"the file names {len(known.names)} classes, the network has {channels}: they are not used"
         )
-    shares = _is_share(model, scores, given)
-    heads.append(
-        model, scores, probabilities=shares, channels=given.shape[1],
-        resize=given.shape[2:] != image.shape[2:],
+        options = replace(options, names=()) if options.names == known.names else options
+        known = replace(known, names=())
+    meaning = determine(found.arrays, options, notes.append)
+    picture = None if options.names else kinds.as_picture(given.arrays[-1], given.image)
+    if picture is not None:
+        asked = Question(
+            f"it looks like {picture.name}: {picture.reason}", f"--class, {channels} times, if it makes masks"
+        )
+        meaning = replace(meaning, questions=(asked, *meaning.questions))
+    if found.resize and heads.opset(model) < heads.LEAST_RESIZED:
+        model, note = prepare.upgraded(model, heads.LEAST_RESIZED, where)
+        notes.append(note)
+    ending = heads.Ending(
+        channels=channels, probabilities=bool(meaning.applied), resize=found.resize,
+        separate=meaning.separate, channels_last=found.channels_last, half=found.half,
     )  # fmt: skip
-    done = model.SerializeToString(deterministic=True)
+    heads.append(model, name, ending)
+    done = _proven(model, data, image, where)
+    if not found.resize and (meaning.separate or not meaning.applied) and ending.channels > 1:
+        values.check_same(heads.Runner(done), known.probe, found.arrays[-1], where)
+    wanted = ("logits",) if meaning.separate else heads.ROLES
+    return replace(
+        known, data=done, roles={r: r for r in wanted}, shares=bool(meaning.applied), meaning=meaning,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _proven(model: Any, data: bytes, image: prepare.Image, where: str) -> bytes:
+    """Return the file of a completed model, after a check that it is valid and that its input was adapted correctly."""
+    done: bytes = model.SerializeToString(deterministic=True)
     heads.load(done, where)
-    return Graph(done, {r: r for r in heads.ROLES}, merged, image_name, shares)
+    if image.notes:
+        prepare.prove(data, done, image, where)
+    return done
 
 
-def agrees(graph: Graph, image: F32, labels: NDArray[np.uint8]) -> int:
-    """Count the pixels of `image` at which the graph's labels differ from `labels`."""
+def agrees(graph: Graph, image: F32, expected: NDArray[np.uint8]) -> int:
+    """Count the pixels of `image` at which the graph's labels differ from `expected`."""
     given = heads.Runner(graph.data)(image.repeat(graph.shape[0] or 1, 0), graph.roles["labels"])
     own = labels_of(given)[:1]
-    return int((own != labels).sum()) if own.shape == labels.shape else labels.size
-
-
-def _is_share(model: Any, name: str, scores: NDArray[Any]) -> bool:
-    """Return True for probabilities: in 0..1 and summing to one; a single channel must come from a sigmoid."""
-    if scores.min() < 0 or scores.max() > 1:
-        return False
-    if scores.shape[1] > 1:
-        return bool(np.allclose(scores.sum(1), 1, atol=1e-4))
-    makers = {output: node for node in model.graph.node for output in node.output}
-    while name in makers and makers[name].op_type in ("Identity", "Resize", "Cast"):
-        name = makers[name].input[0]
-    return name in makers and makers[name].op_type in ("Sigmoid", "HardSigmoid")
+    return int((own != expected).sum()) if own.shape == expected.shape else expected.size
 
 
 def _scores(model: Any, output: str | None, where: str) -> str:
@@ -157,20 +219,13 @@ def _scores(model: Any, output: str | None, where: str) -> str:
     )
 
 
-def _shape(model: Any, where: str, wanted: Shape | None) -> Shape:
-    """Return (N, C, H, W) of the only input, which must be float32, with the axes that `wanted` fixes."""
-    held = {i.name for i in model.graph.initializer}
-    inputs = [i for i in model.graph.input if i.name not in held]
-    if len(inputs) != 1 or len(model.graph.input) != 1:
+def _image(model: Any, where: str, wanted: Shape | None) -> prepare.Image:
+    """Prepare the only input, an image, with the axes that `wanted` fixes."""
+    prepare.drop_held_inputs(model.graph)
+    inputs = model.graph.input
+    if len(inputs) != 1:
         names = ", ".join(i.name for i in inputs)
         raise GraphError(f"one input is needed, an image; it has {names or 'none'}", where=where)
-    tensor = inputs[0].type.tensor_type
-    own = tuple(int(d.dim_value) or None for d in tensor.shape.dim)
-    if tensor.elem_type != 1 or len(own) != 4:
+    if len(inputs[0].type.tensor_type.shape.dim) != 4:
         raise GraphError("the input is not float32 (N, C, H, W)", where=where)
-    merged = tuple(o if w is None else w for o, w in zip(own, wanted or own, strict=True))
-    if any(o is not None and o != m for o, m in zip(own, merged, strict=True)):
-        raise ParameterError(f"the graph's input is fixed to {own}", where="--input-shape")
-    if merged[1] not in (None, 3):
-        raise GraphError(f"the input has {merged[1]} channels, not 3", where=where)
-    return (merged[0], 3, *merged[2:])
+    return prepare.image_first(model, inputs[0], where, wanted)

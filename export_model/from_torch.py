@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model.from_onnx import Graph, complete
+from export_model.from_onnx import Graph, complete, meant
 from export_model.heads import TINY, Runner
 from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
+from export_model.scores import UNSTATED, ScoreOptions
 from export_model.selftest import picture
 from quadrat.errors import GraphError, ModelError, ParameterError
 
@@ -23,10 +24,16 @@ OPSET = 17
 CLOSE = 1e-3
 
 
-def load(factory: str, weights: Path | None, shape: Shape | None, notify: Callable[[str], None]) -> Network:
+def load(
+    factory: str,
+    weights: Path | None,
+    shape: Shape | None,
+    notify: Callable[[str], None],
+    options: ScoreOptions = UNSTATED,
+) -> Network:
     """Call `factory` ("package.module:name"), load `weights` into what it makes, and export that.
 
-    `notify` receives lines for the user. The factory is the user's own code, which may be in the current folder;
+    `notify` receives lines for the user, and `options` state what the scores mean. The factory is the user's own code, which may be in the current folder;
     weights are only read as tensors. Raises ParameterError, ModelError (weights that do not fit) or GraphError.
     """
     need("--torch", "torch", "onnx")
@@ -42,7 +49,9 @@ def load(factory: str, weights: Path | None, shape: Shape | None, notify: Callab
     network.eval()
     wrapped = _scores_only(network)
     shape = shape or DYNAMIC
-    graph = complete(_export(wrapped, shape, notify), factory, shape=shape)
+    graph = complete(_export(wrapped, shape, notify), factory, shape=shape, options=options)
+    for note in graph.notes:
+        notify(note)
 
     def run(image: F32) -> NDArray[Any]:
         with torch.inference_mode():
@@ -58,6 +67,7 @@ def load(factory: str, weights: Path | None, shape: Shape | None, notify: Callab
         shape=graph.shape,
         run=_like(graph, run),
         provenance={"sources": sources, "versions": {"torch": torch.__version__}},
+        **meant(graph),
     )
 
 
@@ -217,9 +227,10 @@ def _like(graph: Graph, run: Any) -> Any:
 
     def scores(image: F32) -> NDArray[Any]:
         given = torch.from_numpy(run(image))
-        if given.shape[1] == 1:
+        separate = graph.meaning is not None and graph.meaning.separate
+        if not separate and given.shape[1] == 1:
             given = torch.cat([1 - given if graph.shares else torch.zeros_like(given), given], 1)
-        if graph.shares:
+        if graph.shares and not separate:
             given = given.clamp_min(TINY).log()
         if given.shape[2:] != image.shape[2:]:
             given = functional.interpolate(given, image.shape[2:], mode="bilinear", align_corners=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from quadrat.errors import EngineUnavailableError, GraphError
 ROLES = ("labels", "confidence", "logits")
 PREFIX = "quadrat_"
 MIN_OPSET = 13
+"""Opset to which older graphs are converted if they need to be."""
+LEAST, LEAST_RESIZED = 9, 11
+"""Least opset to which the outputs can be appended, and with a Resize."""
 TINY = 1e-12
 """Smallest probability, so that its logarithm is finite."""
 
@@ -63,36 +67,96 @@ class _Growth:
         return PREFIX + name
 
 
-def append(model: Any, scores: str, *, probabilities: bool, channels: int, resize: bool) -> Any:
-    """Return the model with its outputs replaced by the three roles.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the scores (N, K, h, w) of a graph become outputs.
 
-    `scores` names a float tensor (N, K, h, w). With `probabilities` it holds the output of a softmax, and the logits
-    are its logarithm. One channel means a binary network: class 1 where the score is above zero (the probability
-    above one half). With `resize` the scores are interpolated to the size of the input. Labels are (N, H, W) uint8,
-    confidence is (N, H, W) float32.
+    With `probabilities` they are the output of a softmax or sigmoid, and the logits are their logarithm. One channel
+    means a binary network: class 1 where the score is above zero (the probability above one half). With `resize` they
+    are interpolated to the size of the input. With `separate` the scores are the only output, as they are.
+    `channels_last` scores (N, h, w, K) are transposed, and `half` ones cast to float32.
+    """
+
+    channels: int
+    probabilities: bool = False
+    resize: bool = False
+    separate: bool = False
+    channels_last: bool = False
+    half: bool = False
+
+
+def append(model: Any, scores: str, ending: Ending) -> Any:
+    """Return the model with its outputs replaced by the roles: all three, or `logits` alone if they are separate.
+
+    `scores` names a float tensor. Labels are (N, H, W) uint8, confidence is (N, H, W) float32. Works from opset 9, and
+    with `resize` from opset 11.
     """
     from onnx import TensorProto, helper
 
-    graph = model.graph
+    graph, version = model.graph, opset(model)
     current = _renamed(graph).get(scores, scores)
     grow = _Growth(graph)
-    current = _as_logits(grow, current, probabilities=probabilities, channels=channels)
-    if resize:
-        current = _resized(grow, current, graph.input[0].name)
+    if ending.channels_last:
+        current = grow.node("Transpose", [current], "first", {"perm": [0, 3, 1, 2]})
+    if ending.half:
+        current = grow.node("Cast", [current], "float", {"to": TensorProto.FLOAT})
+    channels = ending.channels
+    if not ending.separate:
+        current = _as_logits(grow, current, probabilities=ending.probabilities, channels=channels)
+        channels = max(2, channels)
+    if ending.resize:
+        current = _resized(grow, current, graph.input[0].name, version)
     grow.node("Identity", [current], "logits")
-    index = grow.node("ArgMax", [current], "index", {"axis": 1, "keepdims": 0})
-    grow.node("Cast", [index], "labels", {"to": TensorProto.UINT8})
-    soft = grow.node("Softmax", [current], "softmax", {"axis": 1})
-    if opset(model) >= 18:
+    del graph.output[:]
+    planes, scored = ["batch", "height", "width"], ["batch", channels, "height", "width"]
+    if not ending.separate:
+        index = grow.node("ArgMax", [current], "index", {"axis": 1, "keepdims": 0})
+        grow.node("Cast", [index], "labels", {"to": TensorProto.UINT8})
+        _confidence(grow, current, version)
+        graph.output.append(helper.make_tensor_value_info("labels", TensorProto.UINT8, planes))
+        graph.output.append(helper.make_tensor_value_info("confidence", TensorProto.FLOAT, planes))
+    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, scored))
+    return model
+
+
+def _confidence(grow: _Growth, logits: str, version: int) -> None:
+    """Add the largest value of the softmax over axis 1."""
+    if version < 13:  # the Softmax of old opsets is over all axes from 1 on
+        best = grow.node("ReduceMax", [logits], "best", {"axes": [1], "keepdims": 1})
+        below = grow.node("Sub", [logits, best], "below")
+        parts = grow.node("Exp", [below], "parts")
+        total = grow.node("ReduceSum", [parts], "total", {"axes": [1], "keepdims": 0})
+        grow.node("Reciprocal", [total], "confidence")
+        return
+    soft = grow.node("Softmax", [logits], "softmax", {"axis": 1})
+    if version >= 18:
         axes = grow.constant("axes", np.array([1], np.int64))
         grow.node("ReduceMax", [soft, axes], "confidence", {"keepdims": 0})
     else:
         grow.node("ReduceMax", [soft], "confidence", {"axes": [1], "keepdims": 0})
+
+
+def append_labels(model: Any, labels: str, *, squeeze: int | None, cast: bool) -> Any:
+    """Return the model with the only output `labels` (N, H, W), from the tensor of classes of that name.
+
+    `squeeze` is its axis of length 1, if it has four; with `cast` it is made int64.
+    """
+    from onnx import TensorProto, helper
+
+    graph, version = model.graph, opset(model)
+    current = _renamed(graph).get(labels, labels)
+    kind = next((o.type.tensor_type.elem_type for o in graph.output if o.name == labels), TensorProto.INT64)
+    grow = _Growth(graph)
+    if squeeze is not None and version >= 13:
+        axes = grow.constant("axes", np.array([squeeze], np.int64))
+        current = grow.node("Squeeze", [current, axes], "plane")
+    elif squeeze is not None:
+        current = grow.node("Squeeze", [current], "plane", {"axes": [squeeze]})
+    if cast:
+        current, kind = grow.node("Cast", [current], "whole", {"to": TensorProto.INT64}), TensorProto.INT64
+    grow.node("Identity", [current], "labels")
     del graph.output[:]
-    planes, scored = ["batch", "height", "width"], ["batch", max(2, channels), "height", "width"]
-    graph.output.append(helper.make_tensor_value_info("labels", TensorProto.UINT8, planes))
-    graph.output.append(helper.make_tensor_value_info("confidence", TensorProto.FLOAT, planes))
-    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, scored))
+    graph.output.append(helper.make_tensor_value_info("labels", kind, ["batch", "height", "width"]))
     return model
 
 
@@ -119,7 +183,7 @@ def _renamed(graph: Any) -> dict[str, str]:
     return new
 
 
-def _resized(grow: _Growth, scores: str, image: str) -> str:
+def _resized(grow: _Growth, scores: str, image: str, version: int) -> str:
     """Interpolate scores (N, K, h, w) to the height and width of the input."""
     small, full = grow.node("Shape", [scores], "small"), grow.node("Shape", [image], "full")
     start, middle, end = (grow.constant(f"at{i}", np.array([i], np.int64)) for i in (0, 2, 4))
@@ -127,7 +191,12 @@ def _resized(grow: _Growth, scores: str, image: str) -> str:
     tail = grow.node("Slice", [full, middle, end], "tail")
     sizes = grow.node("Concat", [head, tail], "sizes", {"axis": 0})
     how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    return grow.node("Resize", [scores, "", "", sizes], "resized", how)
+    if version >= 13:
+        return grow.node("Resize", [scores, "", "", sizes], "resized", how)
+    none = grow.constant(
+        "none", np.array([], np.float32)
+    )  # earlier the inputs for a region and scales are required
+    return grow.node("Resize", [scores, none, none, sizes], "resized", how)
 
 
 def with_shape(model: Any, shape: Shape) -> Any:
@@ -143,7 +212,10 @@ def with_shape(model: Any, shape: Shape) -> Any:
 
 
 class Runner:
-    """Runs an ONNX model with onnxruntime if it is installed, or else with the slow reference of onnx."""
+    """Runs an ONNX model with onnxruntime if it is installed, or else with the slow reference of onnx.
+
+    `dtype` is that of its input.
+    """
 
     def __init__(self, data: bytes) -> None:
         import onnx
@@ -156,12 +228,15 @@ class Runner:
             self._session: Any = ReferenceEvaluator(onnx.load_model_from_string(data))
             self._input = self._session.input_names[0]
             self._outputs = list(self._session.output_names)
+            self.dtype = np.dtype(np.float32)
         else:
             options = onnxruntime.SessionOptions()
-            options.log_severity_level = 3
+            options.log_severity_level = 4  # what fails is reported by the exporter
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self._input = self._session.get_inputs()[0].name
             self._outputs = [output.name for output in self._session.get_outputs()]
+            half = self._session.get_inputs()[0].type == "tensor(float16)"
+            self.dtype = np.dtype(np.float16 if half else np.float32)
 
     def __call__(self, image: F32, output: str) -> NDArray[Any]:
         """Run (N, C, H, W) float32 and return the output with this name."""

@@ -35,13 +35,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One way to read a network: its `detect` for meta.json, its transforms, and why it cannot be right, if so."""
+    """One way to read a network: its `detect` for meta.json, its transforms, and why it cannot be right, if so.
+
+    `asks` are the errors for what must be given before the network can be packed in this way.
+    """
 
     detect: Mapping[str, Any]
     transforms: Transforms
     layout: layouts.Layout | None = None
     fault: LayoutError | None = None
     doubt: str = ""
+    asks: tuple[ParameterError, ...] = ()
 
     @property
     def name(self) -> str:
@@ -59,12 +63,13 @@ class Question:
     """What is known before pictures are tried.
 
     `network` has the true shapes of the outputs; `stated` are the entries of `detect` that the command line gives;
-    `prepare` returns the transforms of a layout; `run` tries pictures with them.
+    `prepare` returns the transforms of a layout, and the errors for options that must be given first; `run` tries
+    pictures with them.
     """
 
     network: DetectorSpec
     stated: Mapping[str, Any]
-    prepare: Callable[[str], Transforms]
+    prepare: Callable[[str], tuple[Transforms, tuple[ParameterError, ...]]]
     run: Callable[[Transforms], Sequence[Trial]]
 
 
@@ -79,12 +84,12 @@ def determine(question: Question, where: str, notify: Callable[[str], None]) -> 
         tried = _try(str(question.stated["layout"]), question, notify)
         if tried.fault is not None:
             raise tried.fault
-        if tried.doubt:
+        if tried.doubt and not tried.asks:
             notify(f"warning: {tried.doubt}. Is the layout right, and are the transforms?")
-        return tried
+        return _answered(tried)
     fitting = layouts.fitting(network.outputs, network.num_classes, network.fixed_hw)
     if not fitting:
-        raise _unknown(network, where)
+        raise _unknown(question, where)
     each = [_try(name, question, notify) for name in fitting]
     good = [one for one in each if one.fault is None and not one.doubt]
     if len(good) == 1:
@@ -92,7 +97,7 @@ def determine(question: Question, where: str, notify: Callable[[str], None]) -> 
         others = [f"it is not {one.name}: {one.doubt or _what(one)}" for one in each if one is not good[0]]
         listed = "; ".join([f"the network gives {network.shapes}: {reason}", *others])
         notify(f"no --layout: guessed {good[0].name}, because {listed}")
-        return good[0]
+        return _answered(good[0])
     names = " or ".join(one.name for one in good or each)
     faults = "; ".join(f"{one.name}: {one.doubt or _what(one)}" for one in each if one not in good)
     raise LayoutError(
@@ -102,19 +107,29 @@ def determine(question: Question, where: str, notify: Callable[[str], None]) -> 
     )
 
 
+def _answered(candidate: Candidate) -> Candidate:
+    """Return the candidate if nothing is asked for; else raise one ParameterError with all that is."""
+    if not candidate.asks:
+        return candidate
+    what, where, hint = ([getattr(ask, key) for ask in candidate.asks] for key in ("what", "where", "hint"))
+    raise ParameterError("; ".join(what), where=", ".join(where), hint=". ".join(hint))
+
+
 def _what(candidate: Candidate) -> str:
     return candidate.fault.what if candidate.fault is not None else ""
 
 
-def _unknown(network: DetectorSpec, where: str) -> LayoutError:
+def _unknown(question: Question, where: str) -> LayoutError:
     """Return the error for outputs that no layout is known to have; its hint names layouts that could be read."""
-    possible = []
+    network, possible = question.network, []
     for name in LAYOUTS:
         try:
             layouts.choose(replace(network, words=read_detect({"detect": {"layout": name}})))
+            tried = _try(name, question, _ignore)
         except Exception:  # noqa: BLE001, S112 - whatever a reader raises, it does not fit
             continue
-        possible.append(name)
+        if tried.fault is None and not tried.doubt:
+            possible.append(name)
     hint = f"If it is one of these, give --layout: {', '.join(possible)}" if possible else (
         "quadrat reads none of its outputs as boxes, classes and scores: see the layouts in "
         "docs/reference/model-archive.md, or export the network with its post-processing"
@@ -124,10 +139,14 @@ def _unknown(network: DetectorSpec, where: str) -> LayoutError:
     )
 
 
+def _ignore(_line: str) -> None:
+    """Print nothing: what is found of a layout that is only offered does not hold yet."""
+
+
 def _try(name: str, question: Question, notify: Callable[[str], None]) -> Candidate:
     """Read a network by one layout, on pictures."""
     detect: dict[str, Any] = {"layout": name, **question.stated}
-    transforms = question.prepare(name)
+    transforms, asks = question.prepare(name)
     trials = question.run(transforms)
     try:
         detect = _completed(detect, question.network, trials, notify)
@@ -136,7 +155,9 @@ def _try(name: str, question: Question, notify: Callable[[str], None]) -> Candid
         found = [read(trial.arrays, trial.hw) for trial in trials]
     except LayoutError as fault:
         return Candidate(detect, transforms, None, fault)
-    return Candidate(detect, transforms, layout, None, plausibility.judge(found, trials[0].hw))
+    except ParameterError as ask:
+        return Candidate(detect, transforms, asks=(*asks, ask))
+    return Candidate(detect, transforms, layout, None, plausibility.judge(found, trials[0].hw), asks)
 
 
 def reader(known: DetectorSpec) -> tuple[objects.Reading, layouts.Layout]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export_model.questions import Question
 from quadrat.errors import ParameterError
 from quadrat.package.write import ArchiveSpec
 from quadrat.types import ImageU8
@@ -44,11 +45,17 @@ class Network(ArchiveSpec):
 
     `run` maps (N, C, H, W) float32 to scores (N, K, H, W) float32 or labels (N, H, W) integer. For a detector it
     maps to all outputs by name, and `outputs` names the tensor of each role of its `detect["layout"]`. `pictures`
-    (h, w, 3) uint8 RGB are photographs that a detector's self-test may use.
+    (h, w, 3) uint8 RGB are photographs that a detector's self-test may use. `added` is the name of a background class that has no channel and is not listed yet; `questions` are what the
+    network leaves open; `names` are the classes that its file states. `probe` is a shape at which it runs, with None
+    for a height or width that does not matter; empty for the shape itself.
     """
 
     run: Callable[[F32], Any]
     pictures: Sequence[ImageU8] = ()
+    added: str = ""
+    questions: tuple[Question, ...] = ()
+    names: tuple[str, ...] = ()
+    probe: Shape = ()
 
 
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:

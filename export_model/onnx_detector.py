@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from export_model import heads
+from export_model import heads, labels, prepare
 from export_model.network import Shape
-from quadrat.errors import GraphError, ParameterError
+from export_model.objects import OPEN
+from quadrat.errors import GraphError
 from quadrat.geometry import HW
 from quadrat.types import OutputSpec
 
@@ -25,8 +26,10 @@ RT-DETR and D-FINE have the width first, Hugging Face and PaddleDetection the he
 """
 SCALE = "scale_factor"
 """PaddleDetection's input (N, 2): boxes are divided by it to be in pixels of the photograph."""
-MAX_NAMES = 100_000
-"""Longest text of class names that is parsed, in characters."""
+MAX_WORD = 1000
+"""Longest text of a size in metadata that is parsed, in characters."""
+HELD_APART = 4
+"""Version of ONNX's format from which on initializers need not be listed as inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,55 +50,38 @@ class Detector:
 
 
 def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
-    """Compute inputs other than the image in the graph, and make the image float32.
+    """Compute inputs other than the image in the graph, and make the image float32 with channels first.
 
     `wanted` fixes dynamic axes of the input. Raises GraphError for a graph that cannot be used, ParameterError if
     `wanted` does not fit.
     """
     model = heads.load(data, where)
-    if heads.opset(model) < MIN_OPSET:
-        raise GraphError(f"opset {heads.opset(model)} is too old", where=where, hint="Convert it to opset 17")
+    model.ir_version = max(model.ir_version, HELD_APART)
     graph = model.graph
-    held = {i.name for i in graph.initializer}
-    inputs = [i for i in graph.input if i.name not in held]
+    prepare.drop_held_inputs(graph)
+    inputs = list(graph.input)
     images = [i for i in inputs if len(i.type.tensor_type.shape.dim) == 4]
     if len(images) != 1:
         listed = ", ".join(i.name for i in inputs) or "none"
         raise GraphError(f"one input (N, 3, H, W) is needed; it has {listed}", where=where)
-    image = images[0]
-    shape = _shape(image, where, wanted)
-    notes = [_fold(model, other, image.name, shape, where) for other in inputs if other is not image]
-    name = str(image.name)
-    if image.type.tensor_type.elem_type == _onnx().TensorProto.FLOAT16:
-        notes.append(f"input {name} is float16; a cast from float32 was added")
-        name = _cast(graph, image)
-    elif image.type.tensor_type.elem_type != _onnx().TensorProto.FLOAT:
-        raise GraphError(
-            f"the input {name} is neither float32 nor float16", where=where,
-            hint="Export the network without its preprocessing",
-        )  # fmt: skip
-    for held_input in [i for i in graph.input if i is not image]:
-        graph.input.remove(held_input)  # initializers that are also listed as inputs
-    heads.with_shape(model, shape)
+    image = prepare.image_first(model, images[0], where, wanted)
+    others = [other for other in inputs if other is not images[0]]
+    notes = [*image.notes, *(_fold(model, other, image.name, image.shape, where) for other in others)]
+    heads.with_shape(model, image.shape)
+    _open_outputs(graph)
+    model, note = prepare.upgraded(model, MIN_OPSET, where)
     done = model.SerializeToString(deterministic=True)
     heads.load(done, where)
+    if image.notes and not others:
+        open_sides = zip(image.shape, (1, 3, *OPEN), strict=True)
+        prepare.prove(
+            data, done, replace(image, shape=tuple(side or other for side, other in open_sides)), where
+        )
     words = {p.key: p.value for p in model.metadata_props}
     return Detector(
-        done, name, shape, _outputs(graph), read_names(words.get("names", "")),
-        _read_size(words.get("imgsz", "")), tuple(notes),
+        done, image.name, image.shape, _outputs(model.graph), labels.from_metadata(words),
+        _read_size(words.get("imgsz", "")), (*notes, note) if note else tuple(notes),
     )  # fmt: skip
-
-
-def read_names(text: str) -> tuple[str, ...]:
-    """Parse class names as YOLO exporters write them, a Python dict or list; () if it is neither. Runs no code."""
-    given = _literal(text)
-    if isinstance(given, dict):
-        if sorted(map(repr, given)) != sorted(map(repr, range(len(given)))):
-            return ()
-        given = [given[index] for index in range(len(given))]
-    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
-        return ()
-    return tuple(name.strip() or f"class {index}" for index, name in enumerate(given))
 
 
 def _read_size(text: str) -> tuple[int, ...]:
@@ -112,7 +98,7 @@ def _read_size(text: str) -> tuple[int, ...]:
 
 
 def _literal(text: str) -> Any:
-    if not text or len(text) > MAX_NAMES:
+    if not text or len(text) > MAX_WORD:
         return None
     try:
         return ast.literal_eval(text)
@@ -180,16 +166,6 @@ def _compute(graph: Any, given: Any, image: str, order: HW | None) -> None:
     _before(graph, nodes)
 
 
-def _cast(graph: Any, image: Any) -> str:
-    """Insert a cast to float16 after the input, which becomes float32; return the new name of the input."""
-    helper, proto = _onnx().helper, _onnx().TensorProto
-    old, new = str(image.name), f"{heads.PREFIX}image"
-    _before(graph, [helper.make_node("Cast", [new], [old], to=proto.FLOAT16)])
-    image.name = new
-    image.type.tensor_type.elem_type = proto.FLOAT
-    return new
-
-
 def _before(graph: Any, nodes: Sequence[Any]) -> None:
     """Insert nodes before all others: the nodes of a graph are in topological order."""
     rest = list(graph.node)
@@ -197,14 +173,12 @@ def _before(graph: Any, nodes: Sequence[Any]) -> None:
     graph.node.extend([*nodes, *rest])
 
 
-def _shape(image: Any, where: str, wanted: Shape | None) -> Shape:
-    own = tuple(int(d.dim_value) or None for d in image.type.tensor_type.shape.dim)
-    merged = tuple(o if w is None else w for o, w in zip(own, wanted or own, strict=True))
-    if any(o is not None and o != m for o, m in zip(own, merged, strict=True)):
-        raise ParameterError(f"the graph's input is fixed to {own}", where="--input-shape")
-    if merged[1] not in (None, 3):
-        raise GraphError(f"the input has {merged[1]} channels, not 3", where=where)
-    return (merged[0], 3, *merged[2:])
+def _open_outputs(graph: Any) -> None:
+    """Leave the axes of outputs open that the file states as -1 or 0."""
+    for output in graph.output:
+        for axis, side in enumerate(output.type.tensor_type.shape.dim):
+            if side.HasField("dim_value") and side.dim_value <= 0:
+                side.dim_param = f"{output.name}_{axis}"
 
 
 def _outputs(graph: Any) -> tuple[OutputSpec, ...]:

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import export_hints, objects
+from export_model import export_hints, objects, selftest
 from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
+from quadrat.package.masks import read_masks
 from quadrat.protocols import Engine
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.segment.roles import find_roles
@@ -29,7 +30,8 @@ NOTHING = "nothing to compare"
 class Answer:
     """The output of one engine for one network.
 
-    For masks: `labels` (1, h, w) integer and `confidence` (1, h, w) or None; for a detector: `objects`.
+    For masks: `labels` (1, h, w) integer, or (1, K, h, w) with several classes per pixel, and `confidence` (1, h, w)
+    or None; for a detector: `objects`.
     """
 
     who: str
@@ -121,19 +123,20 @@ class Masks:
         """Read the input and its labels (1, h, w)."""
         arrays, tolerance = _stated(self._package, "labels")
         image, labels = arrays["input"], arrays["labels"]
-        if (
-            image.ndim != 4
-            or not np.issubdtype(labels.dtype, np.integer)
-            or labels.shape != (1, *image.shape[2:])
-        ):
+        per_pixel = (1, *image.shape[2:]), (1, labels.shape[1] if labels.ndim == 4 else 0, *image.shape[2:])
+        if image.ndim != 4 or not np.issubdtype(labels.dtype, np.integer) or labels.shape not in per_pixel:
             raise ManifestError(
                 f"its self-test is {image.shape} with labels {labels.shape}", where=self._package.name
             )
         return SelfTest(_batch(self._package, image), Answer("the self-test", labels=labels), tolerance)
 
     def ask(self, engine: Engine, image: F32, who: str) -> Answer:
-        """Return labels and confidence; without labels, the argmax of the scores."""
+        """Return labels and confidence; without labels, what the archive makes of the scores."""
         roles = find_roles(self._package, engine.outputs)
+        words = read_masks(self._package.meta)
+        if words.activation not in (None, "softmax") and "logits" in roles:
+            scores = engine.run(image, [roles["logits"]])[roles["logits"]]
+            return Answer(who, selftest.by_words(scores[:1], words, self._package.num_classes)[0])
         given = engine.run(image, list(dict.fromkeys(roles.values())))
         labels = given[roles["labels"]] if "labels" in roles else given[roles["logits"]].argmax(1)
         confidence = given[roles["confidence"]][:1] if "confidence" in roles else None
@@ -142,6 +145,8 @@ class Masks:
     def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
         """Count the pixels with different labels."""
         one, two = _labels(answer), _labels(other)
+        if one.shape != two.shape:
+            return ParityRow(who, ("all", "-"), "FAILS")
         off = int((one != two).sum())
         gap: float | None = None
         if answer.confidence is not None and other.confidence is not None:

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model.network import F32, Shape
+from quadrat.package.masks import MaskWords
+from quadrat.tasks.segment.independent import as_probabilities
+from quadrat.tasks.segment.reader import OutputReader
 
 HW = (96, 128)
 TRIES = 8
@@ -23,22 +26,45 @@ def labels_of(given: NDArray[Any]) -> NDArray[np.uint8]:
     return given.astype(np.uint8)
 
 
-def choose(run: Callable[[F32], NDArray[Any]], shape: Shape) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+def choose(
+    run: Callable[[F32], NDArray[Any]],
+    shape: Shape,
+    words: MaskWords | None = None,
+    num_classes: int | None = None,
+) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
     """Choose an input (1, C, h, w) float16 and return it with the network's labels (1, h, w) uint8.
 
-    Engines round the last bits differently, so a pixel whose two best scores nearly tie is no evidence. Of a few
-    inputs, take the one whose closest pixel is furthest from a tie, and prefer inputs with more than one class.
+    If `words` state thresholds, these decide. The labels of a network with several classes per pixel are the mask of
+    each, (1, K, h, w). Engines round the last bits differently, so a pixel whose two best scores nearly tie is no
+    evidence. Of a few inputs, take the one whose closest pixel is furthest from a tie, and prefer inputs with more
+    than one class.
     """
     tried = []
     for seed in range(TRIES):
         image = picture(seed, shape)
         given = run(image.astype(np.float32))
-        labels = labels_of(given)
-        tried.append(((np.unique(labels).size > 1, _margin(given)), image, labels))
+        if words is not None and given.ndim == 4 and words.activation not in (None, "softmax"):
+            labels, margin = by_words(given, words, num_classes)
+        else:
+            labels, margin = labels_of(given), _margin(given)
+        tried.append(((np.unique(labels).size > 1, margin), image, labels))
         if given.ndim == 3:  # only labels: there is no margin to compare
             break
     _, image, labels = max(tried, key=lambda one: one[0])
     return image, labels
+
+
+def by_words(
+    scores: NDArray[Any], words: MaskWords, num_classes: int | None
+) -> tuple[NDArray[np.uint8], float]:
+    """Return the labels of scores (1, K, h, w) as an archive states them, and the smallest distance to a threshold."""
+    reader = OutputReader("", num_classes, {"logits": "logits"}, words)
+    found = reader.decide(scores[0])
+    known = as_probabilities(scores[0], words.activation)
+    margin = float(min(np.abs(known - limit).min() for limit in words.thresholds(len(known))))
+    if found.members is not None:
+        return (found.members > 0).astype(np.uint8).transpose(2, 0, 1)[None], margin
+    return found.labels[None], margin
 
 
 def picture(seed: int, shape: Shape) -> NDArray[np.float16]:

@@ -216,6 +216,7 @@ def _environment_lines() -> Iterator[str]:
     yield "| variable | meaning |"
     yield "|---|---|"
     yield "| `QUADRAT_CACHE_DIR` | The folder of compiled networks. The default is `$XDG_CACHE_HOME/quadrat` or `~/.cache/quadrat`. |"
+    yield "| `QUADRAT_FONTS` | A folder with fonts that legends and labels use before those of the system. |"
     yield "| `QUADRAT_PADDLE_PYTHON` | The Python for the paddle engine's process, if another one has Paddle (`make setup-paddle-gpu`). |"
     yield "| `IVCAP_STORAGE_URL`, `IVCAP_CACHE_URL`, `IVCAP_ORDER_ID`, `IVCAP_IN_DIR`, `IVCAP_OUT_DIR` | Set by the platform. |"
 

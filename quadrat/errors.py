@@ -32,6 +32,7 @@
         AllFailedError             E_ALL_FAILED               no image could be measured
         StoppedError               E_STOPPED                  on-error=stop or max-failures ended the order
       DeliveryError                E_DELIVERY        exit 6   a product could not be delivered
+        ResultsError               E_RESULTS                  the folder of results is in use, or holds results of another order
         EncoderError               E_ENCODER                  the codec cannot encode the annotated video: measured without it
 
 An error states what happened, where, and what to do, in one line. A `code` never changes its meaning.
@@ -312,6 +313,12 @@ class DeliveryError(QuadratError):
 
     code = "E_DELIVERY"
     exit_status = 6
+
+
+class ResultsError(DeliveryError):
+    """The folder of results is in use, or holds results that the order would mix with its own."""
+
+    code = "E_RESULTS"
 
 
 class EncoderError(DeliveryError):

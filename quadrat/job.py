@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -14,6 +13,7 @@ from time import perf_counter
 from quadrat.errors import DeliveryError, QuadratError, StoppedError, printable
 from quadrat.executors import open_executor
 from quadrat.executors.delivery import Delivery
+from quadrat.executors.identity import identity_of
 from quadrat.executors.listing import Listing
 from quadrat.executors.policy import FailurePolicy
 from quadrat.executors.work import Executor, Measuring, Work
@@ -27,13 +27,14 @@ from quadrat.pipeline.measure import (
     SourceDone,
     not_reached_record,
 )
-from quadrat.protocols import Store
+from quadrat.protocols import Ledger, Store
 from quadrat.report.base import error_text
 from quadrat.report.names import Names
-from quadrat.report.order import TABLE, OrderReport
+from quadrat.report.order import OrderReport
 from quadrat.report.progress import Progress
 from quadrat.report.timing import timing_lines
-from quadrat.stores.folder import cannot_write, is_full
+from quadrat.stores.files import cannot_write, is_full
+from quadrat.stores.temporary import remove_abandoned
 from quadrat.types import Media, Product, SourceOpened
 
 
@@ -68,14 +69,23 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
     order: Order | None = None
     error: QuadratError | None = None
     try:
+        remove_abandoned()
         store.check()
         with ExitStack() as stack:
+            ledger = stack.enter_context(store.ledger())
             archives = stack.enter_context(store.models())
-            work = Work(tuple(archives.values()), tuple(archives), store.order, settings, moving=store.moving)
+            work = Work(
+                tuple(archives.values()),
+                tuple(archives),
+                store.order,
+                settings,
+                moving=store.moving,
+                in_folders=store.in_folders,
+            )
             executor = stack.enter_context(open_executor(work, log))
-            order = Order(settings, store, log, executor)
-            folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quadrat-order-")))
-            order.run(folder)
+            ledger.begin(identity_of(store.place, executor.facts, settings))
+            order = Order(settings, store, log, executor, ledger)
+            order.run(keep or ledger.folder)
     except QuadratError as raised:
         log.error("%s", raised.line)
         error = raised
@@ -87,13 +97,16 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
 class Order:
     """One order with its models loaded."""
 
-    def __init__(self, settings: Settings, store: Store, log: logging.Logger, executor: Executor) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, log: logging.Logger, executor: Executor, ledger: Ledger
+    ) -> None:
         self._settings = settings
         self._store = store
         self._log = log
         self._executor = executor
-        labels = [facts.label for facts in executor.facts]
-        self._names = Names(store.taken(), labels)
+        self._ledger = ledger
+        self._names = Names(in_folders=store.in_folders)
+        self._unchanged = 0
         self._delivery = Delivery(store)
         self._tables: dict[str, str] = {}
         self._shrunk: Counter[Media] = Counter()
@@ -109,10 +122,12 @@ class Order:
         """
         facts = self._executor.facts
         moving = self._store.moving
-        report = self._report = OrderReport(facts, self._settings.values(), self._names, folder)
-        self._log_start(report.table)
+        report = self._report = OrderReport(
+            facts, self._settings.values(), self._names, folder, self._ledger.part
+        )
+        self._log_start()
         policy = FailurePolicy(self._settings, report.table, moving=moving)
-        listing = Listing(self._store, self._names)
+        listing = Listing(self._store, self._names, self._ledger)
         begin = perf_counter()
         run = self._executor.measure(listing, self._store.pull, folder)
         try:
@@ -131,6 +146,9 @@ class Order:
             self._log.error("%s", late.line)
         if failed:
             raise failed[0]
+        if report.totals.measured:  # an empty folder may be a drive that is not there
+            with signals_deferred():
+                self._ledger.complete()
         totals = report.totals
         policy.conclude(totals.counts, measured=totals.measured, blank=totals.blank)
 
@@ -140,11 +158,7 @@ class Order:
         records = self._report.book.path if self._report is not None and keep is not None else None
         return Outcome(error, counts, self._delivery.count, dict(self._tables), records)
 
-    def _log_start(self, table: str) -> None:
-        if table != TABLE:
-            self._log.warning(
-                "There are results of an earlier run: new files get numbers, and the table is %s", table
-            )
+    def _log_start(self) -> None:
         alone = len(self._executor.facts) == 1
         for facts in self._executor.facts:
             made = facts.provenance
@@ -169,8 +183,9 @@ class Order:
         # From its first product to its acknowledgement, a source is one step: a signal waits.
         with progress, closing(iter(run)) as events, ExitStack() as step:
             for event in events:
+                self._take_known(listing, report, progress, policy)
                 if isinstance(event, SourceDone):
-                    self._done(event, report, progress)
+                    self._done(event, listing, report, progress)
                     policy.check(event.record)
                     self._delivery.acknowledge(event.record)
                     step.close()
@@ -179,6 +194,21 @@ class Order:
                     self._handle(event, progress)
                 else:
                     self._handle(event, progress)
+            self._take_known(listing, report, progress, policy)
+        if self._unchanged:
+            self._log.info("%d unchanged since an earlier run, and not measured again", self._unchanged)
+
+    def _take_known(
+        self, listing: Listing, report: OrderReport, progress: Progress | None, policy: FailurePolicy | None
+    ) -> None:
+        """Add the records of sources that need not be measured again."""
+        for record in listing.take_known():
+            with signals_deferred():
+                report.add(record, listing.place(record.source))
+            self._unchanged += 1
+            if progress is not None and policy is not None:
+                progress.known()
+                policy.check(record)
 
     def _handle(self, event: Event, progress: Progress) -> None:
         """Deliver a product, or count a frame or a source that is open."""
@@ -192,12 +222,13 @@ class Order:
         elif isinstance(event, SourceOpened):
             progress.opened(event)
 
-    def _done(self, event: SourceDone, report: OrderReport, progress: Progress) -> None:
+    def _done(self, event: SourceDone, listing: Listing, report: OrderReport, progress: Progress) -> None:
         """Keep the record of a source, once all its products are delivered."""
         record = event.record
         with signals_deferred():
             self._delivery.source = None
-            report.add(record)
+            report.add(record, listing.place(record.source))
+            self._ledger.commit(record)
         if event.shrunk or record.source.urn in self._shrinking:
             self._shrinking.discard(record.source.urn)
             self._shrunk[record.source.media] += 1
@@ -224,28 +255,32 @@ class Order:
             self._log.warning("Interrupted; delivering the results so far")
         delivered = self._delivery.source
         try:
+            self._take_known(listing, report, None, None)
             if not self._delivery.refused:
                 for event in run.unfinished(StoppedError(f"the order ended early: {line}")):
-                    self._handle_unfinished(event, report)
+                    self._handle_unfinished(event, listing, report)
         except (QuadratError, OSError) as late:
             shown = cannot_write(folder, late) if isinstance(late, OSError) else late
             self._log.error("%s", shown.line)
         if delivered is not None and delivered.urn not in report.book.urns():
             with suppress(OSError):  # the report has the record all the same
-                report.add(not_reached_record(delivered, f"the order ended while it was delivered: {line}"))
+                reason = f"the order ended while it was delivered: {line}"
+                report.add(not_reached_record(delivered, reason), listing.place(delivered))
         try:
             for source in listing.left(report.book.urns()):
                 with suppress(OSError):
-                    report.add(not_reached_record(source, f"the order ended before it: {line}"))
+                    reason = f"the order ended before it: {line}"
+                    report.add(not_reached_record(source, reason), listing.place(source))
         except QuadratError as late:
             self._log.error("%s", late.line)
 
-    def _handle_unfinished(self, event: Event, report: OrderReport) -> None:
+    def _handle_unfinished(self, event: Event, listing: Listing, report: OrderReport) -> None:
         """Deliver the results of an unfinished source; it is not acknowledged."""
         if isinstance(event, ProductMade):
             self._delivery.deliver(event.product)
         elif isinstance(event, SourceDone):
-            report.add(event.record)
+            report.add(event.record, listing.place(event.record.source))
+            self._ledger.commit(event.record, whole=False)
             if event.record.faults:
                 name = event.record.source.name
                 faults = error_text(event.record.faults, name)
@@ -265,7 +300,7 @@ class Order:
                 self._log_times(run, report, wall_s - run.warm_up_s)
             failed = self._deliver_each(report.products(run.stages, wall_s), folder)
             self._log_shrunk()
-            if line := report.flags_line():
+            for line in report.warnings():
                 self._log.warning("%s", line)
             self._log_counts(report)
         return failed
@@ -317,7 +352,7 @@ class Order:
             first.name,
             seconds={**run.seconds, "deliver": self._delivery.seconds},
             wall=wall_s,
-            images=self._frames if self._store.moving else report.totals.measured,
+            images=self._frames if self._store.moving else report.totals.measured - self._unchanged,
             unit="frame" if self._store.moving else "image",
         ):
             self._log.info(line)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry, Window
+from quadrat.records import SourceRecord
 from quadrat.types import (
     Blob,
     Detections,
@@ -26,12 +27,45 @@ from quadrat.types import (
 )
 
 
+class Ledger(Protocol):
+    """Knows what earlier runs of the same order have measured."""
+
+    folder: Path
+    """Where temporary files go."""
+    part: Path | None
+    """The file of the table that grows while the order is under way; None if there is none."""
+
+    def begin(self, identity: Mapping[str, str]) -> None:
+        """Begin or continue a run; ResultsError if the results there are those of another order."""
+
+    def known(self, source: Source) -> SourceRecord | None:
+        """Return the record of a source that need not be measured again; None for any other. From any thread."""
+
+    def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
+        """Note the record of a source after its products; one that is not `whole` is measured again.
+
+        Raises DeliveryError if the note cannot be written.
+        """
+
+    def complete(self) -> None:
+        """Remove results of earlier runs that are no longer part of the order, after all others are delivered."""
+
+
 class Store(Protocol):
     """Where artifacts come from and products go."""
 
     order: str
     moving: bool
     """True if its sources are videos, sequences and streams; False if they are images."""
+    in_folders: bool
+    """True if names of products are paths, with a folder for each kind; False if they are flat."""
+
+    @property
+    def place(self) -> str:
+        """What names the place of the sources; two orders with different places have no results in common."""
+
+    def ledger(self) -> AbstractContextManager[Ledger]:
+        """Give the order's ledger. Raises ResultsError if another run is writing to the same place."""
 
     def check(self) -> None:
         """Raise DeliveryError if it is already clear that no product can be delivered."""
@@ -56,9 +90,6 @@ class Store(Protocol):
 
     def relist(self) -> Iterator[Source]:
         """Yield the sources again without taking any; nothing if the store cannot do that (a queue)."""
-
-    def taken(self) -> Sequence[str]:
-        """Return the names that products must not have, because they already exist."""
 
 
 class Engine(Protocol):

@@ -40,7 +40,8 @@ class ModelRecord:
 
     `size` is the (height, width) of its result for an image; `product` names the main product; `summary` is the
     task's own value (covers, counts of classes, ...); `columns` holds its predictions frame by frame, without
-    pixels; `text` summarises them for the log.
+    pixels; `text` summarises them for the log; `side` is the long side, in pixels, at which the network saw an image,
+    or of the whole image if it was measured in tiles.
     """
 
     model: str
@@ -53,6 +54,7 @@ class ModelRecord:
     summary: Any = None
     columns: Any = None
     text: str = ""
+    side: int = 0
 
 
 Status = Literal["ok", "flagged", "partial", "failed", "skipped", "not-reached"]

@@ -35,10 +35,11 @@ class TaskKind:
     - `read_meta(meta)`, which checks the task's own part of an archive's meta.json;
     - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
-    - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete.
+    - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
+    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test.
 
-    The last four may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, and always predicts completely.
+    The last five may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, and has no self-test.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -63,6 +64,7 @@ class TaskKind:
     settings: str = ""
     is_empty: str = ""
     fault: str = ""
+    differs: str = ""
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()

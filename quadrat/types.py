@@ -130,10 +130,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
-    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None."""
+    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None.
+
+    With several classes per pixel, `members` (H, W, K) has the probability of each that holds, else 0.
+    """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16] | None = None
+    members: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

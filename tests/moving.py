@@ -35,6 +35,7 @@ from quadrat.stores.folder import FolderStore
 from quadrat.tasks.detect.task import Detect
 from quadrat.tasks.segment.task import Segment
 from quadrat.types import Blob, Detections, Failure, Result, Source, SourceClosed
+from tests import results
 from tests import videos as files
 
 RECTANGLES = Path(__file__).resolve().parent.parent / "examples" / "models" / "rectangles.tgz"
@@ -192,12 +193,12 @@ class Order:
         return next(row for row in self.rows if row["name"] == name)
 
     def body(self, name: str) -> bytes:
-        """Give a product."""
-        return (self.out / name).read_bytes()
+        """Give a product, by its base name or its path."""
+        return results.product(self.out, name).read_bytes()
 
     def aspect(self, name: str) -> dict[str, Any]:
         """Give a product's metadata."""
-        aspect: dict[str, Any] = json.loads(self.body(f"{name}-meta.json"))
+        aspect: dict[str, Any] = results.aspect(self.out, name)
         return aspect
 
     def json(self, name: str) -> Any:
@@ -214,9 +215,13 @@ class Order:
 
     @property
     def products(self) -> dict[str, bytes]:
-        """All files by name, without run.json and metadata, which hold times and places."""
-        equal = [p for p in self.out.iterdir() if p.name != "run.json" and not p.name.endswith("-meta.json")]
-        return {path.name: path.read_bytes() for path in sorted(equal)}
+        """All files by base name, without run.json and metadata, which hold times and places."""
+        every = results.files(self.out)
+        return {
+            name: path.read_bytes()
+            for name, path in sorted(every.items())
+            if name != "run.json" and not name.endswith(results.META)
+        }
 
 
 class _Heard(logging.Handler):
@@ -287,6 +292,7 @@ class Film:
 
 def watch(path: Path) -> Film:
     """Play an annotated video to its end."""
+    path = results.product(path.parent, path.name)
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         frames = list(file.decode(video=0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,9 @@ from quadrat import job
 from quadrat.errors import DeliveryError, EngineRunError
 from quadrat.executors.local import LocalExecutor
 from quadrat.pipeline.models import Pass, facts_of, load_models
-from quadrat.report.order import RECORD
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Product, Source
-from tests import pictures
+from tests import pictures, results
 from tests.networks import argmax_archive, brightness_archive
 from tests.values import settings_of
 
@@ -71,17 +69,19 @@ def test_every_image_is_accounted_for_once(tmp_path: Path, folder: Path) -> None
         "b/page.jpg": "E_IMAGE_FORMAT", "b/q1.png": "", "notes.txt": "E_NOT_IMAGE",
     } == {r["name"]: r["code"] for r in rows}  # fmt: skip
     assert ["0.250000", "0.500000"] == [r["cover"] for r in rows if r["class"] == "seagrass"]
-    assert ["q1.pseudo.png", "q1-2.pseudo.png"] == [r["product"] for r in rows if r["class"] == "seagrass"]
+    assert ["mask/a/q1.pseudo.png", "mask/b/q1.pseudo.png"] == [
+        r["product"] for r in rows if r["class"] == "seagrass"
+    ]
 
 
 def test_the_mask_is_an_8_bit_palette_picture_of_classes(tmp_path: Path, folder: Path) -> None:
     """Index = class, colours are the archive's, width and height are not swapped, cover is exact."""
     run(brightness_archive(tmp_path / "m.tgz"), folder / "a", tmp_path / "out")
-    with Image.open(tmp_path / "out" / "q1.pseudo.png") as mask:
+    with Image.open(tmp_path / "out" / "mask" / "q1.pseudo.png") as mask:
         assert (mask.mode, mask.size) == ("P", (60, 40))
         assert mask.getpalette()[:6] == [200, 180, 120, 0, 200, 0]
         np.testing.assert_array_equal(half()[..., 0] // 255, np.asarray(mask))
-    aspect = json.loads((tmp_path / "out" / "q1.pseudo.png-meta.json").read_text())
+    aspect = results.aspect(tmp_path / "out", "q1.pseudo.png")
     assert (60, 40, 60, 40) == tuple(aspect[k] for k in ("width", "height", "source-width", "source-height"))
     assert [(0.75, 1800), (0.25, 600)] == [(c["cover"], c["pixels"]) for c in aspect["cover"]]
     assert aspect["mean-confidence"] > 0.9
@@ -91,11 +91,11 @@ def test_all_outputs_are_delivered_on_request(tmp_path: Path, folder: Path) -> N
     """pseudo, labels, confidence and overlay, each with an aspect of its own."""
     outputs = ("pseudo", "labels", "confidence", "overlay")
     run(brightness_archive(tmp_path / "m.tgz"), folder / "a", tmp_path / "out", outputs=outputs)
-    names = {p.name for p in (tmp_path / "out").iterdir()}
+    names = set(results.files(tmp_path / "out"))
 
     for name in ("q1.pseudo.png", "q1.labels.png", "q1.confidence.png", "q1.overlay.jpg", "survey.csv"):
         assert {name, f"{name}-meta.json"} <= names
-    with Image.open(tmp_path / "out" / "q1.labels.png") as labels:
+    with Image.open(tmp_path / "out" / "labels" / "q1.labels.png") as labels:
         np.testing.assert_array_equal(half()[..., 0] // 255, np.asarray(labels))
 
 
@@ -105,9 +105,9 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:
     for out in ("one", "two"):
         run(model, folder, tmp_path / out, outputs=("pseudo", "overlay", "confidence"))
 
-    for path in (tmp_path / "one").iterdir():
-        if not path.name.endswith("-meta.json") and path.name != RECORD:  # which has the times
-            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    one, two = (results.contents(tmp_path / out) for out in ("one", "two"))
+    equal = [name for name in one if not name.startswith("meta/")]  # which has the place
+    assert {name: one[name] for name in equal} == {name: two[name] for name in equal}
 
 
 @pytest.mark.parametrize("batch", [2, 8])
@@ -120,8 +120,10 @@ def test_batches_change_nothing(tmp_path: Path, folder: Path, batch: int) -> Non
     many = run(model, folder, tmp_path / "many", batch_size=batch)
 
     assert one == many
-    for path in (tmp_path / "one").glob("*.png"):
-        assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
+    made = list((tmp_path / "one").rglob("*.png"))
+    assert made
+    for path in made:
+        assert path.read_bytes() == (tmp_path / "many" / path.relative_to(tmp_path / "one")).read_bytes()
 
 
 def test_stop_ends_at_the_first_failure_and_accounts_for_the_rest(tmp_path: Path, folder: Path) -> None:
@@ -184,11 +186,11 @@ def test_failures_are_called_what_they_are(tmp_path: Path, caplog: pytest.LogCap
     model = brightness_archive(tmp_path / "m.tgz")
     for given, policy, text in (
         (cameras[:1], settings_of(), "nothing could be measured: 1 stream failed. See survey.csv"),
-        (cameras, settings_of(), "nothing could be measured: 2 streams failed. See survey-2.csv"),
+        (cameras, settings_of(), "nothing could be measured: 2 streams failed. See survey.csv"),
         (cameras, settings_of(on_error="stop"), "stopped at the first stream that failed, E_STREAM"),
-        (cameras, settings_of(max_failures=0), "1 stream failed, and max-failures is 0. See survey-4.csv"),
+        (cameras, settings_of(max_failures=0), "1 stream failed, and max-failures is 0. See survey.csv"),
     ):
-        store = FolderStore(model, given, tmp_path, moving=True)
+        store = FolderStore(model, given, tmp_path / text, moving=True)
         assert job.run_order(policy, store, LOG).exit_status == 5
         assert text in caplog.messages[-1]
 
@@ -254,7 +256,7 @@ def test_images_are_acknowledged_after_their_products(tmp_path: Path, folder: Pa
         settings_of(), Watched(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out"), LOG
     )
 
-    assert events.index("q1.pseudo.png") < events.index("ack a/q1.png")
+    assert events.index("mask/a/q1.pseudo.png") < events.index("ack a/q1.png")
     assert "ack b/broken.jpg" in events
     assert events[-4:] == ["survey.csv", "run.json", "images.csv", "totals.csv"]
 
@@ -271,7 +273,7 @@ def test_unknown_is_a_class_of_its_own_under_a_floor(tmp_path: Path) -> None:
     assert {"sand": "0.000000", "seagrass": "0.250000", "unknown": "0.750000"} == {
         r["class"]: r["cover"] for r in rows
     }
-    with Image.open(tmp_path / "out" / "grey.pseudo.png") as mask:
+    with Image.open(tmp_path / "out" / "mask" / "grey.pseudo.png") as mask:
         assert {1, 255} == set(np.unique(np.asarray(mask)).tolist())
 
 
@@ -335,9 +337,9 @@ def test_the_benchmark_counts_only_what_counts(
         facts = facts_of(models, "urn:order", ["urn:m"], moving=False)
         executor = LocalExecutor(Pass([replace(model, engine=engine)]), facts, moving=False)
         store = FolderStore(archive, folder, tmp_path / "out")
-        work = tmp_path / "work"
-        work.mkdir()
-        job.Order(settings, store, LOG, executor).run(work)
+        with store.ledger() as ledger:
+            ledger.begin({})
+            job.Order(settings, store, LOG, executor, ledger).run(ledger.folder)
     (line,) = [r.message for r in caplog.records if "ms per image" in r.message]
     times = {word.split()[0]: float(word.split()[1]) for word in line.split(": ")[1].split(", ")}
 

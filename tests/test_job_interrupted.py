@@ -152,7 +152,7 @@ def test_a_signal_between_two_steps_loses_no_table(
         assert (tmp_path / "out" / name).exists(), name
 
 
-@pytest.mark.parametrize("at", [*TABLES, "run.json", "3.annotated.jpg"])
+@pytest.mark.parametrize("at", [*TABLES, "run.json", "annotated/3.annotated.jpg"])
 def test_a_product_that_is_refused_takes_no_other_with_it(tmp_path: Path, at: str) -> None:
     """There is room for the survey and not for detections.jsonl, or for neither: the others are there."""
     moving = not at.endswith(".jpg")
@@ -188,7 +188,7 @@ def test_a_full_disk_for_temporary_files_loses_no_row(
         opened = Path.open
 
         def limited(self: Path, mode: str = "r", *given: Any, **named: Any) -> Any:
-            ours = "quadrat-order-" in str(self) and set("wax") & set(mode)
+            ours = ".quadrat" in self.parts and "order" in self.parts and set("wax") & set(mode)
             return (full(opened) if ours else opened)(self, mode, *given, **named)
 
         patch.setattr(Path, "open", limited)
@@ -198,5 +198,5 @@ def test_a_full_disk_for_temporary_files_loses_no_row(
         "a text may be missing, a source never"
     )
     assert (6, "E_DELIVERY") == (ran.status, ran.errors[-1].split()[0])
-    assert "quadrat-order-" in ran.errors[-1]
+    assert "/.quadrat/" in ran.errors[-1]
     assert {"survey.csv", "run.json"} <= set((ran.outcome and ran.outcome.tables) or ())

@@ -22,10 +22,13 @@ from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
 from quadrat.stores.folder import LOCAL_ORDER
 from quadrat.stores.listing import file_urn
+from quadrat.stores.no_ledger import NoLedger
+from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Blob, Product, Source
 from tests.executors.orders import dives, photos
 from tests.moving import LOG, RECTANGLES, Order, order
 from tests.networks import brightness_archive
+from tests.results import paths
 from tests.values import settings_of
 
 
@@ -40,7 +43,7 @@ def test_an_outcome_sums_the_order_up(tmp_path: Path, moving: bool) -> None:
     assert (0, None, None) == (outcome.exit_status, outcome.error, outcome.records)
     statuses = Counter({row["name"]: row["status"] for row in ran.rows}.values())
     assert statuses == +Counter(outcome.counts)
-    files = [path for path in ran.out.iterdir() if not path.name.endswith("-meta.json")]
+    files = [path for path in paths(ran.out) if not path.name.endswith("-meta.json")]
     assert len(files) == outcome.products
     tables = {"survey.csv", "run.json", "detections.csv", "detections.jsonl", "coco.json"}
     assert tables | ({"tracks.csv"} if moving else {"images.csv", "totals.csv"}) == set(outcome.tables or ())
@@ -115,7 +118,8 @@ class Many:
     """A store of tiny pictures that exist only while they are pulled, and of products that are counted, not kept."""
 
     order = "urn:order"
-    moving = False
+    moving = in_folders = False
+    place = "urn:many"
 
     def __init__(self, archive: Path, count: int) -> None:
         self._archive = archive
@@ -127,6 +131,12 @@ class Many:
 
     def check(self) -> None:
         """Nothing can go wrong."""
+
+    @contextmanager
+    def ledger(self) -> Iterator[NoLedger]:
+        """Keep none."""
+        with temporary_folder("order") as folder:
+            yield NoLedger(folder)
 
     @contextmanager
     def models(self) -> Iterator[Mapping[str, Path]]:
@@ -156,10 +166,6 @@ class Many:
     def relist(self) -> Iterator[Source]:
         """List them again."""
         return self.sources()
-
-    def taken(self) -> list[str]:
-        """Give no names."""
-        return []
 
 
 def test_memory_is_flat_over_two_thousand_sources(tmp_path: Path) -> None:

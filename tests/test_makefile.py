@@ -128,11 +128,21 @@ def test_every_extra_has_a_target(project):
 
 
 def test_run_measures_the_examples_by_absolute_paths(recorded):
-    """`make run` empties DATA/run, passes absolute paths and says where the results are."""
+    """`make run` passes absolute paths, replaces the results of the examples, and says where the results are."""
     project, calls = recorded
-    old = project.root / "DATA" / "run" / "old.png"
-    old.parent.mkdir(parents=True)
-    old.write_text("")
+    done = project.make("run", "ARGS=--batch-size 2")
+    assert done.returncode == 0, done.stderr
+    (call,) = calls()
+    assert "--overwrite" in call
+    out = str(project.root / "DATA" / "run")
+    assert option(call, "--images") == str(project.root / "examples" / "images")
+    assert option(call, "--ivcap:out-dir") == out
+    assert f"results are in {out}" in done.stdout
+
+
+def test_run_measures_what_is_given_by_absolute_paths(recorded):
+    """Spaces in names are no trouble; results of own data never replace others."""
+    project, calls = recorded
     done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", "ARGS=--batch-size 2")
     assert done.returncode == 0, done.stderr
     (call,) = calls()
@@ -141,9 +151,11 @@ def test_run_measures_the_examples_by_absolute_paths(recorded):
     assert option(call, "--images") == str(project.root / "images")
     assert option(call, "--outputs") == "pseudo,overlay"
     assert option(call, "--batch-size") == "2"
-    assert option(call, "--ivcap:out-dir") == str(old.parent)
-    assert not old.exists()
-    assert f"results are in {old.parent}" in done.stdout
+    out = Path(option(call, "--ivcap:out-dir"))
+    assert out.parent == project.root / "runs"
+    assert out.name.endswith("-run")
+    assert "--overwrite" not in call
+    assert f"results are in {out}" in done.stdout
 
 
 def test_run_fails_with_the_service(recorded):
@@ -152,13 +164,6 @@ def test_run_fails_with_the_service(recorded):
     done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", FAIL="*infer_service*")
     assert done.returncode != 0
     assert "results" not in done.stdout
-
-
-def test_run_collection_has_a_folder_of_its_own(recorded):
-    """`make run-collection` measures the user's folder into DATA/run-collection."""
-    project, calls = recorded
-    assert project.make("run-collection", "MODEL=my models/model.tgz", "IMAGES=images").returncode == 0
-    assert option(calls()[0], "--ivcap:out-dir") == str(project.root / "DATA" / "run-collection")
 
 
 def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
@@ -198,7 +203,7 @@ def test_outputs_that_are_given_are_passed_on(recorded, target):
     [
         ("run-video", "IMAGES=images"), ("run-video", "VIDEOS=images"), ("run-video", "MODEL=m.tgz", "VIDOES=images"),
         ("run-video", "VIDOES=images"), ("run-detect", "IMAGES=images"), ("run-detect", "MODEL=m.tgz"),
-        ("run", "IMAGE=images"), ("run-collection", "MODEL=m.tgz"), ("run-batch", "MODEL=m.tgz", "IMAGE=images"),
+        ("run", "IMAGE=images"), ("run-collection", "MODEL=m.tgz"), ("run-collection", "IMAGES=images"), ("run-batch", "MODEL=m.tgz", "IMAGE=images"),
     ],
 )  # fmt: skip
 def test_no_example_stands_in_for_what_was_meant(recorded, words):
@@ -208,6 +213,7 @@ def test_no_example_stands_in_for_what_was_meant(recorded, words):
     assert done.returncode != 0
     assert not calls()
     assert not (project.root / "DATA").exists()
+    assert not (project.root / "runs").exists()
     said = "is not a variable" if words[-1].startswith(("VIDOES", "IMAGE=")) else f"make {words[0]} "
     assert said in done.stderr
 
@@ -303,11 +309,12 @@ def test_run_docker_mounts_what_it_needs(project):
     done = project.make("run-docker", "MODEL=my models/model.tgz", "IMAGES=images")
     assert done.returncode == 0, done.stderr
     (call,) = project.calls()
+    (out,) = re.findall("results are in (.*)", done.stdout)
     mounts = [value for flag, value in pairwise(call) if flag == "-v"]
     assert mounts == [
         f"{project.root}/my models/model.tgz:/data/in/model.tgz:ro",
         f"{project.root}/images:/data/in/images:ro",
-        f"{project.root}/DATA/run-docker:/data/out",
+        f"{out}:/data/out",
     ]
     assert option(call, "-e") == "IVCAP_INSIDE_CONTAINER="
     assert option(call, "--ivcap:out-dir") == "/data/out"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 import re
 import tempfile
@@ -31,7 +30,7 @@ from quadrat.pipeline.models import load_models
 from quadrat.platforms.arguments import add_arguments
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey, Product, Source
-from tests import archives, pictures
+from tests import archives, pictures, results
 from tests.networks import argmax_archive, brightness_archive, brightness_onnx
 from tests.values import settings_of
 
@@ -67,7 +66,7 @@ def run(model: Path, images: Path, **settings: object) -> tuple[int, list[dict[s
 def test_r1_b1_width_and_height_are_not_swapped(tmp_path: Path, images: Path) -> None:
     """A 60 x 40 picture reports width 60 and height 40."""
     *_, out = run(brightness_archive(tmp_path / "m.tgz"), images)
-    aspect = json.loads((out / "q.pseudo.png-meta.json").read_text())
+    aspect = results.aspect(out, "q.pseudo.png")
 
     assert (60, 40) == (aspect["width"], aspect["height"])
 
@@ -171,7 +170,7 @@ def test_b4_a_class_without_colour_shifts_no_other(tmp_path: Path, images: Path)
         {"id": "urn:b", "name": "b", "def_color": [1, 2, 3]},
     ]
     *_, out = run(brightness_archive(tmp_path / "m.tgz", classes=classes), images)
-    with Image.open(out / "q.pseudo.png") as mask:
+    with Image.open(results.product(out, "q.pseudo.png")) as mask:
         assert mask.getpalette()[3:6] == [1, 2, 3]
 
 
@@ -223,7 +222,7 @@ def test_r10_a_png_is_delivered_as_a_png(tmp_path: Path, images: Path) -> None:
     job.run_order(
         settings_of(), Watched(brightness_archive(tmp_path / "m.tgz"), images, tmp_path / "out"), LOG
     )
-    assert mimes["q.pseudo.png"] == "image/png"
+    assert mimes["mask/q.pseudo.png"] == "image/png"
 
 
 def test_r11_an_exported_model_keeps_its_scores(tmp_path: Path) -> None:
@@ -282,7 +281,7 @@ def test_b10_padding_and_resize_are_undone(
 ) -> None:
     """The mask has the image's size, and padding is in no cover."""
     status, rows, out = run(brightness_archive(tmp_path / "m.tgz", transforms=transforms), images)
-    with Image.open(out / "q.pseudo.png") as mask:
+    with Image.open(results.product(out, "q.pseudo.png")) as mask:
         np.testing.assert_array_equal(half()[..., 0] // 255, np.asarray(mask))
 
     assert (0, "0.250000") == (status, rows[1]["cover"])
@@ -332,7 +331,9 @@ def test_b14_equal_base_names_give_two_products(tmp_path: Path, images: Path) ->
     (images / "sub" / "q.png").write_bytes(pictures.png(half()))
     *_, out = run(brightness_archive(tmp_path / "m.tgz"), images)
 
-    assert {"q.pseudo.png", "q-2.pseudo.png"} == {p.name for p in out.glob("*.png")}
+    assert {"q.pseudo.png", "sub/q.pseudo.png"} == {
+        str(path.relative_to(out / "mask")) for path in out.rglob("*.png")
+    }
 
 
 def test_b14_the_help_tells_the_true_default() -> None:

@@ -56,13 +56,16 @@ def test_predict_gives_mask_cover_and_pictures(model: Path, image: Path) -> None
         assert measured.confidence is not None
         assert measured.pseudo().mode == "P"
         assert measured.overlay().width == 40
+        assert measured.overlay("beside", opacity=1.0).width == 80
+        with pytest.raises(ParameterError, match="overlay-style"):
+            measured.overlay("blinking")
         assert ["sand", "seagrass"] == [c.name for c in predictor.classes]
 
 
 def test_it_measures_what_the_service_measures(model: Path, image: Path, tmp_path: Path) -> None:
     """Predictor and order give the same numbers for the same image."""
     run_order(settings_of(), FolderStore(model, image, tmp_path / "out"), logging.getLogger("test"))
-    aspect = json.loads((tmp_path / "out" / "q.pseudo.png-meta.json").read_text())
+    aspect = json.loads((tmp_path / "out" / "meta" / "q.pseudo.png-meta.json").read_text())
     with Predictor(model) as predictor:
         (measured,) = predictor.predict(image)
 
@@ -200,7 +203,7 @@ def test_what_is_no_path_is_refused_in_words(model: Path) -> None:
         with pytest.raises(ParameterError, match=r"not a path\. Give the path of a video"):
             list(predictor.video(np.zeros((4, 4, 3), np.uint8)))  # type: ignore[arg-type]
         for call in (predictor.predict, predictor.video):
-            with pytest.raises(ParameterError, match="--streams") as caught:
+            with pytest.raises(ParameterError, match="quadrat run MODEL ADDRESS") as caught:
                 list(call("rtsp://u:geheim@cam/1"))
             assert "geheim" not in caught.value.line
 

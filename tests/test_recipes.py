@@ -178,7 +178,7 @@ def test_a_writer(tmp_path, monkeypatch):
 
     found = len((tmp_path / "detections.csv").read_text().splitlines()) - 1
     assert (tmp_path / "counts.txt").read_text() == f"0 {found}\n"
-    assert (tmp_path / "counts.txt-meta.json").is_file()
+    assert (tmp_path / "meta" / "counts.txt-meta.json").is_file()
 
 
 OPENED: list[Work] = []
@@ -207,6 +207,24 @@ FIELD = """
         "int", "Measure every N-th second.", default=1, unit="seconds", low=1, high=9, since="4"
     )
 """
+
+
+def test_a_command(tmp_path, monkeypatch, capsys):
+    """A function in a module of its own; `quadrat --help` lists it, and a mistyped name is recognised."""
+    from quadrat.cli import commands
+
+    for name in ("quadrat", "service"):  # the command sets them up; they are put back afterwards
+        for attribute in ("handlers", "propagate", "level"):
+            monkeypatch.setattr(
+                logging.getLogger(name), attribute, getattr(logging.getLogger(name), attribute)
+            )
+    (tmp_path / "counting.py").write_text("def main(words):\n    return len(words)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(commands.COMMANDS, "count", ("counting:main", "count words"))
+    assert commands.main(["count", "a", "b"]) == 2
+    assert "count     count words" in commands.about()
+    assert commands.main(["cuont"]) == 2
+    assert "Did you mean quadrat count?" in capsys.readouterr().err
 
 
 @pytest.mark.process

@@ -1,6 +1,8 @@
 """Draw the pictures for README and guides from the results of the examples.
 
 python tools/readme_picture.py [FOLDER]
+python tools/readme_picture.py --photograph BOXES.tgz MASKS.tgz PHOTO [FOLDER]: the picture of a photograph, with two
+    archives that are not part of the project.
 """
 
 import sys
@@ -90,9 +92,30 @@ def beside(*pictures: Image.Image) -> Image.Image:
     return Image.fromarray(np.concatenate([part for row in rows for part in (line, row)][1:], axis=1))
 
 
+def photograph(boxes_model: Path, masks_model: Path, photo: Path) -> Image.Image:
+    """Draw the objects and the classes of a photograph side by side."""
+    shown = []
+    for model in (boxes_model, masks_model):
+        with Predictor(model) as predictor:
+            (found,) = predictor.predict(photo)
+        if isinstance(found, Objects):
+            shown.append(found.annotated())
+        elif isinstance(found, Measurement):
+            shown.append(found.overlay())
+    left = Image.new("RGB", shown[1].size, "white")
+    left.paste(shown[0])
+    return beside(left, shown[1])
+
+
 def main() -> None:
-    """Write all pictures."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    """Write all pictures, or that of a photograph."""
+    words = sys.argv[1:]
+    if words[:1] == ["--photograph"]:
+        models_and_photo, rest = [Path(word) for word in words[1:4]], words[4:]
+        folder = Path(rest[0]) if rest else ROOT / "docs" / "images"
+        photograph(*models_and_photo).save(folder / "photograph.jpg", quality=85)
+        return
+    folder = Path(words[0]) if words else ROOT / "docs" / "images"
     first, later = frames()
     pictures = {
         "example": cover(),

@@ -1,15 +1,22 @@
-"""`quadrat pack` and `quadrat verify`: the commands of export_model, which ships beside quadrat."""
+"""`quadrat pack`, `quadrat verify` and `quadrat inspect`: the commands of export_model, which ships beside quadrat."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
+from quadrat.cli.words import strict
 from quadrat.errors import ParameterError
 from quadrat.task_kinds import resolve
 
+PROJECT = Path(__file__).resolve().parent.parent.parent
+"""The folder that holds quadrat: the project's, or that of the installed packages."""
 PACK = "export_model.export:main"
 VERIFY = "export_model.verify:main"
+INSPECT = "export_model.inspection:main"
 EXTRAS = {
     "onnx": "pack", "torch": "export", "safetensors": "export", "paddle": "export", "paddleseg": "export",
 }  # fmt: skip
@@ -26,9 +33,17 @@ def verify(words: Sequence[str]) -> int:
     return _run(VERIFY, words, "quadrat verify")
 
 
+def inspect(words: Sequence[str]) -> int:
+    """Print what networks are and how to pack them, and return the exit status; see `quadrat inspect --help`."""
+    return _run(INSPECT, words, "quadrat inspect")
+
+
 def _run(command: str, words: Sequence[str], name: str) -> int:
     """Run a command of export_model; ParameterError if a library that it needs is not installed."""
+    _find_export_model()
     try:
+        parser = resolve(command.replace(":main", ":parser"))
+        strict(parser(name)).parse_args(words)  # a mistake is one line, not the whole usage
         return cast(Callable[..., int], resolve(command))(list(words), prog=name)
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
@@ -37,3 +52,9 @@ def _run(command: str, words: Sequence[str], name: str) -> int:
         hint = f"Install it with python -m pip install 'quadrat[{EXTRAS[library]}]'"
         hint += f", or '.[{EXTRAS[library]}]' in the project's folder"
         raise ParameterError(f"{library} is not installed", where=name, hint=hint) from error
+
+
+def _find_export_model() -> None:
+    """Make export_model importable from the project's folder, for an editable installation that does not list it."""
+    if find_spec("export_model") is None and (PROJECT / "export_model" / "__init__.py").is_file():
+        sys.path.append(str(PROJECT))

@@ -21,6 +21,7 @@ Command = Callable[[Sequence[str]], int]
 
 COMMANDS = {
     "run": ("quadrat.cli.run:main", "measure photographs, videos and streams with a model"),
+    "inspect": ("quadrat.cli.archives:inspect", "tell what a network is, and how to pack it"),
     "pack": ("quadrat.cli.archives:pack", "pack a trained network into a model archive, model.tgz"),
     "verify": ("quadrat.cli.archives:verify", "run the self-test of an archive on every engine"),
     "describe": ("quadrat.cli.describe:main", "print what an archive contains"),
@@ -39,6 +40,7 @@ commands:
 examples:
   quadrat run model.tgz photos -o results       measure a folder of photographs
   quadrat run fish.tgz dive.mp4 reef/*.jpg      a video and some photographs
+  quadrat inspect best.onnx                     what a network is, and how to pack it
   quadrat pack --onnx best.onnx --task detect   make an archive from a network
   quadrat doctor                                check this machine
 

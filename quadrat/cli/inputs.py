@@ -6,7 +6,7 @@ import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from quadrat.errors import ParameterError
@@ -56,7 +56,7 @@ def sort_inputs(words: Sequence[str], results: Path, *, sequences: bool = False)
     streams: list[str] = []
     for word in words:
         if "://" in word and not word.startswith("file:"):
-            streams.append(word)
+            streams.append(_stream(word))
             continue
         for path in _paths(word):
             kinds = _kinds(path, results, sequences=sequences)
@@ -112,6 +112,16 @@ def values_for(values: Mapping[str, Any], media: str, others: Sequence[str]) -> 
 def described(media: str) -> str:
     """Return the plural for the sources of one kind of media."""
     return {"image": "images", "video": "videos", "stream": "streams"}[media]
+
+
+def _stream(address: str) -> str:
+    """Return the address of a stream; ParameterError for that of a photograph, which is no stream."""
+    if PurePosixPath(re.split(r"[?#]", address)[0]).suffix.lower() in IMAGE_SUFFIXES:
+        hint = "Download it, and give the file"
+        raise ParameterError(
+            "it is the address of a picture, not of a stream", where=public(address), hint=hint
+        )
+    return address
 
 
 def _paths(word: str) -> Iterator[Path]:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
 from quadrat.cli.log import LOG
+from quadrat.cli.words import strict
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.ivcap_order import OrderContext, complete
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
+from quadrat.stores.paths import results_in
 from quadrat.stores.places import Places
 from quadrat.stores.streams import list_streams
 
@@ -77,9 +79,8 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--config", metavar="FILE", help="settings by name, as JSON or YAML, or an earlier run.json"
     )
-    return add_arguments(
-        made, [group for group in GROUPS if group is not InputParameters], bare_switches=True
-    )
+    add_arguments(made, [group for group in GROUPS if group is not InputParameters], bare_switches=True)
+    return strict(made)
 
 
 def main(words: Sequence[str]) -> int:
@@ -108,7 +109,7 @@ def plan(given: Namespace) -> list[Planned]:
         missing = "PHOTOS" if given.model else "MODEL"
         raise ParameterError("it is required", where=missing, hint=f"{USAGE}; see quadrat run --help")
     models = find_models(given.model, given.photos)
-    out = given.out or default_out(models[0])
+    out = results_in(given.out or default_out(models[0]), given.into)
     inputs = sort_inputs(given.photos, out.absolute(), sequences=given.sequence)
     values = _values(given, out)
     kinds = inputs.media
@@ -118,7 +119,9 @@ def plan(given: Namespace) -> list[Planned]:
         settings = _settings(values_for(values, media, others), media)
         place = out / described(media) if others else out
         sources = _sources(inputs, media, out, sequences=given.sequence, both=bool(others))
-        store = FolderStore(models, sources, place, LOCAL_ORDER, moving=media != "image")
+        store = FolderStore(
+            models, sources, place, LOCAL_ORDER, moving=media != "image", overwrite=bool(given.overwrite)
+        )
         planned.append(Planned(media, settings, store, place))
     return planned
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from time import monotonic
 from typing import Any, cast
 
+from quadrat.engines.agreement import Agreement
 from quadrat.engines.channel import Child, can_host
 from quadrat.engines.common import OTHER_ENGINE, need_gpu
 from quadrat.engines.host import HostedEngine
@@ -90,11 +91,14 @@ def start(
     log: logging.Logger,
     at_once: int = 1,
     isolated: Isolation | None = None,
+    *,
+    agreement: Agreement | None = None,
 ) -> Engine:
     """Start the requested engine, or with `auto` the first that can run this model on this device.
 
     The engine runs up to `at_once` batches at once if it supports that; its `at_once` attribute is the actual
-    number. With `isolated`, it runs in a child process. Raises the errors of the requested engine. With `auto`, if
+    number. With `isolated`, it runs in a child process. With `agreement`, `auto` takes no engine that disagrees with the
+    archive's self-test, and for a requested one a warning is logged. Raises the errors of the requested engine. With `auto`, if
     no engine starts, raises GraphError if an engine could not read the network, EngineTimeoutError or
     EngineMemoryError if one hit a limit, DeviceError if all lack the device or precision, else
     EngineUnavailableError; the message lists the reason for each engine.
@@ -103,17 +107,24 @@ def start(
         need_gpu()
     if settings.engine != "auto":
         try:
-            return _start_one(settings.engine, package, settings, log, at_once=at_once, isolated=isolated)
+            engine = _start_one(settings.engine, package, settings, log, at_once=at_once, isolated=isolated)
         except EngineUnavailableError as error:
             where = error.where or f"engine {settings.engine}, {package.name}"
             raise EngineUnavailableError(error.what, where=where, hint=error.hint) from error
+        if agreement is not None and (reason := agreement.reason(engine)):
+            log.warning("engine %s gives wrong results: %s. Use --engine auto", engine.name, reason)
+        return engine
     reasons: dict[str, QuadratError] = {}
     names = ORDER[settings.device]
     begin = monotonic()
     for name in names:
         share = _with_share(isolated, settings.device, monotonic() - begin, last=name == names[-1])
         try:
-            return _start_one(name, package, settings, log, at_once=at_once, isolated=share)
+            engine = _start_one(name, package, settings, log, at_once=at_once, isolated=share)
+            if agreement is None or not (reason := agreement.reason(engine)):
+                return engine
+            engine.close()
+            raise EngineUnavailableError(f"its results are wrong: {reason}", hint=OTHER_ENGINE)
         except QuadratError as error:
             said = error.at(error.where, "" if error.hint == OTHER_ENGINE else error.hint)
             reasons[name] = said

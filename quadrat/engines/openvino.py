@@ -31,15 +31,17 @@ from quadrat.engines.common import (
 )
 from quadrat.engines.compile_cache import CompileCache
 from quadrat.engines.host import HostedEngine
-from quadrat.errors import DeviceError, EngineRunError, GraphError
+from quadrat.errors import DeviceError, EngineMemoryError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
 from quadrat.task_kinds import kind_of
 from quadrat.types import ModelPackage, OutputSpec
 
 FORMATS = ("onnx", "pdmodel")
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Increased when cached networks of earlier versions must not be used."""
+SOFTMAX_BYTES = 2**31 - 1
+"""Size from which OpenVINO's softmax over channels crashes: it computes offsets with 32 bits."""
 PRECISIONS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
 """Value of `precision` -> OpenVINO's inference precision, and the capability that the CPU must have."""
 
@@ -105,11 +107,15 @@ def _config(core: Any, settings: EngineSettings) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Compiled:
-    """A network ready to run: idle requests, input dtype, output names in order, and the memory of its weights."""
+    """A network ready to run: idle requests, input dtype, output names in order, and the memory of its weights.
+
+    `softmax` is the largest number of channels of a softmax over the channels of a picture, 0 without one.
+    """
 
     requests: SimpleQueue[Any]
     dtype: str
     names: tuple[str, ...]
+    softmax: int
     blob: NDArray[np.uint8] | None = None
 
 
@@ -160,6 +166,7 @@ class OpenVINOEngine:
         """Run (N, C, H, W) float32; the arrays are copies. Raises EngineRunError."""
         need_outputs(outputs, [spec.name for spec in self.outputs], self.name)
         compiled = self._compiled_for(tuple(dict.fromkeys(outputs)))
+        self._check_softmax(compiled.softmax, batch)
         request = compiled.requests.get()
         try:
             request.infer({0: fit_input(batch, compiled.dtype)}, share_inputs=True)
@@ -172,6 +179,22 @@ class OpenVINOEngine:
             ) from error
         finally:
             compiled.requests.put(request)
+
+    def _check_softmax(self, channels: int, batch: NDArray[np.float32]) -> None:
+        """Raise EngineMemoryError for a size at which the softmax over these channels would crash.
+
+        Its height and width are taken to be those of the input, as for a mask with a confidence.
+        """
+        pixels = batch[:, :1].size
+        size = 4 * channels * pixels
+        if size <= SOFTMAX_BYTES:
+            return
+        most = SOFTMAX_BYTES // (4 * channels) // 10**6 * 10**6
+        raise EngineMemoryError(
+            f"a confidence of {channels} classes for {pixels / 1e6:.0f} million pixels needs {size / 1e9:.1f} GB in one "
+            f"piece, and openvino can use {SOFTMAX_BYTES / 1e9:.1f} GB",
+            where=self.name, hint=f"Use --max-img-size {most} or --tile-size, or export the model again",
+        )  # fmt: skip
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
@@ -196,14 +219,16 @@ class OpenVINOEngine:
             compiled = self._load_cached(key)
         return compiled or self._compile(wanted, key)
 
-    def _with_requests(self, network: Any, dtype: str, names: Sequence[str], blob: Any = None) -> _Compiled:
+    def _with_requests(
+        self, network: Any, dtype: str, names: Sequence[str], softmax: int, blob: Any = None
+    ) -> _Compiled:
         """Create the requests of a compiled network."""
         if self._detail:
             self._log.info("openvino: %s", _detail(network))
         requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.at_once):
             requests.put(network.create_infer_request())
-        return _Compiled(requests, dtype, tuple(names), blob)
+        return _Compiled(requests, dtype, tuple(names), softmax, blob)
 
     def _compile_options(self) -> dict[str, Any]:
         """Return the compile options for `at_once` runs; a cached network can be used with any number."""
@@ -238,7 +263,7 @@ class OpenVINOEngine:
             self._cache.drop(key)
             return None
         self.outputs = tuple(OutputSpec(n, d, tuple(s)) for n, d, s in header["outputs"])
-        return self._with_requests(compiled, header["input"], header["compiled"], blob)
+        return self._with_requests(compiled, header["input"], header["compiled"], header["softmax"], blob)
 
     def _compile(self, wanted: tuple[str, ...], key: str) -> _Compiled:
         try:
@@ -256,6 +281,7 @@ class OpenVINOEngine:
             if not all_outputs:
                 chosen = [ports[name] for name in wanted]
                 model = library().Model(chosen, model.get_parameters(), model.friendly_name)
+            softmax = _softmax_channels(model)
             compiled = self._core.compile_model(model, "CPU", self._compile_options())
         except GraphError:
             raise
@@ -263,18 +289,31 @@ class OpenVINOEngine:
             raise GraphError(
                 f"openvino cannot read the network: {summarize(error)}", where=self._path.name
             ) from error
-        self._store(key, compiled, dtype, names)
-        return self._with_requests(compiled, dtype, names)
+        self._store(key, compiled, dtype, names, softmax)
+        return self._with_requests(compiled, dtype, names, softmax)
 
-    def _store(self, key: str, compiled: Any, dtype: str, names: tuple[str, ...]) -> None:
+    def _store(self, key: str, compiled: Any, dtype: str, names: tuple[str, ...], softmax: int) -> None:
         stream = io.BytesIO()
         compiled.export_model(stream)
         header = {
             "input": dtype,
             "compiled": names,
+            "softmax": softmax,
             "outputs": [(spec.name, spec.dtype, spec.shape) for spec in self.outputs],
         }
         self._cache.store(key, header, stream.getbuffer())
+
+
+def _softmax_channels(model: Any) -> int:
+    """Return the largest number of channels of a softmax over axis 1 of (N, K, H, W) of any size, 0 without one."""
+    found = [0]
+    for op in model.get_ops():
+        if op.get_type_name() != "Softmax" or op.get_attributes().get("axis") not in (1, -3):
+            continue
+        shape = op.get_output_partial_shape(0)
+        if shape.rank.is_static and len(shape) == 4 and shape[1].is_static and shape[2].is_dynamic:
+            found.append(int(shape[1].get_length()))
+    return max(found)
 
 
 def _digest(*paths: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from quadrat.executors.work import Work
@@ -34,9 +35,11 @@ def open_local(work: Work, log: logging.Logger, *, isolated: bool = False) -> It
     with load_models(
         work.archives, work.settings, log, throughput=work.throughput, isolated=isolated
     ) as models:
-        yield LocalExecutor(
-            models, facts_of(models, work.order, work.urns, moving=work.moving), moving=work.moving
-        )
+        facts = [
+            replace(each, in_folders=work.in_folders)
+            for each in facts_of(models, work.order, work.urns, moving=work.moving)
+        ]
+        yield LocalExecutor(models, facts, moving=work.moving)
 
 
 def open_isolated(work: Work, log: logging.Logger) -> AbstractContextManager[LocalExecutor]:

@@ -21,7 +21,7 @@ class Work:
     """The models and settings of an order; it can be pickled.
 
     `archives` are the model archives and `urns` their URNs, in the same order. `moving` is True if the sources are
-    videos, sequences and streams.
+    videos, sequences and streams. `in_folders` is True if names of products are paths.
     """
 
     archives: tuple[Path, ...]
@@ -29,6 +29,7 @@ class Work:
     order: str
     settings: Settings
     moving: bool
+    in_folders: bool = False
 
     @property
     def throughput(self) -> bool:

@@ -74,8 +74,11 @@ def _degrees(parts: Any, ref: Any, signs: str, limit: int) -> float | None:
     if not (isinstance(parts, tuple) and len(parts) == 3 and len(side) == 1 and side in signs):
         return None
     degrees, minutes, seconds = (_number(part) for part in parts)
+    # Cameras round seconds up to 60, and write 0/0 for the parts below a fraction of a degree or minute.
+    seconds = 0.0 if math.isnan(seconds) else seconds
+    minutes = 0.0 if math.isnan(minutes) and degrees % 1 else minutes
     value = degrees + minutes / 60 + seconds / 3600
-    if not (degrees >= 0 and 0 <= minutes < 60 and 0 <= seconds < 60 and value <= limit):
+    if not (degrees >= 0 and 0 <= minutes < 60 and 0 <= seconds <= 60 and value <= limit):
         return None
     return value if side == signs[0] or value == 0 else -value
 

@@ -10,7 +10,9 @@ damaged scans, which OpenCV fills with grey and Pillow detects only partly.
 from __future__ import annotations
 
 import io
+import os
 import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,8 +26,8 @@ from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
 from quadrat.facts import SampleDepth
 from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
+from quadrat.media import jpeg, pillow, png, tiff
 from quadrat.media import mosaic as mosaics
-from quadrat.media import pillow, tiff
 from quadrat.media.depth import high_bytes, stored_bits
 from quadrat.media.exif import upright
 from quadrat.media.facts import picture_facts
@@ -36,9 +38,25 @@ from quadrat.types import Blob, Frame, FrameKey, ImageU8
 MAX_SOURCE_PIXELS = 178_000_000
 """Larger pictures are refused before decoding; 178 MP of RGB take half a gigabyte."""
 
+_BYTES_PER_PIXEL = 8
+"""The most that a pixel takes in a file: four channels of 16 bits."""
+_MAX_EXTRA = 256_000_000
+"""Bytes of a file beside its pixels: metadata, previews, further pictures of an MPO, a short video of a phone."""
+_MAX_HEADER = 1 << 22
 _STRIP_PIXELS = 1 << 18
 _HEAD = 1024
 _SIZE_AT = {"PNG": (16, ">II"), "BMP": (18, "<ii")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The picture to decode, the key of its frame, and what is wanted."""
+
+    blob: Blob
+    key: FrameKey
+    max_pixels: int | str | None
+    with_facts: bool
+    sample_bits: int | None
 
 
 def decode(
@@ -60,48 +78,95 @@ def decode(
     """
     if isinstance(blob.content, np.ndarray):
         return _from_array(blob, blob.content, key, max_pixels)
+    request = _Request(blob, key, max_pixels, with_facts, sample_bits)
     with _opened(blob.content) as stream:
         kind = _known_kind(stream.read(_HEAD))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
         if kind == "TIFF":
-            stream.seek(0)
-            with pillow.open_header(stream, kind) as image:
-                hw: HW = (image.size[1], image.size[0])
-                if hw[0] * hw[1] > MAX_SOURCE_PIXELS and isinstance(image, TiffImagePlugin.TiffImageFile):
-                    if not mosaic:
-                        raise _too_large(hw, kind)
-                    return mosaics.read(image, stream, blob, key, max_pixels, sample_bits=sample_bits)
-    return _from_bytes(blob.loaded(), kind, key, max_pixels, with_facts=with_facts, sample_bits=sample_bits)
+            frame = _from_pieces(stream, size, request, mosaic=mosaic)
+            if frame is not None:
+                return frame
+        elif size > _MAX_EXTRA:
+            _check_bytes(size, _stated_pixels(stream, kind))
+    return _from_bytes(kind, replace(request, blob=blob.loaded()))
 
 
 def _opened(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
-def _from_bytes(
-    blob: Blob,
-    kind: str,
-    key: FrameKey,
-    max_pixels: int | str | None,
-    *,
-    with_facts: bool,
-    sample_bits: int | None,
-) -> Frame:
-    body = blob.content
+def _stated_pixels(stream: IO[bytes], kind: str) -> int:
+    """Return the pixels that a JPEG or PNG states near its beginning, else the most that a picture may have."""
+    head = stream.read(_MAX_HEADER)
+    if kind == "JPEG":
+        height, width = jpeg.read_layout(head).hw
+    elif kind == "PNG" and len(head) >= 24:
+        height, width = struct.unpack_from(">II", head, 16)
+    else:
+        return MAX_SOURCE_PIXELS
+    return min(height * width or MAX_SOURCE_PIXELS, MAX_SOURCE_PIXELS)
+
+
+def _check_bytes(size: int, pixels: int) -> None:
+    """Raise ImageSizeError for a file with far more bytes than its pixels need, before it is read."""
+    most = pixels * _BYTES_PER_PIXEL + _MAX_EXTRA
+    if size > most:
+        raise ImageSizeError(
+            f"the file has {size / 1e9:.2f} GB, and its pixels take {pixels * _BYTES_PER_PIXEL / 1e9:.2f} GB at most",
+            hint="Save it again without what is attached to it",
+        )
+
+
+def _from_pieces(stream: IO[bytes], size: int, request: _Request, *, mosaic: bool) -> Frame | None:
+    """Decode a TIFF piece by piece if it is large or its pieces are JPEGs, else return None.
+
+    libtiff fills damaged JPEG data with grey, so these are decoded here, strictly.
+    """
+    tiff.check_tags(stream)
+    stream.seek(0)
+    with pillow.open_header(stream, "TIFF") as image:
+        hw: HW = (image.size[1], image.size[0])
+        if not isinstance(image, TiffImagePlugin.TiffImageFile):
+            return None
+        whole = hw[0] * hw[1] <= MAX_SOURCE_PIXELS
+        if whole:
+            _check_bytes(size, hw[0] * hw[1])
+        elif not mosaic:
+            raise _too_large(hw, "TIFF")
+        if whole and not tiff.has_jpegs(image):
+            return None
+        return mosaics.read(
+            image,
+            stream,
+            request.blob,
+            request.key,
+            request.max_pixels,
+            max_piece=MAX_SOURCE_PIXELS if whole else tiff.MAX_PIECE_PIXELS,
+            sample_bits=request.sample_bits,
+        )
+
+
+def _from_bytes(kind: str, request: _Request) -> Frame:
+    body = request.blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
+    if kind == "JPEG":
+        jpeg.check(body)
+    elif kind == "PNG":
+        body = png.essential(body)
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
-        pixels, depth = _pixels(image, kind, body, sample_bits)
+        pixels, depth = _pixels(image, kind, body, request.sample_bits)
         turn, tags = pillow.exif(image)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
-    target = working_hw(source_hw, max_pixels)
-    facts = picture_facts(pixels, turn) if with_facts else None
+    target = working_hw(source_hw, request.max_pixels)
+    facts = picture_facts(pixels, turn) if request.with_facts else None
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
-    return Frame(
-        key, source_hw, upright(pixels, turn), digest=blob.digest, exif=tags, facts=facts, depth=depth
-    )
+    pixels, digest = upright(pixels, turn), request.blob.digest
+    return Frame(request.key, source_hw, pixels, digest=digest, exif=tags, facts=facts, depth=depth)
 
 
 def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:
@@ -182,21 +247,35 @@ def _pixels(
 
 
 def _jpeg_pixels(body: bytes, image: ImageFile.ImageFile) -> ImageU8:
-    """Decode a JPEG strictly: every warning of libjpeg is an error, but bytes after its end are not."""
+    """Decode a JPEG strictly; bytes after its end are ignored."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(body)
     except ValueError:
         return _pillow_pixels(image, "JPEG")  # chroma subsampling that libjpeg-turbo does not support
     if (width, height) != image.size:
         raise ImageTruncatedError("the JPEG file contains two different sizes")
+    if image.mode == "CMYK":
+        _decode_strictly(body, "CMYK", min_factor=8)
+        return _pillow_pixels(image, "JPEG")
+    return _decode_strictly(body, "RGB")
+
+
+def _decode_strictly(body: bytes, colorspace: str, min_factor: int = 1) -> ImageU8:
+    """Decode a JPEG in which every warning of libjpeg is an error, after mending what leaves all pixels intact."""
+
+    def decode(body: bytes) -> ImageU8:
+        pixels: ImageU8 = simplejpeg.decode_jpeg(
+            body, colorspace=colorspace, min_factor=min_factor, strict=True
+        )
+        return pixels
+
     try:
-        if image.mode == "CMYK":
-            simplejpeg.decode_jpeg(body, colorspace="CMYK", min_factor=8, strict=True)
-            return _pillow_pixels(image, "JPEG")
-        pixels: ImageU8 = simplejpeg.decode_jpeg(body, colorspace="RGB", strict=True)
+        return decode(body)
     except ValueError as error:
-        raise pillow.damaged("JPEG", error) from error
-    return pixels
+        pixels = jpeg.mend(body, decode)
+        if pixels is None:
+            raise pillow.damaged("JPEG", error) from error
+        return pixels
 
 
 def _pillow_pixels(image: ImageFile.ImageFile, kind: str) -> ImageU8:

@@ -17,10 +17,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW
-from quadrat.media import pillow, tiff
+from quadrat.media import jpeg, pillow, tiff
 from quadrat.media.depth import check_depth, stated_depth, stored_bits
 from quadrat.media.facts import picture_facts
-from quadrat.media.scratch import check_space, scratch
+from quadrat.media.scratch import check_space, large, scratch
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
@@ -38,11 +38,12 @@ def read(
     key: FrameKey,
     max_pixels: int | str | None,
     *,
+    max_piece: int = tiff.MAX_PIECE_PIXELS,
     sample_bits: int | None = None,
 ) -> Frame:
     """Decode the picture of an open TIFF file to a frame at working size.
 
-    `image` is the header, and `stream` reads the content of `blob`. Raises ImageSizeError for more than
+    `image` is the header, and `stream` reads the content of `blob`; a tile or strip has at most `max_piece` pixels. Raises ImageSizeError for more than
     MAX_MOSAIC_PIXELS or too little disk space, and ImageFormatError and ImageTruncatedError as `images.decode` does.
     """
     turn, tags = pillow.exif(image)
@@ -51,7 +52,7 @@ def read(
     _check_size(hw)
     tiff.check_pages(image)
     pillow.check_mode(image)
-    layout = tiff.read_layout(image, size)
+    layout = tiff.read_layout(image, size, max_piece)
     source_hw = layout.hw[::-1] if turn >= 5 else layout.hw
     pixels = scratch((*source_hw, 3), np.uint8)
     bits = stored_bits(image, b"")
@@ -72,7 +73,8 @@ def _check_size(hw: HW) -> None:
             f"{width} x {height} pixels exceed the limit of {MAX_MOSAIC_PIXELS // 10**6} million for a mosaic",
             hint="Split it into several files",
         )
-    check_space(height * width * BYTES_PER_PIXEL)
+    if large(hw):
+        check_space(height * width * BYTES_PER_PIXEL)
 
 
 def _stored_view(pixels: ImageU8, turn: int) -> ImageU8:
@@ -107,7 +109,9 @@ def _decode_piece(layout: tiff.TiffLayout, piece: tiff.Piece, body: bytes, bits:
     if layout.jpeg_transform is not None:
         try:
             # libtiff fills damaged scans with grey; this decoder rejects them.
-            pixels: ImageU8 = simplejpeg.decode_jpeg(layout.jpeg_stream(body), colorspace="RGB", strict=True)
+            coded = layout.jpeg_stream(body)
+            jpeg.check_piece(coded, piece.packed_hw)
+            pixels: ImageU8 = simplejpeg.decode_jpeg(coded, colorspace="RGB", strict=True)
         except ValueError as error:
             raise pillow.damaged("TIFF", error) from error
     else:

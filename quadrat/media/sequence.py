@@ -105,11 +105,10 @@ class SequenceReader:
             if self._stop.is_set():
                 return None
             try:
-                body = path.read_bytes()
-                self._digest.update(body)
                 key = FrameKey(self._source.urn, index)
                 bits = self._settings.sample_bits
-                frame = images.decode(Blob(body), key, -1, with_facts=False, sample_bits=bits)
+                frame = images.decode(Blob(path), key, -1, with_facts=False, sample_bits=bits)
+                self._digest.update(path.read_bytes())
                 return self._scaled(frame, path)
             except (InputError, OSError) as error:
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)

@@ -20,6 +20,8 @@ from quadrat.media.pillow import damaged
 
 MAX_PIECE_PIXELS = 32_000_000
 """Larger compressed tiles and strips are refused: they can only be decoded as a whole, in memory."""
+MAX_TAG_BYTES = 1 << 28
+"""Larger tags are refused: Pillow reads every tag of the header. The list of a mosaic's tiles takes a few megabytes."""
 JPEG = 7
 """Value of the Compression tag for JPEG (as opposed to old-style JPEG, 6)."""
 _RAW, _OLD_JPEG = 1, 6
@@ -39,6 +41,30 @@ _LONGS = (_WIDTH, _LENGTH, _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_COUNTS)
 _SHORT, _LONG, _UNDEFINED = 3, 4, 7
 _LETTERS = {_SHORT: "H", _LONG: "L", _UNDEFINED: "B"}
 _MAX_TAGS = 10_000
+_TYPE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_UNPACKED = {
+    22610: "JPEG XR", 32766: "NeXT", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34661: "JBIG",
+    34712: "JPEG 2000", 34713: "Nikon NEF", 34715: "JBIG2", 34887: "LERC", 34892: "lossy JPEG of a DNG", 34933: "PNG",
+    34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 65000: "Kodak DCR", 65535: "Pentax PEF",
+}  # fmt: skip
+"""Values of the Compression tag that libtiff cannot decode here."""
 
 Tags = dict[int, tuple[int, ...]]
 
@@ -110,6 +136,36 @@ class TiffLayout:
         return body[:2] + adobe + self.tables[2:-2] + body[2:]
 
 
+def check_tags(stream: IO[bytes]) -> None:
+    """Refuse a TIFF of a compression that cannot be decoded, or with a huge tag, before Pillow reads it.
+
+    Raises ImageFormatError. A file whose tags cannot be found is left to Pillow.
+    """
+    stream.seek(0)
+    order = "<" if stream.read(2) == b"II" else ">"
+    try:
+        entries = next(_pages(stream, order), [])
+    except (struct.error, OverflowError, OSError):
+        return
+    for tag, form, count, value in entries:
+        if tag == _COMPRESSION and value in _UNPACKED:
+            raise ImageFormatError(
+                f"the TIFF is packed with {_UNPACKED[value]}, which is not supported",
+                hint="Save it with Deflate, for example with gdal_translate -co COMPRESS=DEFLATE in.tif out.tif",
+            )
+        if (size := count * _TYPE_BYTES.get(form, 1)) > MAX_TAG_BYTES:
+            raise ImageFormatError(
+                f"its tag {tag} has {size / 1e9:.1f} GB", hint="Save it again without that tag"
+            )
+
+
+def has_jpegs(image: TiffImageFile) -> bool:
+    """Return True if the tiles or strips of a picture are JPEGs that can be decoded one by one, to RGB."""
+    tags = image.tag_v2
+    colours = (tags.get(_SAMPLES, 1), tags.get(_PHOTOMETRIC))
+    return tags.get(_COMPRESSION) == JPEG and colours in ((1, _GREY), (3, _RGB), (3, _YCBCR))
+
+
 def check_pages(image: TiffImageFile) -> None:
     """Refuse files with several pictures, and camera raw files; reduced copies and masks of the picture do not count.
 
@@ -132,8 +188,8 @@ def check_pages(image: TiffImageFile) -> None:
         )
 
 
-def read_layout(image: TiffImageFile, size: int) -> TiffLayout:
-    """Read the layout of the first page of a file of `size` bytes.
+def read_layout(image: TiffImageFile, size: int, max_piece: int = MAX_PIECE_PIXELS) -> TiffLayout:
+    """Read the layout of the first page of a file of `size` bytes, with pieces of at most `max_piece` pixels.
 
     Raises ImageFormatError for an encoding that cannot be read piece by piece, and ImageTruncatedError for
     tags that are inconsistent or point beyond the end of the file.
@@ -156,7 +212,7 @@ def read_layout(image: TiffImageFile, size: int) -> TiffLayout:
     found = TiffLayout(hw, block, tiled, planes, order, kept, offsets, counts, tables)
     _check_offsets(found, size)
     found = _split_raw_strip(found)
-    _check_encoding(found)
+    _check_encoding(found, max_piece)
     return found
 
 
@@ -183,12 +239,12 @@ def _piece_tags(tags: Any, planes: int) -> Tags:
     return {**plane, _SAMPLES: (1,), _BITS: kept[_BITS][:1], _PHOTOMETRIC: (_GREY,)}
 
 
-def _check_encoding(found: TiffLayout) -> None:
+def _check_encoding(found: TiffLayout, max_piece: int) -> None:
     if found.tags[_COMPRESSION] == (_OLD_JPEG,):
         raise ImageFormatError(
             "old-style JPEG compression in TIFF is not supported", hint="Save it again, with tiles and LZW"
         )
-    if (pixels := found.block_hw[0] * found.block_hw[1]) > MAX_PIECE_PIXELS:
+    if (pixels := found.block_hw[0] * found.block_hw[1]) > max_piece:
         raise ImageFormatError(
             f"tiles or strips of {pixels // 10**6} million pixels are too large to decode one by one",
             hint="Save it with tiles, for example with gdal_translate -co TILED=YES",
@@ -221,6 +277,12 @@ def _split_raw_strip(found: TiffLayout) -> TiffLayout:
 
 def _page_kinds(stream: IO[bytes], order: str) -> Iterator[int]:
     """Yield each page's NewSubfileType: bit 0 for a reduced copy, bit 2 for a mask, 0 for a picture."""
+    for entries in _pages(stream, order):
+        yield next((value for tag, _, _, value in entries if tag == _SUBFILE), 0)
+
+
+def _pages(stream: IO[bytes], order: str) -> Iterator[list[tuple[int, int, int, int]]]:
+    """Yield the entries of each page: tag, type, count, and the value if it is a single number, else its offset."""
     stream.seek(2)
     big = struct.unpack(order + "H", stream.read(2)) == (43,)
     count_form, entry_bytes, next_form = ("Q", 20, "Q") if big else ("H", 12, "L")
@@ -230,23 +292,20 @@ def _page_kinds(stream: IO[bytes], order: str) -> Iterator[int]:
         if not offset:
             return
         stream.seek(offset)
-        (entries,) = struct.unpack(order + count_form, stream.read(struct.calcsize(order + count_form)))
-        if entries > _MAX_TAGS:
+        (count,) = struct.unpack(order + count_form, stream.read(struct.calcsize(order + count_form)))
+        if count > _MAX_TAGS:
             raise OverflowError
-        body = stream.read(entries * entry_bytes)
+        body = stream.read(count * entry_bytes)
         (offset,) = struct.unpack(order + next_form, stream.read(struct.calcsize(order + next_form)))
-        yield _kind_of_page(body, entry_bytes, order)
+        yield [_entry(body, start, order, big=big) for start in range(0, len(body), entry_bytes)]
     raise OverflowError
 
 
-def _kind_of_page(body: bytes, entry_bytes: int, order: str) -> int:
-    for start in range(0, len(body), entry_bytes):
-        tag, form = struct.unpack_from(order + "HH", body, start)
-        if tag == _SUBFILE:
-            value = start + entry_bytes // 2 + 2  # after the tag, its type and its count
-            kind: int = struct.unpack_from(order + ("H" if form == _SHORT else "L"), body, value)[0]
-            return kind
-    return 0
+def _entry(body: bytes, start: int, order: str, *, big: bool) -> tuple[int, int, int, int]:
+    tag, form = struct.unpack_from(order + "HH", body, start)
+    (count,) = struct.unpack_from(order + ("Q" if big else "L"), body, start + 4)
+    (value,) = struct.unpack_from(order + ("H" if form == _SHORT else "L"), body, start + (12 if big else 8))
+    return tag, form, count, value
 
 
 def _tiff_header(tags: Tags, tables: bytes, order: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
 from quadrat.package.onnx_scan import check_graph
+from quadrat.package.scale import trained_size
 from quadrat.stores.strict import (
     MAX_JSON,
     MAX_YAML,
@@ -53,7 +54,7 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
     task = text(meta.get("task", default_task()), "meta.json: task")
     if check := kind_of(task, "meta.json").part("read_meta"):
         check(meta)
-    return ModelPackage(
+    package = ModelPackage(
         root=root,
         name=text(meta.get("name") or name, "meta.json: name"),
         digest=digest,
@@ -68,6 +69,8 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
         self_test=None if self_test is None else _self_test(root, self_test),
         meta=meta,
     )
+    trained_size(package)
+    return package
 
 
 _HINTS = {

@@ -19,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from quadrat import __version__
+from quadrat.package.scale import KEY as TRAINED_SIZE
 from quadrat.task_kinds import default_task, kind_of
 
 NETWORK_FORMATS = ("pdmodel", "pir", "onnx")
@@ -31,7 +32,8 @@ class ArchiveSpec:
 
     `files` are members of the archive by name; `engines` names the member of each format ("onnx", "pdmodel", "pir")
     and `params` the weights of Paddle; `shape` is (N, C, H, W) with None where any length will do; `outputs` names
-    the ONNX tensor of each role; `model` and `provenance` go into meta.json as they are.
+    the ONNX tensor of each role; `model`, `provenance`, `detect` and `segment` go into meta.json as they are.
+    `trained_size` is the long side of the images of its training in pixels, None if it is not known.
     """
 
     name: str
@@ -46,6 +48,8 @@ class ArchiveSpec:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     task: str = field(default_factory=default_task)
     detect: Mapping[str, Any] = field(default_factory=dict)
+    segment: Mapping[str, Any] = field(default_factory=dict)
+    trained_size: int | None = None
 
 
 def archive_members(
@@ -128,6 +132,8 @@ def _meta(
         "shape": list(spec.shape),
         "task": spec.task,
         **({"detect": dict(spec.detect)} if spec.detect else {}),
+        **({"segment": dict(spec.segment)} if spec.segment else {}),
+        **({TRAINED_SIZE: spec.trained_size} if spec.trained_size else {}),
         "engines": dict(spec.engines),
         "inputs": [{"name": spec.input_name, "dtype": "float32", "shape": list(spec.shape)}],
         "outputs": dict(spec.outputs),

@@ -6,7 +6,17 @@ from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import GROUPS, PARAMETERS, parameters_of
 from quadrat.parameters.inputs import Inputs
 from quadrat.parameters.orders import OUTPUTS, OrderSettings, PictureSettings
-from quadrat.parameters.parse import INPUTS, MODELS, NAMES_OF_FILES, RUN, check, check_inputs, find, parse
+from quadrat.parameters.parse import (
+    INPUTS,
+    MODELS,
+    NAMES_OF_FILES,
+    RESULT_FOLDER,
+    RUN,
+    check,
+    check_inputs,
+    find,
+    parse,
+)
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.service import CPU, DESCRIPTION, DISK, MEMORY, NAME
 from quadrat.parameters.settings import SETTINGS, Settings
@@ -14,7 +24,7 @@ from quadrat.parameters.tracks import TrackingSettings
 
 __all__ = [
     "CPU", "DESCRIPTION", "DISK", "GROUPS", "INPUTS", "MEMORY", "MODELS", "NAME", "NAMES_OF_FILES", "OUTPUTS", "PARAMETERS",
-    "RUN", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "MaskSettings", "ObjectSettings", "OrderSettings",
+    "RESULT_FOLDER", "RUN", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "MaskSettings", "ObjectSettings", "OrderSettings",
     "Parameter", "PictureSettings", "Settings", "StreamSettings", "TileSettings", "TrackingSettings", "check",
     "check_inputs", "find", "parameters_of", "parse",
 ]  # fmt: skip

@@ -43,3 +43,23 @@ class Inputs(Group):
         "of an earlier order also works. Parameters of the order override the file.",
         since="3",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFolder(Group):
+    """What happens to results that are already there. The values go to the store and are not settings."""
+
+    title: ClassVar[str] = "results"
+    about: ClassVar[str] = "What happens to results that are already in the local folder of results."
+
+    into: str | None = parameter(
+        "string",
+        "Deliver into a folder of this name in the folder of results; for local folders only.",
+        since="5",
+    )
+    overwrite: bool = parameter(
+        "bool",
+        "Replace the results of an earlier order in the folder of results. Without it, the same order continues "
+        "them, and another order is refused; for local folders only.",
+        since="5",
+    )

@@ -12,6 +12,7 @@ from quadrat.parameters.applies import check_media
 from quadrat.parameters.combinations import check_combinations
 from quadrat.parameters.declare import Parameter
 from quadrat.parameters.groups import PARAMETERS
+from quadrat.parameters.inputs import ResultFolder
 from quadrat.parameters.orders import OUTPUTS
 from quadrat.parameters.settings import Settings
 from quadrat.parameters.sizes import check_size
@@ -20,8 +21,10 @@ INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "vide
 """The parameters that name the sources, each with its media; an order has exactly one of them."""
 MODELS = ("model", "models")
 """The parameters that name the models; an order has exactly one of them."""
-NAMES_OF_FILES = (*MODELS, *INPUTS, "config")
-"""Parameters that name files, artifacts or addresses; all others are settings."""
+RESULT_FOLDER = tuple(each.field for each in ResultFolder.declared())
+"""The parameters that say where results go."""
+NAMES_OF_FILES = (*MODELS, *INPUTS, "config", *RESULT_FOLDER)
+"""The parameters about files, artifacts and addresses; all others are settings."""
 RUN = "urn:ibenthos:schema:quadrat.run.1"
 """The schema of run.json. Its `settings` are those of the order, by name."""
 LONGEST_SHOWN = 80

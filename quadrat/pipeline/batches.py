@@ -24,6 +24,8 @@ BESIDE = 2
 """The most other items that may wait for a batch to fill, for each input of a full batch."""
 LEAST_S = 0.05
 """Seconds that a run has at least, if its frame has used up source-seconds."""
+LARGE_BYTES = 64_000_000
+"""Batches of more bytes run one after the other: a network needs many times the memory of its input."""
 WARM_UPS = 5
 """The extra runs of the first batch with the benchmark setting, as in the original service."""
 
@@ -57,11 +59,16 @@ class Batches:
                 if waiting:
                     self._warm_up(waiting)
                     under_way.append(workers.submit(waiting))
-                while under_way and (waiting is None or len(under_way) > workers.count):
+                most = 0 if waiting and self._is_large(waiting) else workers.count
+                while under_way and (waiting is None or len(under_way) > most):
                     yield from under_way.popleft().result()
 
     def _is_input(self, item: Any) -> bool:
         return isinstance(item, PreparedPart) and item.model == self.model.name
+
+    def _is_large(self, waiting: Sequence[Any]) -> bool:
+        size: int = sum(item.sample.tensor.nbytes for item in waiting if self._is_input(item))
+        return size > LARGE_BYTES
 
     def _grouped(self, items: Iterator[Any]) -> Iterator[list[Any] | None]:
         """Yield batches with the items between their inputs, and None where all batches must be finished."""

@@ -182,7 +182,9 @@ class SourceMeasurement:
             for product in collector.picture(result):
                 names.append(product.name)
                 yield ProductMade(source, product)
-            parts.append(collector.record())
+            height, width = result.view(name).pixels.shape[:2]
+            side = self._models[name].seen_side((height, width))
+            parts.append(replace(collector.record(), side=side))
         if result.frame.skipped:
             reason = f"the picture is {result.frame.skipped}"
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,17 +14,21 @@ from typing import Any
 
 from quadrat import __version__, engines, package, transforms
 from quadrat.engines import Isolation
+from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits
 from quadrat.errors import QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
+from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_tasks
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import ModelFacts
+from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
 
 AT_ONCE = 2
@@ -66,6 +69,12 @@ class LoadedModel:
     def working_hw(self, source_hw: HW) -> HW:
         """Return the (height, width) at which this model measures an image."""
         return working_hw(source_hw, self.frames.max_img_size)
+
+    def seen_side(self, hw: HW) -> int:
+        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles."""
+        if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
+            hw = self.transform.scaled_hw(hw)
+        return max(hw)
 
     def in_force(self, *, moving: bool) -> dict[str, Any]:
         """Return, by parameter, the values in force of settings that depend on model or machine; None if unused."""
@@ -150,6 +159,7 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
             model.package.num_classes,
             model.kind.groups_of(model.settings),
             model.in_force(moving=moving),
+            None if model.settings.tiles.tile_size else trained_size(model.package),
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )
@@ -218,8 +228,8 @@ def limits_of(settings: Settings) -> Limits:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[ModelPackage]:
-    with tempfile.TemporaryDirectory(prefix="quadrat-model-") as folder:
-        yield package.open_archive(archive, Path(folder))
+    with temporary_folder("model") as folder:
+        yield package.open_archive(archive, folder)
 
 
 @contextmanager
@@ -235,10 +245,11 @@ def _started(
     """Start the network of an archive and make its task."""
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
-    engine = engines.start(opened, settings.engine, log, at_once, hosts)
+    kind = kind_of(opened.task)
+    agreement = Agreement(opened, settings.engine, kind.part("differs"))
+    engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
     turns = threading.Semaphore(engine.at_once)
     try:
-        kind = kind_of(opened.task)
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         states = kind.part("settings")

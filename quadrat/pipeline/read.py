@@ -9,9 +9,11 @@ from dataclasses import replace
 from queue import Empty, Full, Queue
 from time import perf_counter
 
+from quadrat.geometry import HW
 from quadrat.media import images
 from quadrat.media.facts import flags_of
 from quadrat.parameters import FrameSettings, StreamSettings
+from quadrat.pipeline.budget import FrameBudget, files_at_once
 from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart, to_quadrat_error
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
@@ -37,6 +39,8 @@ class SourceReader:
         self._frames = models.frames
         self._streams = models.settings.streams
         self._tiles = models.settings.tiles.tile_size > 0
+        self.budget = FrameBudget(models)
+        self._at_once = self._frames.sources_at_once
         self._threads: list[_DecodeThread] = []
         self._ready = threading.Event()
         self._decoded_s = 0.0
@@ -74,16 +78,14 @@ class SourceReader:
         store has no more sources for now, ask the store again once all its sources are read.
         """
         more, asked = True, True
+        self._at_once = files_at_once(self._at_once)
         try:
             while more or self._threads:
                 while more and (asked or not self._threads) and self._has_room():
                     item = next(items, None)
                     more, asked = item is not None, not isinstance(item, Flush)
                     if isinstance(item, Source):
-                        state = SourceState.of(item, self._models)
-                        self._threads.append(
-                            _DecodeThread(state, self._frames, self._streams, self._pull, self._ready)
-                        )
+                        self._open(item)
                     elif item is not None:
                         yield item
                 yield from self._turn()
@@ -91,9 +93,18 @@ class SourceReader:
             for thread in self._threads:
                 thread.stop()
 
+    def _open(self, source: Source) -> None:
+        state = SourceState.of(source, self._models)
+        settings = (self._frames, self._streams)
+        self._threads.append(_DecodeThread(state, settings, self._pull, self._ready, self.budget))
+
     def _has_room(self) -> bool:
-        live = any(thread.is_live for thread in self._threads)
-        return live or len(self._threads) < self._frames.sources_at_once
+        """Return True if another source may be opened; the sizes of the videos that are open decide it."""
+        if any(thread.is_live for thread in self._threads):
+            return True
+        return len(self._threads) < self._at_once and self.budget.has_room(
+            [thread.hw for thread in self._threads]
+        )
 
     def _turn(self) -> Iterator[ReadItem]:
         """Yield one event of each video, or the events that the streams have by now."""
@@ -102,6 +113,9 @@ class SourceReader:
         for thread in list(self._threads):
             begin = perf_counter()
             event = thread.take(wait=not thread.is_live)
+            while event is None and not thread.is_live:  # its next frame waits for room in the budget
+                yield Flush()
+                event = thread.take(wait=True)
             self.waited_s += perf_counter() - begin
             if event is None:
                 continue
@@ -124,18 +138,20 @@ class _DecodeThread:
     def __init__(
         self,
         state: SourceState,
-        frames: FrameSettings,
-        streams: StreamSettings,
+        settings: tuple[FrameSettings, StreamSettings],
         pull: Pull,
         ready: threading.Event,
+        budget: FrameBudget,
     ) -> None:
         self.is_live = state.source.media == "stream"
         self.busy_s = 0.0
         self._state = state
-        self._frames = frames
-        self._streams = streams
+        self._frames, self._streams = settings
         self._pull = pull
         self._ready = ready
+        self._budget = budget
+        self._waits_for_room = threading.Event()
+        self._opened = threading.Event()
         self._queue: Queue[ReadItem] = Queue(1 if self.is_live else AHEAD)
         self._stopped = threading.Event()
         self._reader: Reader | None = None
@@ -144,10 +160,18 @@ class _DecodeThread:
         self._thread.start()
 
     def take(self, *, wait: bool) -> ReadItem | None:
-        """Return the next event; without `wait`, None if there is none yet."""
-        with suppress(Empty):
-            return self._queue.get(block=wait)
-        return None
+        """Return the next event; None if its frame waits for room in the budget or, without `wait`, if there is none yet."""
+        while True:
+            with suppress(Empty):
+                return self._queue.get(timeout=IDLE_S) if wait else self._queue.get_nowait()
+            if not wait or self._waits_for_room.is_set():
+                return None
+
+    @property
+    def hw(self) -> HW:
+        """The (height, width) of its frames, once it is open; (0, 0) if it cannot be opened."""
+        self._opened.wait()
+        return self._state.reader.reading.hw if self._state.reader is not None else (0, 0)
 
     def stop(self) -> None:
         """Stop reading, at any point."""
@@ -164,6 +188,8 @@ class _DecodeThread:
                     return
         except BaseException as error:  # noqa: BLE001 - even an exit by a library, because the run waits for this video
             self._put(SourceEnd(self._state, to_quadrat_error(error, self._state.source.name)))
+        finally:
+            self._opened.set()
 
     def _events(self) -> Iterator[ReadItem]:
         from quadrat.media.readers import open_reader  # loads the video library, which images do not need
@@ -173,6 +199,7 @@ class _DecodeThread:
         with pulled as blob:
             reader = open_reader(source, blob, self._frames, self._streams)
             self._reader = self._state.reader = reader
+            self._opened.set()
             try:
                 yield SourceStart(self._state)
                 yield from self._frames_of(iter(reader))
@@ -197,6 +224,7 @@ class _DecodeThread:
             if frame is None:
                 return
             begun = True
+            self._budget.add(self._state, frame.source_hw, self._stopped, self._waits_for_room)
             yield DecodedFrame(self._state, frame)
 
     def _put(self, event: ReadItem) -> None:

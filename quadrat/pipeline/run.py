@@ -163,6 +163,8 @@ class Run:
             for item in stream:
                 if isinstance(item, MeasuredFrame):
                     yield item.result
+                    if item.result.frame.time_s is not None:
+                        self._reader.budget.remove(item.state, item.result.frame.source_hw)
                 elif isinstance(item, SourceStart):
                     self._open[id(item.state)] = item.state
                     yield SourceOpened(item.state.source, _reading(item.state))

@@ -25,6 +25,7 @@ from quadrat.parameters import (
     INPUTS,
     MEMORY,
     NAME,
+    RESULT_FOLDER,
     Parameter,
     check_inputs,
     parameters_of,
@@ -254,6 +255,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     Raises ParameterError unless a model and exactly one kind of sources are given, and both can be found.
     """
     from quadrat.stores.folder import FolderStore
+    from quadrat.stores.paths import results_in
     from quadrat.stores.platform import PlatformStore
     from quadrat.stores.streams import list_streams
 
@@ -262,6 +264,9 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     moving = INPUTS[name] != "image"
     streams = list_streams(given) if name == "streams" else None
     if context.storage_url:
+        for local in RESULT_FOLDER:
+            if values.get(local):
+                raise ParameterError("it is for local folders only", where=local, hint="Leave it out")
         proxy = _proxy(values, context)
         images = streams or remote(given, name)
         urns = [remote(each, "model") for each in models]
@@ -274,4 +279,5 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     if isinstance(place, Path) and swapped(archives, [place]):
         what = f"it is not a model archive, but {name} is one"
         raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
-    return FolderStore(archives, place, context.out_dir, context.order_id, moving=moving)
+    out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
+    return FolderStore(archives, place, out, context.order_id, moving=moving, overwrite=overwrite)

@@ -12,6 +12,8 @@ from quadrat.geometry import HW
 
 CROWD = 12
 """Up to this many objects, every one gets a label."""
+MANY = 100
+"""From this many rectangles on, those that are far away are sorted out first."""
 MOST_HIDDEN = 0.5
 """In a crowd, a label that would hide more of objects than this share of its own area is left out."""
 
@@ -28,18 +30,19 @@ def place_labels(boxes: Sequence[Sequence[int]], sizes: Sequence[HW], hw: HW) ->
     """
     rects = np.array(boxes, np.float64).reshape(-1, 4)
     places: list[Place | None] = [None] * len(boxes)
-    taken: _Rects = np.zeros((0, 4))
+    taken, count = np.zeros((len(boxes), 4)), 0
     few = len(boxes) <= CROWD
     for index in range(len(boxes) - 1, -1, -1):
         rows, columns = sizes[index]
         options = _options(rects[index], rows, columns, hw)
-        hidden = _overlap(options, rects) / (rows * columns)
-        covered = _overlap(options, taken) / (rows * columns)
+        hidden = _overlap(options, _near(rects, options)) / (rows * columns)
+        covered = _overlap(options, _near(taken[:count], options)) / (rows * columns)
         best = int(np.argmin(hidden + 1000 * covered))
         if not few and (covered[best] > 0 or hidden[best] > MOST_HIDDEN):
             continue
         places[index] = (int(options[best, 1]), int(options[best, 0]))
-        taken = np.concatenate([taken, options[best : best + 1]])
+        taken[count] = options[best]
+        count += 1
     return places
 
 
@@ -61,6 +64,16 @@ def _options(box: NDArray[np.float64], rows: int, columns: int, hw: HW) -> _Rect
     limits = np.array([hw[1] - columns, hw[0] - rows])
     corners = np.clip(corners, 0, np.maximum(limits, 0))
     return np.concatenate([corners, corners + np.array([columns, rows])], axis=1)
+
+
+def _near(rects: _Rects, options: _Rects) -> _Rects:
+    """Return the rectangles that reach into the area of the options: few of them, in a crowd."""
+    if len(rects) < MANY:
+        return rects
+    low, high = options[:, :2].min(axis=0), options[:, 2:].max(axis=0)
+    reaches = (rects[:, 2:] > low).all(axis=1) & (rects[:, :2] < high).all(axis=1)
+    near: _Rects = rects[reaches]
+    return near
 
 
 def _overlap(options: _Rects, rects: _Rects) -> NDArray[np.float64]:

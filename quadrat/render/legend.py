@@ -15,6 +15,8 @@ from quadrat.types import UNKNOWN, Cover, ImageU8
 RGB = tuple[int, int, int]
 SHARE = 0.4
 """The largest height of a legend below a picture, as a share of the picture's. Classes that do not fit are counted."""
+OVERLAP = "Classes may overlap"
+"""Note of a model with several classes per pixel, whose covers do not sum to 100 %."""
 LEAST_LINES = 4
 """Lines that a legend may have below any picture."""
 IN_FRAME = 8
@@ -37,7 +39,7 @@ def entries(covers: Sequence[Cover], most: int | None = None) -> list[Entry]:
     """Return the entries of a legend: classes by cover, then how many more there are.
 
     Classes without a pixel are never listed, only counted, unless there is nothing else. With `most`, so are those
-    beyond the `most` largest; the count then states their cover together.
+    beyond the `most` largest; the count then states the largest cover among them.
     """
     ranked = sorted(covers, key=lambda cover: (-cover.pixels, cover.index))
     found = [cover for cover in ranked if cover.pixels] or ranked[:1]
@@ -45,9 +47,14 @@ def entries(covers: Sequence[Cover], most: int | None = None) -> list[Entry]:
     rest = [cover for cover in ranked if cover not in listed]
     made = [Entry(f"{_name(cover)} {percent(cover.cover)}", cover.color) for cover in listed]
     if rest:
-        together = sum(cover.cover for cover in rest)
-        made.append(Entry(f"{len(rest)} more: {percent(together) if together else '0 %'}", None))
+        made.append(_others(rest))
     return made
+
+
+def _others(rest: Sequence[Cover]) -> Entry:
+    """Return the entry for classes that are only counted, by cover: their sum would mean nothing if classes overlap."""
+    largest = rest[0].cover
+    return Entry(f"{len(rest)} more: {f'at most {percent(largest)} each' if largest else '0 %'}", None)
 
 
 def percent(share: float) -> str:
@@ -82,11 +89,19 @@ def draw_legend(picture_hw: HW, covers: Sequence[Cover]) -> ImageU8:
     return np.array(strip)
 
 
-def paste_legend(picture: ImageU8, covers: Sequence[Cover]) -> ImageU8:
+def draw_note(width: int) -> ImageU8:
+    """Draw a white strip (h, width, 3) that says that classes overlap, for below the legend."""
+    size = max(12, min(28, width // 40))
+    strip = Image.new("RGB", (width, 2 * size), "white")
+    draw_text(strip, (size // 2, size), shortened(OVERLAP, size, width - size), size, (0, 0, 0))
+    return np.array(strip)
+
+
+def paste_legend(picture: ImageU8, covers: Sequence[Cover], *, overlap: bool = False) -> ImageU8:
     """Return a copy of a frame (H, W, 3) uint8 RGB with a legend in its lower left corner.
 
-    The largest classes, in at most half of the height, are listed in order of index, so that entries keep their places from frame to frame. A small
-    frame is returned as it is.
+    The largest classes, in at most half of the height, are listed in order of index, so that entries keep their
+    places from frame to frame. A small frame is returned as it is. With `overlap` a last line says that classes overlap.
     """
     height, width = picture.shape[:2]
     if height < LEAST_FRAME[0] or width < LEAST_FRAME[1]:
@@ -97,7 +112,9 @@ def paste_legend(picture: ImageU8, covers: Sequence[Cover]) -> ImageU8:
     shown = sorted(found[:room], key=lambda each: each.index)
     listed = [Entry(f"{_name(each)} {percent(each.cover)}", each.color) for each in shown]
     if rest := found[room:]:
-        listed.append(Entry(f"{len(rest)} more: {percent(sum(each.cover for each in rest))}", None))
+        listed.append(_others(rest))
+    if overlap:
+        listed.append(Entry(OVERLAP, None))
     most = width // 2
     wide = min(most, 3 * size + max((text_width(entry.text, size) for entry in listed), default=0))
     paper = Image.new("RGB", (wide, size // 2 + (3 * size // 2) * len(listed)), "white")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ OVERLAY_SIDE = 60_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One encoded picture, whose file is named `<stem>.<kind><suffix>`.
+    """One encoded picture, whose file is named `<stem>.<kind><suffix>`; `about` names its class if it shows only one.
 
     `body` of a large picture is a file, which is deleted when the next picture is requested.
     """
@@ -38,6 +39,7 @@ class Picture:
     suffix: str
     mime: str
     body: bytes | Path
+    about: str = ""
 
 
 def draw_pictures(
@@ -58,9 +60,27 @@ def draw_pictures(
         yield from _encode_plane("labels", labels)
     if "confidence" in kinds and confidence is not None:
         yield from _encode_plane("confidence", confidence, levels=as_levels)
+    if segmentation.members is not None and ("pseudo" in kinds or "labels" in kinds):
+        yield from _member_masks(segmentation.members, covers)
     if "overlay" in kinds:
-        drawn = draw_overlay(_shrink_for_overlay(frame.pixels), labels, covers, style)
+        overlap = segmentation.members is not None
+        drawn = draw_overlay(_shrink_for_overlay(frame.pixels), labels, covers, style, overlap=overlap)
         yield Picture("overlay", ".jpg", "image/jpeg", jpeg(drawn))
+
+
+def _member_masks(members: NDArray[np.float16], covers: Sequence[Cover]) -> Iterator[Picture]:
+    """Yield the mask of each class, 255 where the pixel belongs to it, else 0: masks of several classes may overlap."""
+    for cover in covers:
+        if cover.index < members.shape[2]:
+            plane = members[:, :, cover.index]
+            short = "-".join(re.findall(r"\w+", cover.name.lower()))[:40]
+            for drawn in _encode_plane(f"{cover.index}-{short}.mask", plane, levels=_as_mask):
+                yield replace(drawn, about=cover.name)
+
+
+def _as_mask(plane: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 255 where a probability is above 0."""
+    return np.where(plane > 0, np.uint8(255), np.uint8(0))
 
 
 def _encode_plane(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from quadrat.errors import QuadratError
 from quadrat.records import ModelRecord, SourceRecord
-from quadrat.report.names import Names
+from quadrat.report.names import Names, folder_of
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, SourceClosed
 
@@ -20,7 +21,9 @@ class ModelFacts:
 
     `label` is part of the names of products; it is empty if there is only one model. `groups` are the groups of
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
-    that depend on model or machine.
+    that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
+    side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
+    measured in tiles.
     """
 
     name: str
@@ -31,6 +34,8 @@ class ModelFacts:
     num_classes: int | None
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
+    trained_side: int | None = None
+    in_folders: bool = False
 
     @property
     def kind(self) -> TaskKind:
@@ -38,8 +43,20 @@ class ModelFacts:
         return kind_of(self.task)
 
     def product_name(self, stem: str, ending: str) -> str:
-        """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix."""
-        return f"{stem}.{self.label}{ending}" if self.label else f"{stem}{ending}"
+        """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix.
+
+        In folders it is a path that begins with the folder of its kind, as in "overlay/T13/IMG_0100.overlay.jpg".
+        """
+        name = f"{self.labelled(stem)}{ending}"
+        return f"{folder_of(ending)}/{name}" if self.in_folders else name
+
+    def labelled(self, stem: str) -> str:
+        """Return a stem with the label of this model, if there are several."""
+        return f"{stem}.{self.label}" if self.label else stem
+
+    def temporary_name(self, stem: str, ending: str) -> str:
+        """Return a short file name for temporary files of a source, as unique as its stem."""
+        return f"{hashlib.sha256(self.labelled(stem).encode()).hexdigest()[:32]}{ending}"
 
     def table_name(self, names: Names, table: str) -> str:
         """Allot the name of a table of this model."""

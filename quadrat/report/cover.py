@@ -40,6 +40,8 @@ def complete_classes(package: ClassList, segmentation: Segmentation) -> list[Cla
     if package.classes:
         return list(package.classes)
     urn = kind_of(package.task).class_urn
+    if segmentation.members is not None:
+        return [class_of({}, index, urn) for index in range(segmentation.members.shape[2])]
     count = package.num_classes or _highest(segmentation.labels) + 1
     return [class_of({}, index, urn) for index in range(count)]
 
@@ -57,12 +59,19 @@ def measure(package: ClassList, segmentation: Segmentation, min_confidence: floa
     return measure_cover(segmentation, [*classes, UNKNOWN_CLASS] if min_confidence > 0 else classes)
 
 
+NO_CLASS = ClassInfo(UNKNOWN, "urn:ibenthos:segmentation:class:none", "no class", (128, 128, 128))
+"""The pixels that belong to no class of a model with several classes per pixel; for legends."""
+
+
 def measure_cover(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> list[Cover]:
     """Measure the cover of each class, in the order given.
 
-    `cover` is the class's pixels divided by all pixels, so the covers sum to 1. `confidence` is the mean over the
-    class's pixels in 0..1; None without scores or pixels.
+    `cover` is the class's pixels divided by all pixels, so the covers sum to 1, except with several classes per pixel:
+    each class then has a mask of its own, and masks may overlap. `confidence` is the mean over the class's pixels in
+    0..1; None without scores or pixels.
     """
+    if segmentation.members is not None:
+        return [_member_cover(info, segmentation.members) for info in classes]
     labels, confidence = segmentation.labels.ravel(), segmentation.confidence
     counts = np.zeros(256, np.int64)
     sums = None if confidence is None else np.zeros(256, np.float64)
@@ -73,6 +82,28 @@ def measure_cover(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> l
             weights = confidence.ravel()[start : start + BLOCK]
             sums += np.bincount(block, weights=weights, minlength=256)
     return [_cover(info, int(counts[info.index]), labels.size, sums) for info in classes]
+
+
+def _member_cover(info: ClassInfo, members: NDArray[np.float16]) -> Cover:
+    """Measure one class of masks (H, W, K) that may overlap."""
+    pixels, total, step = 0, 0.0, max(1, BLOCK // members.shape[1])
+    for top in range(0, members.shape[0], step):
+        plane = members[top : top + step, :, info.index]
+        pixels += int(np.count_nonzero(plane))
+        total += float(plane.sum(dtype=np.float64))
+    area = members.shape[0] * members.shape[1]
+    mean = total / pixels if pixels else None
+    return Cover(info.index, info.id, info.name, info.color, pixels, pixels / area, mean)
+
+
+def no_class(segmentation: Segmentation) -> Cover:
+    """Measure the pixels without a class, for a model with several classes per pixel."""
+    flat = segmentation.labels.ravel()
+    pixels = sum(
+        int(np.count_nonzero(flat[start : start + BLOCK] == UNKNOWN)) for start in range(0, flat.size, BLOCK)
+    )
+    info = NO_CLASS
+    return Cover(info.index, info.id, info.name, info.color, pixels, pixels / flat.size)
 
 
 def mean_confidence(segmentation: Segmentation) -> float | None:

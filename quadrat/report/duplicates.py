@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from quadrat.media.facts import DUPLICATE_BITS
 from quadrat.records import ImageFacts, ModelRecord, SourceRecord
 
-_BYTES = 32
-"""Bytes of a hash."""
+_WORDS = 4
+"""Words of 64 bits in a hash."""
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
-"""The number of ones in each byte; np.bitwise_count needs NumPy 2."""
+"""The number of ones in each byte."""
 
 
 @dataclass(slots=True)
@@ -22,15 +22,14 @@ class _Seen:
 
     by_digest: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    hashes: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((64, _BYTES), np.uint8))
+    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((_WORDS, 64), np.uint64))
 
     def find(self, image: ImageFacts) -> str:
         """Return the name of the first image that this one duplicates; empty if there is none."""
         name = self.by_digest.get(image.digest, "")
         if name or not _is_hashed(image):
             return name
-        differing = _ONES[self.hashes[: len(self.names)] ^ _hash(image)].sum(axis=1, dtype=np.int64)
-        near = np.flatnonzero(differing <= DUPLICATE_BITS)
+        near = np.flatnonzero(_ones(self.hashes[:, : len(self.names)] ^ _hash(image)) <= DUPLICATE_BITS)
         return self.names[near[0]] if near.size else ""
 
     def add(self, image: ImageFacts, name: str) -> None:
@@ -38,9 +37,9 @@ class _Seen:
         self.by_digest[image.digest] = name
         if not _is_hashed(image):
             return
-        if len(self.names) == len(self.hashes):
-            self.hashes = np.concatenate([self.hashes, np.zeros_like(self.hashes)])
-        self.hashes[len(self.names)] = _hash(image)
+        if len(self.names) == self.hashes.shape[1]:
+            self.hashes = np.concatenate([self.hashes, np.zeros_like(self.hashes)], axis=1)
+        self.hashes[:, len(self.names)] = _hash(image)[:, 0]
         self.names.append(name)
 
 
@@ -96,6 +95,15 @@ def _is_hashed(image: ImageFacts) -> bool:
     return image.picture is not None and "flat" not in image.flags
 
 
-def _hash(image: ImageFacts) -> NDArray[np.uint8]:
+def _hash(image: ImageFacts) -> NDArray[np.uint64]:
+    """Return the hash as a column of words."""
     text = image.picture.hash if image.picture is not None else ""
-    return np.frombuffer(bytes.fromhex(text), np.uint8)
+    return np.frombuffer(bytes.fromhex(text), np.uint64)[:, None]
+
+
+def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Count the ones in each column of words; NumPy before version 2 needs a table."""
+    if hasattr(np, "bitwise_count"):
+        return np.asarray(np.bitwise_count(words).sum(axis=0, dtype=np.int64))
+    pieces = np.ascontiguousarray(words.T).view(np.uint8)
+    return np.asarray(_ONES[pieces].sum(axis=1, dtype=np.int64))

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from quadrat.errors import printable
 from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import covered_aspect, inference_aspect, picture_aspect, table_aspect
 from quadrat.report.base import ClassValue, ModelFacts, mime_of
 from quadrat.report.columns import Chunk, Columns, ColumnWriter
-from quadrat.report.cover import class_at, mean_confidence, measure
+from quadrat.report.cover import class_at, mean_confidence, measure, no_class
 from quadrat.report.names import Names
 from quadrat.report.spool import Spool
 from quadrat.report.survey import csv_cell
@@ -30,9 +31,17 @@ HEAD = ",".join(COLUMNS) + "\r\n"
 
 @dataclass(frozen=True, slots=True)
 class CoverSummary:
-    """The cover of each class in one source: of a picture, or the mean over the measured frames of a video."""
+    """The cover of each class in one source: of a picture, or the mean over the measured frames of a video.
+
+    With `multi_label` a pixel can have several classes or none, so that the covers do not sum to 1.
+    """
 
     covers: tuple[Cover, ...]
+    multi_label: bool = False
+
+
+MOST_NAMED = 8
+"""The most classes that a line of the log names."""
 
 
 class MaskCollector:
@@ -53,10 +62,11 @@ class MaskCollector:
         self._floor = masks.min_confidence
         self._style = pictures
         self._kinds = pictures.outputs or model.kind.pictures["image"][:1]
-        self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
+        self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
         self._sums: dict[int, Cover] = {}
         self._weights: dict[int, float] = {}
         self._pixels = 0
+        self._multi_label = False
         self._record = ModelRecord(model.name, model.task)
 
     def picture(self, result: Result) -> Iterator[Product]:
@@ -73,9 +83,15 @@ class MaskCollector:
             confidence=mean_confidence(segmentation),
             min_confidence=self._floor,
         )
+        drawn = covers
+        if segmentation.members is not None:
+            drawn = [*covers, no_class(segmentation)]
+            aspect |= {"multi-label": True, "no-class": drawn[-1].cover}
         first = ""
-        for picture in draw_pictures(frame, segmentation, covers, self._kinds, self._style):
+        for picture in draw_pictures(frame, segmentation, drawn, self._kinds, self._style):
             metadata = aspect if picture.kind == "pseudo" else picture_aspect(picture.kind, aspect)
+            if picture.kind.endswith("mask"):
+                metadata["class"] = picture.about
             name = self._model.product_name(self._source.stem, f".{picture.kind}{picture.suffix}")
             yield Product(name, picture.mime, picture.body, metadata)
             first = first or name
@@ -84,7 +100,7 @@ class MaskCollector:
             measured=1,
             size=size,
             product=first,
-            summary=CoverSummary(tuple(covers)),
+            summary=CoverSummary(tuple(covers), segmentation.members is not None),
             text=_text(covers),
         )
 
@@ -95,6 +111,7 @@ class MaskCollector:
             self._columns.add(replace(frame, skipped=result.frame.skipped or "failed"), {}, 0)
             return
         segmentation = self._mask(result)
+        self._multi_label = segmentation.members is not None
         covers = measure(self._model, segmentation, self._floor)
         self._columns.add(frame, _arrays(covers), len(covers))
         for cover in covers:
@@ -117,12 +134,12 @@ class MaskCollector:
             self._model.provenance,
             confidence=mean,
             min_confidence=self._floor,
-        )
+        ) | ({"multi-label": True} if self._multi_label else {})
         table = main = self._model.product_name(self._source.stem, ".cover.csv")
         if closing.video is not None:
             main = self._model.product_name(self._source.stem, closing.video.suffix)
             yield Product(main, mime_of(closing.video), closing.video, aspect)
-        rows = Spool(self._folder / self._model.product_name(self._source.stem, ".cover"))
+        rows = Spool(self._folder / self._model.temporary_name(self._source.stem, ".cover"))
         rows.write(HEAD)
         count = rows.extend(cover_lines(self._source, columns, self._model, list(self._sums)))
         rows.flush()
@@ -135,7 +152,7 @@ class MaskCollector:
             skipped=closing.skipped,
             faults=closing.faults,
             product=main,
-            summary=CoverSummary(tuple(covers)),
+            summary=CoverSummary(tuple(covers), self._multi_label),
             columns=columns,
             text=_text(covers) or "no frame was measured",
         )
@@ -172,6 +189,7 @@ class MaskTables:
         self._rows.write(HEAD)
         self._count = 0
         self._has_videos = False
+        self._multi_label = False
         self._means: dict[int, tuple[Cover, float]] = {}
         self._sources = 0
         self._classes = {info.index: info for info in model.classes}
@@ -207,6 +225,7 @@ class MaskTables:
                 "cover": f"{cover.cover:.6f}",
                 "pixels": cover.pixels,
                 "mean_confidence": "" if cover.confidence is None else f"{cover.confidence:.4f}",
+                "multi_label": "yes" if _overlap(record) else "",
             }
             for cover in self._complete(record)
         ]
@@ -214,6 +233,7 @@ class MaskTables:
     def count(self, record: ModelRecord) -> None:
         """Add the covers of a source."""
         covers = _covers(record)
+        self._multi_label |= _overlap(record)
         self._sources += bool(covers)
         for cover in covers:
             total = self._means.get(cover.index, (cover, 0.0))[1]
@@ -233,7 +253,7 @@ class MaskTables:
             {"id": cover.id, "name": cover.name, "mean-cover": total / count}
             for cover, total in self._means.values()
         ]
-        return {"mean-cover": means}
+        return {"mean-cover": means, **({"multi-label": True} if self._multi_label else {})}
 
     def products(self) -> Iterator[Product]:
         """Yield cover.csv with the covers of all frames of all videos; nothing if there was no video."""
@@ -296,5 +316,16 @@ def _covers(record: ModelRecord) -> tuple[Cover, ...]:
     return record.summary.covers if isinstance(record.summary, CoverSummary) else ()
 
 
+def _overlap(record: ModelRecord) -> bool:
+    return isinstance(record.summary, CoverSummary) and record.summary.multi_label
+
+
 def _text(covers: Iterable[Cover]) -> str:
-    return ", ".join(f"{c.name} {100 * c.cover:.2f} %" for c in covers)
+    """List the covers for the log: all of a few classes, the largest of many."""
+    listed = list(covers)
+    rest = ""
+    if len(listed) > MOST_NAMED:
+        largest = sorted((c for c in listed if c.pixels), key=lambda c: -c.pixels)[:MOST_NAMED]
+        rest = f", {len(listed) - len(largest)} more"
+        listed = largest
+    return ", ".join(f"{printable(c.name)} {100 * c.cover:.2f} %" for c in listed) + rest

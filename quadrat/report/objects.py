@@ -87,7 +87,7 @@ class ObjectCollector:
         self._labels = pictures.box_labels
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
-        self._columns = ColumnWriter(folder / model.product_name(source.stem, ".columns"))
+        self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
         self._book = TrackBook()
         self._record = ModelRecord(model.name, model.task)
 
@@ -140,12 +140,12 @@ class ObjectCollector:
             closed,
             closing,
             found,
-            list(self._book.described(self._model.product_name(stem, ""), self._classes.of)),
+            list(self._book.described(self._model.labelled(stem), self._classes.of)),
             self._model.provenance,
             tracks=len(self._book) if self._tracked else None,
         )
         name = main = self._model.product_name(stem, ".mot.txt")
-        lines = Spool(self._folder / self._model.product_name(stem, ".mot"))
+        lines = Spool(self._folder / self._model.temporary_name(stem, ".mot"))
         for chunk, rows in _rows(columns):
             for place, frame in enumerate(chunk.frames):
                 lines.write(mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked))
@@ -264,7 +264,7 @@ class ObjectTables:
         if source.source.media != "image":
             self._has_videos = True
             tracks = record.summary.tracks if isinstance(record.summary, ObjectSummary) else ()
-            stem = self._model.product_name(source.source.stem, "")
+            stem = self._model.labelled(source.source.stem)
             self._tracks.extend(track_lines(source.source, stem, record.product, tracks, self._classes.of))
 
     def totals(self) -> dict[str, Any]:

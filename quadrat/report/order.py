@@ -15,6 +15,7 @@ from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
+from quadrat.report.scales import Scales
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
@@ -29,12 +30,17 @@ TOTALS = "totals.csv"
 class OrderReport:
     """Keeps the records of an order, and folds them into tables at its end.
 
-    `settings` are its values by field. `names` allots the names of tables, so that they do not replace earlier
-    ones; `folder` holds temporary files.
+    `settings` are its values by field. `names` allots the names of tables; `folder` holds temporary files. `part` is
+    a file to which the rows of survey.csv are written as they come, and which is removed at the end; None for none.
     """
 
     def __init__(
-        self, models: Sequence[ModelFacts], settings: Mapping[str, Any], names: Names, folder: Path
+        self,
+        models: Sequence[ModelFacts],
+        settings: Mapping[str, Any],
+        names: Names,
+        folder: Path,
+        part: Path | None = None,
     ) -> None:
         self._models = models
         self._settings = settings
@@ -43,15 +49,23 @@ class OrderReport:
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
-        self._originals: dict[str, str] = {}
+        self._originals: dict[int, str] = {}
+        self._scales = Scales(models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
+        self._made = self._tables()
+        self._part = Survey(part, self._made) if part is not None else None
 
-    def add(self, record: SourceRecord) -> None:
-        """Add the record of a finished source."""
+    def add(self, record: SourceRecord, place: int | None = None) -> None:
+        """Add the record of a finished source; `place` is its place among images. OSError as `RecordBook.add`."""
         self.totals.add(record)
-        self.book.add(record)
+        try:
+            self.book.add(record, place)
+        finally:
+            if self._part is not None:
+                self._part.add(record)
+                self._part.flush()
 
     def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
         """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
@@ -59,13 +73,14 @@ class OrderReport:
         All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
         be written are yielded; OSError after the last one if there was one that could not.
         """
-        tables = self._tables()
+        tables = self._made
         self._decide(tables)
         survey = Survey(self._folder / "survey.csv", tables)
         images = ImageTable(
             self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
         )
         groups = GroupTotals(tables)
+        self._scales = Scales(self._models)
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
@@ -73,13 +88,16 @@ class OrderReport:
             survey.add(record)
             images.add(record)
             groups.add(record)
+            self._scales.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
                 tables[part.model].count(part)
         totals = {name: table.totals() for name, table in tables.items()}
-        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals))
         means = [{"model": name, "classes": groups.of_all(name)} for name in tables] if images.rows else []
+        yield Product(self.table, "text/csv", survey.finish(), self._aspect(totals) | {"totals": means})
+        if self._part is not None:
+            self._part.delete()
         run = run_record(
             self._settings,
             self._models,
@@ -88,6 +106,7 @@ class OrderReport:
             wall_s,
             sources=readings,
             means=means,
+            warnings=self._scales.warnings(),
         )
         yield run.product(self._record)
         if images.rows:
@@ -97,11 +116,12 @@ class OrderReport:
                 tables[part.model].add(record, part)
         yield from finished(table.products() for table in tables.values())
 
-    def flags_line(self) -> str:
-        """Return how many images have each flag, for the log; empty if none has. Call it after `products`."""
+    def warnings(self) -> list[str]:
+        """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
-        return f"Flagged images: {each}; {self._images} lists them" if each else ""
+        flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
+        return [text[0].upper() + text[1:] for text in (*self._scales.warnings(), *flagged)]
 
     def _decide(self, tables: Mapping[str, Tables]) -> None:
         """Find duplicates, and let the tables learn all classes.
@@ -109,17 +129,17 @@ class OrderReport:
         This needs all records in their final order, before the first row is written.
         """
         duplicates, self._originals = Duplicates(), {}
-        for record in self.book:
+        for place, record in enumerate(self.book):
             if original := duplicates.original(record):
-                self._originals[record.source.urn] = original
+                self._originals[place] = original
             for part in record.models:
                 tables[part.model].learn(part)
 
     def _marked(self) -> Iterator[SourceRecord]:
         """Yield the records in their final order, as the tables show them."""
         skip = bool(self._settings.get("skip_flagged"))
-        for record in self.book:
-            yield marked(record, self._originals.get(record.source.urn, ""), skip=skip)
+        for place, record in enumerate(self.book):
+            yield marked(record, self._originals.get(place, ""), skip=skip)
 
     def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
         """Yield images.csv and totals.csv."""

@@ -125,6 +125,12 @@ class Progress:
         for warning in record.reading.warnings if record.reading is not None else ():
             self._log.warning("%s: %s", _name(source), warning)
 
+    def known(self) -> None:
+        """Count a source that was measured in an earlier run."""
+        self._done += 1
+        if self._bar is not None and not self._moving:
+            self._bar.update()
+
     def _count(self, source: Source, text: str, level: int = logging.INFO) -> None:
         """Count a source and log its line. If there is a bar, do not log images, because there are too many."""
         self._done += 1

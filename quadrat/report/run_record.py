@@ -18,6 +18,8 @@ from quadrat.report.survey import Totals
 from quadrat.stores.addresses import shown
 from quadrat.types import Product
 
+TIMES = ("wall-seconds", "stages")
+"""The entries of run.json in which two runs of one order differ; no other file of the results has any."""
 LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -61,9 +63,9 @@ class Record:
     content: Mapping[str, Any]
 
     def product(self, name: str) -> Product:
-        """Make the product; its aspect is the content without `sources`."""
+        """Make the product; its aspect is the content without `sources` and without what two runs differ in."""
         body = (json.dumps(self.content, indent=2, allow_nan=False) + "\n").encode()
-        aspect = {key: value for key, value in self.content.items() if key != "sources"}
+        aspect = {key: value for key, value in self.content.items() if key not in ("sources", *TIMES)}
         return Product(name, "application/json", body, aspect)
 
 
@@ -76,11 +78,12 @@ def run_record(
     *,
     sources: Sequence[Mapping[str, Any]] = (),
     means: Sequence[Mapping[str, Any]] = (),
+    warnings: Sequence[str] = (),
 ) -> Record:
     """Record a run of `wall_s` seconds.
 
     `settings` are its values by field, `sources` the readings of its videos, and `means` the means over its images
-    for each model.
+    for each model. `warnings` say what makes its results doubtful.
     """
     first = models[0].provenance
     return Record(
@@ -99,9 +102,10 @@ def run_record(
                 "cores-usable": _usable(),
             },
             "versions": {"python": platform.python_version(), **_versions()},
-            "counts": dict(totals.counts),
-            "flags": dict(totals.flags),
+            "counts": dict(sorted(totals.counts.items())),
+            "flags": dict(sorted(totals.flags.items())),
             "totals": [dict(each) for each in means],
+            "warnings": list(warnings),
             "wall-seconds": round(wall_s, 3),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],
@@ -142,6 +146,7 @@ def _model(model: ModelFacts) -> dict[str, Any]:
         "label": model.label or None,
         **provenance_part(model.provenance),
         "in-force": dict(model.in_force),
+        "trained-side": model.trained_side,
     }
 
 

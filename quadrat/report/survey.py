@@ -23,7 +23,7 @@ COLUMNS = (
     "image_sha256", "code", "reason",
     "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read",
     "frames_skipped", "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once",
-    "max_at_once_s", "flags",
+    "max_at_once_s", "flags", "multi_label",
 )  # fmt: skip
 """The first 19 are older than videos, and stay first."""
 MODEL = "model"
@@ -59,6 +59,14 @@ class Survey:
         It is UTF-8 and RFC 4180, and no cell is a formula.
         """
         return self._lines.content()
+
+    def flush(self) -> None:
+        """Write all rows so far to the file, if there is room for them."""
+        self._lines.content()
+
+    def delete(self) -> None:
+        """Remove the file."""
+        self._lines.delete()
 
     def _add_row(self, cells: Mapping[str, Any]) -> None:
         if cells["media"] == "stream":

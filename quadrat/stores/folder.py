@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from quadrat.errors import DeliveryError, NotAnImageError, ParameterError, SourceError
+from quadrat.stores.files import try_to_write
+from quadrat.stores.ledger import FolderLedger
 from quadrat.stores.listing import file_urn, list_images, list_videos
 from quadrat.stores.paths import exists
+from quadrat.stores.places import Places
 from quadrat.types import Blob, Failure, Product, Source, StoreItem
 
 LOCAL_ORDER = "urn:ivcap:order:00000000-0000-0000-0000-000000000000"
@@ -24,8 +22,11 @@ class FolderStore:
     """Reads a model archive and a folder of images (or one image), and delivers into `out`.
 
     With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams), or
-    anything else that gives the same sources at each iteration.
+    anything else that gives the same sources at each iteration. With `overwrite`, results of another order in `out`
+    are replaced; otherwise they are refused.
     """
+
+    in_folders = True
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class FolderStore:
         order: str = LOCAL_ORDER,
         *,
         moving: bool = False,
+        overwrite: bool = False,
     ) -> None:
         models = [model] if isinstance(model, Path) else list(model)
         for archive in models:
@@ -46,10 +48,31 @@ class FolderStore:
         self._archives = models
         self._images = images
         self._out = out
+        self._overwrite = overwrite
+        self._ledger: FolderLedger | None = None
 
     def check(self) -> None:
         """Raise DeliveryError if no file can be written into the folder of results."""
         try_to_write(self._out)
+
+    @contextmanager
+    def ledger(self) -> Iterator[FolderLedger]:
+        """Open the ledger of the results. Raises ResultsError if another run is writing into the folder."""
+        with FolderLedger(self._out, overwrite=self._overwrite).open() as ledger:
+            self._ledger = ledger
+            try:
+                yield ledger
+            finally:
+                self._ledger = None
+
+    @property
+    def place(self) -> str:
+        """The folder or file with the sources; streams, which give other frames each time, have the time instead."""
+        if isinstance(self._images, Path):
+            return file_urn(self._images)
+        if isinstance(self._images, Places):
+            return " ".join(file_urn(place) for place in self._images.places)
+        return f"live streams from {datetime.now(UTC).isoformat(timespec='microseconds')}"
 
     @contextmanager
     def models(self) -> Iterator[Mapping[str, Path]]:
@@ -70,8 +93,13 @@ class FolderStore:
         return pull_file(source)
 
     def deliver(self, product: Product) -> str:
-        """Write the product and its metadata, both or neither; DeliveryError if that fails."""
-        return file_urn(write_product(self._out, product))
+        """Write the product and its metadata, both or neither; DeliveryError if that fails.
+
+        Its name may be a path below the folder of results. The ledger must be open.
+        """
+        if self._ledger is None:
+            raise DeliveryError("the folder of results is not open", where=str(self._out))
+        return file_urn(self._ledger.write(product))
 
     def acknowledge(self, source: Source) -> None:
         """Do nothing: a folder needs no acknowledgement."""
@@ -86,10 +114,6 @@ class FolderStore:
                 yield item
             elif isinstance(item, Failure) and not isinstance(item.error, NotAnImageError):
                 yield item.source
-
-    def taken(self) -> Sequence[str]:
-        """Return the names in the folder of results."""
-        return names_in(self._out)
 
 
 @contextmanager
@@ -108,84 +132,6 @@ def pull_file(source: Source) -> Iterator[Blob]:
     except OSError as error:
         raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
     yield Blob(path)
-
-
-def names_in(folder: Path) -> Sequence[str]:
-    """Return the names in a folder; none if it does not exist yet."""
-    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-
-
-def try_to_write(folder: Path) -> None:
-    """Write a file into the folder, or its nearest existing parent, and remove it; DeliveryError if that fails."""
-    existing = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), folder)
-    file = existing / f".quadrat-{secrets.token_hex(8)}"
-    try:
-        write_whole(file, bytes(4096))  # a single byte may fit on a disk that has no free block
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    finally:  # also after a signal
-        with suppress(OSError):
-            file.unlink()
-
-
-def write_product(folder: Path, product: Product) -> Path:
-    """Write `<name>` and `<name>-meta.json`, whole or not at all; DeliveryError if that fails."""
-    target = folder / product.name
-    if product.name in ("", "..") or target.name != product.name:
-        raise DeliveryError(f"{product.name!r} is not a file name")
-    aspect = folder / f"{product.name}-meta.json"
-    body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            raise DeliveryError("a file with this name exists already", where=str(target))
-        write_whole(aspect, body)
-        try:
-            write_whole(target, product.body)
-        except BaseException:  # also after a signal
-            aspect.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    return target
-
-
-def write_whole(path: Path, body: bytes | Path) -> None:
-    """Write bytes, or copy a file, to a draft in the same folder and rename it, so that nobody sees a partial file."""
-    draft = path.parent / f".quadrat-{secrets.token_hex(8)}"
-    try:
-        with draft.open("xb") as file:
-            if isinstance(body, bytes):
-                file.write(body)
-            else:
-                with body.open("rb") as source:
-                    shutil.copyfileobj(source, file, 1 << 20)
-        draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-
-
-def is_full(error: OSError) -> bool:
-    """Return True if an error means that there is no room left."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def cannot_write(path: Path | str, error: OSError) -> DeliveryError:
-    """Return a DeliveryError for an error of the disk, with a hint."""
-    full = is_full(error)
-    what = "the disk is full" if full else "the file cannot be written"
-    hint = "Free some space, or deliver into another folder" if full else "Check the folder of results"
-    return DeliveryError(f"{what} ({error.strerror})", where=str(path), hint=hint)
-
-
-def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
-    """Return metadata as strict JSON; DeliveryError for values that JSON does not have, such as NaN."""
-    try:
-        return json.dumps(metadata, indent=2, ensure_ascii=True, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise DeliveryError(f"the metadata is not strict JSON ({error})", where=name) from error
 
 
 def must_exist(path: Path, parameter: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path, PurePath
 
 from quadrat.errors import NotAnImageError, QuadratError, SourceError
 from quadrat.formats import skip_reason
+from quadrat.stores.delivered import Delivered, delivered_in
+from quadrat.stores.entries import FOLDER
 from quadrat.stores.products import product_reason
 from quadrat.types import Failure, Media, Source
 
@@ -70,6 +72,7 @@ class _Walk:
         self._root = root
         self._moving = moving
         self._media: Media = "video" if moving else "image"
+        self._ledgers: list[tuple[Path, Delivered, bool]] = []
 
     def all(self) -> Iterator[Source | Failure]:
         """Yield the content of the folder. A stack stands for the recursion, as folders can be nested deeply."""
@@ -91,6 +94,13 @@ class _Walk:
         except OSError as error:
             yield self._no(folder, name, SourceError(f"the folder cannot be read ({error.strerror})"))
             return
+        own = self._is_results(folder)
+        if ledger := delivered_in(folder):
+            self._ledgers.append((folder, ledger, own))
+        if own:
+            entries = [entry for entry in entries if entry.name != FOLDER]
+        if self._ledgers:
+            yield from self._delivered(entries, folder, below)
         names = {entry.name for entry in entries}
         frames = self._frames(entries, names)
         if frames:
@@ -98,6 +108,24 @@ class _Walk:
         for entry in entries:
             if entry.name not in frames:
                 yield self._entry(entry, folder / entry.name, below / entry.name, names)
+
+    def _is_results(self, folder: Path) -> bool:
+        return self._results is not None and os.path.realpath(folder) == self._results
+
+    def _delivered(self, entries: list[os.DirEntry[str]], folder: Path, below: PurePath) -> Iterator[Failure]:
+        """Remove the results of this order from `entries`, and yield those of others as failures.
+
+        Results of this order have no rows: which of them are there already depends on the time.
+        """
+        for entry in list(entries):
+            for root, names, own in self._ledgers:
+                path = folder / entry.name
+                if path.is_relative_to(root) and path.relative_to(root).as_posix() in names:
+                    entries.remove(entry)
+                    if not own:
+                        error = NotAnImageError("it is the result of an earlier run")
+                        yield self._no(path, below / entry.name, error)
+                    break
 
     def _entry(
         self, entry: os.DirEntry[str], path: Path, name: PurePath, names: set[str]
@@ -115,7 +143,7 @@ class _Walk:
             )
         if entry.name.startswith("."):
             reason = "its name starts with a dot"
-        elif self._results is not None and os.path.realpath(path) == self._results:
+        elif self._is_results(path):
             reason = "the folder is for the results of this order"
         elif entry.is_symlink():
             reason = "it is a link to a folder, which is not followed; give that folder itself"

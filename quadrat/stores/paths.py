@@ -42,3 +42,16 @@ def swapped(models: Sequence[Path], sources: Sequence[Path]) -> Path | None:
     if any(is_gzip(model) for model in models):
         return None
     return next((source for source in sources if is_gzip(source)), None)
+
+
+def results_in(out: Path, into: str | None) -> Path:
+    """Return the folder of results: `out`, or the folder `into` in it. ParameterError unless that is a plain name."""
+    if not into:
+        return out
+    if into in (".", "..") or "/" in into or "\\" in into or "\0" in into or into.startswith("."):
+        raise ParameterError(
+            f"{into[:LONGEST_SHOWN]!a} is not the name of a folder",
+            where="into",
+            hint="Give a name without a slash that does not begin with a dot, such as second-run",
+        )
+    return out / into

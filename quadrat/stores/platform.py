@@ -12,8 +12,10 @@ from itertools import count
 from pathlib import Path
 
 from quadrat.errors import DeliveryError, ModelError, SourceError
-from quadrat.stores.folder import to_json
+from quadrat.stores.files import to_json
+from quadrat.stores.no_ledger import NoLedger
 from quadrat.stores.proxy import LARGEST, Proxy, QueueItem
+from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Blob, Flush, Media, Product, Source, StoreItem
 
 LOG = logging.getLogger("quadrat")
@@ -31,6 +33,8 @@ class PlatformStore:
     products are delivered, or the URN of a single image; with `moving` they are videos. It can also be a list of
     sources (streams).
     """
+
+    in_folders = False
 
     def __init__(
         self,
@@ -59,6 +63,12 @@ class PlatformStore:
 
     def check(self) -> None:
         """Do nothing: whether the platform accepts products is known only at the first one."""
+
+    @contextmanager
+    def ledger(self) -> Iterator[NoLedger]:
+        """Give a temporary folder; the queue, not a ledger, knows what is left to measure."""
+        with temporary_folder("order") as folder:
+            yield NoLedger(folder)
 
     @contextmanager
     def models(self) -> Iterator[Mapping[str, Path]]:
@@ -152,6 +162,11 @@ class PlatformStore:
         with copied(self._proxy, url, source.name) as path:
             yield Blob(path)
 
+    @property
+    def place(self) -> str:
+        """The URN of the sources."""
+        return self._images
+
     def deliver(self, product: Product) -> str:
         """Post a product with its metadata and return its URN."""
         if len(product.metadata) < FEWEST_KEYS:
@@ -195,10 +210,6 @@ class PlatformStore:
     def relist(self) -> Iterator[Source]:
         """Yield the streams; listing a queue would take items from it."""
         yield from self._given
-
-    def taken(self) -> Sequence[str]:
-        """Return nothing: artifacts of different orders never share a name."""
-        return ()
 
 
 @contextmanager

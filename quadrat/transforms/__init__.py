@@ -25,6 +25,7 @@ TRANSFORMS = {
     "Letterbox": "quadrat.transforms.letterbox:letterbox",
     "LimitLong": "quadrat.transforms.resize:limit_long",
     "Normalize": "quadrat.transforms.normalize:normalize",
+    "PadToMultiple": "quadrat.transforms.multiples:pad_to_multiple",
     "Padding": "quadrat.transforms.pad:padding",
     "PaddingByAspectRatio": "quadrat.transforms.pad:padding_by_aspect_ratio",
     "Resize": "quadrat.transforms.resize:resize",
@@ -32,6 +33,7 @@ TRANSFORMS = {
     "ResizeByShort": "quadrat.transforms.resize:resize_by_short",
     "ResizeRangeScaling": "quadrat.transforms.resize:resize_range_scaling",
     "ResizeStepScaling": "quadrat.transforms.resize:resize_step_scaling",
+    "ResizeToMultiple": "quadrat.transforms.multiples:resize_to_multiple",
     "ToBGR": "quadrat.transforms.letterbox:to_bgr",
 }
 """Transform type -> the function that reads its parameters, as "module:attribute"."""

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.geometry import Geometry
+from quadrat.geometry import HW, Geometry
 from quadrat.protocols import Transform
+from quadrat.transforms.letterbox import Letterbox
 from quadrat.transforms.normalize import Normalize
+from quadrat.transforms.resize import Resize
 from quadrat.types import ImageU8
 
 
@@ -30,3 +32,12 @@ class Chain:
             image, geometry = step(image, geometry)
         planes = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
         return planes, geometry
+
+    def scaled_hw(self, hw: HW) -> HW:
+        """Return the (height, width) to which a picture of `hw` is scaled, without padding."""
+        for step in self.steps:
+            if isinstance(step, Resize):
+                hw = step.target(hw)
+            elif isinstance(step, Letterbox):
+                hw = step.scaled_hw(hw)
+        return hw

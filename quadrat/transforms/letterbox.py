@@ -42,7 +42,7 @@ class Letterbox:
     def __call__(self, pixels: NDArray[Any], geometry: Geometry) -> tuple[NDArray[Any], Geometry]:
         """Letterbox (H, W, 3) uint8 or float32 to `size`, keeping the dtype."""
         old: HW = (pixels.shape[0], pixels.shape[1])
-        new = self._scaled_hw(old)
+        new = self.scaled_hw(old)
         if new != old:
             pixels = cv2.resize(pixels, (new[1], new[0]), interpolation=cv2.INTER_LINEAR)
             geometry = geometry.resized(new)
@@ -55,7 +55,7 @@ class Letterbox:
         )
         return padded, geometry.padded(self.size, top=top, left=left)
 
-    def _scaled_hw(self, old: HW) -> HW:
+    def scaled_hw(self, old: HW) -> HW:
         """Return the (height, width) of the scaled picture, at least one pixel each."""
         scale = min(self.size[0] / old[0], self.size[1] / old[1])
         if not self.scale_up:

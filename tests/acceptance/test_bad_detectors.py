@@ -155,6 +155,7 @@ def test_a_source_that_vanishes(tmp_path: Path) -> None:
     ran = order(RECTANGLES, tmp_path, tmp_path / "out")
 
     told = {row["name"]: (row["status"], row["code"]) for row in ran.rows}
+    assert ("skipped", "E_NOT_IMAGE") == told.pop("out"), "the folder of results"
     assert {"a.mp4": ("failed", "E_SOURCE"), "b.mp4": ("ok", ""), "c.mp4": ("skipped", "E_NOT_IMAGE")} == told
     assert ran.status == 0
 

@@ -133,7 +133,7 @@ def test_point_04_a_stage_that_fails_ends_the_run(process: ServiceProcess) -> No
     told = {row["name"]: row["status"] for row in rows(process.out / "survey.csv")}
     assert {"calm.mp4": "ok", "noise.mp4": "partial"} == told
     assert 4 == len(watch(process.out / "calm.mp4").pictures)
-    assert not (process.out / "noise.mp4").exists()
+    assert not (process.out / "video" / "noise.mp4").exists()
 
 
 def test_point_05_batches_go_across_tiles_sources_and_frames(tmp_path: Path, model: LoadedModel) -> None:
@@ -243,7 +243,7 @@ def test_point_10_annotated_videos_and_tables(tmp_path: Path) -> None:
     videos.with_sound(tmp_path / "a.mp4", swim(30, step=3), rate=15, seconds=2)
     ran = order(RECTANGLES, tmp_path / "a.mp4", tmp_path / "out", min_hits=1)
     shown = watch(ran.out / "a.mp4")
-    with av.open(str(ran.out / "a.mp4")) as file:
+    with av.open(str(ran.out / "video" / "a.mp4")) as file:
         assert ["video"] == [stream.type for stream in file.streams]
     assert ("h264", (144, 192), 30) == (shown.codec, shown.hw, len(shown.pictures))
     assert (30 / 15, [n / 15 for n in range(30)]) == (
@@ -277,9 +277,15 @@ def test_point_10_an_annotated_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(pictures.png(scene))
     ran = order(RECTANGLES, tmp_path / "a.png", tmp_path / "out", moving=False)
 
-    assert {"a.annotated.jpg", "coco.json", "detections.csv", "detections.jsonl", "survey.csv"} == set(
-        ran.products
-    )
+    assert {
+        "a.annotated.jpg",
+        "coco.json",
+        "detections.csv",
+        "detections.jsonl",
+        "survey.csv",
+        "images.csv",
+        "totals.csv",
+    } == set(ran.products)
     assert [[20.0, 30.0, 80.0, 90.0]] == [d["box"] for d in ran.aspect("a.annotated.jpg")["detections"]]
     drawn = np.asarray(Image.open(io.BytesIO(ran.body("a.annotated.jpg")))).astype(int)
     changed = np.abs(drawn - scene).max(axis=2) > 60

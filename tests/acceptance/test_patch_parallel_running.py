@@ -132,7 +132,7 @@ def test_a_crash_is_not_exit_code_0(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (line,) = ran.errors
     assert line.startswith("E_DELIVERY a.mp4")
     assert "No space left" in line
-    assert ("partial", "a.mot.txt") == (ran.row("a.mp4")["status"], ran.row("a.mp4")["product"])
+    assert ("partial", "mot/a.mot.txt") == (ran.row("a.mp4")["status"], ran.row("a.mp4")["product"])
     assert {"a.mot.txt", *TABLES} == set(ran.products)
 
 

@@ -86,6 +86,11 @@ def test_the_help_of_run_is_made_from_the_declarations(quadrat: Quadrat) -> None
         (["describe", "bad.tgz"], 3, "E_MODEL"),
         (["describe", MASKS, "--jsno"], 2, "Did you mean --json?"),
         (["doctor", "--fast"], 2, "there is no such option"),
+        (["pack", "--onxx", "net.onnx"], 2, "Did you mean --onnx?"),
+        (["inspect"], 2, "the following arguments are required: FILE.onnx"),
+        (["inspect", "none.onnx"], 2, "none.onnx: there is no such file"),
+        (["inspect", MASKS], 2, "quadrat describe prints what it contains"),
+        (["verify"], 2, "the following arguments are required: archive"),
     ],
 )
 def test_a_mistake_is_one_line(quadrat: Quadrat, words: list[str | Path], status: int, line: str) -> None:

@@ -43,7 +43,7 @@ def dives(folder: Path) -> Path:
 def everything(ran: Order) -> dict[str, Any]:
     """Give all files of an order: bytes of products, metadata without the place, run.json without times."""
     found: dict[str, Any] = dict(ran.products)
-    for path in ran.out.glob("*-meta.json"):
+    for path in (ran.out / "meta").rglob("*-meta.json"):
         aspect = json.loads(path.read_text())
         aspect.pop("$entity")
         found[path.name] = _untimed(aspect)
@@ -54,7 +54,9 @@ def _untimed(content: dict[str, Any]) -> dict[str, Any]:
     settings = {key: value for key, value in content.get("settings", {}).items() if key != "executor"}
     timed = ("wall-seconds", "stages", "settings")
     return {key: value for key, value in content.items() if key not in timed} | (
-        {"settings": settings, "stages": [stage["name"] for stage in content["stages"]]} if settings else {}
+        {"settings": settings, "stages": [stage["name"] for stage in content.get("stages", ())]}
+        if settings
+        else {}
     )
 
 

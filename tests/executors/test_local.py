@@ -43,10 +43,15 @@ def test_models_are_loaded_for_what_is_measured(
     start = engines.start
 
     def started(
-        package: ModelPackage, settings: EngineSettings, log: logging.Logger, count: int, *how: Any
+        package: ModelPackage,
+        settings: EngineSettings,
+        log: logging.Logger,
+        count: int,
+        *how: Any,
+        **more: Any,
     ) -> Engine:
         asked.append(count)
-        return start(package, settings, log, count, *how)
+        return start(package, settings, log, count, *how, **more)
 
     monkeypatch.setattr(engines, "start", started)
     with open_local(work(RECTANGLES, moving=moving, idle_seconds=idle), LOG) as executor:

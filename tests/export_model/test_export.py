@@ -84,7 +84,7 @@ def test_the_original_options_are_there():
         ("--onnx {onnx} --mean 0.5 --std 0", 2, "above 0"),
         ("--onnx {onnx} --mean 0.5 --std 58", 2, "at most 1"),
         ("--onnx {onnx} --mean nan --std 0.5", 2, "a mean is in 0..1"),
-        ("--onnx {onnx} --input-shape 1 3 64 96", 3, '[{{"type": "Resize", "target_size": [96, 64]}}'),
+        ("--onnx {onnx} --input-shape 1 3 64 96", 2, "Give --stretch 96 64 (changes"),
         ("--onnx {onnx} --input-shape 1 4 8 8", 2, "C is 3"),
         ("--onnx {onnx} --input-shape 1 3 0 8", 2, "above 0 or -1"),
         ("--onnx {onnx} --transforms {cv}", 2, "a list of {{type: ...}}"),

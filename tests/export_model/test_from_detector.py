@@ -240,6 +240,15 @@ def test_the_background_is_stated(detector):
     assert made.meta["detect"] == {"layout": "rfdetr", "background": None}
 
 
+def test_thresholds_and_nms_are_stated(detector):
+    """One threshold for all classes or one for each, and NMS across classes, go into meta.json."""
+    words = ("--layout", "yolov8", "--nms", "agnostic", *CLASSES)
+    made, _ = detector(bright_onnx(), *words, "--threshold", "0.4", "0.6")
+    assert made.meta["detect"] == {"layout": "yolov8", "nms": "agnostic", "threshold": [0.4, 0.6]}
+    made, _ = detector(bright_onnx(), *words, "--threshold", "0.4")
+    assert made.meta["detect"]["threshold"] == [0.4]
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
@@ -248,6 +257,8 @@ def test_the_background_is_stated(detector):
         ("--picture a.jpg --onnx {onnx}", 2, "--picture: it only goes with --task detect"),
         ("--task detect --onnx {onnx} --picture {onnx}", 2, "net.onnx: it is not a picture that can be read"),
         ("--task detect --onnx {onnx} --stretch 64 64 --pad 0", 2, "--pad: it has no effect with --stretch"),
+        ("--task detect --onnx {onnx} --threshold 1.5", 2, "--threshold: a score in 0..1 is needed"),
+        ("--task detect --onnx {onnx} --threshold 0.1 0.2 0.3", 2, "3 thresholds are given, and 2 classes"),
         ("--task detect --onnx {onnx} --range 1 0", 2, "--range: the first value must be below"),
         ("--task detect --onnx {onnx} --letterbox 64 64 --pad 256", 2, "--pad: a grey value in 0..255"),
         ("--task detect --config {onnx}", 2, "--task detect: a detector comes from --onnx or --torch"),

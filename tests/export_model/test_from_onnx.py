@@ -44,7 +44,6 @@ def test_scores_must_be_named_where_several_could_be_meant():
         (network(dims=("n", 3, "h"), outputs=("a",)), "float32"),
         (network(kind=TensorProto.INT64, outputs=("a",)), "float32"),
         (network(dims=("n", 4, "h", "w"), outputs=("a",)), "4 channels"),
-        (network(opset=12, outputs=("a",)), "opset 12"),
     ],
 )
 def test_what_cannot_serve_is_refused(body, said):

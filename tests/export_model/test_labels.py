@@ -4,8 +4,18 @@ import json
 
 import pytest
 
-from export_model.labels import check_names, entry, from_pipeline, parse_class, read_classes, repeated
+from export_model.labels import (
+    check_names,
+    clean,
+    entry,
+    from_metadata,
+    from_pipeline,
+    parse_class,
+    read_classes,
+    repeated,
+)
 from quadrat.errors import ParameterError
+from quadrat.package.classes import read_classes as package_classes
 
 
 def test_ids_are_the_originals():
@@ -67,3 +77,66 @@ def test_two_classes_of_one_name_are_refused():
         check_names([entry("sand"), entry("grass"), entry("sand ")], "--class")
     assert caught.value.where == "--class"
     assert repeated(["a", "b", " a", "b", "c"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cleaned"),
+    [
+        ("herbier\u00a0de posidonie", "herbier de posidonie"),
+        ("海草\u3000床", "海草 床"),
+        ("\ufeffsand", "sand"),
+        ("👨\u200d🔬", "👨🔬"),
+        ("two\nlines\tand a tab ", "two lines and a tab"),
+        ("line\u2028separator\x85", "line separator"),
+        ("turned\u202eround", "turnedround"),
+        ("e\u0301", "é"),
+        ("сухой песок", "сухой песок"),
+        ("x" * 200, "x" * 200),
+    ],
+)
+def test_names_are_cleaned_so_that_an_order_takes_them(name, cleaned):
+    """Spaces become plain and invisible characters go; letters of every script stay, and the reader takes them."""
+    assert clean(name, "--class") == cleaned
+    read, _ = package_classes({"classes": [entry(cleaned)]})
+    assert read[0].name == cleaned
+
+
+@pytest.mark.parametrize(
+    "name", ["", " \u3000", "\ufeff", "a\x07b", "a\x1b[31m", "\ue000", "\ud800", "x" * 201]
+)
+def test_names_that_nothing_can_show_are_refused(name):
+    """They are refused at export, by one line, and never by an order."""
+    with pytest.raises(ParameterError):
+        clean(name, "--class")
+
+
+@pytest.mark.parametrize("suffix", [".names", ".txt"])
+def test_a_file_of_lines(tmp_path, suffix):
+    """One name per line, as darknet and others write them; an empty line inside is an error."""
+    path = tmp_path / f"coco{suffix}"
+    path.write_text("sand\r\nsea grass\n\n", "utf-8")
+    assert [each["name"] for each in read_classes(path)] == ["sand", "sea grass"]
+    path.write_text("sand\n\nrock\n", "utf-8")
+    with pytest.raises(ParameterError, match="line 2"):
+        read_classes(path)
+    path.write_text("\n", "utf-8")
+    with pytest.raises(ParameterError, match="empty"):
+        read_classes(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{0: 'sand', 1: 'sea\u00a0grass'}",
+        '{"1": "sea grass", "0": "sand"}',
+        '["sand", "sea grass"]',
+        "sand\nsea grass",
+    ],
+)
+def test_a_networks_own_names(text):
+    """A Python or JSON dict or list, or lines; anything else is no list of names."""
+    assert from_metadata({"names": text}) == ("sand", "sea grass")
+    assert from_metadata({"classes": text}) == ("sand", "sea grass")
+    assert from_metadata({"author": text}) == ()
+    assert from_metadata({"names": "{0: 'sand', 2: 'rock'}"}) == ()
+    assert from_metadata({"names": "__import__('os')"}) == ()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import onnx
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_model.heads import Runner
-from export_model.onnx_detector import adapt, read_names
+from export_model.labels import from_metadata
+from export_model.onnx_detector import adapt
 from quadrat.errors import GraphError, ParameterError
 
 
@@ -192,14 +195,50 @@ def test_what_is_no_picture_is_refused(text, what):
         adapt(model(text), "net.onnx", None)
 
 
-def test_an_old_opset_is_refused():
-    """Under opset 8 the hint says what to do; nothing is converted, so older graphs than masks' are kept."""
+def test_an_old_opset_is_kept_or_converted():
+    """From opset 8 on the network stays as it is; an older one is converted, with the same outputs."""
     old = onnx.load_model_from_string(
         model("net (float[n, 3, h, w] x) => (float[n, 3, h, w] y) { y = Identity (x) }")
     )
-    old.opset_import[0].version = 7
-    with pytest.raises(GraphError, match="opset 7 is too old"):
-        adapt(old.SerializeToString(), "net.onnx", None)
+    for opset, notes in ((9, 0), (7, 1)):
+        old.opset_import[0].version = opset
+        made = adapt(old.SerializeToString(), "net.onnx", None)
+        assert len(made.notes) == notes
+        kept = onnx.load_model_from_string(made.data).opset_import[0].version
+        assert kept == opset if not notes else kept >= 13
+        assert Runner(made.data).every(np.ones((1, 3, 8, 8), np.float32))["y"].sum() == 192
+
+
+def test_a_channels_last_detector_is_turned():
+    """Its image becomes (N, 3, H, W), and sizes of images are those of that tensor."""
+    text = """net (float[n, h, w, 3] images, int64[n, 2] orig_target_sizes) => (float[n, 3] y, int64[n, 2] sizes) {
+        y = ReduceMean <axes: ints = [1, 2], keepdims = 0> (images)
+        sizes = Identity (orig_target_sizes)
+    }"""
+    made = adapt(model(text), "net.onnx", None)
+    assert made.shape == (None, 3, None, None)
+    assert made.notes[0] == "input images is channels-last (N, H, W, C); a transpose was added"
+    image = np.zeros((1, 3, 20, 30), np.float32)
+    image[:, 1] = 1
+    given_ = Runner(made.data).every(image)
+    assert given_["y"].tolist() == [[0, 1, 0]]
+    assert given_["sizes"].tolist() == [[30, 20]]
+
+
+def test_axes_stored_as_minus_one_are_open():
+    """Of the input and of outputs; initializers listed as inputs are left out, as in files of IR version 3."""
+    old = onnx.load_model_from_string(
+        model("net (float[n, 3, h, w] x) => (float[n, 3, h, w] y) <float[1] two = {2}> { y = Mul (x, two) }")
+    )
+    old.ir_version = 3
+    held = old.graph.initializer[0]
+    old.graph.input.append(onnx.helper.make_tensor_value_info("two", held.data_type, held.dims))
+    for value in (old.graph.input[0], old.graph.output[0]):
+        for axis in (0, 2, 3):
+            value.type.tensor_type.shape.dim[axis].dim_value = -1
+    made = adapt(old.SerializeToString(), "net.onnx", None)
+    assert made.shape == (None, 3, None, None)
+    assert made.outputs[0].shape == (None, 3, None, None)
 
 
 def test_the_shape_can_be_fixed():
@@ -218,7 +257,7 @@ def test_the_shape_can_be_fixed():
         ("['a', 'b']", ("a", "b")),
         ("{0: ''}", ("class 0",)),
         ("{0: 'a', 2: 'c'}", ()),
-        ("{'0': 'a'}", ()),
+        ("{'0': 'a'}", ("a",)),
         ("{0: 1}", ()),
         ("{True: 'a', 0: 'b'}", ()),
         ("__import__('os').abort()", ()),
@@ -229,7 +268,7 @@ def test_the_shape_can_be_fixed():
 )
 def test_class_names_are_read_and_never_run(text, names):
     """A dict of numbers from 0 or a list of texts are names; all else is none, and no code runs."""
-    assert read_names(text) == names
+    assert from_metadata({"names": text}) == names
 
 
 @given(
@@ -238,5 +277,6 @@ def test_class_names_are_read_and_never_run(text, names):
     )
 )
 def test_any_text_can_be_read(text):
-    """Whatever the file holds, the answer is a tuple of texts that are not empty."""
-    assert all(isinstance(name, str) and name for name in read_names(text))
+    """Whatever the file holds, the answer is a tuple of texts that are not empty, or a line that says what is odd."""
+    with suppress(ParameterError):
+        assert all(isinstance(name, str) and name for name in from_metadata({"names": text}))

@@ -125,6 +125,32 @@ def test_raw_scores_get_their_activation(pack, tmp_path):
     assert "Give --activation softmax if the network has a class for the background" in said
 
 
+def test_all_that_is_not_known_is_asked_for_at_once(pack):
+    """Two commands suffice: the first one lists everything that the second one must give."""
+    raw = arrays_of("ssd")
+    raw["scores"] = np.log(np.clip(raw["scores"], 1e-5, 1)).astype(np.float32)
+    status, said = pack(constant_onnx(raw, hw=HW), "ssd")
+    assert status == 2
+    assert said.count("\n") == 1
+    for option in ("--stretch 256 192", "--range 0 255 --mean 127 --std 128", "--activation softmax"):
+        assert option in said
+
+
+def test_a_decoded_yolox_is_not_packed_with_the_values_of_a_yolov5(pack):
+    """One row for each cell is no YOLOv5: a YOLOX takes other values, and would find nothing without a word."""
+    rng, arrays = np.random.default_rng(0), arrays_of("yolox")
+    rows = arrays["output"]
+    rows[:, :2] = rng.uniform(0, HW[::-1], (len(rows), 2))
+    rows[:, 2:4] = rng.uniform(20, 60, (len(rows), 2))
+    data = constant_onnx(arrays, hw=HW)
+    status, said = pack(data, "yolox")
+    assert status == 2
+    assert "--letterbox W H --position upper-left --bgr --range 0 255" in said
+    made, said = pack(data, "yolox", "--letterbox 256 192 --position upper-left --bgr --range 0 255")
+    assert isinstance(made, Made), said
+    assert made.meta["detect"] == {"layout": "yolov5"}
+
+
 def test_boxes_relative_to_anchors_are_refused(pack):
     """Neither corners nor centres with sizes: the anchors are not in the file."""
     raw = arrays_of("ssd")
@@ -136,11 +162,17 @@ def test_boxes_relative_to_anchors_are_refused(pack):
 
 
 def test_outputs_that_are_no_detectors_are_not_asked_for_a_layout(pack):
-    """The layouts that are offered could be read; for a classifier there are none."""
-    status, said = pack(constant_onnx({"probabilities": np.zeros(10, np.float32)}, hw=HW), "boxes")
-    assert status == 3
-    assert "which is no known layout" in said
-    assert "--layout" not in said
+    """The layouts that are offered could be read; for a classifier and for masks there are none."""
+    masks = np.random.default_rng(0).random((21, 48, 64), np.float32)
+    for outputs in (
+        {"probabilities": np.zeros(10, np.float32)},
+        {"scores": masks},
+        {"scores": masks * 9 - 5},
+    ):
+        status, said = pack(constant_onnx(outputs, hw=HW), "boxes")
+        assert status == 3
+        assert "which is no known layout" in said
+        assert "--layout" not in said
 
 
 def test_boxes_in_one_corner_are_not_packed_by_a_guess(pack):

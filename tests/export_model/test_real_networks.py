@@ -110,8 +110,9 @@ def pack(shared, tmp_path):
 
 
 def _pack(networks, name, tmp_path, words):
-    classes = tmp_path / "classes.json"
-    classes.write_text(json.dumps(["face"] if "face" in name else [each.replace("_", " ") for each in COCO]))
+    classes = tmp_path / "classes.names"
+    names = ["face"] if "face" in name else [each.replace("_", " ") for each in COCO]
+    classes.write_text("\n".join(names) + "\n")
     given = ["--task", "detect", "--onnx", networks / f"{name}.onnx", "--classes", classes, *words.split()]
     return main([str(word) for word in (*given, "--save-path", tmp_path / "model.tgz")])
 

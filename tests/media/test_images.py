@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError, InputError
 from quadrat.media import images
@@ -228,6 +229,64 @@ def test_a_zero_denominator_is_no_position() -> None:
     body = pictures.gps_jpeg((32.0, 3.0, 36.0), (115.0, 30.0, 0.0))
     assert body.count(b"\0\0\0\x20\0\0\0\x01") == 1
     assert read(body.replace(b"\0\0\0\x20\0\0\0\x01", bytes(8))).exif == {}
+
+
+def test_the_seconds_of_cameras() -> None:
+    """Seconds rounded up to 60 count as a minute, and seconds of 0/0 as none, below a fraction of a minute or not."""
+    position = {"GPSLatitude": "-32.066667", "GPSLongitude": "115.500000"}
+    assert read(pictures.gps_jpeg((32.0, 3.0, 60.0), (115.0, 29.0, 60.0))).exif == position
+    unknown = TiffImagePlugin.IFDRational(0, 0)
+    assert read(pictures.gps_jpeg((32.0, 4.0, unknown), (115.0, 30.0, unknown))).exif == position
+    assert read(pictures.gps_jpeg((32.0, 3.5, unknown), (115.5, unknown, unknown))).exif == {
+        "GPSLatitude": "-32.058333", "GPSLongitude": "115.500000",
+    }  # fmt: skip
+    assert read(pictures.gps_jpeg((32.0, unknown, unknown), (115.0, 30.0, 0.0))).exif == {}
+    assert read(pictures.gps_jpeg((32.0, 3.0, 60.5), (115.0, 30.0, 0.0))).exif == {}
+
+
+@pytest.mark.parametrize("name", ["jpeg2000", "jpegxl", "lerc", "png", "webp"])
+def test_a_packing_that_is_lacking_is_named(shared: Path, name: str) -> None:
+    """A TIFF of an unknown compression is not called damaged, and the error says what to do."""
+    word = {"jpeg2000": "JPEG 2000", "jpegxl": "JPEG XL", "lerc": "LERC", "png": "PNG", "webp": "WebP"}[name]
+    with pytest.raises(ImageFormatError, match=f"packed with {word},.*COMPRESS=DEFLATE"):
+        read((shared.parent / "cases" / "files" / f"03-{name}.tif").read_bytes())
+
+
+def test_damage_in_a_small_tiff_of_jpegs_is_found(photo_5mp: Path) -> None:
+    """Libtiff fills damaged JPEG data with grey; here damage is found as often as in a JPEG file of the picture."""
+    with Image.open(photo_5mp) as image:
+        small = image.convert("RGB").resize((640, 512))
+    found = {}
+    for kind, options in (("TIFF", {"compression": "jpeg"}), ("JPEG", {})):
+        body, generator = encode(small, kind, quality=90, **options), np.random.default_rng(5)
+        found[kind] = 0
+        for _ in range(60):
+            damaged = bytearray(body)
+            for place in generator.integers(len(body) // 10, len(body) * 9 // 10, 3):
+                damaged[place] ^= 1 << int(place) % 8
+            with suppress(ImageTruncatedError):
+                read(bytes(damaged))
+                found[kind] += 1
+    assert found["TIFF"] <= found["JPEG"] + 12
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L"])
+def test_a_small_tiff_of_jpegs_has_the_pixels_of_libtiff(kind: str, photo_5mp: Path) -> None:
+    """Decoded piece by piece, a picture is the same as in Pillow."""
+    with Image.open(photo_5mp) as image:
+        small = image.convert(kind).resize((640, 511))
+    body = encode(small, "TIFF", compression="jpeg", quality=90)
+    with Image.open(io.BytesIO(body)) as image:
+        np.testing.assert_array_equal(read(body).pixels, np.asarray(image.convert("RGB")))
+
+
+def test_a_huge_tag_is_refused_unread(tmp_path: Path) -> None:
+    """A tag that states a gigabyte is refused by its number, before Pillow reads it."""
+    body = bytearray(encode(drawing(), "TIFF", description="x" * 50))
+    at = body.index(struct.pack("<HHL", 270, 2, 51))
+    struct.pack_into("<L", body, at + 4, 1_000_000_000)
+    with pytest.raises(ImageFormatError, match=r"tag 270 has 1\.0 GB"):
+        read(bytes(body))
 
 
 @pytest.mark.parametrize(

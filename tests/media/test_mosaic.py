@@ -284,3 +284,20 @@ def test_the_limit_of_large_planes() -> None:
     """A plane of LARGE_PIXELS is kept in memory, and one pixel more is not."""
     assert not scratch.large((1, scratch.LARGE_PIXELS))
     assert scratch.large((1, scratch.LARGE_PIXELS + 1))
+
+
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_a_jpeg_larger_than_its_tile_is_refused_undecoded(
+    monkeypatch: pytest.MonkeyPatch, mosaic: bool, tmp_path: Path
+) -> None:
+    """A tile that holds a JPEG of another size, however well it compresses, is refused before it takes memory."""
+    body = encode(Image.new("RGB", (512, 512), (90, 120, 60)), "TIFF", compression="jpeg", strip_size=10**7)
+    at = body.index(b"\xff\xc0")
+    body = body[: at + 5] + struct.pack(">HH", 60_000, 60_000) + body[at + 9 :]
+    decoded: list[int] = []
+    monkeypatch.setattr("quadrat.media.mosaic.simplejpeg.decode_jpeg", lambda *_, **__: decoded.append(1))
+    if mosaic:
+        monkeypatch.setattr(images, "MAX_SOURCE_PIXELS", 1000)
+    with pytest.raises(ImageTruncatedError, match="larger than stated"):
+        decode(Blob(body), FrameKey("urn:m"), -1, mosaic=mosaic)
+    assert decoded == []

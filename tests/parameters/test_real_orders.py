@@ -37,12 +37,12 @@ def order(model: Path, given: Path, out: Path, *, moving: bool = False, **settin
 
 def masks(out: Path) -> dict[str, bytes]:
     """Give the label masks of an order by name."""
-    return {path.name: path.read_bytes() for path in out.glob("*.labels.png")}
+    return {path.name: path.read_bytes() for path in out.rglob("*.labels.png")}
 
 
 def digests(out: Path) -> set[str]:
     """Give the result digests in the metadata of an order's products."""
-    aspects = [json.loads(path.read_text("utf-8")) for path in out.glob("*-meta.json")]
+    aspects = [json.loads(path.read_text("utf-8")) for path in out.rglob("*-meta.json")]
     return {each["provenance"]["result-digest"] for each in aspects if "provenance" in each}
 
 
@@ -136,5 +136,5 @@ def test_a_size_given_to_a_detector_is_in_force(
 
     assert values.get("max_img_size") == run["settings"]["max-img-size"]
     assert in_force == run["in-force"]["max-img-size"]
-    aspect = json.loads((out / "large.annotated.jpg-meta.json").read_text("utf-8"))
+    aspect = json.loads((out / "meta" / "large.annotated.jpg-meta.json").read_text("utf-8"))
     assert (aspect["source-width"], aspect["source-height"]) == (1200, 1100)

@@ -127,7 +127,7 @@ def test_the_command_runs_an_order(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert len(names) == 8
+    assert len(names) == 12
     assert {f"{n}-meta.json" for n in names if not n.endswith("-meta.json")} < names
     assert json.loads((tmp_path / "out" / "survey.csv-meta.json").read_text())["measured"] == 2
     assert "acknowledged 2 images, 0 left; 0 temporary files left" in done.stdout

@@ -30,10 +30,10 @@ def test_classes_are_sorted_by_cover_and_zeros_are_counted() -> None:
 
 
 def test_what_does_not_fit_is_counted_with_its_cover() -> None:
-    """The rest has the sum of its covers."""
+    """The rest has the largest of its covers."""
     assert [entry.text for entry in entries(covers(500, 300, 150, 50, 0), most=2)][1:] == [
         "name 1 30.0 %",
-        "3 more: 20.0 %",
+        "3 more: at most 15.0 % each",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,27 @@ def test_products_of_several_models_carry_the_label() -> None:
     model = facts("detect", label="fish")
 
     assert model.product_name("dive", ".mot.txt") == "dive.fish.mot.txt"
-    assert model.table_name(Names(["fish.coco.json"]), "coco.json") == "fish.coco-2.json"
+    names = Names()
+    assert model.table_name(names, "coco.json") == "fish.coco.json"
+    assert model.table_name(names, "coco.json") == "fish.coco-2.json"
+
+
+def test_in_folders_a_name_begins_with_its_kind() -> None:
+    """The tree of the sources comes next; tables have no folder, and a track's id none of its kind."""
+    model = replace(facts("detect", label="fish"), in_folders=True)
+
+    assert model.product_name("T13/dive", ".mot.txt") == "mot/T13/dive.fish.mot.txt"
+    assert model.labelled("T13/dive") == "T13/dive.fish"
+    assert model.table_name(Names(), "coco.json") == "fish.coco.json"
+
+
+def test_temporary_names_are_short_and_as_unique_as_stems() -> None:
+    """However deep a tree is, and whatever its folders are called."""
+    model = facts("detect")
+    names = {model.temporary_name(stem, ".columns") for stem in ("a/b", "a-b", "a%2Fb", "a/" * 200)}
+
+    assert len(names) == 4
+    assert all(len(name) < 60 and "/" not in name for name in names)
 
 
 def test_facts_survive_pickle() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from quadrat.facts import PictureFacts
 from quadrat.media.facts import DUPLICATE_BITS
 from quadrat.records import ImageFacts, ModelRecord, SourceRecord
+from quadrat.report import duplicates
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.types import Source
 
@@ -33,8 +35,8 @@ def flipped(count: int) -> str:
 
 def originals(*records: SourceRecord) -> list[str]:
     """Give what each record duplicates."""
-    duplicates = Duplicates()
-    return [duplicates.original(each) for each in records]
+    found = Duplicates()
+    return [found.original(each) for each in records]
 
 
 def test_the_first_one_is_the_original() -> None:
@@ -57,6 +59,15 @@ def test_many_images_are_compared_with_all() -> None:
     first = [record(f"{n}", near=each) for n, each in enumerate(hashes)]
     again = [record(f"again-{n}", near=each) for n, each in enumerate(hashes)]
     assert originals(*first, *again) == [""] * 300 + [str(n) for n in range(300)]
+
+
+def test_ones_are_counted_alike_by_old_and_new_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words of 64 bits, in columns."""
+    words = np.random.default_rng(1).integers(0, 2**63, (4, 50)).astype(np.uint64)
+    new = duplicates._ones(words)
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    assert new.tolist() == duplicates._ones(words).tolist()
+    assert new[0] == sum(int(word).bit_count() for word in words[:, 0])
 
 
 def test_flat_pictures_are_duplicates_only_byte_by_byte() -> None:

@@ -106,9 +106,10 @@ def test_totals_are_given_with_and_without_flagged_images(tmp_path: Path) -> Non
         "images-unflagged": 1, "mean-unflagged": 0.5,
     }  # fmt: skip
     aspect = desk.products["survey.csv"].metadata
+    assert aspect["totals"] == run["totals"]
     assert (aspect["measured"], aspect["flagged"], aspect["flags"]) == (3, 2, {"dark": 2, "flat": 2})
     assert run["flags"] == {"dark": 2, "flat": 2}
-    assert desk.report.flags_line() == "Flagged images: 2 dark, 2 flat; images.csv lists them"
+    assert desk.report.warnings() == ["Flagged images: 2 dark, 2 flat; images.csv lists them"]
 
 
 def test_a_duplicate_is_named_and_counts_once_without_flags(tmp_path: Path) -> None:
@@ -191,3 +192,15 @@ def test_covers_and_facts_are_plain_numbers() -> None:
     """Counts are integers, covers have six decimals."""
     assert (images.number(3), images.number(0.5)) == (3, "0.500000")
     assert np.isclose(float(images.number(1 / 3)), 1 / 3, atol=1e-6)
+
+
+def test_one_image_listed_twice_is_a_duplicate_once(tmp_path: Path) -> None:
+    """A queue may name one artifact twice: the first is the original, though both have one URN."""
+    desk = Desk(tmp_path)
+    for _ in range(2):
+        result = photo(boxes(0), "a.jpg")
+        list(desk.picture(replace(result, frame=replace(result.frame, source_hw=(1200, 2000), facts=FINE))))
+    assert [(r["status"], r["duplicate_of"]) for r in table(desk, "images.csv")] == [
+        ("ok", ""),
+        ("flagged", "a.jpg"),
+    ]

@@ -13,9 +13,9 @@ from quadrat.errors import VideoTruncatedError
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import inference_aspect
 from quadrat.report.cover import mean_confidence, measure
-from quadrat.report.masks import CoverSummary
+from quadrat.report.masks import CoverSummary, _text
 from quadrat.report.names import Names
-from quadrat.types import ClassInfo, Detections, Segmentation
+from quadrat.types import ClassInfo, Cover, Detections, Segmentation
 from tests.report.things import HW, WHO, Desk, body, end, facts, frame, labelled, photo, read, video
 
 
@@ -196,7 +196,9 @@ def test_two_classes_of_one_name_are_not_added_up(tmp_path: Path) -> None:
 
 def test_covers_of_all_videos_are_one_table(tmp_path: Path) -> None:
     """Each video is whole in it, in order of name, whichever ended first; its name is not taken twice."""
-    desk = Desk(tmp_path, "segment", names=Names(["cover.csv"]))
+    named = Names()
+    named.whole("cover.csv")
+    desk = Desk(tmp_path, "segment", names=named)
     sources = [video(name) for name in "ba"]
     for index in range(2):
         for source in sources:
@@ -259,3 +261,14 @@ def test_odd_names_and_unlisted_classes_give_a_table(tmp_path: Path) -> None:
 
     assert {'\'=a,"x".mp4'} == {r["name"] for r in rows}
     assert ["class 0", "class 1"] == [r["class"] for r in rows]
+
+
+def test_the_log_names_the_largest_of_many_classes() -> None:
+    """Up to eight classes are all listed; of more, those with pixels, largest first, and the number of the others."""
+    many = [Cover(i, f"u:{i}", f"c{i}", (0, 0, 0), i, i / 100) for i in range(12)]
+    assert _text(many[:3]) == "c0 0.00 %, c1 1.00 %, c2 2.00 %"
+    assert _text(many).startswith("c11 11.00 %, c10 10.00 %")
+    assert _text(many).endswith("c4 4.00 %, 4 more")
+    assert (
+        _text([*many[:2], *(Cover(9, "u", "z", (0, 0, 0), 0, 0.0) for _ in range(9))]) == "c1 1.00 %, 10 more"
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.report.names import Names, slug
+from quadrat.report.names import Names, folder_of, slug
 from quadrat.types import Source
 
 
@@ -49,19 +50,6 @@ def test_equal_base_names_in_two_folders_give_two_products() -> None:
     assert ["q1", "q1-2", "Q1-3", "q1-2-2"] == [
         names.stem(n) for n in ("a/q1.jpg", "b/q1.jpg", "Q1.PNG", "q1-2.jpg")
     ]
-
-
-def test_names_that_are_there_already_are_not_taken_again() -> None:
-    """A run into a used folder overwrites nothing."""
-    names = Names(["q1.pseudo.png", "survey.csv"])
-
-    assert ("q1-2", "survey-2.csv") == (names.stem("q1.jpg"), names.whole("survey.csv"))
-
-
-@pytest.mark.parametrize("name", ["q1.annotated.jpg", "q1.mp4", "Q1.MOT.txt", "q1.cover.csv", "q1.webm"])
-def test_products_of_videos_are_reserved_too(name: str) -> None:
-    """A stem is free only if nothing that may come of it is there."""
-    assert Names([name]).stem("q1.mov") == "q1-2"
 
 
 def test_a_folder_of_images_keeps_the_dots_of_its_name() -> None:
@@ -106,10 +94,59 @@ def test_a_login_is_in_no_stem() -> None:
     assert stem == "cam-live"
 
 
-@pytest.mark.parametrize(("taken", "stem"), [("q1.reef.labels.png", "q1-2"), ("q1.labels.png", "q1")])
-def test_with_several_models_their_labels_are_part_of_the_names(taken: str, stem: str) -> None:
-    """A stem is free if no product of any model is there; names without a label are of other orders."""
-    assert stem == Names([taken], ["fish", "reef"]).stem("q1.jpg")
+@given(st.lists(st.text(max_size=120), max_size=20))
+def test_every_path_is_allowed_on_every_file_system(names: list[str]) -> None:
+    """No two are equal where neither case nor the form of letters counts; none leads out of the folder of results."""
+    taken = Names(in_folders=True)
+    stems = [taken.stem(name) for name in names]
+
+    assert len({unicodedata.normalize("NFC", stem).casefold() for stem in stems}) == len(stems)
+    for part in (part for stem in stems for part in stem.split("/")):
+        assert part not in ("", ".", "..")
+        assert not set(part) & set('<>:"|?*\\')
+        assert part.isprintable()
+        assert part == part.strip(" .")
+        assert len(part.encode()) <= 180
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("T13/IMG_0100.JPG", "T13/IMG_0100"),
+        ("Große Bucht/Tag 1/Bild 3.jpg", "Große Bucht/Tag 1/Bild 3"),
+        ("珊瑚/鱼.png", "珊瑚/鱼"),
+        ("a/../../etc/passwd", "a/etc/passwd"),
+        ("..", "_"),
+        ("-rf.jpg", "-rf"),
+        (".hidden/.a.jpg", "hidden/a"),
+        ("con.jpg", "_con"),
+        ("a\nb/c:d.png", "a-b/c-d"),
+        ("x" * 300 + ".jpg", "x" * 80),
+    ],
+)
+def test_a_path_mirrors_the_tree(name: str, stem: str) -> None:
+    """Five hundred pictures in twenty-six folders are found by eye."""
+    assert stem == Names(in_folders=True).stem(name)
+
+
+def test_equal_base_names_in_two_folders_need_no_numbers() -> None:
+    """Only two names of one folder that differ in case or suffix do."""
+    names = Names(in_folders=True)
+    listed = ("a/q1.jpg", "b/q1.jpg", "a/Q1.PNG", "a/q1.tif")
+
+    assert ["a/q1", "b/q1", "a/Q1-2", "a/q1-3"] == [names.stem(n) for n in listed]
+
+
+@pytest.mark.parametrize(
+    ("ending", "folder"),
+    [
+        (".pseudo.png", "mask"), (".overlay.jpg", "overlay"), (".labels.png", "labels"), (".mp4", "video"),
+        (".webm", "video"), (".annotated.jpg", "annotated"), (".mot.txt", "mot"), (".cover.csv", "cover"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_product_has_a_folder(ending: str, folder: str) -> None:
+    """It is the first word of the ending, if that is no code."""
+    assert folder == folder_of(ending)
 
 
 def test_very_many_sources_of_one_name_are_numbered_on() -> None:

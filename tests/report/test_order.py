@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from quadrat.errors import NotAnImageError, StreamError
 from quadrat.pipeline.measure import failed_record, not_reached_record
 from quadrat.report.columns import CHUNK_FRAMES
-from quadrat.report.names import Names
 from quadrat.report.survey import COLUMNS
 from quadrat.types import Failure, Source
 from tests.report.test_masks import mask
@@ -81,16 +80,6 @@ def test_the_survey_comes_first(tmp_path: Path) -> None:
     assert [("survey.csv", "text/csv"), ("run.json", "application/json")] == [
         (each.name, each.mime) for each in list(desk.products.values())[:2]
     ]
-
-
-def test_tables_of_an_earlier_run_stay(tmp_path: Path) -> None:
-    """New ones get numbers, which the log can name before the first source."""
-    desk = Desk(tmp_path, names=Names(["survey.csv", "RUN.json", "detections.csv"]))
-    assert desk.report.table == "survey-2.csv"
-
-    assert ["survey-2.csv", "run-2.json", "detections-2.csv", "detections.jsonl", "coco.json"] == list(
-        desk.products
-    )
 
 
 def test_an_empty_order_has_tables(tmp_path: Path) -> None:

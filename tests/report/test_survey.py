@@ -198,7 +198,7 @@ def test_the_columns_of_old_keep_their_places() -> None:
     )  # fmt: skip
     assert COLUMNS[19:] == (
         "media", "objects", "tracks", "mean_score", "frames", "frames_declared", "frames_read", "frames_skipped",
-        "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once", "max_at_once_s", "flags",
+        "frames_dropped", "frames_damaged", "seconds", "gaps", "max_at_once", "max_at_once_s", "flags", "multi_label",
     )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from quadrat.package.classes import class_of
 from quadrat.report import tracks
-from quadrat.report.names import Names
 from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import kind_of
 from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Source
@@ -180,14 +179,6 @@ def test_without_a_tracker_there_is_no_table_of_tracks(tmp_path: Path) -> None:
     list(desk.closed(end(1)))
 
     assert "tracks.csv" not in desk.tables
-
-
-def test_a_table_of_tracks_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
-    """The new one is numbered, as every product is."""
-    desk = Desk(tmp_path, names=Names(["Tracks.csv"]))
-    list(desk.closed(end(1)))
-
-    assert "tracks-2.csv" in desk.tables
 
 
 def test_a_line_of_the_table() -> None:

@@ -87,7 +87,7 @@ class Desk:
         made = [each if isinstance(each, ModelFacts) else facts(each) for each in models or ("detect",)]
         values = settings_of(**settings)
         self.facts = [replace(each, groups=each.kind.groups_of(values)) for each in made]
-        taken = names or Names(labels=[each.label for each in self.facts])
+        taken = names or Names()
         self.report = OrderReport(self.facts, values.values(), taken, folder)
         self.records: list[SourceRecord] = []
         self._open: dict[str, dict[str, Collector]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import pictures
+from tests import pictures, results
 from tests.service.run import TINY, Service, ServiceProcess, rows, statuses
 from tests.waiting import wait_until
 
@@ -18,22 +18,24 @@ SCHEMA = "urn:ibenthos:schema:paddle.seg.inference.1"
 
 
 def aspect(path: Path) -> dict:
-    """Read the metadata beside a product."""
-    return json.loads(path.with_name(path.name + "-meta.json").read_text())
+    """Read the metadata of a product, given as a file of the folder of results."""
+    return results.aspect(path.parent, path.name)
 
 
 def check_whole(folder: Path) -> list[str]:
-    """Check that every product is whole and has its metadata and that there is nothing else; give their names."""
-    names = {p.name for p in folder.iterdir()}
+    """Check that every product is whole and has its metadata and that there is nothing else; give their paths."""
+    names = {str(path.relative_to(folder)) for path in results.paths(folder)}
     products = {n for n in names if not n.endswith("-meta.json")}
-    assert names == products | {f"{n}-meta.json" for n in products}
+    trees = {n: n.partition("/")[2] or n for n in products}
+    assert names == products | {f"meta/{tree}-meta.json" for tree in trees.values()}
     for name in products:
-        assert aspect(folder / name)["$entity"] == f"urn:{(folder / name).as_uri()}"
+        metadata = json.loads((folder / "meta" / f"{trees[name]}-meta.json").read_text())
+        assert metadata["$entity"] == f"urn:{(folder / name).as_uri()}"
         if name.endswith((".png", ".jpg")):
             with Image.open(folder / name) as picture:
                 picture.load()
         else:
-            assert rows(folder / name)
+            assert (folder / name).read_text()
     return sorted(products)
 
 
@@ -58,7 +60,7 @@ def test_one_image_as_the_readme_has_it(process: ServiceProcess, photos: list[by
     assert ran.status == 0, ran.said
     assert check_whole(process.out) == [
         "images.csv",
-        "quadrat.pseudo.png",
+        "mask/quadrat.pseudo.png",
         "run.json",
         "survey.csv",
         "totals.csv",
@@ -85,13 +87,13 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
 
     assert ran.status == 0, ran.said
     assert check_whole(service.out) == [
-        "a-quadrat.pseudo.png",
         "images.csv",
+        "mask/a quadrat.pseudo.png",
         "run.json",
         "survey.csv",
         "totals.csv",
     ]
-    assert aspect(service.out / "a-quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
+    assert aspect(service.out / "a quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
 
 
 def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[bytes]) -> None:
@@ -120,11 +122,11 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "images.csv", "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "totals.csv", "two.pseudo.png",
+        "images.csv", "mask/a/one.pseudo.png", "mask/a/two.pseudo.png", "mask/b/one.pseudo.png", "run.json",
+        "survey.csv", "totals.csv",
     ]  # fmt: skip
-    assert [aspect(service.out / f"one{n}.pseudo.png")["image-name"] for n in ("", "-2")] == [
-        "a/one.jpg", "b/one.jpg",
-    ]  # fmt: skip
+    metas = [service.out / "meta" / place / "one.pseudo.png-meta.json" for place in "ab"]
+    assert ["a/one.jpg", "b/one.jpg"] == [json.loads(meta.read_text())["image-name"] for meta in metas]
     assert "Traceback" not in ran.said
     assert ran.left == []
 
@@ -144,7 +146,7 @@ def test_real_photographs_and_a_real_archive(
         said = aspect(service.out / f"{stem}.pseudo.png")
         assert [said["source-width"], said["source-height"]] == source
         assert [said["width"], said["height"]] == size
-        with Image.open(service.out / f"{stem}.pseudo.png") as picture:
+        with Image.open(results.product(service.out, f"{stem}.pseudo.png")) as picture:
             assert picture.mode == "P"
             labels = np.asarray(picture)
         assert labels.shape == (size[1], size[0])
@@ -159,7 +161,16 @@ def test_a_full_disk(process: ServiceProcess) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), np.uint8)
     (process.folder / "in" / "a.png").write_bytes(pictures.png(noise))
 
-    words = ("--model", TINY, "--images", process.folder / "in", "--outputs", "labels,overlay")
+    words = (
+        "--model",
+        TINY,
+        "--images",
+        process.folder / "in",
+        "--outputs",
+        "labels,overlay",
+        "--executor",
+        "local",
+    )
     ran = process.run(*words, largest=600_000)
 
     assert ran.status == 6, ran.said
@@ -168,7 +179,9 @@ def test_a_full_disk(process: ServiceProcess) -> None:
     assert "a.overlay.jpg" in line
     assert "disk is full" in line
     assert "Traceback" not in ran.said
-    assert check_whole(process.out) == ["a.labels.png"]
+    assert check_whole(process.out) == [
+        "images.csv", "labels/a.labels.png", "run.json", "survey.csv", "totals.csv",
+    ]  # fmt: skip
     assert ran.left == []
 
 
@@ -180,7 +193,7 @@ def test_terminated_in_the_middle(process: ServiceProcess) -> None:
 
     words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", process.out)
     started = process.start("--model", TINY, "--images", process.folder / "in", *words)
-    wait_until((process.out / "01.pseudo.png").exists, "two products")
+    wait_until((process.out / "mask" / "01.pseudo.png").exists, "two products")
     started.send_signal(signal.SIGTERM)
     ran = process.finish(started)
 

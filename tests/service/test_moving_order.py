@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.media.feeds import feed, transport
 from tests.platform_double.proxy import DataProxy
+from tests.results import files, product
 from tests.service.run import ORDER, ROOT, Service, rows
 
 DETECTOR = ROOT / "examples" / "models" / "rectangles.tgz"
@@ -29,7 +30,7 @@ def test_local_and_platform_videos_give_the_same(service: Service, double: DataP
     assert (len(films), {}, []) == (len(queue.acked), queue.unacked, remote.left)
     made = double.delivered()
     for ending in (".mp4", ".mot.txt"):
-        here = sorted(path.read_bytes() for path in service.out.glob(f"*{ending}"))
+        here = sorted(path.read_bytes() for path in service.out.rglob(f"*{ending}"))
         there = sorted(product.body for name, product in made.items() if name.endswith(ending))
         assert len(films) == len(here)
         assert here == there
@@ -46,10 +47,10 @@ def test_one_artifact_is_a_video(service: Service, double: DataProxy) -> None:
 
     assert (0, 0, []) == (local.status, remote.status, remote.left), local.said + remote.said
     made, stem = double.delivered(), artifact.urn.rsplit(":", 1)[-1]
-    here = [path.name for path in service.out.iterdir() if not path.name.endswith("-meta.json")]
+    here = [name for name in files(service.out) if not name.endswith("-meta.json")]
     assert {name.replace("reef-1.", f"{stem}.") for name in here} == set(made)
     for ending in (".mp4", ".mot.txt"):
-        assert (service.out / f"reef-1{ending}").read_bytes() == made[stem + ending].body
+        assert product(service.out, f"reef-1{ending}").read_bytes() == made[stem + ending].body
     assert artifact.urn == made[f"{stem}.mp4"].metadata[0]["source"]
     assert {(artifact.urn, "ok")} == {(row["image"], row["status"]) for row in rows(made["survey.csv"].body)}
     assert [] == double.seen("queue")
@@ -67,7 +68,7 @@ def test_an_order_of_streams_tells_no_password(service: Service, tmp_path: Path)
     assert ran.status == 0, ran.said
     assert {"partial"} == {row["status"] for row in rows(service.out / "survey.csv")}
     assert "geheim" not in ran.said
-    for path in service.out.iterdir():
+    for path in (path for path in service.out.rglob("*") if path.is_file()):
         assert b"geheim" not in path.read_bytes()
     run = json.loads((service.out / "run.json").read_text())
     assert "127.0.0.1" in json.dumps(run)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import results
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue, QueueItem
 from tests.service.run import FOLDERS, ORDER, ROOT, TABLES, TINY, Service, ServiceProcess, rows, statuses
@@ -139,9 +140,9 @@ def test_local_and_platform_products_are_the_same(
     assert len(made) == 3 * 4 + 4
     for number, artifact in enumerate(artifacts):
         for ending in ("pseudo.png", "overlay.jpg", "labels.png", "confidence.png"):
-            here, there = service.out / f"{number}.{ending}", made[f"{stem(artifact)}.{ending}"]
-            assert here.read_bytes() == there.body
-            aspect = json.loads(here.with_name(f"{here.name}-meta.json").read_text())
+            name, there = f"{number}.{ending}", made[f"{stem(artifact)}.{ending}"]
+            assert results.product(service.out, name).read_bytes() == there.body
+            aspect = results.aspect(service.out, name)
             assert placeless(aspect) == placeless(there.metadata[0])
     kept = [
         [{k: v for k, v in row.items() if k not in ("image", "name", "product")} for row in rows(table)]

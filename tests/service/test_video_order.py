@@ -12,12 +12,13 @@ import pytest
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
+from tests.results import files, product
 from tests.service.run import ORDER, Ran, Service, ServiceProcess, rows
 from tests.waiting import wait_until
 
 FAST = {"preset": "ultrafast", "crf": "8"}
 COUNTS = (10, 4, 7)
-TABLES = ["detections.csv", "detections.jsonl", "coco.json", "tracks.csv", "run.json", "survey.csv"]
+TABLES = ["survey.csv", "run.json", "detections.csv", "detections.jsonl", "coco.json", "tracks.csv"]
 LONG = 2000
 """Frames of a film that is not over before a signal comes."""
 
@@ -86,7 +87,7 @@ def test_a_queue_of_videos(case: Case) -> None:
     assert ran.status == 0, ran.said
     made = case.double.delivered()
     assert {name for each in case.films for name in case.products(each)} | set(TABLES) == set(made)
-    assert "survey.csv" == list(made)[-1]
+    assert TABLES[-1] == list(made)[-1]
     assert 6 + len(TABLES) == len(case.double.products)
     assert ({}, []) == (case.queue.unacked, list(case.queue.waiting))
     case.check_acknowledged_last()
@@ -140,8 +141,12 @@ def test_killed_in_the_middle_and_run_again(process: ServiceProcess, double: Dat
 
 def wait_for_film(process: ServiceProcess) -> None:
     """Wait until some of a film is encoded."""
-    films = "quadrat-order-*/video-*.mp4"
-    wait_until(lambda: any(path.stat().st_size for path in process.tmp.glob(films)), "a film")
+    local, platform = ".quadrat/work/order/video-*.mp4", "quadrat-order-*/video-*.mp4"
+
+    def encoded() -> bool:
+        return any(path.stat().st_size for path in (*process.out.glob(local), *process.tmp.glob(platform)))
+
+    wait_until(encoded, "a film")
 
 
 def test_terminated_in_the_middle_of_a_film(process: ServiceProcess) -> None:
@@ -157,7 +162,7 @@ def test_terminated_in_the_middle_of_a_film(process: ServiceProcess) -> None:
 
     assert (143, [], False) == (ran.status, ran.left, "Traceback" in ran.said), ran.said
     assert {"long.mp4", "long.mot.txt", *TABLES} == {
-        p.name for p in process.out.iterdir() if not p.name.endswith("-meta.json")
+        name for name in files(process.out) if not name.endswith("-meta.json")
     }
     table = {row["name"]: row for row in rows(process.out / "survey.csv")}
     assert ("partial", "not-reached") == (table["long.mp4"]["status"], table["next.mp4"]["status"])
@@ -213,7 +218,7 @@ def test_two_runs_give_the_same_bytes(process: ServiceProcess, reef: Path) -> No
     assert (0, 0) == (ran.status, again.status), ran.said
     assert 6 + len(TABLES) - 1 == len(again.products)
     for name, body in again.products.items():
-        assert body == (process.out / name).read_bytes(), name
+        assert body == product(process.out, name).read_bytes(), name
 
 
 @pytest.mark.parametrize("tiles", [{}, {"tile_size": 90, "full_frame": True}])

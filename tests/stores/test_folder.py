@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from quadrat.errors import DeliveryError, ParameterError, SourceError
-from quadrat.stores import folder
+from quadrat.stores import ledger
 from quadrat.stores.folder import FolderStore
 from quadrat.stores.listing import file_urn
 from quadrat.stores.streams import list_streams
 from quadrat.types import Product, Source
+from tests.results import paths
 from tests.stores.locked import lock
 
 
@@ -29,6 +30,19 @@ def store(tmp_path: Path) -> FolderStore:
     (tmp_path / "in" / "a.jpg").write_bytes(b"photo")
     (tmp_path / "model.tgz").write_bytes(b"model")
     return FolderStore(tmp_path / "model.tgz", tmp_path / "in", tmp_path / "out")
+
+
+@pytest.fixture
+def ready(store: FolderStore) -> Iterator[FolderStore]:
+    """The store with its ledger open."""
+    with store.ledger() as opened:
+        opened.begin({})
+        yield store
+
+
+def left(out: Path) -> list[str]:
+    """Give the names of all files in a folder of results without its ledger."""
+    return [path.name for path in paths(out)]
 
 
 @contextmanager
@@ -49,8 +63,9 @@ def product(body: bytes = b"body", **metadata: object) -> Product:
     return Product("a.pseudo.png", "image/png", body, {"$schema": "urn:example:schema:a.1", **metadata})
 
 
-def test_what_goes_in_comes_out(store: FolderStore, tmp_path: Path) -> None:
+def test_what_goes_in_comes_out(ready: FolderStore, tmp_path: Path) -> None:
     """The model and each source are given as the very files; a product lands with its metadata."""
+    store = ready
     (source,) = store.sources()
     assert isinstance(source, Source)
     assert list(store.relist()) == [source]
@@ -64,10 +79,9 @@ def test_what_goes_in_comes_out(store: FolderStore, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert urn == file_urn(out / "a.pseudo.png")
     assert (out / "a.pseudo.png").read_bytes() == b"body"
-    assert json.loads((out / "a.pseudo.png-meta.json").read_text()) == {
+    assert json.loads((out / "meta" / "a.pseudo.png-meta.json").read_text()) == {
         "$schema": "urn:example:schema:a.1", "cover": [{"name": "Zostera é"}], "$entity": urn,
     }  # fmt: skip
-    assert store.taken() == ["a.pseudo.png", "a.pseudo.png-meta.json"]
 
 
 @pytest.mark.parametrize("missing", ["model.tgz", "in"])
@@ -100,54 +114,54 @@ def test_a_pipe_given_by_itself_is_refused(store: FolderStore, tmp_path: Path) -
 
 
 def test_a_signal_leaves_no_aspect_without_its_product(
-    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both or neither, whatever ends the copying."""
-    written = folder.write_whole
+    placed = ledger.place
 
-    def interrupted(path: Path, body: bytes | Path) -> None:
-        if not path.name.endswith("-meta.json"):
+    def interrupted(draft: Path, target: Path, **how: bool) -> None:
+        if not target.name.endswith("-meta.json"):
             raise SystemExit(143)
-        written(path, body)
+        placed(draft, target, **how)
 
-    monkeypatch.setattr(folder, "write_whole", interrupted)
+    monkeypatch.setattr(ledger, "place", interrupted)
     with pytest.raises(SystemExit):
-        store.deliver(Product("a.txt", "text/plain", b"a", {"$schema": "urn:x"}))
-    assert [] == list((tmp_path / "out").iterdir())
+        ready.deliver(Product("a.txt", "text/plain", b"a", {"$schema": "urn:x"}))
+    assert [] == left(tmp_path / "out")
 
 
-def test_a_full_disk_leaves_nothing_behind(store: FolderStore, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_nothing_behind(ready: FolderStore, tmp_path: Path) -> None:
     """When the product does not fit, neither it nor its metadata nor a temporary file remains."""
     with files_no_larger_than(1000), pytest.raises(DeliveryError, match="the disk is full") as caught:
-        store.deliver(product(bytes(100_000)))
+        ready.deliver(product(bytes(100_000)))
 
     assert caught.value.code == "E_DELIVERY"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert left(tmp_path / "out") == []
+    assert list((tmp_path / "out" / ".quadrat" / "work").glob("*quadrat*")) == []
 
 
 @pytest.mark.parametrize("value", [math.nan, Path("x"), object()])
-def test_metadata_that_is_no_json_fails_loudly(store: FolderStore, tmp_path: Path, value: object) -> None:
+def test_metadata_that_is_no_json_fails_loudly(ready: FolderStore, tmp_path: Path, value: object) -> None:
     """Nothing is delivered with metadata that a strict reader would refuse."""
     with pytest.raises(DeliveryError, match="not strict JSON"):
-        store.deliver(product(mean=value))
+        ready.deliver(product(mean=value))
 
-    assert not (tmp_path / "out").exists()
+    assert [] == left(tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/etc/x"])
-def test_a_name_cannot_lead_elsewhere(store: FolderStore, name: str) -> None:
-    """A product's name is a file name, not a path."""
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/../../b", "a//b", "/etc/x", "a/", "./a", "a\0"])
+def test_a_name_cannot_lead_elsewhere(ready: FolderStore, name: str) -> None:
+    """A product's name is a path below the folder of results."""
     with pytest.raises(DeliveryError, match="is not a file name"):
-        store.deliver(Product(name, "image/png", b"", {}))
+        ready.deliver(Product(name, "image/png", b"", {}))
 
 
-def test_nothing_is_overwritten(store: FolderStore, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(ready: FolderStore, tmp_path: Path) -> None:
     """A file that is there already stays as it was."""
-    (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.pseudo.png").write_bytes(b"mine")
 
     with pytest.raises(DeliveryError, match="exists already"):
-        store.deliver(product())
+        ready.deliver(product())
     assert (tmp_path / "out" / "a.pseudo.png").read_bytes() == b"mine"
 
 
@@ -155,8 +169,15 @@ def test_a_folder_that_takes_no_files(store: FolderStore, tmp_path: Path) -> Non
     """Results cannot go where a file stands in place of a folder."""
     (tmp_path / "out").write_bytes(b"")
 
-    with pytest.raises(DeliveryError, match="cannot be written"):
+    with pytest.raises(DeliveryError, match="cannot be written"), store.ledger():
+        pass
+
+
+def test_nothing_is_delivered_without_a_ledger(store: FolderStore, tmp_path: Path) -> None:
+    """Only the ledger knows which files may be replaced."""
+    with pytest.raises(DeliveryError, match="is not open"):
         store.deliver(product())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +219,7 @@ def test_a_folder_that_takes_files_is_left_as_it_was(tmp_path: Path, store: Fold
     assert before == sorted(tmp_path.rglob("*"))
 
 
-def test_a_large_product_is_a_file_that_is_copied(store: FolderStore, tmp_path: Path) -> None:
+def test_a_large_product_is_a_file_that_is_copied(ready: FolderStore, tmp_path: Path) -> None:
     """A body on disk arrives whole without ever being in memory, and stays its maker's."""
     made = tmp_path / "film.mp4"
     with made.open("wb") as file:
@@ -206,26 +227,27 @@ def test_a_large_product_is_a_file_that_is_copied(store: FolderStore, tmp_path: 
         file.seek(50 << 20)
         file.write(b"end")
     tracemalloc.start()
-    store.deliver(Product("a.mp4", "video/mp4", made, {"$schema": "urn:example:schema:a.1"}))
+    ready.deliver(Product("a.mp4", "video/mp4", made, {"$schema": "urn:example:schema:a.1"}))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     assert peak < 8 << 20
     assert filecmp.cmp(made, tmp_path / "out" / "a.mp4", shallow=False)
+    assert not made.samefile(tmp_path / "out" / "a.mp4")
 
 
-def test_a_large_product_that_does_not_fit_or_is_gone(store: FolderStore, tmp_path: Path) -> None:
+def test_a_large_product_that_does_not_fit_or_is_gone(ready: FolderStore, tmp_path: Path) -> None:
     """Half a file is never seen, nor metadata without its file."""
     made = tmp_path / "film.mp4"
     made.write_bytes(bytes(100_000))
     product = Product("a.mp4", "video/mp4", made, {"$schema": "urn:example:schema:a.1"})
     with files_no_larger_than(1000), pytest.raises(DeliveryError, match="the disk is full"):
-        store.deliver(product)
+        ready.deliver(product)
     made.unlink()
     with pytest.raises(DeliveryError, match="No such file"):
-        store.deliver(product)
+        ready.deliver(product)
 
-    assert [] == list((tmp_path / "out").iterdir())
+    assert [] == left(tmp_path / "out")
 
 
 def test_videos_and_sequences_are_sources(store: FolderStore, tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ def test_what_goes_in_comes_out(double: DataProxy, queue: Queue, folder: Path) -
         assert len(queue.unacked) == 0
 
     assert seen == [b"one", b"two", b"three"]
-    assert (list(orders.relist()), orders.taken()) == ([], ())
+    assert list(orders.relist()) == []
+    assert orders.place == queue.urn
+    with orders.ledger() as ledger:
+        assert ledger.known(source) is None
 
 
 def test_a_product_goes_out(double: DataProxy, queue: Queue) -> None:

@@ -8,6 +8,7 @@ KIND = TaskKind(
     prediction=Detections,
     pictures={"image": ("annotated",), "video": ("annotated",), "stream": ("annotated",)},
     groups=("objects", "tiles", "tracking", "pictures", "engine"),
+    differs="quadrat.tasks.detect.selftest:differs",
     make="quadrat.tasks.detect.task:make",
     collector="quadrat.report.objects:ObjectCollector",
     tables="quadrat.report.objects:ObjectTables",

@@ -13,7 +13,6 @@ from quadrat.parameters import MaskSettings
 from quadrat.tasks.parts import ReceivedParts
 from quadrat.tasks.segment.blend import Blend
 from quadrat.tasks.segment.reader import OutputReader
-from quadrat.tasks.segment.scores import Mask, are_probabilities, decide
 from quadrat.types import UNKNOWN, Frame, Part, Segmentation
 
 _ROWS = 256
@@ -38,11 +37,14 @@ class WholeMask:
         frame = self._frame
         at_source = self._masks.result_size == "source"
         out_hw: HW = frame.source_hw if at_source else frame.pixels.shape[:2]
-        labels, confidence = self._reader.read(part)
-        labels = pull_back(labels, part.geometry, out_hw)
-        if confidence is not None:
-            confidence = pull_back(confidence, part.geometry, out_hw)
-        self._mask = Segmentation(_apply_floor(labels, confidence, self._masks.min_confidence), confidence)
+        found = self._reader.read(part)
+        labels = pull_back(found.labels, part.geometry, out_hw)
+        confidence, members = (
+            None if plane is None else pull_back(plane, part.geometry, out_hw)
+            for plane in (found.confidence, found.members)
+        )
+        labels = _apply_floor(labels, confidence, self._masks.min_confidence)
+        self._mask = Segmentation(labels, confidence, members)
 
     def finish(self) -> Segmentation:
         """Return the mask, at working size, or at source size with result-size=source."""
@@ -75,7 +77,7 @@ class TiledMask:
         self._early: dict[int, Part] = {}
         self._next = 0
         self._probabilities = True
-        self._planes: Mask | None = None
+        self._planes: Segmentation | None = None
 
     def add(self, number: int, part: Part) -> None:
         """Add a tile, and write all tiles whose turn it is. Raises what OutputReader raises, and ImageSizeError."""
@@ -88,34 +90,44 @@ class TiledMask:
     def finish(self) -> Segmentation:
         """Return the mask, at working size, or at source size with result-size=source."""
         self._received.check_complete()
-        labels, confidence = self._allocated()
+        planes = self._planes
+        if planes is None:
+            raise RuntimeError("the frame has no parts")
         if self._masks.result_size != "source":
-            return Segmentation(labels, confidence)
+            return planes
         hw = self._frame.source_hw
         return Segmentation(
-            _resampled(labels, hw), None if confidence is None else _resampled(confidence, hw)
+            _resampled(planes.labels, hw),
+            None if planes.confidence is None else _resampled(planes.confidence, hw),
+            None if planes.members is None else _resampled(planes.members, hw),
         )
 
     def _write(self, index: int, part: Part) -> None:
         """Write the pixels that no later tile changes."""
         if self._reader.gives_scores:
             joined = self._blend.join(index, self._sampled_scores(index, part))
-            self._probabilities = self._probabilities and are_probabilities(joined)
-            found: Mask = decide(joined, probabilities=self._probabilities)
+            self._probabilities = self._reader.still_probabilities(joined, self._probabilities)
+            found = self._reader.decide(joined, probabilities=self._probabilities)
         else:
             found = self._own_share(index, part)
         share = self._blend.share(index)
         place = np.s_[share.top : share.bottom, share.left : share.right]
-        labels, confidence = self._allocated()
-        labels[place] = _apply_floor(*found, self._masks.min_confidence)
-        if confidence is not None:
-            confidence[place] = found[1]
+        planes = self._allocated(found)
+        planes.labels[place] = _apply_floor(found.labels, found.confidence, self._masks.min_confidence)
+        if planes.confidence is not None:
+            planes.confidence[place] = found.confidence
+        if planes.members is not None:
+            planes.members[place] = found.members
 
-    def _allocated(self) -> Mask:
+    def _allocated(self, found: Segmentation) -> Segmentation:
         """Return the planes of the mask; they are made for the first tile, not while the frame waits for it."""
         if self._planes is None:
-            confidence = scratch(self._hw, np.float16) if self._reader.gives_confidence else None
-            self._planes = scratch(self._hw, np.uint8), confidence
+            many = None if found.members is None else (*self._hw, found.members.shape[2])
+            self._planes = Segmentation(
+                scratch(self._hw, np.uint8),
+                scratch(self._hw, np.float16) if self._reader.gives_confidence else None,
+                None if many is None else scratch(many, np.float16),
+            )
         return self._planes
 
     def _sampled_scores(self, index: int, part: Part) -> NDArray[np.floating]:
@@ -123,13 +135,13 @@ class TiledMask:
         channels_last = self._reader.read_scores(part).transpose(1, 2, 0)
         return self._sampled(index, channels_last, part).transpose(2, 0, 1)
 
-    def _own_share(self, index: int, part: Part) -> Mask:
+    def _own_share(self, index: int, part: Part) -> Segmentation:
         """Return labels and confidence of a tile's share at the frame's pixels."""
-        labels, confidence = self._reader.read(part)
-        labels = self._blend.cut(index, self._sampled(index, labels, part))
-        if confidence is None:
-            return labels, None
-        return labels, self._blend.cut(index, self._sampled(index, confidence, part))
+        found = self._reader.read(part)
+        labels = self._blend.cut(index, self._sampled(index, found.labels, part))
+        if found.confidence is None:
+            return Segmentation(labels)
+        return Segmentation(labels, self._blend.cut(index, self._sampled(index, found.confidence, part)))
 
     def _sampled(self, index: int, plane: NDArray[Any], part: Part) -> NDArray[Any]:
         """Sample a plane (h, w, ...) in tensor pixels at the frame's pixels inside tile `index`."""
@@ -153,14 +165,14 @@ def _apply_floor(
 
 
 def _resampled(plane: NDArray[Any], hw: HW) -> NDArray[Any]:
-    """Sample a plane at the pixel centres of size `hw`, some rows at a time; a large result is on disk."""
-    if plane.shape == hw:
+    """Sample a plane (h, w, ...) at the pixel centres of size `hw`, some rows at a time; a large result is on disk."""
+    if plane.shape[:2] == hw:
         return plane
     rows, columns = (
         ((np.arange(new) + 0.5) * (old / new) + 1e-9).astype(np.intp)
-        for new, old in zip(hw, plane.shape, strict=True)
+        for new, old in zip(hw, plane.shape[:2], strict=True)
     )
-    out = scratch(hw, plane.dtype)
+    out = scratch((*hw, *plane.shape[2:]), plane.dtype)
     for top in range(0, hw[0], _ROWS):
         out[top : top + _ROWS] = plane[rows[top : top + _ROWS]][:, columns]
     return out

@@ -12,6 +12,7 @@ KIND = TaskKind(
         "stream": ("overlay",),
     },
     groups=("masks", "tiles", "pictures"),
+    differs="quadrat.tasks.segment.selftest:differs",
     make="quadrat.tasks.segment.task:make",
     collector="quadrat.report.masks:MaskCollector",
     tables="quadrat.report.masks:MaskTables",
@@ -19,7 +20,8 @@ KIND = TaskKind(
     class_urn="urn:ibenthos:segmentation:class:",
     max_classes=UNKNOWN,
     model_schema="urn:ibenthos:schema:paddle.seg.model.1",
-    endings=(".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".cover.csv"),
+    read_meta="quadrat.package.masks:read_masks",
+    endings=(".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".mask.png", ".cover.csv"),
     shrinks=True,
     first_roles=("labels", "confidence"),
 )

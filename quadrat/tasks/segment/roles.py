@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quadrat.errors import ClassesError, ManifestError
+from quadrat.package.masks import MaskWords
 from quadrat.types import UNKNOWN, ModelPackage, OutputSpec
 
 ROLES = ("labels", "confidence", "logits")
@@ -50,23 +51,34 @@ def choose_outputs(roles: Mapping[str, str], *, with_argmax: bool, tiled: bool) 
     return (roles["labels"], roles["logits"]) if "logits" in roles else (roles["labels"],)
 
 
-def check_channels(package: ModelPackage, roles: Mapping[str, str], outputs: Sequence[OutputSpec]) -> None:
-    """Raise ClassesError unless the scores have one channel per class, two at least and UNKNOWN at most."""
+def check_channels(
+    package: ModelPackage, roles: Mapping[str, str], outputs: Sequence[OutputSpec], words: MaskWords
+) -> None:
+    """Raise ClassesError unless the scores have one channel per class, two at least and UNKNOWN at most.
+
+    A background by threshold needs no channel, and with it one channel is enough.
+    """
     name = roles.get("logits")
     channels = next((o.shape[1] for o in outputs if o.name == name and len(o.shape) == 4), None)
     if channels is None:
         return
-    if channels < 2:
+    if channels < 2 and not words.by_threshold:
         raise ClassesError(
             "the network gives one channel, but a mask needs one per class",
             where=package.name,
             hint="Export the model with export_model, which turns one channel into two classes",
         )
-    if package.num_classes is not None and channels != package.num_classes:
+    allowed = {channels, channels + 1} if words.background is not None else {channels}
+    if package.num_classes is not None and package.num_classes not in allowed:
         raise ClassesError(
             f"meta.json lists {package.num_classes} classes, but the network gives {channels} channels",
             where=package.name,
             hint="Export the model again with one class per channel",
+        )
+    if len(words.threshold) > 1 and len(words.threshold) not in (channels, channels - 1):
+        raise ClassesError(
+            f"meta.json states {len(words.threshold)} thresholds, but the network gives {channels} channels",
+            where=package.name,
         )
     if channels > UNKNOWN:
         raise ClassesError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import ClassesError, EngineRunError
+from quadrat.errors import ClassesError, EngineRunError, ManifestError
 
 Mask = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
 """Labels (h, w) uint8 and their confidence (h, w) float16 in 0..1, or None."""
@@ -22,8 +22,9 @@ def decide(
     """Return the best class (h, w) uint8 and its probability (h, w) float16 from float scores (K, h, w).
 
     If the scores are `probabilities`, they are used as they are; otherwise a softmax over K makes them so. None
-    decides by their values. Ties go to the lower class, as in argmax. Raises ClassesError for fewer than two
-    channels, EngineRunError if the best score of any pixel is NaN or infinite.
+    decides by their values: those in 0..1 that do not sum to 1 are independent probabilities, of which a softmax
+    would make nonsense. Ties go to the lower class, as in argmax. Raises ClassesError for fewer than two channels,
+    ManifestError for independent probabilities, EngineRunError if the best score of any pixel is NaN or infinite.
     """
     check_count(scores)
     best = scores[0].astype(np.float32)
@@ -33,7 +34,11 @@ def decide(
         labels[higher] = index
         np.maximum(best, scores[index], out=best)
     check_finite(best)
-    if are_probabilities(scores) if probabilities is None else probabilities:
+    if probabilities is None:
+        probabilities = are_probabilities(scores)
+        if not probabilities:
+            refuse_independent(scores)
+    if probabilities:
         return labels, np.minimum(best, 1).astype(np.float16)
     total = np.zeros_like(best)
     for plane in scores:
@@ -45,6 +50,23 @@ def are_probabilities(scores: NDArray[Any]) -> bool:
     """Return True if scores (K, h, w) are at least 0 and sum to 1 at every pixel, within BF16_SUM."""
     total = scores.sum(axis=0, dtype=np.float32)
     return float(scores.min()) >= 0 and np.allclose(total, 1.0, atol=BF16_SUM)
+
+
+def are_independent(scores: NDArray[Any]) -> bool:
+    """Return True if scores (K, h, w) are all in 0..1, and not all the same, without being `are_probabilities`."""
+    low, high = float(scores.min()), float(scores.max())
+    return 0 <= low < high <= 1 and not are_probabilities(scores)
+
+
+def refuse_independent(scores: NDArray[Any]) -> None:
+    """Raise ManifestError for independent probabilities: the archive must state how they make classes."""
+    if are_independent(scores):
+        raise ManifestError(
+            "its scores are from 0 to 1 but do not sum to 1: they are probabilities of independent classes, and the "
+            "archive does not state how they make classes",
+            where="meta.json: segment",
+            hint='Export the model again, or state {"activation": "none"} with "multi-label": true or a "background"',
+        )
 
 
 def check_count(scores: NDArray[Any]) -> None:

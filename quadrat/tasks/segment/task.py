@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quadrat.errors import ParameterError
+from quadrat.errors import ManifestError, ParameterError
 from quadrat.geometry import HW
+from quadrat.package.masks import read_masks
 from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
 from quadrat.tasks.segment.fold import TiledMask, WholeMask
 from quadrat.tasks.segment.reader import OutputReader
@@ -36,10 +37,18 @@ class Segment:
         wants_confidence: bool,
     ) -> None:
         roles = find_roles(package, outputs)
-        self._reader = OutputReader(package.name, package.num_classes, roles)
+        words = read_masks(package.meta)
+        if words.by_threshold and "logits" not in roles:
+            raise ManifestError(
+                "it states thresholds for scores, but the network gives classes only",
+                where="meta.json: segment",
+            )
+        if words.by_threshold or words.activation in ("sigmoid", "none"):
+            roles = {"logits": roles["logits"]} if "logits" in roles else roles
+        self._reader = OutputReader(package.name, package.num_classes, roles, words)
         self._masks = masks
         self._tiles = tiles
-        check_channels(package, roles, outputs)
+        check_channels(package, roles, outputs, words)
         _check_network(package.name, self._reader, masks, wants_confidence=wants_confidence)
         self.wanted = choose_outputs(roles, with_argmax=masks.with_argmax, tiled=bool(tiles.tile_size))
 
@@ -74,6 +83,11 @@ def _check_network(model: str, reader: OutputReader, masks: MaskSettings, *, wan
         raise ParameterError(
             f"the model {model!r} gives {gives}", where="with-argmax", hint="Leave --with-argmax out"
         )
+    if reader.multi_label and masks.min_confidence > 0:
+        raise ParameterError(
+            f"the model {model!r} has several classes per pixel, each with its own threshold", where="min-confidence",
+            hint="Leave --min-confidence out, or export the model with another --threshold",
+        )  # fmt: skip
     if reader.gives_confidence:
         return
     for parameter, needed, leave in (

@@ -123,7 +123,7 @@ def test_confidence_must_be_finite() -> None:
 @pytest.mark.parametrize("shape", [(1, 2), (1, 1, 2)])
 def test_a_plane_may_have_a_channel_axis_of_one(shape: tuple[int, ...]) -> None:
     """Archives give labels as (h, w) or (1, h, w)."""
-    assert (1, 2) == reader(labels="l").read(small(l=np.zeros(shape, np.int64)))[0].shape
+    assert (1, 2) == reader(labels="l").read(small(l=np.zeros(shape, np.int64))).labels.shape
 
 
 def test_two_planes_where_one_is_expected_are_refused() -> None:

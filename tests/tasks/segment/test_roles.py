@@ -7,6 +7,7 @@ import pytest
 from quadrat.errors import (
     ClassesError,
 )
+from quadrat.package.masks import MaskWords
 from quadrat.parameters import Settings
 from quadrat.tasks.segment.roles import ROLES, check_channels, choose_outputs, find_roles
 from quadrat.types import OutputSpec
@@ -70,7 +71,7 @@ def test_a_stated_output_that_the_network_lacks_is_ignored() -> None:
 def test_a_mask_holds_255_classes(channels: int, fits: bool) -> None:
     """One channel leaves no choice, and 255 is the label of unknown pixels."""
     scores = OutputSpec("s", "float32", (None, channels, None, None))
-    given = (package(None), {"logits": "s"}, [scores])
+    given = (package(None), {"logits": "s"}, [scores], MaskWords())
     if fits:
         check_channels(*given)
     else:

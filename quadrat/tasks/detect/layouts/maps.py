@@ -32,6 +32,8 @@ NAMES = {
 """Names that exporters give to the maps of a CenterNet, by role."""
 
 
+COARSE = 8
+"""FastestDet has cells of 16 pixels: a map with cells of fewer than this is a mask."""
 LANDMARKS = 10
 """Channels of the maps of five landmarks, which are not read."""
 
@@ -185,6 +187,11 @@ class Fastestdet:
             raise self._wrong(given.shape)
         if given.shape[1] is not None:
             network.check_classes(given.shape[1] - 5)
+        sides = zip(given.shape[2:], network.input_hw, strict=True)
+        if any(side is not None and full is not None and side * COARSE > full for side, full in sides):
+            raise network.fault(
+                f"the output is {shape_text(given.shape)}, which is finer than its cells of 16 pixels"
+            )
 
     def read(self, arrays: Mapping[str, NDArray[Any]], tensor_hw: HW, floor: float) -> Candidates:
         """Score each cell by object and best class."""

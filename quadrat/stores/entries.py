@@ -1,0 +1,76 @@
+"""What a ledger writes down, and how it sees that a source has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from quadrat.errors import DeliveryError
+from quadrat.records import SourceRecord
+from quadrat.types import Source
+
+FOLDER = ".quadrat"
+"""The ledger's own folder in the folder of results."""
+PART = "survey.part.csv"
+"""The table of an order that is under way, row by row."""
+Files = Mapping[str, str]
+"""Names below the folder of results, each with the sha256 (hex) of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The beginning of a run; `identity` is what all runs into one folder have in common."""
+
+    identity: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Files that are about to appear; `table` is True for those of the whole order."""
+
+    files: Files
+    table: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished source: its content by signature and digest, its files and its record.
+
+    An entry without a record only says whose the files are: the source is measured again. That of a stream has none,
+    because its address may contain a password, and its `urn` is a digest.
+    """
+
+    urn: str
+    stem: str
+    signature: str
+    digest: str
+    files: Files
+    record: SourceRecord | None
+
+
+def signature_of(source: Source) -> str:
+    """Return what changes whenever a local file, or a file in a folder, is written; empty if it cannot be read."""
+    path = Path(source.token)
+    try:
+        if not source.token or not path.is_dir():
+            return _state(path.stat())
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        states = [f"{os.fsencode(each.name)!r} {_state(each.stat())}" for each in entries]
+        return hashlib.sha256("\n".join(states).encode()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _state(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a product, a path below the folder of results; DeliveryError for any other."""
+    path = PurePosixPath(name)
+    if not path.parts or str(path) != name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise DeliveryError(f"{name!r} is not a file name")
+    return name
