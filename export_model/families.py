@@ -34,7 +34,7 @@ FAMILIES: dict[str, Usual] = {
     "fastestdet": Usual(stretch=True, bgr=True),
     "centernet": Usual(pad=0, bgr=True, normalize=_CENTERNET),
     "centerface": Usual(stretch=True, normalize=BYTES),
-    "mmdet": Usual(normalize=None, ask=_ASK),
+    "mmdet": Usual(stretch=None, normalize=None, ask=_ASK),
 }  # fmt: skip
 """Usual preparation by layout; the other layouts have the YOLOs', a grey letterbox and pixels from 0 to 1."""
 

@@ -81,9 +81,11 @@ def complete(
     for note in detector.notes:
         notify(note)
     classes = _classes(options, detector, notify)
-    _check_thresholds(options.words, len(classes) or None)
     runner = heads.Runner(detector.data)
     _check_size(options, detector, runner)
+    detector = replace(detector, outputs=_probed(runner, detector, _hw(options, detector), where))
+    classes, options = _without_background(classes, options, detector.outputs, notify)
+    _check_thresholds(options.words, len(classes) or None)
     chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
     _tell(options, chosen, notify)
     state = (
@@ -112,12 +114,11 @@ def complete(
 def _question(
     name: str, options: Options, detector: Detector, runner: heads.Runner, classes: int | None
 ) -> layout.Question:
-    """Return what is known of a detector before its layout is determined. Raises GraphError if it does not run."""
+    """Return what is known of a detector before its layout is determined."""
     hw = _hw(options, detector)
     known = layouts.DetectorSpec(
-        name, _probed(runner, detector, hw, name), _roles(options, detector), classes,
-        batch=detector.shape[0], input_hw=hw,
-    )  # fmt: skip
+        name, detector.outputs, _roles(options, detector), classes, batch=detector.shape[0], input_hw=hw
+    )
     stated = {
         **({"layout": options.layout} if options.layout else {}),
         **_background(options),
@@ -152,6 +153,29 @@ def _classes(options: Options, detector: Detector, notify: Callable[[str], None]
             f"warning: the file names several classes {name!r}, which tables cannot distinguish; use --class"
         )
     return [labels.entry(each, urn=kind_of("detect").class_urn) for each in detector.names]
+
+
+def _without_background(
+    classes: list[dict[str, Any]],
+    options: Options,
+    outputs: Sequence[OutputSpec],
+    notify: Callable[[str], None],
+) -> tuple[list[dict[str, Any]], Options]:
+    """Leave a class that means no object out of the list, and state it in the options.
+
+    It is the one that --background names, or one that is called background if the layout can have one.
+    """
+    names = [str(each["name"]) for each in classes]
+    if options.background in names:
+        index = names.index(options.background)
+    else:
+        called = [i for i, name in enumerate(names) if name.strip("_ ").casefold() in ("background", "bg")]
+        may = [options.layout] if options.layout else layouts.fitting(outputs, None)
+        if options.background is not None or len(called) != 1 or not set(may) & set(WITH_BACKGROUND):
+            return classes, options
+        index = called[0]
+    notify(f"background: class {index}, {names[index]!r}; it is left out of the classes")
+    return classes[:index] + classes[index + 1 :], replace(options, background=str(index))
 
 
 def _roles(options: Options, detector: Detector) -> dict[str, str]:

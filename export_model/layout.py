@@ -21,6 +21,8 @@ SCORES = ("scores", "classes", "heat")
 """Beginnings of the roles of outputs that an activation applies to."""
 LARGEST_FRACTION = 2.0
 """Most boxes in fractions of the input's sides hold no number larger than this."""
+MOSTLY = 0.9
+"""Share of the anchors that have no object, at least, in a network that has a class for it."""
 CERTAIN = 0.98
 """Share of boxes that must be valid as corners, or as centres with sizes."""
 
@@ -271,11 +273,17 @@ def _background(
          for each in scores]
     )  # fmt: skip
     shares = detect.get("activation") == "softmax" or np.allclose(rows.sum(axis=1), 1, atol=0.01)
-    if not shares or rows.shape[1] < 2 or classes == rows.shape[1]:
+    if not shares or rows.shape[1] < 2:
         return {}
     usual = np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
     index = int(usual.argmax())
-    notify(
-        f"background: class {index} of {rows.shape[1]}, which {usual[index] / len(rows):.0%} of the anchors have"
-    )
+    what = f"class {index} of {rows.shape[1]}, which {usual[index] / len(rows):.0%} of the anchors have"
+    if classes == rows.shape[1]:
+        if usual[index] < MOSTLY * len(rows):
+            return {}
+        raise ParameterError(
+            f"{what}, seems to mean no object, but it has a name", where="--background",
+            hint=f"Give --background {index} and leave it out of the classes; or --background none if it is an object",
+        )  # fmt: skip
+    notify(f"background: {what}")
     return {"background": index}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -43,9 +44,9 @@ def arrays_of(layout: str) -> dict[str, np.ndarray]:
 def pack(tmp_path, capsys):
     """Export a network in this process: its archive and what was printed, or its exit status and the error."""
 
-    def export(data: bytes, layout: str, words: str = ""):
+    def export(data: bytes, layout: str, words: str = "", first: Sequence[str] = ()):
         (tmp_path / "net.onnx").write_bytes(data)
-        names = ["--class", "fish"] if layout in ONE else ["--class", "fish", "--class", "crab"]
+        names = [*first, "--class", "fish", *(() if layout in ONE else ("--class", "crab"))]
         path = tmp_path / "model.tgz"
         given = ["--task", "detect", "--onnx", str(tmp_path / "net.onnx"), *names, *words.split()]
         status = main([*given, "--save-path", str(path)])
@@ -123,6 +124,21 @@ def test_raw_scores_get_their_activation(pack, tmp_path):
     status, said = pack(constant_onnx(raw, hw=HW), "ssd", VALUES)
     assert status == 2
     assert "Give --activation softmax if the network has a class for the background" in said
+
+
+def test_a_background_among_the_classes_is_left_out(pack, tmp_path):
+    """Label files of SSDs begin with it; a class that nearly all anchors have is asked for, whatever its name."""
+    data = constant_onnx(arrays_of("ssd"), hw=HW)
+    for words in ("--class __background__", "--class nothing --background nothing"):
+        first, rest = words.split(" --background")[0], words.partition(" --background")[1:]
+        made, said = pack(data, "ssd", VALUES + " ".join(["", *rest]), first=first.split())
+        assert isinstance(made, Made), said
+        assert made.meta["detect"]["background"] == 0
+        assert [each["name"] for each in made.meta["classes"]] == ["fish", "crab"]
+        assert find(made.path, tmp_path, "onnx").classes.tolist() == [1, 0]
+    status, said = pack(data, "ssd", VALUES, first=["--class", "nothing"])
+    assert status == 2
+    assert "class 0 of 3, which 100% of the anchors have, seems to mean no object" in said
 
 
 def test_all_that_is_not_known_is_asked_for_at_once(pack):
