@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quadrat.tracking import kalman
 from quadrat.tracking.kalman import CROSS_COV, POSITION, POSITION_VAR, VELOCITY, VELOCITY_VAR
 from quadrat.tracking.motion import Motion
 from tests.tracking.scenes import LEFT, NOTHING, RIGHT, boxes, straight, tracker, tracks_of
