@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def assemble(
     """
     make = SELF_TESTS[network.task]
     arrays, test, channels = make(network, classes, warn)
+    if channels is not None and not classes and not network.detect:
+        network = replace(network, model={"num_classes": channels, **network.model})
     return archive_members(network, classes, name, self_test=test, arrays=arrays), channels
 
 

@@ -57,6 +57,12 @@ def _add_source(made: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--onnx", type=Path, metavar="FILE", help="ONNX network that outputs scores or labels"
     )
+    source.add_argument(
+        "--paddle",
+        type=Path,
+        metavar="FILE",
+        help="exported Paddle network: .pdmodel or .json, with .pdiparams and perhaps deploy.yaml beside it",
+    )
     weights = made.add_argument_group("weights and outputs")
     weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
     weights.add_argument(
@@ -232,11 +238,11 @@ def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
 
 def _check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other or have no effect."""
-    routes = [r for r in ("config", "torch", "onnx") if getattr(given, r) is not None]
+    routes = [r for r in ("config", "paddle", "torch", "onnx") if getattr(given, r) is not None]
     if len(routes) != 1:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
-            where="--config, --cv-config, --torch, --onnx",
+            where="--config, --cv-config, --paddle, --torch, --onnx",
             hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
@@ -293,6 +299,10 @@ def _network(given: argparse.Namespace, options: ScoreOptions) -> Network:
         from export_model import from_onnx
 
         return from_onnx.load(given.onnx, given.onnx_output, shape, options)
+    if given.paddle is not None:
+        from export_model import from_inference
+
+        return from_inference.load(given.paddle, shape, options)
     from export_model import from_paddle
 
     paddle = from_paddle.Options(given.without_argmax, given.with_softmax, shape, given.onnx_python or None)
@@ -352,7 +362,7 @@ def _listed(path: Path) -> tuple[dict[str, Any], ...]:
 
 READERS = {"segment": _masks, "detect": _detector}
 """How a network is read, by task."""
-ROUTES = {"segment": ("config", "torch", "onnx"), "detect": ("torch", "onnx")}
+ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx")}
 """What a network can come from, by task."""
 OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
 """Options for one task only."""

@@ -17,6 +17,9 @@ from export_model.scores import UNSTATED, Meaning, ScoreOptions, determine
 from export_model.selftest import labels_of
 from quadrat.errors import GraphError, ParameterError
 
+MOVING = ("Identity", "Resize", "Upsample", "Cast", "Transpose", "Squeeze", "Unsqueeze", "Reshape")
+"""Operations that keep the range of values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -24,7 +27,7 @@ class Graph:
 
     `shares` is True if the network itself outputs probabilities; the logits are then their logarithm. `meaning` is
     what its scores mean, None for classes. `notes` list what was changed or assumed; `names` are the classes that the
-    file states; `probe` is a shape at which it runs.
+    file states; `probe` is a shape at which it runs; `questions` are what its outputs leave open.
     """
 
     data: bytes
@@ -36,6 +39,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     probe: Shape = ()
+    questions: tuple[Question, ...] = ()
 
 
 def load(
@@ -72,11 +76,12 @@ def load(
 
 def meant(graph: Graph) -> dict[str, Any]:
     """Return the parts of a Network that state what the scores of its graph mean."""
-    found: dict[str, Any] = {"names": graph.names, "probe": graph.probe}
+    found: dict[str, Any] = {"names": graph.names, "probe": graph.probe, "questions": graph.questions}
     if graph.meaning is None:
         return found
     meaning = graph.meaning
-    return found | {"segment": meaning.words, "added": meaning.added, "questions": meaning.questions}
+    questions = (*graph.questions, *meaning.questions)
+    return found | {"segment": meaning.words, "added": meaning.added, "questions": questions}
 
 
 def read(path: Path) -> bytes:
@@ -131,10 +136,12 @@ def complete(
         return Graph(model.SerializeToString(deterministic=True), roles, image.shape, image.name, names=names)
     model, note = prepare.upgraded(model, heads.LEAST, where)
     notes += [note] if note else []
-    scores = _scores(model, output, where)
+    scores, asked = _scores(model, output)
     runs = sizes.runnable(lambda one: heads.Runner(model.SerializeToString())(one, scores), image.shape)
     given = values.probe(model, scores, runs, where)
-    known = Graph(b"", {}, image.shape, image.name, notes=tuple(notes), names=names, probe=runs)
+    known = Graph(
+        b"", {}, image.shape, image.name, notes=tuple(notes), names=names, probe=runs, questions=asked
+    )
     plane = values.as_classes(given)
     if plane is not None:
         heads.append_labels(model, scores, squeeze=plane.squeeze, cast=plane.cast)
@@ -162,7 +169,7 @@ def _with_scores(
         )
         options = replace(options, names=()) if options.names == known.names else options
         known = replace(known, names=())
-    meaning = determine(found.arrays, options, notes.append)
+    meaning = determine(found.arrays, options, notes.append, _ending(model, name))
     picture = None if options.names else kinds.as_picture(given.arrays[-1], given.image)
     if picture is not None:
         asked = Question(
@@ -203,20 +210,31 @@ def agrees(graph: Graph, image: F32, expected: NDArray[np.uint8]) -> int:
     return int((own != expected).sum()) if own.shape == expected.shape else expected.size
 
 
-def _scores(model: Any, output: str | None, where: str) -> str:
+def _scores(model: Any, output: str | None) -> tuple[str, tuple[Question, ...]]:
+    """Return the name of the output with the scores or classes, and the question which one it is if several may be."""
     names = [str(o.name) for o in model.graph.output]
     if output is not None:
         if output not in names:
             raise ParameterError(
                 f"there is no such output; it has {', '.join(names)}", where=f"--onnx-output {output}"
             )
-        return output
-    four = [o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == 4]
+        return output, ()
+    four = [str(o.name) for o in model.graph.output if len(o.type.tensor_type.shape.dim) == 4]
     if len(names) == 1 or len(four) == 1:
-        return names[0] if len(names) == 1 else str(four[0])
-    raise ParameterError(
-        f"it has several outputs: {', '.join(names)}", where=where, hint="Name the scores with --onnx-output"
+        return names[0] if len(names) == 1 else four[0], ()
+    asked = Question(
+        f"it has several outputs: {', '.join(names)}",
+        f"--onnx-output NAME for the one that holds the scores; that is often the first, {(four or names)[0]}",
     )
+    return (four or names)[0], (asked,)
+
+
+def _ending(model: Any, name: str) -> str:
+    """Return the operation that makes an output's values, behind those that only move them."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    while name in makers and makers[name].op_type in MOVING:
+        name = makers[name].input[0]
+    return str(makers[name].op_type) if name in makers else ""
 
 
 def _image(model: Any, where: str, wanted: Shape | None) -> prepare.Image:

@@ -120,20 +120,23 @@ def append(model: Any, scores: str, ending: Ending) -> Any:
 
 
 def _confidence(grow: _Growth, logits: str, version: int) -> None:
-    """Add the largest value of the softmax over axis 1."""
-    if version < 13:  # the Softmax of old opsets is over all axes from 1 on
-        best = grow.node("ReduceMax", [logits], "best", {"axes": [1], "keepdims": 1})
-        below = grow.node("Sub", [logits, best], "below")
-        parts = grow.node("Exp", [below], "parts")
-        total = grow.node("ReduceSum", [parts], "total", {"axes": [1], "keepdims": 0})
-        grow.node("Reciprocal", [total], "confidence")
-        return
-    soft = grow.node("Softmax", [logits], "softmax", {"axis": 1})
-    if version >= 18:
-        axes = grow.constant("axes", np.array([1], np.int64))
-        grow.node("ReduceMax", [soft, axes], "confidence", {"keepdims": 0})
-    else:
-        grow.node("ReduceMax", [soft], "confidence", {"axes": [1], "keepdims": 0})
+    """Add the largest value of the softmax over axis 1: 1 / sum(exp(logits - largest)).
+
+    Softmax itself is over all axes from 1 on before opset 13, and crashes OpenVINO above 2 GB.
+    """
+    best = _reduced(grow, "ReduceMax", logits, "best", axes_as_input=version >= 18, keep=1)
+    below = grow.node("Sub", [logits, best], "below")
+    parts = grow.node("Exp", [below], "parts")
+    total = _reduced(grow, "ReduceSum", parts, "total", axes_as_input=version >= 13, keep=0)
+    grow.node("Reciprocal", [total], "confidence")
+
+
+def _reduced(grow: _Growth, kind: str, values: str, result: str, *, axes_as_input: bool, keep: int) -> str:
+    """Reduce axis 1, which is an attribute before the opset in which it became an input."""
+    if axes_as_input:
+        axes = grow.constant(f"{result}_axes", np.array([1], np.int64))
+        return grow.node(kind, [values, axes], result, {"keepdims": keep})
+    return grow.node(kind, [values], result, {"axes": [1], "keepdims": keep})
 
 
 def append_labels(model: Any, labels: str, *, squeeze: int | None, cast: bool) -> Any:

@@ -175,6 +175,7 @@ def _try(words: Sequence[str]) -> tuple[tuple[str, ...], Network | None, Quadrat
 
 ANSWERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (r"--stretch (\d+) (\d+)", ("--stretch", "{0}", "{1}"), "that images are stretched to the network's size"),
+    (r"--onnx-output NAME.*the first, ([^;]+)", ("--onnx-output", "{0}"), "that the scores are in {0}"),
     (r"--multiples pad", ("--multiples", "resize"), ""),
     (r"--multi-label", ("--multi-label",), "that several classes can hold at one pixel"),
     (r"--layout: ([\w-]+)", ("--layout", "{0}"), "the layout {0}"),
@@ -205,7 +206,7 @@ def _found(
 ) -> Inspection:
     """Return the inspection of a network that can be packed."""
     task = network.task
-    layout = str(network.detect.get("layout", "")) if task == "detect" else ""
+    layout = str(network.detect.get("layout", ""))
     reason = (
         f"its outputs have the layout {layout}" if layout else "its output has scores or classes of pixels"
     )

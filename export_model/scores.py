@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,30 +52,51 @@ class Meaning:
     questions: tuple[Question, ...] = field(default=())
 
 
-def determine(values: Sequence[NDArray[Any]], options: ScoreOptions, notify: Notify) -> Meaning:
+def determine(
+    values: Sequence[NDArray[Any]],
+    options: ScoreOptions,
+    notify: Notify,
+    ending: str = "",
+    *,
+    appended: bool = True,
+) -> Meaning:
     """Determine the meaning of scores from their values (N, K, h, w) for several inputs, and the options.
 
-    `notify` is called with a line for everything that was assumed. Raises ParameterError for options that contradict
-    the values or each other.
+    `ending` is the operation that makes the scores; it decides if the values do not. `notify` is called with a line
+    for everything that was assumed. If nothing is `appended` to the network, its scores stay as they are. Raises
+    ParameterError for options that contradict the values or each other.
     """
     channels = values[0].shape[1]
-    applied = _applied(values)
+    applied = _applied(values, ending)
+    if applied is None:
+        known = {"sigmoid": "sigmoid", "softmax": ""}
+        if options.activation not in known:
+            return Meaning({"activation": "softmax"}, questions=(_constant(),))
+        applied = known[options.activation]
     _check(options, applied, channels)
     independent = applied == "sigmoid" or options.multi_label or options.activation == "sigmoid"
     if options.activation == "none" and not applied:
         raise ParameterError("the scores are not in 0..1", where="--activation none")
     if channels > 1 and not independent:
-        return _exclusive(options, applied, channels, notify)
+        found = _exclusive(options, applied, channels, notify)
+        if applied and (found.separate or not appended):
+            return replace(found, words={**found.words, "activation": "none"})
+        return found
     if options.multi_label:
         return _multi_label(options, applied)
-    return _independent(options, applied, channels, notify)
+    return _independent(options, applied, channels, notify, appended=appended)
 
 
-def _applied(values: Sequence[NDArray[Any]]) -> str:
-    """Return "softmax", "sigmoid" or "" for scores that are probabilities of that kind, or are not probabilities."""
+def _applied(values: Sequence[NDArray[Any]], ending: str) -> str | None:
+    """Return "softmax", "sigmoid" or "" for scores that are probabilities of that kind, or are not probabilities.
+
+    None if neither the values nor the operation that makes them tell, because they are constant.
+    """
     low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
-    if low < 0 or high > 1 + SUM or low == high:
+    if low < 0 or high > 1 + SUM:
         return ""
+    if low == high and ending not in ("Sigmoid", "HardSigmoid", "Softmax"):
+        return None
     if values[0].shape[1] > 1 and all(np.allclose(v.sum(1, dtype=np.float64), 1, atol=SUM) for v in values):
         return "softmax"
     return "sigmoid" if high <= 1 else ""
@@ -134,7 +155,9 @@ def _multi_label(options: ScoreOptions, applied: str) -> Meaning:
     return Meaning(words, applied, separate=True)
 
 
-def _independent(options: ScoreOptions, applied: str, channels: int, notify: Notify) -> Meaning:
+def _independent(
+    options: ScoreOptions, applied: str, channels: int, notify: Notify, *, appended: bool
+) -> Meaning:
     """Return the meaning of independent scores of which each pixel gets one class."""
     words: dict[str, Any] = {
         "activation": "none" if applied else "sigmoid", "background": None, "multi-label": False,
@@ -153,11 +176,18 @@ def _independent(options: ScoreOptions, applied: str, channels: int, notify: Not
             f"scores: one channel, {'probabilities' if applied else 'logits'} of one class against a background; "
             f"threshold {options.threshold[0] if options.threshold else f'{THRESHOLD} (--threshold changes it)'}"
         )
-    if channels == 1 and index == 0 and options.threshold in ((), (THRESHOLD,)):
+    if appended and channels == 1 and index == 0 and options.threshold in ((), (THRESHOLD,)):
         # the graph makes two exclusive classes of it, of which the better one is over 0.5
         return Meaning({**words, "activation": "softmax"}, applied, added=added)
     words |= {"background": index, "threshold": _threshold(options)}
     return Meaning(words, applied, separate=True, added=added)
+
+
+def _constant() -> Question:
+    return Question(
+        "the scores are the same at every pixel of the drawings, so they do not tell what they are",
+        "--activation sigmoid if they are probabilities, --activation softmax if they are logits",
+    )
 
 
 def _several(channels: int, applied: str) -> Question:

@@ -34,6 +34,7 @@ from quadrat.report.order import OrderReport
 from quadrat.report.progress import Progress
 from quadrat.report.timing import timing_lines
 from quadrat.stores.files import cannot_write, is_full
+from quadrat.stores.listing import place_of
 from quadrat.stores.temporary import remove_abandoned
 from quadrat.types import Media, Product, SourceOpened
 
@@ -326,7 +327,7 @@ class Order:
             report.totals.measured,
             report.totals.notes(),
             *(counts[status] for status in ("failed", "skipped", "not-reached")),
-            f"the table is {urn}" if urn else "the table could not be delivered",
+            f"the table is {place_of(urn)}" if urn else "the table could not be delivered",
         )
 
     def _log_shrunk(self) -> None:

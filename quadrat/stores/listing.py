@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from urllib.request import url2pathname
 
-from quadrat.errors import NotAnImageError, QuadratError, SourceError
+from quadrat.errors import NotAnImageError, QuadratError, SourceError, printable
 from quadrat.formats import skip_reason
 from quadrat.stores.delivered import Delivered, delivered_in
 from quadrat.stores.entries import FOLDER
 from quadrat.stores.products import product_reason
 from quadrat.types import Failure, Media, Source
+
+
+def place_of(urn: str) -> str:
+    """Return the path of a local file's URN as people write it; any other URN unchanged."""
+    local = urn.startswith("urn:file://")
+    return printable(url2pathname(urn.removeprefix("urn:file://"))) if local else urn
 
 
 def file_urn(path: Path) -> str:

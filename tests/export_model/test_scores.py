@@ -53,6 +53,15 @@ def test_independent_classes_are_asked_about():
     assert not any(one.questions for one in (many, best))
 
 
+def test_a_softmax_that_stays_is_not_applied_again():
+    """With a background by threshold, or where nothing is appended, its scores are probabilities already."""
+    assert meaning(SOFTMAX, background="0").words["activation"] == "none"
+    assert determine(SOFTMAX, ScoreOptions(), print, appended=False).words["activation"] == "none"
+    assert determine(LOGITS, ScoreOptions(), print, appended=False).words["activation"] == "softmax"
+    one = determine(ONE, ScoreOptions(), print, appended=False)
+    assert (one.words["activation"], one.words["background"], one.separate) == ("none", 0, True)
+
+
 def test_logits_of_independent_classes_are_said():
     """Their values do not tell; the option does."""
     found = meaning(LOGITS, activation="sigmoid", multi_label=True)
@@ -71,6 +80,15 @@ def test_one_channel_is_a_class_against_a_background(values, applied):
         "activation": "none" if applied else "sigmoid", "background": 0, "multi-label": False, "threshold": 0.3,
     }  # fmt: skip
     assert third.added == "background"
+
+
+def test_constant_scores_do_not_tell_what_they_are():
+    """The operation that makes them decides, or else the option; logits are never assumed."""
+    flat = [np.zeros((1, 1, 8, 8), np.float32)]
+    assert "--activation" in determine(flat, ScoreOptions(), print).questions[0].options
+    assert determine(flat, ScoreOptions(), print, "Sigmoid").applied == "sigmoid"
+    assert determine(flat, ScoreOptions(activation="sigmoid"), print).applied == "sigmoid"
+    assert determine(flat, ScoreOptions(activation="softmax"), print).applied == ""
 
 
 @pytest.mark.parametrize(

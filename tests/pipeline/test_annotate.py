@@ -60,3 +60,19 @@ def test_a_frame_without_a_measurement_says_why(skipped: str, is_measured: bool,
         (drawn,) = Annotator(models, models.names)(iter([item]))
 
     np.testing.assert_array_equal(draw_note(pixels, f"not measured: {text}"), drawn.pictures[model.name])
+
+
+def test_a_video_beside_its_mask_is_twice_as_wide(tmp_path: Path) -> None:
+    """The left half is the video, also in frames that are not measured; the right half is tinted."""
+    bright = np.full((96, 160, 3), 40, np.uint8)
+    bright[:, 60:] = 235
+    film(tmp_path / "a.mp4", [np.zeros_like(bright), bright])
+
+    model = brightness_archive(tmp_path / "m.tgz")
+    order(model, tmp_path / "a.mp4", tmp_path / "out", skip_black=True, overlay_style="beside")
+
+    made = watch(tmp_path / "out" / "a.mp4")
+    assert ((96, 320), 2) == (made.hw, len(made.pictures))
+    black, measured = made.pictures
+    assert black[:, :160].max() < 30 < black[:20, 160:].max()
+    assert abs(int(measured[48, 140].mean()) - 235) < 15 < abs(int(measured[48, 300].mean()) - 235)

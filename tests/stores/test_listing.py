@@ -8,7 +8,7 @@ import pytest
 
 from quadrat.errors import NotAnImageError
 from quadrat.formats import IMAGE_SUFFIXES
-from quadrat.stores.listing import file_urn, list_frames, list_images, list_videos
+from quadrat.stores.listing import file_urn, list_frames, list_images, list_videos, place_of
 from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import Failure, Source
 from tests.stores.locked import lock
@@ -308,3 +308,11 @@ def test_results_below_a_relative_folder_are_not_measured(
         (skipped,) = list_images(Path("in"), results)
         assert isinstance(skipped, Failure)
         assert "results of this order" in str(skipped.error)
+
+
+@pytest.mark.parametrize("name", ["survey.csv", "my survey #1 100%.csv", "море.csv"])
+def test_a_path_is_shown_as_people_write_it(tmp_path: Path, name: str) -> None:
+    """The log shows the path of a local file, not its URN; the URN of an artifact is left as it is."""
+    assert place_of(file_urn(tmp_path / name)) == str(tmp_path / name)
+    assert place_of("urn:ivcap:artifact:1") == "urn:ivcap:artifact:1"
+    assert place_of(file_urn(tmp_path / "a\nb.csv")) == f"{tmp_path}/a\\nb.csv"
