@@ -50,6 +50,8 @@ MARKED = needs_paddle or needs_export or needs_paddle2 or needs_peers
 comma = ,
 # Local runs: no ./cache folder in the project (the SDK creates one at every start, and its cache is broken).
 SERVICE = env IVCAP_CACHE_DIR= $(PY) infer_service.py
+# What people run; the platform's door, infer_service.py, takes the same parameters.
+QUADRAT = $(PY) -m quadrat run
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
@@ -173,22 +175,18 @@ videos = "$$(realpath -m "$(VIDEOS)")"
 
 .PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images; results are in DATA/run
-	@$(known)$(call measure,run,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(known)$(call measure,run,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(over) $(ARGS))
 
 run-detect run-video: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/rectangles.tgz)
 run-detect: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/scenes)
 run-detect: setup ## detect objects in the example scenes; results are in DATA/run-detect
-	@$(call both,IMAGES)$(call measure,run-detect,$(SERVICE) --model $(model) --images $(images) $(CHOSEN) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(call both,IMAGES)$(call measure,run-detect,$(QUADRAT) $(model) $(images) -o "$$out" $(CHOSEN) $(over) $(ARGS))
 
 run-video: setup ## follow objects in the example videos; results are in DATA/run-video
-	@$(call both,VIDEOS)$(call measure,run-video,$(SERVICE) --model $(model) --videos $(videos) $(CHOSEN) $(over) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(call both,VIDEOS)$(call measure,run-video,$(QUADRAT) $(model) $(videos) --sequence -o "$$out" $(CHOSEN) $(over) $(ARGS))
 
 run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
-	@$(own)$(call measure,run-collection,$(SERVICE) --model $(model) --images $(images) --outputs $(OUTPUTS) $(ARGS) \
-		--ivcap:in-dir "$(CURDIR)" --ivcap:out-dir "$$out")
+	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(ARGS))
 
 run-batch: setup ## place one order per image below IMAGES, each with its own folder in runs/DATE-run-batch
 	@$(own)$(call measure,run-batch,$(batch))

@@ -62,7 +62,7 @@ class Measurement:
 
     `labels` (H, W) uint8 class indices, 255 for a confidence below min-confidence; `confidence`
     (H, W) float16 in 0..1 or None; `pixels` (h, w, 3) uint8 RGB, the upright picture at working
-    size; `covers` one entry per class, summing to 1; `frame` and `time_s` its number and second in a video.
+    size; `covers` one entry per class, summing to 1 unless pixels can have several classes; `frame` and `time_s` its number and second in a video.
     """
 
     name: str
@@ -84,6 +84,12 @@ class Measurement:
         return self.segmentation.confidence
 
     @property
+    def masks(self) -> NDArray[np.bool_] | None:
+        """The mask of each class, (H, W, K) bool, if pixels can have several classes; otherwise None."""
+        members = self.segmentation.members
+        return None if members is None else members > 0
+
+    @property
     def cover(self) -> dict[str, float]:
         """Fraction of the picture by class name, in 0..1; classes of the same name also have their index."""
         names = [c.name for c in self.covers]
@@ -100,7 +106,10 @@ class Measurement:
         from quadrat.render.overlay import draw_overlay
 
         settings = parse({"overlay-style": style, "overlay-opacity": opacity})
-        return Image.fromarray(draw_overlay(self.pixels, self.labels, self.covers, settings.pictures))
+        overlap = self.segmentation.members is not None
+        return Image.fromarray(
+            draw_overlay(self.pixels, self.labels, self._drawn(), settings.pictures, overlap=overlap)
+        )
 
     def pseudo(self) -> Image:
         """Give the mask as the palette picture that the service delivers."""
@@ -111,7 +120,15 @@ class Measurement:
         from quadrat.media.encode import palette_png
         from quadrat.render.palette import palette
 
-        return Image.open(BytesIO(palette_png(self.labels, palette(self.covers))))
+        return Image.open(BytesIO(palette_png(self.labels, palette(self._drawn()))))
+
+    def _drawn(self) -> Sequence[Cover]:
+        """Return the covers to draw: those of the classes, and of the pixels without one."""
+        from quadrat.report.cover import no_class
+
+        return (
+            self.covers if self.segmentation.members is None else [*self.covers, no_class(self.segmentation)]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

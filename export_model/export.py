@@ -196,6 +196,8 @@ def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
     network, classes = read(given)
     network = replace(network, trained_size=given.trained_size)
+    if given.trained_size is None and not sizes.fixed(network):
+        print("no --trained-size: orders cannot warn of images at another scale than those of the training")
     name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
     archive.check_readable(files)

@@ -69,6 +69,12 @@ def question(network: Network, divisor: int) -> Question | None:
     )
 
 
+def fixed(network: Network) -> bool:
+    """Return True if every image reaches the network at one size, which is then that of its training."""
+    names = {str(t.get("type")) for t in network.transforms}
+    return all(network.shape[2:]) or bool(names & {"Resize", "Letterbox", "ResizeByLong"})
+
+
 def multiples(way: str, divisor: int) -> Mapping[str, Any]:
     """Return the transform that brings images to multiples: `way` is "pad" or "resize"."""
     return {"type": "PadToMultiple" if way == "pad" else "ResizeToMultiple", "divisor": divisor}

@@ -296,6 +296,7 @@ class Order:
         """
         with signals_deferred():
             self._closed = True
+            self._ledger.make_room()
             wall_s = perf_counter() - begin
             if self._settings.order.benchmark:
                 self._log_times(run, report, wall_s - run.warm_up_s)

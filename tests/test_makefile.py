@@ -111,6 +111,16 @@ def option(call: list[str], name: str) -> str:
     return call[call.index(name) + 1]
 
 
+def model_of(call: list[str]) -> str:
+    """Give the model of a call of `quadrat run`."""
+    return call[call.index("run") + 1]
+
+
+def sources_of(call: list[str]) -> str:
+    """Give what a call of `quadrat run` measures."""
+    return call[call.index("run") + 2]
+
+
 def test_help_is_the_default_and_lists_every_command(project):
     """`make` alone names each target of the original and those of the README."""
     listed = re.findall(r"^  make ([a-z0-9-]+) ", project.make().stdout, re.MULTILINE)
@@ -135,8 +145,8 @@ def test_run_measures_the_examples_by_absolute_paths(recorded):
     (call,) = calls()
     assert "--overwrite" in call
     out = str(project.root / "DATA" / "run")
-    assert option(call, "--images") == str(project.root / "examples" / "images")
-    assert option(call, "--ivcap:out-dir") == out
+    assert sources_of(call) == str(project.root / "examples" / "images")
+    assert option(call, "-o") == out
     assert f"results are in {out}" in done.stdout
 
 
@@ -146,12 +156,12 @@ def test_run_measures_what_is_given_by_absolute_paths(recorded):
     done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", "ARGS=--batch-size 2")
     assert done.returncode == 0, done.stderr
     (call,) = calls()
-    assert call[1] == "infer_service.py"
-    assert option(call, "--model") == str(project.root / "my models" / "model.tgz")
-    assert option(call, "--images") == str(project.root / "images")
+    assert call[1:4] == ["-m", "quadrat", "run"]
+    assert model_of(call) == str(project.root / "my models" / "model.tgz")
+    assert sources_of(call) == str(project.root / "images")
     assert option(call, "--outputs") == "pseudo,overlay"
     assert option(call, "--batch-size") == "2"
-    out = Path(option(call, "--ivcap:out-dir"))
+    out = Path(option(call, "-o"))
     assert out.parent == project.root / "runs"
     assert out.name.endswith("-run")
     assert "--overwrite" not in call
@@ -161,7 +171,7 @@ def test_run_measures_what_is_given_by_absolute_paths(recorded):
 def test_run_fails_with_the_service(recorded):
     """A failed order fails the target, and no result is promised."""
     project, _ = recorded
-    done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", FAIL="*infer_service*")
+    done = project.make("run", "MODEL=my models/model.tgz", "IMAGES=images", FAIL="*quadrat run*")
     assert done.returncode != 0
     assert "results" not in done.stdout
 
@@ -169,20 +179,18 @@ def test_run_fails_with_the_service(recorded):
 def test_run_detect_and_run_video_have_examples_of_their_own(recorded):
     """Without words they take the example detector with the scenes, or the videos; with words what those say."""
     project, calls = recorded
-    for target, sources, examples in (
-        ("run-detect", "--images", "scenes"),
-        ("run-video", "--videos", "videos"),
-    ):
+    for target, examples in (("run-detect", "scenes"), ("run-video", "videos")):
         assert project.make(target).returncode == 0
         call = calls()[-1]
-        assert option(call, "--model") == str(project.root / "examples" / "models" / "rectangles.tgz")
-        assert option(call, sources) == str(project.root / "examples" / examples)
-        assert option(call, "--ivcap:out-dir") == str(project.root / "DATA" / target)
+        assert model_of(call) == str(project.root / "examples" / "models" / "rectangles.tgz")
+        assert sources_of(call) == str(project.root / "examples" / examples)
+        assert option(call, "-o") == str(project.root / "DATA" / target)
+        assert ("--sequence" in call) is (target == "run-video")
     words = ("MODEL=my models/model.tgz", "VIDEOS=images", "ARGS=--tracker sort")
     assert project.make("run-video", *words).returncode == 0
     call = calls()[-1]
-    assert option(call, "--model") == str(project.root / "my models" / "model.tgz")
-    assert option(call, "--videos") == str(project.root / "images")
+    assert model_of(call) == str(project.root / "my models" / "model.tgz")
+    assert sources_of(call) == str(project.root / "images")
     assert option(call, "--tracker") == "sort"
 
 
@@ -222,8 +230,8 @@ def test_words_in_the_environment_are_meant_too(recorded):
     """What the environment names is measured, not the examples; and half of it is refused as on the command line."""
     project, calls = recorded
     assert project.make("run-detect", MODEL="my models/model.tgz", IMAGES="images").returncode == 0
-    assert option(calls()[-1], "--images") == str(project.root / "images")
-    assert option(calls()[-1], "--model") == str(project.root / "my models" / "model.tgz")
+    assert sources_of(calls()[-1]) == str(project.root / "images")
+    assert model_of(calls()[-1]) == str(project.root / "my models" / "model.tgz")
     assert project.make("run-video", VIDEOS="images").returncode != 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,7 +101,18 @@ def main(words: Sequence[str]) -> int:
         if outcome.exit_status not in (0, 5):
             break
         log.info("Results are in %s", each.out)
+    if given.out is None:
+        link_latest(planned[0].out if len(planned) == 1 else planned[0].out.parent)
     return status
+
+
+def link_latest(out: Path) -> None:
+    """Make `latest` beside a folder of results a link to it, if it exists and the file system has links."""
+    latest = out.parent / "latest"
+    if out.is_dir() and (latest.is_symlink() or not latest.exists()):
+        with suppress(OSError):
+            latest.unlink(missing_ok=True)
+            latest.symlink_to(out.name, target_is_directory=True)
 
 
 def plan(given: Namespace) -> list[Planned]:

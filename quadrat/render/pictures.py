@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from quadrat.media.size import working_hw
 from quadrat.parameters import PictureSettings
 from quadrat.render.overlay import DEFAULT, draw_overlay
 from quadrat.render.palette import palette
+from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Cover, Frame, ImageU8, Segmentation
 
 OVERLAY_PIXELS = 16_000_000
@@ -73,9 +74,14 @@ def _member_masks(members: NDArray[np.float16], covers: Sequence[Cover]) -> Iter
     for cover in covers:
         if cover.index < members.shape[2]:
             plane = members[:, :, cover.index]
-            short = "-".join(re.findall(r"\w+", cover.name.lower()))[:40]
-            for drawn in _encode_plane(f"{cover.index}-{short}.mask", plane, levels=_as_mask):
+            for drawn in _encode_plane(f"{_short(cover)}.mask", plane, levels=_as_mask):
                 yield replace(drawn, about=cover.name)
+
+
+def _short(cover: Cover) -> str:
+    """Return the index of a class with its name in plain letters, as a part of a file's name."""
+    plain = unicodedata.normalize("NFKD", cover.name).encode("ascii", "ignore").decode().lower()
+    return "-".join([str(cover.index), *re.findall(r"[a-z0-9]+", plain)])[:40]
 
 
 def _as_mask(plane: NDArray[Any]) -> NDArray[np.uint8]:
@@ -95,8 +101,8 @@ def _encode_plane(
         body = gray_png(shown) if colors is None else palette_png(shown, colors)
         yield Picture(kind, ".png", "image/png", body)
         return
-    with tempfile.TemporaryDirectory(prefix="quadrat-picture-") as folder:
-        path = Path(folder) / f"{kind}.png"
+    with temporary_folder("picture") as folder:
+        path = folder / f"{kind}.png"
         write_png(path, plane, colors, levels)
         yield Picture(kind, ".png", "image/png", path)
 

@@ -73,7 +73,7 @@ class Names:
 
 def folder_of(ending: str) -> str:
     """Return the folder of all products with an ending: "overlay" for ".overlay.jpg", "mask" for ".pseudo.png"."""
-    word = ending.split(".")[1]
+    word = "mask" if ending.endswith(".mask.png") else ending.split(".")[1]
     return KINDS.get(word, word)
 
 

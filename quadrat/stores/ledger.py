@@ -28,6 +28,8 @@ from quadrat.stores.temporary import temporary_folder
 from quadrat.types import Product, Source
 
 LOG = logging.getLogger("quadrat")
+RESERVE = 1 << 20
+"""Bytes that are kept free for the tables, if the disk has ten times as many."""
 META = "meta"
 """The folder of the products' metadata."""
 TABLES = ("survey.csv", "run.json")
@@ -71,6 +73,7 @@ class FolderLedger:
                     stack.callback(self._close, lock)
                     shutil.rmtree(self._work, ignore_errors=True)
                     self._work.mkdir()
+                    self._reserve()
                     self.folder = stack.enter_context(self._scratch())
             except OSError as error:
                 raise cannot_write(self.out, error) from error
@@ -89,6 +92,16 @@ class FolderLedger:
                 return
         (self._work / "order").mkdir()
         yield self._work / "order"
+
+    def _reserve(self) -> None:
+        """Take some room on the disk, which `make_room` gives back for the tables."""
+        size = min(RESERVE, shutil.disk_usage(self._work).free // 10)
+        with suppress(OSError):
+            (self._work / "reserve").write_bytes(bytes(size))
+
+    def make_room(self) -> None:
+        """Give the room back that was kept free for the tables."""
+        (self._work / "reserve").unlink(missing_ok=True)
 
     def _close(self, lock: FileLock) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
@@ -227,11 +240,10 @@ class FolderLedger:
             for each, content in ((aspect, body), (name, product.body)):
                 ours = isinstance(content, Path) and content.is_relative_to(self.folder)
                 drafts[each], files[each] = write_draft(self._work, content, link=ours)
-            for each, digest in files.items():
-                self._make_room(each, digest)
+            replaced = {each for each, digest in files.items() if self._may_replace(each, digest)}
             self._journal.add(Written(files, "/" not in name))
             self._own_files(files)
-            self._place(drafts)
+            self._place(drafts, replaced)
         except FileExistsError as error:
             for each in [] if self._overwrite else files:
                 if self.out.joinpath(each).is_file() and not self._is_ours(each):
@@ -249,29 +261,30 @@ class FolderLedger:
             self._current.update(files)
         return target
 
-    def _make_room(self, name: str, digest: str) -> None:
-        """Set aside a file that may not be replaced; FileExistsError if it is not the ledger's, without `overwrite`.
+    def _may_replace(self, name: str, digest: str) -> bool:
+        """Return True if there is a file to replace, and False if there is none.
 
-        A file with the same content may be: the ledger has lost its end if the machine lost power.
+        Sets a file aside that somebody has changed. Raises FileExistsError if it is not the ledger's, unless it has
+        the same content (the ledger has lost its end if the machine lost power) or `overwrite` is set.
         """
         path = self.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(path):
-            return
+            return False
         if name not in self._owned and not self._overwrite and digest_of(path) != digest:
             raise FileExistsError
-        if not self._is_ours(name) and digest_of(path) != digest:
-            self._set_aside(name)
+        if self._is_ours(name) or digest_of(path) == digest:
+            return True
+        self._set_aside(name)
+        return False
 
-    def _place(self, drafts: Mapping[str, Path]) -> None:
+    def _place(self, drafts: Mapping[str, Path], replaced: set[str]) -> None:
         placed: list[Path] = []
         try:
             for name, draft in drafts.items():
-                path = self.out / name
-                fresh = not os.path.lexists(path)
-                place(draft, path, replace=not fresh)
-                if fresh:
-                    placed.append(path)
+                place(draft, self.out / name, replace=name in replaced)
+                if name not in replaced:
+                    placed.append(self.out / name)
         except BaseException:  # also after a signal
             for path in placed:
                 path.unlink(missing_ok=True)

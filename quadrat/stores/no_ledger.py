@@ -27,5 +27,8 @@ class NoLedger:
     def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
         """Do nothing."""
 
+    def make_room(self) -> None:
+        """Do nothing."""
+
     def complete(self) -> None:
         """Do nothing."""

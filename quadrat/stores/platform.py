@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -218,16 +216,13 @@ def copied(proxy: Proxy, url: str, name: str, largest: int = LARGEST) -> Iterato
 
     Raises SourceError, with `name` as its place, if it cannot be fetched completely.
     """
-    try:
-        handle, path = tempfile.mkstemp(prefix="quadrat-artifact-")
-    except OSError as error:
-        raise SourceError(f"a temporary copy cannot be created ({error.strerror})", where=name) from error
-    os.close(handle)
-    try:
+    with ExitStack() as stack:
         try:
-            proxy.fetch(url, Path(path), name, largest)
+            path = stack.enter_context(temporary_folder("artifact")) / "content"
+        except OSError as error:
+            raise SourceError(f"a temporary copy cannot be created ({error.strerror})", where=name) from error
+        try:
+            proxy.fetch(url, path, name, largest)
         except OSError as error:
             raise SourceError(f"it cannot be copied ({error.strerror})", where=name) from error
-        yield Path(path)
-    finally:
-        Path(path).unlink(missing_ok=True)
+        yield path

@@ -51,9 +51,25 @@ def test_a_folder_is_measured_with_its_sub_folders(quadrat: Quadrat) -> None:
 def test_results_go_to_a_folder_of_their_own_if_none_is_named(quadrat: Quadrat) -> None:
     """The folder has the date and the model's name, so that no run meets another."""
     good(quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none"))
-    (folder,) = Path("runs").iterdir()
+    folder, latest = sorted(Path("runs").iterdir())
     assert folder.name.endswith("-seagrass-tiny")
     assert (folder / "survey.csv").is_file()
+    assert folder.name == str(latest.readlink())
+
+
+def test_results_of_another_order_are_refused_or_go_into_a_folder(quadrat: Quadrat) -> None:
+    """With the choice in the line; the first results stay, until they are to be replaced."""
+    words = ("run", MASKS, IMAGES / "site-a", "-o", "out", "--outputs", "none")
+    good(quadrat(*words))
+    refused = quadrat(*words, "--min-confidence", "0.5")
+    assert (6, True) == (
+        refused.status,
+        "E_RESULTS out: it holds the results of another order" in refused.log,
+    )
+    good(quadrat(*words, "--min-confidence", "0.5", "--into", "second"))
+    good(quadrat(*words))
+    assert sorted(surveys(Path("out"))) == [".", "second"]
+    good(quadrat(*words, "--min-confidence", "0.5", "--overwrite"))
 
 
 def test_files_folders_and_patterns_are_one_order(quadrat: Quadrat) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections import deque
 from contextlib import suppress
@@ -118,7 +119,7 @@ def test_waiting_ends_when_another_thread_acknowledges() -> None:
 
 def test_copies_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copy of the model or of an image is gone after its context, whatever happened in it."""
-    monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     store = store_on(Replies(item(1)))
     source = next(store.sources())
     assert isinstance(source, Source)
@@ -135,7 +136,7 @@ def test_copies_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_queue_of_archives_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its archives is copied by its own URN, and acknowledged at the end; the copies are gone afterwards."""
-    monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     proxy = Replies(item(1), item(2))
     store = PlatformStore(proxy, "urn:ivcap:order:1", ["urn:ivcap:artifact:0", "urn:ivcap:queue:2"], QUEUE)
 
@@ -151,7 +152,7 @@ def test_a_queue_of_archives_is_found_again_by_the_next_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An order that ends badly acknowledges no archive; one that the queue repeats is copied once."""
-    monkeypatch.setattr(platform.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     proxy = Replies(item(1), item(1), item(2))
     store = PlatformStore(proxy, "urn:ivcap:order:1", "urn:ivcap:queue:2", QUEUE)
 
