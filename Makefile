@@ -90,12 +90,13 @@ define around-paddleseg
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
-.PHONY: setup setup-test setup-pack setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
+.PHONY: setup setup-test setup-pack setup-formats setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
 setup: $(VENV)/.run ## set up .venv with what the service needs
 setup-test: $(VENV)/.test ## add [test] to .venv: what check and test need
 setup-paddle: $(VENV)/.paddle ## add [paddle] to .venv: the paddle engine, for PIR archives
 setup-export: $(VENV)/.export ## add [export] to .venv: what export_model needs
 setup-pack: $(VENV)/.pack ## add [pack] to .venv: what quadrat pack needs for ONNX networks
+setup-formats: $(VENV)/.formats ## add [formats] to .venv: HEIC and JPEG XL
 setup-all: $(VENV_ALL)/.all ## set up .venv-all with [paddle,export,test]: what test-all needs
 setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## set up .venv-paddle2 with Paddle 2.6.2, which writes .pdmodel
 setup-peers: $(VENV_PEERS)/.peers ## set up .venv-peers with the libraries that the benchmarks compare with
@@ -111,6 +112,9 @@ $(VENV)/.test: $(VENV)/.run
 	@touch $@
 $(VENV)/.pack: $(VENV)/.run
 	@$(call listed,$(VENV),pack)
+	@touch $@
+$(VENV)/.formats: $(VENV)/.run
+	@$(call listed,$(VENV),formats)
 	@touch $@
 $(VENV)/.paddle: $(VENV)/.run
 	@echo "== adding Paddle to $(VENV): about 900 MB"

@@ -286,9 +286,16 @@ def _tell(options: Options, chosen: layout.Candidate, notify: Callable[[str], No
     given = options.preprocessing
     if given.transforms is not None:
         return
-    values = [t for t in chosen.transforms if t["type"] in ("ToBGR", "Normalize")]
     if not given.normalized:
-        notify(f"no --mean: as usual for its family, {values or 'pixels from 0 to 255 in RGB'}")
+        order = "BGR" if any(t["type"] == "ToBGR" for t in chosen.transforms) else "RGB"
+        scaled = next((t for t in chosen.transforms if t["type"] == "Normalize"), None)
+        means = (
+            [f"{key} {', '.join(f'{v:.4g}' for v in scaled[key])}" for key in ("mean", "std")]
+            if scaled
+            else []
+        )
+        values = " and ".join(means) or "pixels from 0 to 255"
+        notify(f"no --mean: {order}, {values}, as usual for its family")
     for transform in chosen.transforms:
         if not given.size and transform["type"] in ("Resize", "Letterbox"):
             size = transform.get("size") or transform.get("target_size")

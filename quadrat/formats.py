@@ -8,6 +8,8 @@ IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """Image formats, by Pillow's names. An MPO file is a JPEG with more images after the first."""
 IMAGE_WORDS = "JPEG, PNG, TIFF, WebP or BMP"
 """The same formats in a sentence."""
+EXTRA_FORMATS = ("HEIC", "JPEG XL")
+"""Image formats that need the extra `formats`: their decoders are not part of Pillow."""
 _READABLE = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 _UNREADABLE = (".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl")
 IMAGE_SUFFIXES = frozenset((*_READABLE, *_UNREADABLE))
@@ -39,7 +41,10 @@ def skip_reason(name: str, *, moving: bool = False) -> str | None:
     if moving and suffix in IMAGE_SUFFIXES:
         return "it is a picture in a folder with videos; only a folder without videos is a sequence"
     if suffix in RAW_SUFFIXES:
-        return "it is a raw file of a camera; its JPEG is measured if there is one"
+        return (
+            "it is a raw file of a camera; its JPEG is measured if there is one, else develop it to JPEG or TIFF, "
+            "for example with darktable-cli"
+        )
     if suffix in (VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES):
         return None
     kind = "video" if moving else "image"

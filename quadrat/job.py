@@ -114,7 +114,7 @@ class Order:
         self._shrinking: set[str] = set()
         self._frames = 0
         self._report: OrderReport | None = None
-        self._closed = False
+        self._closed = self._reached = False
 
     def run(self, folder: Path) -> None:
         """Measure all sources and deliver the tables. Raises the error of an order that fails.
@@ -136,6 +136,8 @@ class Order:
                 self._measure(run, listing, report, policy)
             except OSError as error:
                 raise _full(folder, error) from error
+            # an empty folder may be a drive that is not there
+            self._reached = bool(report.totals.measured)
             failed = self._deliver_tables(run, report, begin, folder)
         except BaseException as error:  # also SystemExit by a signal
             if not self._closed:
@@ -147,7 +149,7 @@ class Order:
             self._log.error("%s", late.line)
         if failed:
             raise failed[0]
-        if report.totals.measured:  # an empty folder may be a drive that is not there
+        if self._reached:
             with signals_deferred():
                 self._ledger.complete()
         totals = report.totals
@@ -296,7 +298,7 @@ class Order:
         """
         with signals_deferred():
             self._closed = True
-            self._ledger.make_room()
+            self._ledger.make_room(reached=self._reached)
             wall_s = perf_counter() - begin
             if self._settings.order.benchmark:
                 self._log_times(run, report, wall_s - run.warm_up_s)

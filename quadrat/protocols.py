@@ -47,8 +47,11 @@ class Ledger(Protocol):
         Raises DeliveryError if the note cannot be written.
         """
 
-    def make_room(self) -> None:
-        """Give the room back that was kept free for the tables; call it before they are delivered."""
+    def make_room(self, *, reached: bool) -> None:
+        """Give the room back that was kept free for the tables; call it before they are delivered.
+
+        `reached` is True if the order has reached all its sources.
+        """
 
     def complete(self) -> None:
         """Remove results of earlier runs that are no longer part of the order, after all others are delivered."""

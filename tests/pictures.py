@@ -218,7 +218,7 @@ def bad_pictures() -> dict[str, tuple[bytes, type[InputError]]]:
         "int32.tif": (encode(np.ones((4, 5), np.int32), "TIFF"), ImageFormatError),
         "vector.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n", ImageFormatError),
         "paper.jpg": (b"%PDF-1.7\n", ImageFormatError),
-        "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", ImageFormatError),
+        "phone.jpg": (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", ImageFormatError),
         "drawing.svg": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', ImageFormatError),
     }
 

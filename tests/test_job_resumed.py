@@ -145,22 +145,54 @@ def test_a_picture_that_is_only_touched_is_not_measured_again(tmp_path: Path) ->
     assert 2 == sum(": failed, " in line for line in ran.warnings)
 
 
-def test_results_of_sources_that_have_gone_are_removed(tmp_path: Path) -> None:
-    """The folder ends as if they had never been there, except for a file that somebody has changed."""
+def test_results_of_sources_that_have_gone_are_set_aside(tmp_path: Path) -> None:
+    """The folder ends as if they had never been there; they cannot be made again, so they and their rows are kept."""
     source, out = photos(tmp_path / "in"), tmp_path / "out"
     order(RECTANGLES, source, out, moving=False)
-    changed = product(out, "0.annotated.jpg")
-    changed.write_bytes(b"mine")
+    before = contents(out)
     for name in ("0.png", "1.png"):
         (source / name).unlink()
     ran = order(RECTANGLES, source, out, moving=False)
 
-    assert (out / FOLDER / "replaced" / "annotated" / "0.annotated.jpg").read_bytes() == b"mine"
+    replaced = out / FOLDER / "replaced"
+    for name in ("annotated/0.annotated.jpg", "annotated/1.annotated.jpg", "survey.csv", "detections.csv"):
+        assert before[name] == (replaced / name).read_bytes()
     assert ran.status == 0
     resumed = contents(out)
     shutil.rmtree(out)
     order(RECTANGLES, source, out, moving=False)
     assert resumed == contents(out)
+
+
+def test_a_product_that_somebody_has_changed_is_made_again_and_kept(tmp_path: Path) -> None:
+    """As is a table."""
+    source, out = photos(tmp_path / "in"), tmp_path / "out"
+    order(RECTANGLES, source, out, moving=False)
+    before = contents(out)
+    for name in ("annotated/0.annotated.jpg", "survey.csv"):
+        (out / name).write_bytes(b"mine")
+    order(RECTANGLES, source, out, moving=False)
+
+    assert before == contents(out)
+    for name in ("annotated/0.annotated.jpg", "survey.csv"):
+        assert b"mine" == (out / FOLDER / "replaced" / name).read_bytes()
+
+
+def test_an_empty_folder_changes_no_earlier_result_but_the_table(tmp_path: Path) -> None:
+    """It may be a drive that is not there; with it, the results are as before."""
+    source, out = photos(tmp_path / "in"), tmp_path / "out"
+    order(RECTANGLES, source, out, moving=False)
+    before = contents(out)
+    source.rename(tmp_path / "elsewhere")
+    source.mkdir()
+    assert 5 == order(RECTANGLES, source, out, moving=False).status
+    assert set(before) == set(contents(out))
+    source.rmdir()
+    (tmp_path / "elsewhere").rename(source)
+    ran = order(RECTANGLES, source, out, moving=False)
+
+    assert [] == measured(ran)
+    assert before == contents(out)
 
 
 def test_an_interrupted_order_removes_nothing(tmp_path: Path) -> None:

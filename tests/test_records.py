@@ -67,7 +67,7 @@ PARTS = st.builds(
 RECORDS = st.builds(
     SourceRecord,
     SOURCES,
-    st.sampled_from(["ok", "partial", "failed", "skipped", "not-reached"]),
+    st.sampled_from(["ok", "flagged", "partial", "failed", "skipped", "not-reached"]),
     reason=st.text(max_size=9),
     image=st.none() | FACTS,
     reading=st.none() | READINGS,

@@ -74,6 +74,7 @@ def describe(package: ModelPackage, path: Path) -> dict[str, Any]:
         "networks": {name: file.name for name, file in package.engines.items()},
         "input-shape": list(package.input_shape),
         "outputs": dict(package.outputs),
+        "states": dict(package.meta.get(package.task) or {}),
         "transforms": [{"type": each.type, **each.params} for each in package.transforms],
         "self-test": package.self_test is not None,
     }
@@ -89,6 +90,7 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
     sides = ["any" if side is None else str(side) for side in content["input-shape"]]
     yield from _line("input", " x ".join(sides) or "not stated")
     yield from _line("outputs", ", ".join(f"{role}: {name}" for role, name in content["outputs"].items()))
+    yield from _line("states", ", ".join(f"{key}: {value}" for key, value in content["states"].items()))
     for number, transform in enumerate(content["transforms"]):
         values = ", ".join(f"{name}={value}" for name, value in transform.items() if name != "type")
         yield from _line("" if number else "transforms", f"{transform['type']}({values})")

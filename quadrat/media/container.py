@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import av
 
 from quadrat.errors import ImageSizeError, QuadratError, VideoFormatError, VideoTruncatedError
-from quadrat.formats import IMAGE_FORMATS, VIDEO_CONTAINERS
+from quadrat.formats import EXTRA_FORMATS, IMAGE_FORMATS, VIDEO_CONTAINERS
 from quadrat.media.kinds import PICTURE_HINT, looks_like
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ about one gigabyte."""
 _BUFFER = 1 << 18
 _RAW = ("h264", "hevc")
 """Raw streams have no container: FFmpeg gives them 25 frames/s, and only their parameter sets state the rate."""
-_MAX_RATE = 1000
+_MIN_RATE, _MAX_RATE = 1 / 86_400, 1000
 _COVER_ART = 0x400
 _PLAYLISTS: tuple[tuple[bytes, str], ...] = (
     (b"#extm3u", "a playlist (m3u8) of other files"),
@@ -163,8 +163,9 @@ def _unreadable(file: IO[bytes], head: bytes, name: str) -> QuadratError:
     """Return an error that explains why FFmpeg could not open the file."""
     if not any(head.startswith(magic, offset) for offset, magic in _VIDEO_MAGIC):
         kind = looks_like(head)
-        hint = PICTURE_HINT if kind in IMAGE_FORMATS else "Use MP4, MKV or AVI"
-        kind = f"a {kind} picture" if kind in IMAGE_FORMATS else kind
+        is_picture = kind in (*IMAGE_FORMATS, *EXTRA_FORMATS)
+        hint = PICTURE_HINT if is_picture else "Use MP4, MKV or AVI"
+        kind = f"a {kind} picture" if is_picture else kind
         return VideoFormatError(f"this is {kind}, not a supported video", where=name, hint=hint)
     boxes = dict(_boxes(file)) if head[4:8] in _BOXES else {b"moov": 0}
     if b"moov" not in boxes:
@@ -220,7 +221,7 @@ def stated_rate(container: InputContainer, stream: VideoStream) -> float | None:
         rate = float(stream.codec_context.framerate or 0)
     else:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return rate if 0 < rate <= _MAX_RATE else None
+    return rate if _MIN_RATE <= rate <= _MAX_RATE else None
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -24,14 +24,14 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from quadrat.errors import ImageFormatError, ImageSizeError, ImageTruncatedError
 from quadrat.facts import SampleDepth
-from quadrat.formats import IMAGE_FORMATS, IMAGE_WORDS
+from quadrat.formats import EXTRA_FORMATS, IMAGE_FORMATS, IMAGE_WORDS
 from quadrat.geometry import HW
 from quadrat.media import jpeg, pillow, png, tiff
 from quadrat.media import mosaic as mosaics
 from quadrat.media.depth import high_bytes, stored_bits
 from quadrat.media.exif import upright
 from quadrat.media.facts import picture_facts
-from quadrat.media.kinds import VIDEO_HINT, looks_like
+from quadrat.media.kinds import CONVERSIONS, VIDEO_HINT, looks_like
 from quadrat.media.size import working_hw
 from quadrat.types import Blob, Frame, FrameKey, ImageU8
 
@@ -191,8 +191,12 @@ def _known_kind(body: bytes) -> str:
     if not body:
         raise ImageTruncatedError("the file is empty", hint="Copy it again from the camera")
     kind = looks_like(body)
-    if kind not in IMAGE_FORMATS:
+    if kind in EXTRA_FORMATS:
+        pillow.plugin(kind)
+    elif kind not in IMAGE_FORMATS:
         hint = VIDEO_HINT if kind.startswith("a video") else f"Use {IMAGE_WORDS}"
+        if kind in CONVERSIONS:
+            hint += f"; convert it, for example with {CONVERSIONS[kind]}"
         raise ImageFormatError(f"this is {kind}, not a supported picture", hint=hint)
     if body.startswith(b"MM\0+"):
         raise ImageFormatError("big-endian BigTIFF is not supported", hint="Save it as little-endian")
@@ -210,7 +214,7 @@ def _check(image: ImageFile.ImageFile, kind: str) -> None:
         raise _too_large((height, width), kind)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tiff.check_pages(image)
-    elif kind != "JPEG" and _frames(image) > 1:
+    elif kind not in ("JPEG", "HEIC") and _frames(image) > 1:
         raise ImageFormatError(
             f"the {kind} file contains several pictures", hint="Save each picture as a separate file"
         )
@@ -228,7 +232,7 @@ def _too_large(hw: HW, kind: str) -> ImageSizeError:
 def _frames(image: ImageFile.ImageFile) -> int:
     with pillow.quiet():
         try:
-            return int(getattr(image, "n_frames", 1))
+            return int(getattr(image, "n_frames", 1 + bool(getattr(image, "is_animated", False))))
         except Exception as error:  # damaged data can raise anything in Pillow
             raise pillow.damaged(image.format or "", error) from error
 

@@ -6,6 +6,16 @@ VIDEO_HINT = "Use --video or --videos for videos"
 PICTURE_HINT = "Use --image or --images for pictures"
 """Hints for a file of the other kind, by the command line's options; the Python API has its own."""
 
+RAW = "a raw file of a camera"
+CONVERSIONS = {
+    "HEIC": "heif-convert in.heic out.jpg",
+    "JPEG XL": "djxl in.jxl out.png",
+    "an AVIF": "avifdec in.avif out.png",
+    "a JPEG 2000": "opj_decompress -i in.jp2 -o out.png",
+    RAW: "darktable-cli in.raw out.jpg",
+}
+"""A command that makes a picture of a supported format, by kind."""
+
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -24,17 +34,24 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "a zip archive"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000"),
-    (0, b"\xff\x0a", "a JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (4, b"ftypavif", "an AVIF"),
-    (4, b"ftyphe", "a HEIC photograph"),
-    (4, b"ftypmif1", "a HEIC photograph"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftypcrx", RAW),
+    (0, b"FUJIFILMCCD-RAW", RAW),
+    (0, b"IIU\0", RAW),
+    (0, b"IIRO", RAW),
+    (0, b"IIRS", RAW),
     (4, b"ftyp", "a video"),
     (0, b"RIFF", "a video or sound file"),
 )
 
 
 def looks_like(body: bytes) -> str:
-    """Return the type of a file from its first bytes: one of formats.IMAGE_FORMATS, or a description for errors."""
+    """Return the type of a file from its first bytes: one of IMAGE_FORMATS or EXTRA_FORMATS, or words for errors."""
     for offset, magic, kind in _MAGIC:
         if body.startswith(magic, offset):
             return kind

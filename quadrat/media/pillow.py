@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from PIL import (
 from quadrat.errors import ImageFormatError, ImageTruncatedError
 from quadrat.media.depth import shifted
 from quadrat.media.exif import kept_tags, orientation
+from quadrat.media.kinds import CONVERSIONS
 
 _OPEN: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -33,6 +36,10 @@ _OPEN: dict[str, type[ImageFile.ImageFile]] = {
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
+_EXTRA: Mapping[str, str] = MappingProxyType(
+    {"HEIC": "pi_heif:HeifImageFile", "JPEG XL": "pylibjxl.pillow_plugin:JxlImageFile"}
+)
+"""Plug-ins of the extra `formats`, as module:attribute. Both are free of the GPL: decoders without an encoder of H.265."""
 _UNSUPPORTED = ("unknown", "unsupported", "cannot handle", "not supported")
 _NO_PIXELS = "data organization"  # a TIFF that ends within its tags lists neither strips nor tiles
 
@@ -48,14 +55,30 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def plugin(kind: str) -> type[ImageFile.ImageFile]:
+    """Return the plug-in class of a format; ImageFormatError if it belongs to an extra that is not installed."""
+    if kind in _OPEN:
+        return _OPEN[kind]
+    module, _, name = _EXTRA[kind].partition(":")
+    try:
+        found: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ImageFormatError(
+            f"this is {kind}, which needs the extra `formats`",
+            hint=f"Install it with pip install '.[formats]', or convert the picture: {CONVERSIONS[kind]}",
+        ) from error
+    return found
+
+
 def open_header(stream: IO[bytes], kind: str) -> ImageFile.ImageFile:
     """Read the header of a file of `kind` with the plug-in class, as Image.open warns of sizes that are allowed here.
 
     Raises ImageFormatError for a variant of the format that Pillow does not support, else ImageTruncatedError.
     """
+    opener = plugin(kind)
     try:
         with quiet():
-            return _OPEN[kind](stream)
+            return opener(stream)
     except MemoryError:
         raise
     except Exception as error:  # an invalid header can raise anything in Pillow
@@ -111,6 +134,8 @@ def exif(image: ImageFile.ImageFile) -> tuple[int, dict[str, str]]:
     try:
         with quiet():
             tags = image.getexif()
-            return orientation(tags), kept_tags(tags)
+            # A JPEG XL states its orientation itself, and its decoder has applied it; so has that of HEIC.
+            turn = 1 if image.format in ("JXL", "HEIF") else orientation(tags)
+            return turn, kept_tags(tags)
     except Exception:  # noqa: BLE001 - invalid EXIF can raise anything in Pillow
         return 1, {}

@@ -172,7 +172,10 @@ def check_pages(image: TiffImageFile) -> None:
     Raises ImageFormatError, and ImageTruncatedError if the list of pages cannot be read.
     """
     if _DNG in image.tag_v2 or image.tag_v2.get(_SUBFILE) == 1:
-        raise ImageFormatError("camera raw files are not supported", hint="Convert it to JPEG or TIFF first")
+        raise ImageFormatError(
+            "camera raw files are not supported",
+            hint="Develop it to JPEG or TIFF, for example with darktable-cli",
+        )
     if image.fp is None:
         raise damaged("TIFF", "it is closed")
     position = image.fp.tell()

@@ -48,7 +48,8 @@ class Timeline:
         """
         if self.zero == float("inf"):
             self.zero = self._last_arrival = arrival
-        self._duration_s = max(duration_s, _MIN_DURATION_S) if duration_s else self._duration_s
+        if 0 < duration_s <= _MAX_JUMP_S:  # a longer one is an error of the stream
+            self._duration_s = max(duration_s, _MIN_DURATION_S)
         earliest = self._last_s + self._duration_s if self._last_s >= 0 else 0.0
         now_s = max(arrival - self.zero, earliest)
         before = self._last_pts_s

@@ -19,10 +19,12 @@ from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.track import HELD
 
 BUDGET_BYTES = 2_000_000_000
-"""Frames in flight, and the decoders of open videos, take at most this much, or what one video needs at least."""
+"""Frames in flight, and the decoders and encoders of open videos, take at most this much, or what one video needs at least."""
 DECODER_FRAMES = 12
 """Frames that a decoder keeps: references, and one for each of its threads; most streams need fewer."""
 
+ENCODER_FRAMES = 16
+"""Frames that the encoder of an annotated video keeps."""
 FILES_PER_SOURCE = 4
 """Files that an open video takes: itself, its annotated video, its objects, and one to spare."""
 FILES_BESIDE = 24
@@ -56,8 +58,9 @@ class FrameBudget:
         return _RGB * (read[0] * read[1] + self._drawn * hw[0] * hw[1])
 
     def source_bytes(self, hw: HW) -> int:
-        """Return the bytes that an open video of `hw` takes at least: its decoder, and the frames that may wait."""
-        return int(DECODER_FRAMES * _YUV * hw[0] * hw[1]) + self.least * self.frame_bytes(hw)
+        """Return the bytes that an open video of `hw` takes: its decoder, its encoders, and the frames that may wait."""
+        coded = DECODER_FRAMES + self._drawn * ENCODER_FRAMES
+        return int(coded * _YUV * hw[0] * hw[1]) + self.least * self.frame_bytes(hw)
 
     def has_room(self, open_hws: list[HW]) -> bool:
         """Return True if another video may be opened beside those of these sizes; it is taken to be as large as the largest."""

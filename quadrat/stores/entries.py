@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from quadrat.errors import DeliveryError
+from quadrat.errors import DeliveryError, EngineError
 from quadrat.records import SourceRecord
 from quadrat.types import Source
 
@@ -74,3 +74,40 @@ def checked_name(name: str) -> str:
     if not path.parts or str(path) != name or path.is_absolute() or ".." in path.parts or "\0" in name:
         raise DeliveryError(f"{name!r} is not a file name")
     return name
+
+
+def difference(earlier: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Name what differs between two identities; empty if nothing does."""
+    names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
+    return ", ".join(
+        f"{name} was {earlier.get(name, 'not set')}, and is {now.get(name, 'not set')}" for name in names
+    )
+
+
+def tree(name: str) -> str:
+    """Return a product's name without the folder of its kind."""
+    return name.partition("/")[2] or name
+
+
+def with_paths(record: SourceRecord, moved: Callable[[Path], Path]) -> SourceRecord:
+    """Return a record in which the files of columns have the paths that `moved` returns."""
+    parts = tuple(
+        replace(part, columns=replace(part.columns, path=moved(part.columns.path)))
+        if getattr(part.columns, "path", None) is not None
+        else part
+        for part in record.models
+    )
+    return replace(record, models=parts)
+
+
+def is_final(record: SourceRecord) -> bool:
+    """Return True if measuring the source again would give the same; a fault of the engine may pass."""
+    read = record.image is not None or record.reading is not None
+    passing = any(isinstance(fault, EngineError) for fault in record.faults)
+    return read and not passing and record.status not in ("failed", "not-reached")
+
+
+def column_files(record: SourceRecord) -> list[Path]:
+    """List the files of columns of a record."""
+    paths = [getattr(part.columns, "path", None) for part in record.models]
+    return [path for path in paths if path is not None]

@@ -71,7 +71,7 @@ class FolderStore:
         if isinstance(self._images, Path):
             return file_urn(self._images)
         if isinstance(self._images, Places):
-            return " ".join(file_urn(place) for place in self._images.places)
+            return self._images.described
         return f"live streams from {datetime.now(UTC).isoformat(timespec='microseconds')}"
 
     @contextmanager

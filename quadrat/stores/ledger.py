@@ -13,13 +13,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from quadrat.errors import DeliveryError, EngineError, ResultsError
+from quadrat.errors import DeliveryError, ResultsError
 from quadrat.records import SourceRecord
-from quadrat.stores.entries import FOLDER, PART, Begun, Entry, Files, Written, checked_name, signature_of
+from quadrat.stores.entries import (
+    FOLDER,
+    PART,
+    Begun,
+    Entry,
+    Files,
+    Written,
+    checked_name,
+    column_files,
+    difference,
+    is_final,
+    signature_of,
+    tree,
+    with_paths,
+)  # fmt: skip
 from quadrat.stores.files import cannot_write, digest_of, place, to_json, write_draft
 from quadrat.stores.journal import Journal
 from quadrat.stores.listing import file_urn
@@ -57,6 +69,7 @@ class FolderLedger:
         self._tables: dict[str, str] = {}
         self._fresh: dict[str, Files] = {}
         self._signatures: dict[str, str] = {}
+        self._listed: set[str] = set()
         self._current: set[str] = set()
 
     @contextmanager
@@ -99,9 +112,26 @@ class FolderLedger:
         with suppress(OSError):
             (self._work / "reserve").write_bytes(bytes(size))
 
-    def make_room(self) -> None:
-        """Give the room back that was kept free for the tables."""
+    def make_room(self, *, reached: bool) -> None:
+        """Give the room back that was kept free for the tables.
+
+        If the order has `reached` all its sources, and some of an earlier run are no longer there, their products and
+        the tables that list them are set aside: they can no longer be made again.
+        """
         (self._work / "reserve").unlink(missing_ok=True)
+        gone = [offset for urn, offset in self._entries.items() if urn not in self._listed] if reached else []
+        if not gone:
+            return
+        names = [name for offset in gone for name in self._journal.read(offset).files]
+        with suppress(OSError):
+            for name in (*names, *self._tables):
+                if self.out.joinpath(name).is_file():
+                    self._set_aside(name)
+        LOG.warning(
+            "%d sources of an earlier run are no longer there; their results are now in %s",
+            len(gone),
+            self._own / "replaced",
+        )
 
     def _close(self, lock: FileLock) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
@@ -123,8 +153,8 @@ class FolderLedger:
         if not self._overwrite:
             if earlier is None and found:
                 self._refuse(f"it holds results that this version cannot continue ({found})")
-            elif earlier is not None and (difference := _difference(earlier.identity, identity)):
-                self._refuse(f"it holds the results of another order: {difference}")
+            elif earlier is not None and (what := difference(earlier.identity, identity)):
+                self._refuse(f"it holds the results of another order: {what}")
         if earlier is not None or not (self.out / PART).exists():
             self.part = self.out / PART
             self.part.unlink(missing_ok=True)
@@ -189,21 +219,27 @@ class FolderLedger:
             if self._is_ours(name):
                 path.unlink()
             else:
-                self._set_aside(name)
+                self._keep_changed(name)
         _remove_empty([each for each in path.parents if each != self.out and self.out in each.parents])
 
-    def _set_aside(self, name: str) -> None:
-        """Move a file that is not as the ledger wrote it, so that nothing of a user's is lost."""
+    def _keep_changed(self, name: str) -> None:
+        LOG.warning(
+            "%s was changed after it was written; the changed file is now %s", name, self._set_aside(name)
+        )
+
+    def _set_aside(self, name: str) -> Path:
+        """Move a file, so that nothing of a user's is lost, and return its new path."""
         aside, number = self._own / "replaced" / name, 1
         while aside.exists():
             number += 1
             aside = self._own / "replaced" / f"{name}.{number}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         (self.out / name).replace(aside)
-        LOG.warning("%s was changed after it was written; the changed file is now %s", name, aside)
+        return aside
 
     def known(self, source: Source) -> SourceRecord | None:
         """Return the record of a source that need not be measured again: neither it nor a product has changed."""
+        self._listed.add(source.urn)
         signature = self._signatures[source.urn] = signature_of(source)
         offset = self._entries.get(source.urn)
         if offset is None:
@@ -227,12 +263,12 @@ class FolderLedger:
 
     def _with_columns(self, record: SourceRecord) -> SourceRecord:
         """Return a record whose columns lead to the ledger's own files, wherever the folder is now."""
-        return _with_paths(record, lambda path: self._columns / path.name)
+        return with_paths(record, lambda path: self._columns / path.name)
 
     def write(self, product: Product) -> Path:
         """Write a product and its metadata, both or neither, and return its path; DeliveryError if that fails."""
         name = checked_name(product.name)
-        target, aspect = self.out / name, f"{META}/{_tree(name)}-meta.json"
+        target, aspect = self.out / name, f"{META}/{tree(name)}-meta.json"
         body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
         drafts: dict[str, Path] = {}
         files: dict[str, str] = {}
@@ -275,7 +311,7 @@ class FolderLedger:
             raise FileExistsError
         if self._is_ours(name) or digest_of(path) == digest:
             return True
-        self._set_aside(name)
+        self._keep_changed(name)
         return False
 
     def _place(self, drafts: Mapping[str, Path], replaced: set[str]) -> None:
@@ -298,13 +334,13 @@ class FolderLedger:
             files |= self._fresh.pop(name, {})
         digest = record.image.digest if record.image else record.reading.digest if record.reading else ""
         live = record.source.media == "stream"
-        again = live or not whole or not _is_final(record) or not (signature or digest)
+        again = live or not whole or not is_final(record) or not (signature or digest)
         if again and not files:
             return
         if live:
             urn = hashlib.sha256(urn.encode()).hexdigest()
         try:
-            kept = None if again else _with_paths(record, self._keep_columns)
+            kept = None if again else with_paths(record, self._keep_columns)
             self._entries[urn] = self._journal.add(
                 Entry(urn, record.source.stem, signature, digest, files, kept)
             )
@@ -322,7 +358,7 @@ class FolderLedger:
     def complete(self) -> None:
         """Remove what is no longer part of the results, after an order that has reached all its sources.
 
-        This is what an earlier run delivered of sources that have gone or can no longer be measured.
+        This is what an earlier run delivered of sources that have changed and can no longer be measured.
         """
         draft = Journal(self._work / "journal")
         draft.path.unlink(missing_ok=True)
@@ -336,7 +372,7 @@ class FolderLedger:
                 draft.add(entry)
                 current |= entry.files
                 if entry.record is not None:
-                    columns |= {path.name for path in _paths(entry.record)}
+                    columns |= {path.name for path in column_files(entry.record)}
         for name in [each for each in self._owned if each not in current]:
             self._remove(name)
         for path in self._columns.iterdir() if self._columns.exists() else ():
@@ -345,43 +381,6 @@ class FolderLedger:
         with draft.path.open("r+b") as file:
             os.fsync(file.fileno())
         draft.path.replace(self._journal.path)
-
-
-def _difference(earlier: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Name what differs between two identities; empty if nothing does."""
-    names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
-    return ", ".join(
-        f"{name} was {earlier.get(name, 'not set')}, and is {now.get(name, 'not set')}" for name in names
-    )
-
-
-def _tree(name: str) -> str:
-    """Return a product's name without the folder of its kind."""
-    return name.partition("/")[2] or name
-
-
-def _with_paths(record: SourceRecord, moved: Any) -> SourceRecord:
-    """Return a record in which the files of columns have the paths that `moved` returns."""
-    parts = tuple(
-        replace(part, columns=replace(part.columns, path=moved(part.columns.path)))
-        if getattr(part.columns, "path", None) is not None
-        else part
-        for part in record.models
-    )
-    return replace(record, models=parts)
-
-
-def _is_final(record: SourceRecord) -> bool:
-    """Return True if measuring the source again would give the same; a fault of the engine may pass."""
-    read = record.image is not None or record.reading is not None
-    passing = any(isinstance(fault, EngineError) for fault in record.faults)
-    return read and not passing and record.status not in ("failed", "not-reached")
-
-
-def _paths(record: SourceRecord) -> list[Path]:
-    """List the files of columns of a record."""
-    paths = [getattr(part.columns, "path", None) for part in record.models]
-    return [path for path in paths if path is not None]
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -27,7 +27,7 @@ class NoLedger:
     def commit(self, record: SourceRecord, *, whole: bool = True) -> None:
         """Do nothing."""
 
-    def make_room(self) -> None:
+    def make_room(self, *, reached: bool) -> None:
         """Do nothing."""
 
     def complete(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path, PurePath
 
 from quadrat.errors import NotAnImageError
 from quadrat.formats import skip_reason
-from quadrat.stores.listing import file_source, list_images, list_videos
+from quadrat.stores.listing import file_source, file_urn, list_images, list_videos
 from quadrat.types import Failure, Source, StoreItem
 
 
@@ -28,6 +29,16 @@ class Places:
     moving: bool = False
     sequences: bool = False
     both: bool = False
+
+    @property
+    def described(self) -> str:
+        """The folders and files as a text; more than one file are a number and a digest of their paths."""
+        folders = [file_urn(place) for place in self.places if place.is_dir()]
+        files = [file_urn(place) for place in self.places if not place.is_dir()]
+        if len(files) > 1:
+            digest = hashlib.sha256("\n".join(files).encode()).hexdigest()
+            files = [f"{len(files)} files in {file_urn(self.places[-1].parent)} ({digest[:12]})"]
+        return ", ".join([*folders, *files])
 
     def __iter__(self) -> Iterator[StoreItem]:
         """Yield the sources in the order of the places, and by name within a folder; a Failure for other files."""

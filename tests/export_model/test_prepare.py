@@ -41,6 +41,9 @@ FORMS = {
     "channels last": network([TO_FIRST, conv("t", "s"), TO_LAST], taken=LAST, given=LAST),
     "input last": network([TO_FIRST, conv("t")], taken=LAST),
     "output last": network([conv("x", "s"), TO_LAST], given=LAST),
+    "all axes open": network(
+        [TO_FIRST, conv("t", "s"), TO_LAST], taken=["a", "b", "c", "d"], given=["a", "b", "c", "k"]
+    ),
     "axes of -1": network([conv()], taken=[-1, 3, -1, -1]),
     "axes of 0": network([conv()], taken=[0, 3, 0, 0]),
     "listed initializer": network(

@@ -59,7 +59,7 @@ def test_bad_pictures_raise_their_own_error_in_one_line(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("page.jpg", "web page"), ("text.jpg", "text"), ("moving.gif", "GIF"), ("phone.jpg", "HEIC"),
+    [("page.jpg", "web page"), ("text.jpg", "text"), ("moving.gif", "GIF"), ("phone.jpg", "AVIF"),
      ("paper.jpg", "PDF"), ("vector.eps", "PostScript"), ("drawing.svg", "SVG"), ("bomb.png", "20000 x 20000"),
      ("pages.tif", "several"), ("moving.png", "several"), ("empty.jpg", "empty")],
 )  # fmt: skip

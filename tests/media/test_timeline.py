@@ -72,3 +72,11 @@ def test_a_presentation_time_that_stands_still_starts_a_new_count() -> None:
     """Two frames with the same presentation time have their arrival times."""
     timeline = Timeline()
     assert [0.0, 1.0] == [timeline.add(7.0, arrival) for arrival in (10.0, 11.0)]
+
+
+def test_an_absurd_duration_is_ignored() -> None:
+    """A frame that states to last for centuries lengthens no stream and moves no later frame."""
+    timeline = Timeline()
+    assert timeline.add(0.0, 100.0, 42_949_672_940.0) == 0.0
+    assert timeline.end_s < 1
+    assert timeline.add(None, 100.5, 0.0) == pytest.approx(0.5)

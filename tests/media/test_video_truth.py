@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -132,6 +133,24 @@ def test_an_absurd_pixel_aspect_is_ignored(tmp_path: Path) -> None:
     reading = read(path)[1].reading
     assert (reading.hw, reading.pixel_aspect) == (videos.HW, "1:1")
     assert "pixel aspect of 40" in reading.warnings[0]
+
+
+def test_a_timestamp_beyond_reason_is_not_tabled(tmp_path: Path) -> None:
+    """A frame that is said to last for centuries makes a video partial; its times and its length stay plausible."""
+    path = videos.write(tmp_path / "v.mp4", videos.frames(8), options={"bf": "0"}, rate=25)
+    film = bytearray(path.read_bytes())
+    begin, _ = videos.boxes(film)["moov/trak/mdia/minf/stbl/stts"]
+    count, delta = struct.unpack_from(">II", film, begin + 16)
+    assert count == 8
+    struct.pack_into(">II", film, begin + 16, 8, 2**31 - 1)
+    path.write_bytes(film)
+    frames, reader = read(path)
+    assert delta < 10_000
+    assert all(0 <= f.time_s < 10 for f in frames)
+    assert reader.reading.seconds < 10
+    if len(frames) > 1:
+        assert isinstance(reader.reading.error, VideoTruncatedError)
+        assert "timestamps jump ahead" in reader.reading.error.what
 
 
 def test_interlaced_film_is_said() -> None:

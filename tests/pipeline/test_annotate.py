@@ -25,7 +25,7 @@ def test_a_video_measured_small_is_drawn_at_its_own_size(tmp_path: Path, size: d
     film(tmp_path / "a.mp4", [np.zeros_like(bright), bright, bright])
 
     model = brightness_archive(tmp_path / "m.tgz")
-    order(model, tmp_path / "a.mp4", tmp_path / "out", max_img_size=5000, skip_black=True, **size)
+    order(model, tmp_path / "a.mp4", tmp_path / "out", max_img_size="0.005MP", skip_black=True, **size)
 
     made = watch(tmp_path / "out" / "a.mp4")
     assert ((96, 160), 3) == (made.hw, len(made.pictures))
@@ -38,7 +38,7 @@ def test_a_video_whose_objects_are_found_small_is_drawn_at_its_own_size(tmp_path
     """Boxes lie where the objects do, in a video of the source's size."""
     film(tmp_path / "a.mp4", [draw([(48, 48, 128, 128)], (192, 256))] * 2)
 
-    order(RECTANGLES, tmp_path / "a.mp4", tmp_path / "out", max_img_size=12_288)
+    order(RECTANGLES, tmp_path / "a.mp4", tmp_path / "out", max_img_size="0.012288MP")
 
     made = watch(tmp_path / "out" / "a.mp4")
     blue = [made.pictures[1][y, x, 2] > 180 for y, x in ((88, 40), (88, 60), (88, 116), (88, 136), (140, 88))]

@@ -74,3 +74,11 @@ def test_prefixes_without_a_common_parent(tree: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("os.path.commonpath", apart)
     assert prefixes([Path("a"), Path("b/one.jpg")]) == ["a", "b"]
+
+
+def test_places_are_described_in_one_line(tree: Path) -> None:
+    """Folders by their names; of many files their number, and what changes if one comes or goes."""
+    assert Places((Path("a"),)).described == f"urn:{(tree / 'a').as_uri()}"
+    two = Places((Path("b"), Path("a/one.jpg"), Path("b/one.jpg"))).described
+    assert two.startswith(f"urn:{(tree / 'b').as_uri()}, 2 files in ")
+    assert two != Places((Path("b"), Path("a/one.jpg"), Path("b/frames/1.png"))).described
