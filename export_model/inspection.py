@@ -74,7 +74,7 @@ def inspect(path: Path) -> Inspection:
         )
     data = from_onnx.read(path)
     model = heads.load(data, str(path))
-    prepare.drop_held_inputs(model.graph)
+    prepare.drop_held_inputs(model)
     known = Inspection(
         "a network of unknown kind", "", "guess", inputs=tuple(map(_tensor, model.graph.input)),
         names=labels.from_metadata({p.key: p.value for p in model.metadata_props}),

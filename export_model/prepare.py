@@ -24,6 +24,8 @@ SAME = 1e-4
 """Largest difference of a converted graph's outputs, as a share of their largest value."""
 SAME_HALF = 5e-3
 """The same for outputs of float16, of which runtimes combine operations in different ways."""
+HELD_APART = 4
+"""Version of ONNX's format from which on initializers need not be listed as inputs."""
 SIDE = 64
 """Height and width of an input whose size is open, in comparisons; other sizes are tried if it does not run."""
 
@@ -38,11 +40,13 @@ class Image:
     notes: tuple[str, ...]
 
 
-def drop_held_inputs(graph: Any) -> None:
-    """Remove the inputs that are initializers, as files of ONNX before IR version 4 list them."""
+def drop_held_inputs(model: Any) -> None:
+    """Remove the inputs that are initializers, as files before version 4 of the format must list them."""
+    graph = model.graph
     held = {i.name for i in graph.initializer}
     for each in [i for i in graph.input if i.name in held]:
         graph.input.remove(each)
+    model.ir_version = max(model.ir_version, HELD_APART)
 
 
 def sides_of(tensor: Any) -> Shape:
