@@ -255,6 +255,13 @@ def _check(given: argparse.Namespace) -> None:
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
+    stated = [o for o in ("activation", "background", "threshold", "multi_label") if getattr(given, o)]
+    if stated and routes == ["config"]:
+        raise ParameterError(
+            "a PaddleSeg network has classes that exclude each other",
+            where="--" + stated[0].replace("_", "-"),
+            hint="Export the network with PaddleSeg, and pack that with --paddle",
+        )
     preprocessing.check(given)
     if given.multiples and (given.letterbox or given.stretch or given.transforms):
         raise ParameterError("it has no effect with another size", where="--multiples")

@@ -239,7 +239,7 @@ def _ending(model: Any, name: str) -> str:
 
 def _image(model: Any, where: str, wanted: Shape | None) -> prepare.Image:
     """Prepare the only input, an image, with the axes that `wanted` fixes."""
-    prepare.drop_held_inputs(model.graph)
+    prepare.drop_held_inputs(model)
     inputs = model.graph.input
     if len(inputs) != 1:
         names = ", ".join(i.name for i in inputs)

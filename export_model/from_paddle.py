@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from export_model.from_onnx import Graph, agrees, complete
 from export_model.network import DYNAMIC, F32, Network, Shape, digest, existing, need
 from export_model.selftest import choose
-from quadrat.errors import ModelError, ParameterError, QuadratError
+from quadrat.errors import GraphError, ModelError, ParameterError, QuadratError
 
 PARAMS = "model.pdiparams"
 CONVERT_SECONDS = 1800
@@ -212,6 +212,8 @@ def _onnx(
             try:
                 graph = complete(out.read_bytes(), "paddle2onnx", shape=shape)
                 image, labels = choose(lambda one: run(one.repeat(shape[0] or 1, 0))[:1], shape)
+                if graph.meaning is None or graph.meaning.separate or graph.meaning.questions:
+                    raise GraphError("its output is not scores of classes that exclude each other")
                 off = agrees(graph, image.astype(np.float32), labels)
             except (ImportError, QuadratError) as error:
                 reason = str(error)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import export, from_onnx, heads, kinds, labels, prepare, sizes, values
 from export_model.network import F32, Network, Shape
 from quadrat.errors import GraphError, ParameterError, QuadratError
+from quadrat.task_kinds import default_task
 
 TRIES = 6
 """How many answers may be added to a command before it is given up."""
@@ -73,7 +74,7 @@ def inspect(path: Path) -> Inspection:
         )
     data = from_onnx.read(path)
     model = heads.load(data, str(path))
-    prepare.drop_held_inputs(model.graph)
+    prepare.drop_held_inputs(model)
     known = Inspection(
         "a network of unknown kind", "", "guess", inputs=tuple(map(_tensor, model.graph.input)),
         names=labels.from_metadata({p.key: p.value for p in model.metadata_props}),
@@ -81,7 +82,8 @@ def inspect(path: Path) -> Inspection:
     images = [each for each in known.inputs if len(each.shape) == 4]
     if len(images) != 1:
         return replace(known, reason="it has no single input with four axes, which would be an image")
-    last = prepare.is_channels_last(images[0].shape)
+    (image,) = [each for each in model.graph.input if len(prepare.sides_of(each.type.tensor_type)) == 4]
+    last = prepare.comes_last(model, image)
     known = replace(known, channels_last=last)
     shape: Shape = tuple(images[0].shape[axis] for axis in prepare.TO_FIRST) if last else images[0].shape
     known = replace(known, size=_size(shape))
@@ -91,14 +93,14 @@ def inspect(path: Path) -> Inspection:
     given = _outputs(run, shape, last=last)
     if given is None:
         return replace(known, reason="it runs on no picture of a usual size")
-    outputs, image = given
+    outputs, picture = given
     known = replace(known, outputs=tuple(_ranged(name, array) for name, array in outputs.items()))
-    kind = kinds.recognise(outputs, image)
+    kind = kinds.recognise(outputs, picture)
     if kind is not None:
         return replace(known, kind=kind.name, reason=kind.reason, sure=kind.sure)
     if shape[1] not in (None, 3):
         return replace(known, reason=f"it takes pictures of {shape[1]} channels")
-    return _packed(path, known, _tasks(outputs, (image.shape[2], image.shape[3])))
+    return _packed(path, known, _tasks(outputs, (picture.shape[2], picture.shape[3])))
 
 
 def _tensor(value: Any) -> Tensor:
@@ -147,7 +149,7 @@ def _packed(path: Path, known: Inspection, tasks: Sequence[str]) -> Inspection:
     """Return what is known, with the first task for which the network can be packed, and its command."""
     fault = ""
     for task in tasks:
-        words = ["--onnx", str(path), *(["--task", task] if task != tasks[0] or task != "segment" else [])]
+        words = ["--onnx", str(path), *([] if task == default_task() else ["--task", task])]
         assumed: list[str] = []
         for _ in range(TRIES):
             notes, network, error = _try(words)

@@ -28,8 +28,6 @@ SCALE = "scale_factor"
 """PaddleDetection's input (N, 2): boxes are divided by it to be in pixels of the photograph."""
 MAX_WORD = 1000
 """Longest text of a size in metadata that is parsed, in characters."""
-HELD_APART = 4
-"""Version of ONNX's format from which on initializers need not be listed as inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,8 @@ def adapt(data: bytes, where: str, wanted: Shape | None) -> Detector:
     `wanted` does not fit.
     """
     model = heads.load(data, where)
-    model.ir_version = max(model.ir_version, HELD_APART)
+    prepare.drop_held_inputs(model)
     graph = model.graph
-    prepare.drop_held_inputs(graph)
     inputs = list(graph.input)
     images = [i for i in inputs if len(i.type.tensor_type.shape.dim) == 4]
     if len(images) != 1:

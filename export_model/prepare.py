@@ -5,6 +5,7 @@ Every change is proven: the prepared graph gives the same outputs as the origina
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ SAME = 1e-4
 """Largest difference of a converted graph's outputs, as a share of their largest value."""
 SAME_HALF = 5e-3
 """The same for outputs of float16, of which runtimes combine operations in different ways."""
+HELD_APART = 4
+"""Version of ONNX's format from which on initializers need not be listed as inputs."""
 SIDE = 64
 """Height and width of an input whose size is open, in comparisons; other sizes are tried if it does not run."""
 
@@ -37,11 +40,13 @@ class Image:
     notes: tuple[str, ...]
 
 
-def drop_held_inputs(graph: Any) -> None:
-    """Remove the inputs that are initializers, as files of ONNX before IR version 4 list them."""
+def drop_held_inputs(model: Any) -> None:
+    """Remove the inputs that are initializers, as files before version 4 of the format must list them."""
+    graph = model.graph
     held = {i.name for i in graph.initializer}
     for each in [i for i in graph.input if i.name in held]:
         graph.input.remove(each)
+    model.ir_version = max(model.ir_version, HELD_APART)
 
 
 def sides_of(tensor: Any) -> Shape:
@@ -123,6 +128,21 @@ def is_channels_last(shape: Shape) -> bool:
     return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
+def comes_last(model: Any, image: Any) -> bool:
+    """Return True if the channels of an input come last; if its shape leaves that open, by running the network."""
+    shape = sides_of(image.type.tensor_type)
+    if len(shape) != 4 or shape[1] is not None or shape[3] is not None or len(model.graph.input) != 1:
+        return is_channels_last(shape)
+    picture = noise((shape[0], 3, shape[2], None))
+    for last in (False, True):
+        run = heads.Runner(model.SerializeToString())
+        given = picture.transpose(TO_LAST) if last else picture
+        with contextlib.suppress(Exception):  # whatever the runner raises, it does not run
+            run.every(given.astype(run.dtype))
+            return last
+    return False
+
+
 def image_first(model: Any, image: Any, where: str, wanted: Shape | None = None) -> Image:
     """Make `image`, an input of `model` with four axes, float32 (N, 3, H, W), and return what it is now.
 
@@ -140,7 +160,7 @@ def image_first(model: Any, image: Any, where: str, wanted: Shape | None = None)
             f"the input {name} is neither float32 nor float16", where=where,
             hint="Export the network without its preprocessing",
         )  # fmt: skip
-    last = is_channels_last(own)
+    last = comes_last(model, image)
     if last:
         own = tuple(own[axis] for axis in TO_FIRST)
     merged = _merged(own, wanted, where)

@@ -17,7 +17,7 @@ from export_model import parity
 from export_model.network import F32
 from export_model.parity import ParityRow
 from quadrat.engines import ENGINES, start
-from quadrat.errors import DeviceError, EngineUnavailableError, ParameterError, QuadratError
+from quadrat.errors import DeviceError, EngineUnavailableError, ParameterError, QuadratError, printable
 from quadrat.package import open_archive
 from quadrat.parameters import EngineSettings, parse
 from quadrat.types import ModelPackage
@@ -99,7 +99,7 @@ def verify(
         task_parity.compare(b, a, allowed, f"{b.who} / {a.who}")
         for a, b in itertools.combinations(answers, 2)
     ]
-    print(f"{package.name}: {task_parity.summary(test, allowed)}")
+    print(f"{printable(package.name)}: {task_parity.summary(test, allowed)}")
     show(task_parity.header, rows + pairs)
     ran = {answer.who.split()[0] for answer in answers}
     missing = [name for name in engines if name not in ran]

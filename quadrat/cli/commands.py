@@ -10,6 +10,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
 
 from quadrat import __version__
@@ -72,6 +73,11 @@ def _dispatch(words: Sequence[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise _unknown(words[0])
+    try:
+        Path.cwd()
+    except OSError as error:
+        what = f"the current folder cannot be used ({error.strerror})"
+        raise ParameterError(what, where="quadrat", hint="Change to another folder") from error
     command = cast(Command, resolve(COMMANDS[words[0]][0]))
     return command(words[1:])
 

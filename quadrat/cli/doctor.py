@@ -25,6 +25,8 @@ exit status: 0 if at least one engine can run a network here, else 4.
 """
 LEAST_FREE = 1 << 30
 """Bytes of free space in the folder for temporary files below which large videos may fail."""
+SCRIPTS = {"Chinese": "海", "Japanese": "さ", "Korean": "산", "Thai": "ก", "Devanagari": "घ"}
+"""Scripts that the font of quadrat lacks, each with a letter."""
 PACKING = {"onnx": "pack", "torch": "export", "paddle": "export", "paddleseg": "export"}
 """Libraries for quadrat pack, and the extra that installs each."""
 
@@ -58,7 +60,7 @@ def main(words: Sequence[str]) -> int:
     """Print the findings; return 0 if at least one engine can run a network here, else 4."""
     parser().parse_args(words)
     able = False
-    for check in (machine, engines, codecs, places, packing):
+    for check in (machine, engines, codecs, places, fonts, packing):
         for finding in check():
             able = able or (check is engines and finding.good is True)
             sys.stdout.write(f"{finding}\n")
@@ -150,6 +152,17 @@ def places() -> Iterator[Finding]:
     writable = existing is not None and os.access(existing, os.W_OK)
     text = f"{cache}" if writable else f"{cache} cannot be written, so networks are compiled at every start"
     yield Finding("cache", writable, text + "; set QUADRAT_CACHE_DIR" * (not writable))
+
+
+def fonts() -> Iterator[Finding]:
+    """List the scripts for which there is no font; names in them are replaced by the number of their class."""
+    from quadrat.render.text import font_of
+
+    missing = [script for script, letter in SCRIPTS.items() if font_of(letter) is None]
+    text = "every script that was tried can be drawn"
+    if missing:
+        text = f"none for {', '.join(missing)}; install Noto fonts, or set QUADRAT_FONTS to a folder of fonts"
+    yield Finding("fonts", None if missing else True, text)
 
 
 def packing() -> Iterator[Finding]:

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
 from quadrat.cli.log import LOG
 from quadrat.cli.words import strict
-from quadrat.errors import ParameterError
+from quadrat.errors import ParameterError, ResultsError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters
+from quadrat.parameters.applies import MEDIA
 from quadrat.platforms.arguments import add_arguments
 from quadrat.platforms.ivcap_order import OrderContext, complete
+from quadrat.stores.entries import FOLDER as LEDGER
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
 from quadrat.stores.paths import results_in
 from quadrat.stores.places import Places
@@ -125,6 +127,7 @@ def plan(given: Namespace) -> list[Planned]:
     inputs = sort_inputs(given.photos, out.absolute(), sequences=given.sequence)
     values = _values(given, out)
     kinds = inputs.media
+    _check_results(out, kinds)
     planned = []
     for media in kinds:
         others = [kind for kind in kinds if kind != media]
@@ -136,6 +139,20 @@ def plan(given: Namespace) -> list[Planned]:
         )
         planned.append(Planned(media, settings, store, place))
     return planned
+
+
+def _check_results(out: Path, kinds: Sequence[str]) -> None:
+    """Raise ResultsError if the folder has results of another choice of kinds, which would stay beside the new ones."""
+    places = [out] if len(kinds) > 1 else [out / described(kind) for kind in MEDIA]
+    for place in places:
+        if (place / LEDGER).is_dir():
+            what = (
+                "it holds results of a run with "
+                + ("one kind" if len(kinds) > 1 else "several kinds")
+                + " of sources"
+            )
+            hint = "Give another folder of results, or --into NAME for a new one in it"
+            raise ResultsError(what, where=str(place), hint=hint)
 
 
 def _settings(values: dict[str, Any], media: str) -> Settings:

@@ -102,9 +102,12 @@ class SourceReader:
         """Return True if another source may be opened; the sizes of the videos that are open decide it."""
         if any(thread.is_live for thread in self._threads):
             return True
-        return len(self._threads) < self._at_once and self.budget.has_room(
-            [thread.hw for thread in self._threads]
-        )
+        if len(self._threads) >= self._at_once:
+            return False
+        begin = perf_counter()
+        sizes = [thread.hw for thread in self._threads]
+        self.waited_s += perf_counter() - begin
+        return self.budget.has_room(sizes)
 
     def _turn(self) -> Iterator[ReadItem]:
         """Yield one event of each video, or the events that the streams have by now."""

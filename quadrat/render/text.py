@@ -115,7 +115,8 @@ def font_of(letter: str) -> Path | None:
     """Return the first font that has a letter: DEFAULT, the shipped one, or one of the system; else None."""
     if letter in _UNSEEN or letter == " ":
         return DEFAULT
-    return next((path for path in _candidates() if _has(path, letter)), None)
+    own = next((path for path in (DEFAULT, SHIPPED) if _has(path, letter)), None)
+    return own or next((path for path in _candidates() if _has(path, letter)), None)
 
 
 def _fonts_for(text: str) -> Iterator[Path | None]:
@@ -144,7 +145,7 @@ def _picture(font: Font, letter: str) -> tuple[tuple[int, int], bytes]:
 
 @cache
 def _candidates() -> tuple[Path, ...]:
-    """List the fonts in the order in which they are tried."""
+    """List the fonts of the system in the order in which they are tried, which takes time if there are many."""
     found: dict[str, Path] = {}
     named = os.environ.get("QUADRAT_FONTS")
     for folder in (*([named] if named else []), *FOLDERS):
@@ -155,7 +156,7 @@ def _candidates() -> tuple[Path, ...]:
             ):
                 found.setdefault(path.name, path)
     ranked = sorted(found.values(), key=lambda path: (_rank(path) or 0, path.name))
-    return (DEFAULT, SHIPPED, *ranked[:MOST_FONTS])
+    return tuple(ranked[:MOST_FONTS])
 
 
 def _rank(path: Path) -> int | None:

@@ -118,6 +118,18 @@ def test_a_mistake_is_one_line(quadrat: Quadrat, words: list[str | Path], status
     ]
 
 
+def test_a_current_folder_that_is_gone_is_one_line(
+    quadrat: Quadrat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths mean nothing there."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    ended = quadrat("run", MASKS, BOXES)
+    assert (ended.status, ended.log.count("\n")) == (2, 1)
+    assert "the current folder cannot be used" in ended.log
+
+
 def test_an_error_of_our_own_is_one_line(quadrat: Quadrat, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the code E_INTERNAL and asks for a report."""
 
@@ -161,7 +173,14 @@ def test_doctor_checks_engines_codecs_and_folders(quadrat: Quadrat) -> None:
     """Each engine has a line, and a machine that can measure has the status 0."""
     ended = quadrat("doctor")
     assert ended.status == 0
-    for text in ("openvino", metadata.version("onnxruntime"), "h264, vp9, av1", "temporary", "cache"):
+    for text in (
+        "openvino",
+        metadata.version("onnxruntime"),
+        "h264, vp9, av1",
+        "temporary",
+        "cache",
+        "fonts",
+    ):
         assert text in ended.out
 
 

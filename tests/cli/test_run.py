@@ -206,3 +206,17 @@ def test_a_failure_names_its_image_once(quadrat: Quadrat) -> None:
     ended = quadrat("run", MASKS, IMAGES / "site-a", "broken.jpg", "-o", "out", "--outputs", "none")
     (line,) = [line for line in ended.log.splitlines() if "failed, E_" in line]
     assert line.count("broken.jpg") == 1
+
+
+def test_results_of_one_kind_and_of_several_do_not_lie_beside_each_other(quadrat: Quadrat) -> None:
+    """A folder that was made with images alone is refused for images and videos, and the other way round."""
+    shutil.copy(VIDEOS / "reef-1.mp4", "a.mp4")
+    shutil.copy(SCENES / "reef-flat.png", "a.png")
+    words = ("run", BOXES, "a.png", "--outputs", "none", "-o")
+    good(quadrat(*words, "one"))
+    both = quadrat(*words, "one", "a.mp4")
+    assert (both.status, "it holds results of a run with one kind of sources" in both.log) == (6, True)
+    good(quadrat(*words, "two", "a.mp4"))
+    one = quadrat(*words, "two")
+    assert (one.status, "it holds results of a run with several kinds of sources" in one.log) == (6, True)
+    good(quadrat(*words, "two", "a.mp4"))

@@ -18,16 +18,15 @@ TO_FIRST = helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2])
 TO_LAST = helper.make_node("Transpose", ["s"], ["y"], perm=[0, 2, 3, 1])
 
 
-def network(
-    nodes, *, taken=FIRST, given=FIRST, kinds=(TensorProto.FLOAT, TensorProto.FLOAT), opset=17, held=()
-):
+def network(nodes, *, taken=FIRST, given=FIRST, kinds=(TensorProto.FLOAT,) * 2, opset=17, held=(), ir=8):
     """Make a network from x to y that classifies by colour; `held` are initializers also listed as inputs."""
     weights = [numpy_helper.from_array(W3, "w"), *(numpy_helper.from_array(v, n) for n, v in held)]
     inputs = [helper.make_tensor_value_info("x", kinds[0], taken)]
-    inputs += [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in held]
+    listed = [*held, *([("w", W3)] if ir < 4 else [])]
+    inputs += [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in listed]
     outputs = [helper.make_tensor_value_info("y", kinds[1], given)]
     graph = helper.make_graph(nodes, "net", inputs, outputs, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
     return model.SerializeToString()
 
 
@@ -41,12 +40,16 @@ FORMS = {
     "channels last": network([TO_FIRST, conv("t", "s"), TO_LAST], taken=LAST, given=LAST),
     "input last": network([TO_FIRST, conv("t")], taken=LAST),
     "output last": network([conv("x", "s"), TO_LAST], given=LAST),
+    "all axes open": network(
+        [TO_FIRST, conv("t", "s"), TO_LAST], taken=["a", "b", "c", "d"], given=["a", "b", "c", "k"]
+    ),
     "axes of -1": network([conv()], taken=[-1, 3, -1, -1]),
     "axes of 0": network([conv()], taken=[0, 3, 0, 0]),
     "listed initializer": network(
         [conv("x", "s"), helper.make_node("Add", ["s", "b"], ["y"])],
         held=[("b", np.zeros((1, 3, 1, 1), np.float32))],
     ),
+    "version 3 of the format": network([conv()], opset=9, ir=3),
     "opset 9": network([conv()], opset=9),
     "opset 11": network([conv()], opset=11),
     "opset 12": network([conv()], opset=12),

@@ -84,7 +84,7 @@ def test_an_order_gives_the_reference_pixel_by_pixel(
         (folder / picture).symlink_to(shared / "pictures" / picture)
     ran = service.run(
         "--model", archive, "--images", folder, "--outputs", "none", "--result-size", "source",
-        "--max-img-size", "-1", in_dir=tmp_path,
+        "--max-img-size", "-1", "--executor", "local", in_dir=tmp_path,
     )  # fmt: skip
     assert ran.status == 0, ran.said
     found: dict[str, dict[str, int]] = {picture: {} for picture in expected}

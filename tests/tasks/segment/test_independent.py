@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx.parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError
 from quadrat.package.masks import MaskWords
@@ -17,6 +20,8 @@ from quadrat.tasks.segment import independent
 from quadrat.tasks.segment.reader import OutputReader
 from quadrat.tasks.segment.scores import decide
 from quadrat.types import UNKNOWN, OutputSpec
+from tests.archives import build, contents
+from tests.service.run import Service
 from tests.tasks.folding import make_task, predict
 from tests.tasks.segment.masks import SCORES, frame, package, part, parts, picture
 from tests.values import settings_of
@@ -168,3 +173,20 @@ def test_outputs_that_are_no_numbers(plane: np.ndarray) -> None:
         OutputReader("tiny", 3, {"labels": "labels"}).read(part(frame(1, 2), labels=plane))
     with pytest.raises(EngineRunError):
         reader(MaskWords()).read(part(frame(1, 2), scores=plane))
+
+
+def test_an_order_refuses_sigmoids_that_are_not_stated(service: Service, tmp_path: Path) -> None:
+    """An archive packed by hand from such a network ends the order with what to state, not with covers."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        net (float[n, 3, h, w] x) => (float[n, 3, h, w] y) { y = Sigmoid (x) }
+    """)
+    body = contents(network=("model.onnx", model.SerializeToString()), params=None, classes=list("abc"))
+    body["meta.json"] = b'{"name": "hand", "classes": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}'
+    build(tmp_path / "hand.tgz", body)
+    Image.fromarray(picture((64, 96)).pixels).save(tmp_path / "p.png")
+    words = ["--model", tmp_path / "hand.tgz", "--image", tmp_path / "p.png", "--executor", "local"]
+    ran = service.run(*words, in_dir=tmp_path)
+    assert ran.status == 3
+    assert "E_MODEL_MANIFEST" in ran.said
+    assert "do not sum to 1" in ran.said
