@@ -347,6 +347,7 @@ class FolderLedger:
         except OSError as error:
             raise cannot_write(self._journal.path, error) from error
         self._current.add(urn)
+        self._listed.add(urn)
 
     def _keep_columns(self, path: Path) -> Path:
         """Keep a file of columns beyond the end of this run."""
