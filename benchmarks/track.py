@@ -5,7 +5,7 @@
     python -m benchmarks.track --smoke             without the libraries, to see that it runs
 
 Peers are SORT, ByteTrack and OC-SORT of `trackers`, with its own defaults and with quadrat's max-age, min-hits and
-min-score ("as ours"), and deep-sort-realtime, which gets the same synthetic embeddings as quadrat's deepsort.
+min-score ("as ours"; "clear as ours" also starts tracks at quadrat's CLEAR_SCORE), and deep-sort-realtime, which gets the same synthetic embeddings as quadrat's deepsort.
 `trackers.eval` computes the figures; a detection without a track is not part of a tracker's result.
 """
 
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from benchmarks.motion import APPEARANCE, PARTS, SCENARIOS, Scenario, SimulatedFrame, simulate
 from quadrat.parameters import ObjectSettings, TrackingSettings
 from quadrat.tracking import TRACKERS, make
+from quadrat.tracking.bytetrack import CLEAR_SCORE
 
 TrackFrame = Callable[[SimulatedFrame], NDArray[np.int64]]
 """Returns the track number of each detection of the next frame, -1 for none."""
@@ -101,6 +102,12 @@ PEERS: dict[str, Callable[[], TrackFrame]] = {
     "trackers ByteTrack": lambda: library("ByteTrackTracker"),
     "trackers ByteTrack, as ours": lambda: library(
         "ByteTrackTracker", **AS_OURS, **SCORES, high_conf_det_threshold=0.5
+    ),
+    "trackers ByteTrack, clear as ours": lambda: library(
+        "ByteTrackTracker",
+        **AS_OURS,
+        track_activation_threshold=CLEAR_SCORE,
+        high_conf_det_threshold=CLEAR_SCORE,
     ),
     "trackers OC-SORT": lambda: library("OCSORTTracker"),
     "trackers OC-SORT, as ours": lambda: library(

@@ -38,8 +38,8 @@ from quadrat.types import Blob, Frame, FrameKey, ImageU8
 MAX_SOURCE_PIXELS = 178_000_000
 """Larger pictures are refused before decoding; 178 MP of RGB take half a gigabyte."""
 
-_BYTES_PER_PIXEL = 8
-"""The most that a pixel takes in a file: four channels of 16 bits."""
+_BYTES_PER_PIXEL = 12
+"""The most that a pixel takes in a file: four channels of 16 bits, and reduced copies in a TIFF."""
 _MAX_EXTRA = 256_000_000
 """Bytes of a file beside its pixels: metadata, previews, further pictures of an MPO, a short video of a phone."""
 _MAX_HEADER = 1 << 22

@@ -127,6 +127,18 @@ class ObjectSettings(Group):
         shapes_result=True,
         since="2",
     )
+    classes: str = parameter(
+        "string",
+        "Keep only objects of these classes of the archive, by name or index, separated by commas: person,boat. "
+        "Other classes are neither tracked nor listed in any table. If unset, all classes are kept.",
+        unset="",
+        tasks=OBJECTS,
+        shapes_result=True,
+        hints=(
+            ("segment", "Leave --classes out: every pixel of a mask has a class. Select rows of survey.csv"),
+        ),
+        since="5",
+    )
     nms_threshold: float = parameter(
         "float",
         "Overlap (IoU) at or above which the weaker of two boxes of one class is dropped. Networks that do not need "

@@ -17,6 +17,7 @@ from quadrat.pipeline.budget import FrameBudget, files_at_once
 from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart, to_quadrat_error
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
+from quadrat.pipeline.workers import start_thread
 from quadrat.protocols import Reader
 from quadrat.types import Blob, Failure, Flush, Frame, FrameKey, Source, StoreItem
 
@@ -102,9 +103,12 @@ class SourceReader:
         """Return True if another source may be opened; the sizes of the videos that are open decide it."""
         if any(thread.is_live for thread in self._threads):
             return True
-        return len(self._threads) < self._at_once and self.budget.has_room(
-            [thread.hw for thread in self._threads]
-        )
+        if len(self._threads) >= self._at_once:
+            return False
+        begin = perf_counter()
+        sizes = [thread.hw for thread in self._threads]
+        self.waited_s += perf_counter() - begin
+        return self.budget.has_room(sizes)
 
     def _turn(self) -> Iterator[ReadItem]:
         """Yield one event of each video, or the events that the streams have by now."""
@@ -157,7 +161,7 @@ class _DecodeThread:
         self._reader: Reader | None = None
         name = f"quadrat-decode-{state.source.name}"
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def take(self, *, wait: bool) -> ReadItem | None:
         """Return the next event; None if its frame waits for room in the budget or, without `wait`, if there is none yet."""

@@ -26,6 +26,7 @@ from quadrat.report.rows import DetectionRow, rows_of
 from quadrat.report.spool import Spool
 from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import resolve
+from quadrat.tasks.detect.chosen import chosen
 from quadrat.types import ClassInfo, Detections, ImageU8, Product, Result, Source, SourceClosed
 
 WRITERS = {
@@ -51,10 +52,12 @@ class ObjectSummary:
 
 
 class _Classes:
-    """The classes of a model by index. A class that the archive does not list is named by its index."""
+    """The classes of a model by index, or those `kept` of them. A class that it does not list is named by its index."""
 
     def __init__(self, model: ModelFacts) -> None:
-        self._known = {info.index: info for info in model.classes}
+        objects = next((one for one in model.groups if isinstance(one, ObjectSettings)), ObjectSettings())
+        self.kept = chosen(objects, model.classes, model.num_classes)
+        self._known = {info.index: info for info in model.classes if not self.kept or info.index in self.kept}
         self._urn = model.kind.class_urn
 
     def of(self, index: int) -> ClassInfo:
@@ -148,7 +151,9 @@ class ObjectCollector:
         lines = Spool(self._folder / self._model.temporary_name(stem, ".mot"))
         for chunk, rows in _rows(columns):
             for place, frame in enumerate(chunk.frames):
-                lines.write(mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked))
+                lines.write(
+                    mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked, self._classes.kept)
+                )
         lines.flush()
         metadata = aspect
         if closing.video is not None:

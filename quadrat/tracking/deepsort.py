@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.tracking import kalman
 from quadrat.tracking.association import Pairs, assign
 from quadrat.tracking.base import BaseTracker
 from quadrat.tracking.tracks import F32, Observations
 
-MIN_IOU = 0.2
-"""Smallest intersection over union of a predicted box and an observation that may match."""
 FAR_GATE = 100.0
 """Greatest squared distance of a match by appearance alone (see kalman.gating_distances)."""
 MIN_SURE_COSINE = 0.6
@@ -38,16 +37,15 @@ class DeepSort(BaseTracker):
 
     def associate(self, observed: Observations) -> Pairs:
         """Match by the weighted sum of overlap and cosine."""
-        similarity, allowed = self.candidates(observed, MIN_IOU)
+        similarity, allowed = self.candidates(observed)
         if not observed.embeddings.shape[1]:
             return assign(similarity, allowed)
         cosine = self._cosine(observed)
         allowed &= self.compatible(observed)
         sure = (cosine >= MIN_SURE_COSINE) & self.same_class(observed) & ~allowed & _distinct(cosine)
         tracks, objects = np.nonzero(sure)
-        is_part = self.part_distances(observed, tracks, objects) <= FAR_GATE
-        allowed |= self.within_gate(observed, sure, FAR_GATE)
-        allowed[tracks[is_part], objects[is_part]] = True
+        distances = kalman.gating_distances(self.tracks.state[tracks], observed.boxes[objects])
+        allowed[tracks, objects] |= distances <= FAR_GATE
         return assign(similarity + COSINE_WEIGHT * np.maximum(cosine, 0), allowed)
 
     def compatible(self, observed: Observations) -> NDArray[np.bool_]:

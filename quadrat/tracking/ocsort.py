@@ -13,10 +13,8 @@ from quadrat.tracking.base import BaseTracker
 from quadrat.tracking.kalman import F64, Indices
 from quadrat.tracking.tracks import Observations
 
-MIN_IOU = 0.2
-"""Smallest intersection over union of a predicted box and an observation that may match."""
 MIN_RECOVERY_IOU = 0.5
-"""The same for the last observed box of a track."""
+"""Smallest intersection over union of a track's last observed box and an observation that may match."""
 DIRECTION_WEIGHT = 0.1
 """Weight of the consistency of direction beside the overlap."""
 MIN_DISPLACEMENT = 0.05
@@ -33,7 +31,7 @@ class OcSort(BaseTracker):
 
     def associate(self, observed: Observations) -> Pairs:
         """Match by overlap and direction, then the tracks that are left by their last observed boxes."""
-        similarity, allowed = self.candidates(observed, MIN_IOU)
+        similarity, allowed = self.candidates(observed)
         tracks, objects = np.nonzero(allowed)
         similarity[tracks, objects] += DIRECTION_WEIGHT * self._consistency(observed, tracks, objects)
         first = assign(similarity, allowed)
@@ -53,7 +51,6 @@ class OcSort(BaseTracker):
             again = index[found]
             tracks.state[again] = self._replay(
                 tracks.observed_state[again],
-                tracks.size[again],
                 tracks.history[again, 0],
                 boxes[found],
                 gaps[found],
@@ -63,7 +60,7 @@ class OcSort(BaseTracker):
         tracks.history[index, 0] = boxes
         tracks.observed_state[index] = tracks.state[index]
 
-    def _replay(self, state: F64, size: F64, start: F64, end: F64, gaps: Indices) -> F64:
+    def _replay(self, state: F64, start: F64, end: F64, gaps: Indices) -> F64:
         """Run the filter over `gaps` (N,) steps with boxes on a straight line from `start` to `end`, both (N, 4).
 
         Returns the states (N, 5, 4) predicted for the last step, before the correction by `end`.
@@ -72,9 +69,9 @@ class OcSort(BaseTracker):
         for step in range(1, int(gaps.max()) + 1):
             running = gaps >= step
             share = (step / gaps[running])[:, None]
-            predicted = kalman.predict(state[running], size[running], 1.0, self.noise)
+            predicted = kalman.predict(state[running], 1.0, self.motion.acceleration)
             boxes = start[running] + share * (end[running] - start[running])
-            corrected = kalman.correct(predicted, size[running], boxes, self.noise)
+            corrected = kalman.correct(predicted, boxes)
             before_end = (gaps[running] > step)[:, None, None]
             state[running] = np.where(before_end, corrected, predicted)
         return state
@@ -86,15 +83,10 @@ class OcSort(BaseTracker):
         track that hardly moved.
         """
         history = self.tracks.history[tracks]
-        oldest, newest = _centres(history[:, -1]), _centres(history[:, 0])
-        displacement, to_object = newest - oldest, _centres(observed.boxes[objects]) - oldest
+        oldest, newest = kalman.centres(history[:, -1]), kalman.centres(history[:, 0])
+        displacement, to_object = newest - oldest, kalman.centres(observed.boxes[objects]) - oldest
         distance = np.linalg.norm(displacement, axis=1)
         lengths = np.maximum(distance * np.linalg.norm(to_object, axis=1), np.finfo(np.float64).tiny)
         cosine = np.clip((displacement * to_object).sum(axis=1) / lengths, -1, 1)
-        moved = distance >= MIN_DISPLACEMENT * kalman.sizes(history[:, 0])
+        moved = distance >= MIN_DISPLACEMENT * np.sqrt(kalman.sides(history[:, 0]).prod(axis=1))
         return np.where(moved, 1 - 2 * np.arccos(cosine) / np.pi, 0.0) * observed.scores[objects]
-
-
-def _centres(boxes: F64) -> F64:
-    """Return the centres (N, 2) of boxes (N, 4)."""
-    return (boxes[:, :2] + boxes[:, 2:]) / 2

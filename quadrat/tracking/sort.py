@@ -6,13 +6,10 @@ from quadrat.tracking.association import Pairs, assign
 from quadrat.tracking.base import BaseTracker
 from quadrat.tracking.tracks import Observations
 
-MIN_IOU = 0.2
-"""Smallest intersection over union of a predicted box and an observation that may match."""
-
 
 class Sort(BaseTracker):
     """Match tracks and observations so that the sum of their overlaps is greatest."""
 
     def associate(self, observed: Observations) -> Pairs:
         """Match by overlap."""
-        return assign(*self.candidates(observed, MIN_IOU))
+        return assign(*self.candidates(observed))

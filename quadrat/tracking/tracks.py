@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.tracking import kalman
-from quadrat.tracking.kalman import F64, Indices, Noise
+from quadrat.tracking.kalman import F64, Indices
+from quadrat.tracking.motion import WINDOW
 from quadrat.types import Detections
 
 F32 = NDArray[np.float32]
+HALF = 0.5
+"""Tolerance of a step: presentation times are not exact multiples of the frame interval."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,10 +58,10 @@ class Observations:
 class Tracks:
     """The N live tracks, in order of their start.
 
-    `state` (N, 5, 4) is that of the Kalman filter and describes the visible box. `serials` (N,) identify tracks from
-    their start on; `numbers` (N,) are 0 until a track counts. `classes` (N,) are those of the last observations,
-    `hits` (N,) counts observations, and `time_since_update` (N,) is the number of steps since the last one. `amodal`
-    (N, 4) is the box of the whole object and `velocity` (N, 2) its velocity in pixels per step.
+    `state` (N, 5, 4) is that of the Kalman filter. `serials` (N,) identify tracks from their start on; `numbers` (N,)
+    are 0 until a track counts. `classes` (N,) are those of the last observations, `hits` (N,) counts observations, and
+    `time_since_update` (N,) is the number of steps since the last one. `recent` (N, WINDOW, 2) are the observed
+    centres of the last steps, newest first, NaN where there was none.
 
     Columns that only some trackers use have a width of 0 in the others: `embeddings` (N, D) are running means,
     `history` (N, K, 4) holds the last K observed boxes, newest first, and `observed_state` (N, 5, 4) is the state
@@ -71,17 +74,18 @@ class Tracks:
     classes: NDArray[np.int32]
     hits: NDArray[np.int32]
     time_since_update: F64
-    amodal: F64
-    velocity: F64
+    recent: F64
     embeddings: F32
     history: F64
     observed_state: F64
 
     @classmethod
-    def start(cls, observed: Observations, noise: Noise, history: int = 0, serial: int = 0) -> Tracks:
+    def start(cls, observed: Observations, history: int = 0, serial: int = 0) -> Tracks:
         """Start a track at each observation, with `history` boxes; serials count up from `serial`."""
         count = len(observed)
-        state = kalman.initiate(observed.boxes, kalman.sizes(observed.boxes), noise)
+        state = kalman.initiate(observed.boxes)
+        recent = np.full((count, WINDOW, 2), np.nan)
+        recent[:, 0] = state[:, kalman.POSITION, :2]
         return cls(
             state,
             np.arange(serial, serial + count),
@@ -89,8 +93,7 @@ class Tracks:
             observed.classes.copy(),
             np.ones(count, np.int32),
             np.zeros(count),
-            observed.boxes.copy(),
-            np.zeros((count, 2)),
+            recent,
             observed.embeddings.copy(),
             np.repeat(observed.boxes[:, None], history, axis=1),
             state.copy() if history else np.zeros((count, 0, 4)),
@@ -102,13 +105,8 @@ class Tracks:
 
     @property
     def boxes(self) -> F64:
-        """The predicted visible boxes (N, 4)."""
-        return self.state[:, kalman.POSITION]
-
-    @property
-    def size(self) -> F64:
-        """The sizes (N,) of the whole objects: an object that is cut off does not move less."""
-        return kalman.sizes(self.amodal)
+        """The predicted boxes (N, 4)."""
+        return kalman.corners(self.state)
 
     def select(self, mask: NDArray[np.bool_]) -> Tracks:
         """Return the tracks where `mask` (N,) is True."""
@@ -127,3 +125,10 @@ class Tracks:
         """Give tracks that started without embeddings `width` columns of zeros, which mean unknown."""
         if self.embeddings.shape[1] < width:
             self.embeddings = np.zeros((len(self), width), np.float32)
+
+    def shift_recent(self, steps: float) -> None:
+        """Make room for the centres of the next step; after any other time than one step, forget the earlier ones."""
+        shifted = np.full_like(self.recent, np.nan)
+        if abs(steps - 1) < HALF:
+            shifted[:, 1:] = self.recent[:, :-1]
+        self.recent = shifted

@@ -16,7 +16,7 @@ def test_a_line_has_the_challenges_ten_columns() -> None:
     """Frames count from 1, boxes are left, top, width, height."""
     rows = rows_of(objects([(10, 20, 60, 70)], [2], [0.9], [4]))
 
-    assert mot_lines(0, rows, tracked=True) == "1,4,10.00,20.00,50.00,50.00,0.9000,-1,-1,-1\n"
+    assert mot_lines(0, rows, tracked=True) == "1,4,10.00,20.00,50.00,50.00,0.9000,3,-1,-1\n"
     assert len(COLUMNS) == 10
 
 
@@ -27,6 +27,18 @@ def test_objects_without_a_track_are_left_out_if_objects_are_tracked(tracked: bo
 
     assert ids == [line.split(",")[1] for line in text.splitlines()]
     assert {"7"} == {line.split(",")[0] for line in text.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("kept", "classes"), [((), ["3", "6"]), ((2, 5), ["1", "2"]), ((0, 2, 5), ["2", "3"])]
+)
+def test_classes_count_from_1_among_those_that_the_order_keeps(
+    kept: tuple[int, ...], classes: list[str]
+) -> None:
+    """One class alone is class 1, which is the one that evaluators count."""
+    text = mot_lines(0, rows_of(objects([(0, 0, 1, 1)] * 2, [2, 5], tracks=[1, 2])), True, kept)
+
+    assert classes == [line.split(",")[7] for line in text.splitlines()]
 
 
 @given(st.integers(0, 20), st.integers(0, 99))

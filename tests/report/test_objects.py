@@ -113,6 +113,18 @@ def test_a_capped_photograph_is_measured_in_part(tmp_path: Path) -> None:
     assert desk.part.text == "1 fish, and more than max-detections"
 
 
+def test_classes_that_the_order_does_not_keep_are_in_no_table(tmp_path: Path) -> None:
+    """Neither as rows of zeros, nor as categories."""
+    desk = Desk(tmp_path, classes="Grüße,fish")
+    list(desk.picture(photo(objects([(0, 0, 9, 9)]))))
+
+    assert ["fish", "Grüße"] == [row["class"] for row in desk.rows]
+    assert ["fish", "Grüße"] == [one["name"] for one in json.loads(desk.tables["coco.json"])["categories"]]
+    assert "crab" not in "".join(
+        body(each).decode() for each in desk.products.values() if each.name != "run.json"
+    )
+
+
 def test_a_video_has_its_tracks(tmp_path: Path) -> None:
     """Per track: class by score, times, frames, scores and path; the annotated video carries the aspect."""
     desk = Desk(tmp_path / "t")

@@ -14,7 +14,7 @@ from benchmarks.track import ROWS
 EASY = Scenario("easy", 8, frames=80)
 PEERS = {
     "sort": "trackers SORT, as ours",
-    "bytetrack": "trackers ByteTrack, as ours",
+    "bytetrack": "trackers ByteTrack, clear as ours",
     "ocsort": "trackers OC-SORT, as ours",
     "deepsort": "deep-sort-realtime, as ours",
 }

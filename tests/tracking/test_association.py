@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quadrat.tracking.association import assign, concatenate, iou, unmatched
+from quadrat.tracking.association import assign, concatenate, enlarge, iou, unmatched
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,8 @@ def test_pairs_are_concatenated_and_the_rest_is_unmatched():
     assert (rows.tolist(), columns.tolist()) == ([0, 2, 1], [1, 0, 3])
     assert unmatched(5, columns).tolist() == [2, 4]
     assert unmatched(2, np.zeros(0, int)).tolist() == [0, 1]
+
+
+def test_boxes_are_enlarged_on_every_side():
+    """By 0.4 of the side in each direction."""
+    assert enlarge(np.array([[100.0, 50, 200, 70]])) == pytest.approx(np.array([[60, 42, 240, 78]]))

@@ -232,17 +232,6 @@ def test_what_could_not_be_the_object_is_no_other(name, kind, score):
     assert found[1] > 0
 
 
-@pytest.mark.parametrize("name", ["sort", "bytetrack"])
-def test_a_shape_that_motion_does_not_explain_is_another_object_beside_a_second_one(name):
-    """Overlap alone does not continue a track while another object is there, too."""
-    here, wide, beside = [100, 100, 160, 160], [85, 115, 175, 155], [150, 100, 210, 160]
-    alone, crowded = tracker(name), tracker(name)
-    for made in (alone, crowded):
-        tracks_of(made, [detections([here])] * 10)
-    assert tracks_of(alone, [detections([wide])]) == [[1]]
-    assert tracks_of(crowded, [detections([wide, beside])]) == [[-1, -1]]
-
-
 @ALL
 def test_max_age_0_ends_a_track_at_the_first_miss(name):
     """With max-age=0, one frame without the object ends its track."""

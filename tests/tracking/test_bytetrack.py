@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from quadrat.tracking.bytetrack import CLEAR_SCORE, FAINT_SCORE
-from tests.tracking.scenes import LEFT, boxes, detections, straight, tracker, tracks_of
+from tests.tracking.scenes import LEFT, RIGHT, boxes, detections, straight, tracker, tracks_of
 
 
 @pytest.mark.parametrize(
     ("score", "same"),
-    [(0.9, True), (0.3, True), (0.15, True), (FAINT_SCORE, True), (FAINT_SCORE - 0.01, False)],
+    [(0.9, True), (0.3, True), (0.21, True), (FAINT_SCORE, True), (FAINT_SCORE - 0.01, False)],
 )
 def test_a_track_continues_with_a_faint_object(score, same):
     """A track takes an object that is too faint to start one, but none below FAINT_SCORE."""
@@ -46,6 +46,14 @@ def test_the_first_stage_is_for_clear_objects(below, taken):
     assert tracks_of(made, [boxes((105, 100), LEFT, score=(0.9, CLEAR_SCORE - below))]) == [taken]
 
 
+@pytest.mark.parametrize(("usual", "starts"), [(0.9, False), (0.35, True)])
+def test_a_network_with_low_scores_has_clear_objects(usual, starts):
+    """What is faint for one network is clear for another: the median of the scores lowers the limit."""
+    made = tracker("bytetrack")
+    tracks_of(made, [boxes(LEFT, score=usual)] * 20)
+    assert (tracks_of(made, [boxes(LEFT, RIGHT, score=(usual, 0.4))] * 2)[-1][1] > 0) == starts
+
+
 def test_a_track_that_has_a_clear_object_takes_no_faint_one():
     """The second stage is for tracks that are left."""
     made = tracker("bytetrack")
@@ -58,5 +66,5 @@ def test_a_faint_object_must_overlap_and_be_of_the_class():
     """The second stage has the rules of the first."""
     made = tracker("bytetrack")
     tracks_of(made, [boxes(LEFT)] * 5)
-    far, other = boxes((139, 100), score=0.2), boxes(LEFT, score=0.2, classes=1)
+    far, other = boxes((175, 100), score=0.2), boxes(LEFT, score=0.2, classes=1)
     assert tracks_of(made, [far, other, boxes(LEFT, score=0.2)]) == [[-1], [-1], [1]]

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 TWINS = {
     "sort": "trackers SORT, as ours",
-    "bytetrack": "trackers ByteTrack, as ours",
+    "bytetrack": "trackers ByteTrack, clear as ours",
     "ocsort": "trackers OC-SORT, as ours",
     "deepsort": "deep-sort-realtime, as ours",
 }

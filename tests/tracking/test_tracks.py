@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from quadrat.tracking import kalman
-from quadrat.tracking.kalman import Noise
 from quadrat.tracking.tracks import Observations, Tracks
 from tests.tracking.scenes import LEFT, RIGHT, boxes, detections, embeddings
-
-NOISE = Noise()
 
 
 def observed(*kinds: int) -> Observations:
@@ -66,14 +63,15 @@ def test_a_boxes_side_is_at_least_a_pixel():
 def test_a_track_starts_at_its_observation(history):
     """It is at rest, seen once, without a number; serials count up."""
     seen = observed(3, 5)
-    made = Tracks.start(seen, NOISE, history, serial=7)
+    made = Tracks.start(seen, history, serial=7)
     assert len(made) == 2
-    assert np.array_equal(made.state, kalman.initiate(seen.boxes, kalman.sizes(seen.boxes), NOISE))
+    assert np.array_equal(made.state, kalman.initiate(seen.boxes))
     assert (made.serials.tolist(), made.numbers.tolist()) == ([7, 8], [0, 0])
     assert (made.classes.tolist(), made.hits.tolist()) == ([0, 1], [1, 1])
-    assert (made.time_since_update.tolist(), made.velocity.tolist()) == ([0, 0], [[0, 0]] * 2)
-    assert np.array_equal(made.amodal, seen.boxes)
-    assert np.array_equal(made.boxes, seen.boxes)
+    assert made.time_since_update.tolist() == [0, 0]
+    assert made.recent[:, 0].tolist() == [[20, 45], [120, 45]]
+    assert np.isnan(made.recent[:, 1:]).all()
+    assert np.allclose(made.boxes, seen.boxes)
     assert np.array_equal(made.embeddings, seen.embeddings)
     assert np.array_equal(made.history, np.repeat(seen.boxes[:, None], history, axis=1))
     assert np.array_equal(made.observed_state, made.state[:, : 5 if history else 0])
@@ -83,7 +81,7 @@ def test_a_track_starts_at_its_observation(history):
 def test_the_columns_of_a_track_are_its_own():
     """A tracker writes to the columns one by one: none shares its memory with another or with the observations."""
     seen = observed(0, 1)
-    made = Tracks.start(seen, NOISE, history=2)
+    made = Tracks.start(seen, history=2)
     arrays = [getattr(made, f.name) for f in fields(Tracks)] + [
         getattr(seen, f.name) for f in fields(Observations)
     ]
@@ -91,30 +89,36 @@ def test_the_columns_of_a_track_are_its_own():
         assert not any(np.shares_memory(one, other) for other in arrays[number + 1 :])
 
 
-def test_the_size_is_that_of_the_whole_object():
-    """An object that is cut off keeps its size."""
-    made = Tracks.start(observed(0), NOISE)
-    made.amodal[0] = (0, 0, 90, 40)
-    made.state[0, kalman.POSITION] = (80, 0, 90, 40)
-    assert made.size == pytest.approx([60])
-    assert made.boxes.tolist() == [[80, 0, 90, 40]]
+@pytest.mark.parametrize(("steps", "known"), [(1.0, 2), (1.3, 2), (0.6, 2), (2.0, 0), (0.0, 0)])
+def test_recent_centres_are_those_of_single_steps(steps, known):
+    """After any other time than about one step, earlier centres are forgotten."""
+    made = Tracks.start(observed(0))
+    made.shift_recent(1.0)
+    made.recent[:, 0] = 7
+    made.shift_recent(steps)
+    assert np.isnan(made.recent[:, 0]).all()
+    assert np.isfinite(made.recent).all(axis=2).sum() == known
 
 
 def test_tracks_are_selected_and_concatenated():
     """What is selected and put together again is what was there."""
-    made = Tracks.start(observed(0, 1, 2), NOISE, history=2)
+    made = Tracks.start(observed(0, 1, 2), history=2)
     first = np.array([True, False, True])
     some = made.select(first).concatenate(made.select(~first))
     assert len(made.select(first)) == 2
     for field in fields(Tracks):
-        assert np.array_equal(getattr(some, field.name), getattr(made, field.name)[[0, 2, 1]])
+        assert np.array_equal(
+            getattr(some, field.name),
+            getattr(made, field.name)[[0, 2, 1]],
+            equal_nan=field.name == "recent",
+        )
 
 
 @pytest.mark.parametrize("known_first", [False, True])
 def test_unknown_embeddings_are_zeros(known_first):
     """Tracks without embeddings get zeros of the others' width, whichever come first; known ones stay."""
-    with_them = Tracks.start(observed(1, 2), NOISE)
-    without = Tracks.start(Observations.of(boxes(LEFT), None), NOISE)
+    with_them = Tracks.start(observed(1, 2))
+    without = Tracks.start(Observations.of(boxes(LEFT), None))
     both = with_them.concatenate(without) if known_first else without.concatenate(with_them)
     zeros = np.zeros((1, 8), np.float32)
     expected = (embeddings(1, 2), zeros) if known_first else (zeros, embeddings(1, 2))

@@ -26,16 +26,23 @@ MAX_CANDIDATES = 30_000
 class ObjectReader:
     """Reads the objects of one part by the layout of the network's outputs.
 
-    `nms_threshold` is used only if the layout needs NMS, or the archive states it.
+    `nms_threshold` is used only if the layout needs NMS, or the archive states it. Only objects of the classes
+    `kept` are read, by index; an empty tuple keeps all. The others are dropped before NMS.
     """
 
     def __init__(
-        self, spec: DetectorSpec, layout: Layout, objects: ObjectSettings, thresholds: Thresholds
+        self,
+        spec: DetectorSpec,
+        layout: Layout,
+        objects: ObjectSettings,
+        thresholds: Thresholds,
+        kept: tuple[int, ...] = (),
     ) -> None:
         self._spec = spec
         self._layout = layout
         self._objects = objects
         self._thresholds = thresholds
+        self._kept = kept
         self._nms = spec.words.nms or ("per-class" if layout.nms else "none")
 
     @property
@@ -55,6 +62,8 @@ class ObjectReader:
         corners = part.geometry.to_source(given.boxes.astype(np.float64).reshape(-1, 2)).reshape(-1, 4)
         clipped = _clip(corners, bounds)
         wanted = self._thresholds.kept(given.scores, given.classes, floor)
+        if self._kept:
+            wanted &= np.isin(given.classes, self._kept)
         visible = np.flatnonzero((clipped[:, 2:] > clipped[:, :2]).all(axis=1) & wanted)
         order = visible[best_first(given.boxes[visible], given.scores[visible], given.classes[visible])]
         limit = self._objects.max_detections + 1  # one more, so that `capped` is known

@@ -15,6 +15,7 @@ from quadrat.parameters import (
     TrackingSettings,
 )
 from quadrat.tasks.detect import layouts
+from quadrat.tasks.detect.chosen import chosen
 from quadrat.tasks.detect.fold import DetectFold, ObjectReader
 from quadrat.tasks.detect.thresholds import thresholds_of
 from quadrat.transforms.tiles import plan
@@ -22,8 +23,8 @@ from quadrat.types import Frame, ModelPackage, OutputSpec
 
 EXACT_INTEGERS = {"bf16": 256, "fp16": 2048}
 """Up to which integer a precision represents every integer exactly."""
-BYTETRACK_FLOOR = 0.1
-"""Score down to which ByteTrack matches objects to existing tracks (Zhang et al. 2022)."""
+BYTETRACK_FLOOR = 0.2
+"""Score down to which ByteTrack matches objects to existing tracks (see quadrat/tracking/bytetrack.py)."""
 
 
 class Detect:
@@ -33,7 +34,7 @@ class Detect:
     holds its outputs as they are. `follows_faint` is True if the tracker is ByteTrack, which matches objects under
     min-score to existing tracks; `precision` is that of the engine. Raises LayoutError if the outputs have no
     known layout, ClassesError if they disagree with the classes, ParameterError if the precision would round
-    class numbers.
+    class numbers, or for a class to keep that the archive does not have.
     """
 
     name = "detect"
@@ -58,7 +59,8 @@ class Detect:
         self._tiles = tiles
         self._follows_faint = follows_faint
         self._thresholds = thresholds_of(spec.words, package.num_classes, objects, package.name)
-        self._reader = ObjectReader(spec, layout, objects, self._thresholds)
+        kept = chosen(objects, package.classes, package.num_classes)
+        self._reader = ObjectReader(spec, layout, objects, self._thresholds, kept)
         self.wanted = layout.wanted
         self.batched = layout.batched
 

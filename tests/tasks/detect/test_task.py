@@ -30,10 +30,10 @@ LOG = logging.getLogger("test")
     ("time_s", "settings", "scores"),
     [
         (None, {}, [0.9, 0.3]),
-        (0.0, {}, [0.9, 0.3, 0.15]),
+        (0.0, {}, [0.9, 0.3, 0.22]),
         (0.0, {"tracker": "sort"}, [0.9, 0.3]),
         (0.0, {"tracker": "none"}, [0.9, 0.3]),
-        (0.0, {"min_score": 0.05}, [0.9, 0.3, 0.15, 0.07]),
+        (0.0, {"min_score": 0.1}, [0.9, 0.3, 0.22, 0.15]),
         (None, {"min_score": 0.3}, [0.9, 0.3]),
         (None, {"min_score": 0.91}, []),
     ],
@@ -42,9 +42,9 @@ LOG = logging.getLogger("test")
 def test_min_score_and_what_bytetrack_needs(
     time_s: float | None, settings: dict[str, Any], scores: list[float]
 ) -> None:
-    """Objects of exactly min-score are kept; in videos that ByteTrack follows, also weaker ones, down to 0.1."""
+    """Objects of exactly min-score are kept; in videos that ByteTrack follows, also weaker ones, down to 0.2."""
     boxes = [[i * 12, 10, i * 12 + 10, 20] for i in range(5)]
-    got = found("yolov10", boxes, [0.9, 0.3, 0.15, 0.07, 0.01], [0] * 5, frame(time_s=time_s), **settings)
+    got = found("yolov10", boxes, [0.9, 0.3, 0.22, 0.15, 0.07], [0] * 5, frame(time_s=time_s), **settings)
 
     np.testing.assert_allclose(got.scores, scores, atol=1e-6)
 
