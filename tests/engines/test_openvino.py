@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.engines import openvino, start
-from quadrat.errors import EngineRunError, GraphError
+from quadrat.errors import EngineMemoryError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
