@@ -47,8 +47,9 @@ def draw_images(folder: Path, count: int) -> None:
 
 
 def start(images: Path, out: Path) -> subprocess.Popen[bytes]:
-    """Start an order, with a process group of its own."""
+    """Start an order, with a process group of its own; its log is a file beside the folder of results."""
     out.mkdir(exist_ok=True)
+    log = out.with_suffix(".log").open("wb")
     words = [
         "--model",
         str(MODEL),
@@ -63,8 +64,8 @@ def start(images: Path, out: Path) -> subprocess.Popen[bytes]:
         [sys.executable, str(ROOT / "infer_service.py"), *words],
         cwd=ROOT,
         env=os.environ | {"IVCAP_CACHE_DIR": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
         start_new_session=True,
     )
 
@@ -94,8 +95,14 @@ def trial(images: Path, out: Path, whole_s: float, chance: random.Random) -> tup
             number = chance.choice(SIGNALS)
             os.killpg(process.pid, number) if number == signal.SIGKILL else process.send_signal(number)
         process.wait()
-    start(images, out).wait()
+    finish(images, out)
     return contents(out), hits
+
+
+def finish(images: Path, out: Path) -> None:
+    """Run an order to its end; SystemExit with its log if it fails."""
+    if start(images, out).wait():
+        sys.exit(out.with_suffix(".log").read_text())
 
 
 def main() -> int:
@@ -112,7 +119,7 @@ def main() -> int:
         images, out = Path(made, "images"), Path(made, "out")
         draw_images(images, options.images)
         begin = perf_counter()
-        start(images, out).wait()
+        finish(images, out)
         whole_s = perf_counter() - begin
         undisturbed, hits, trials = contents(out), 0, 0
         different: list[list[str]] = []

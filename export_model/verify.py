@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from export_model import parity
 from export_model.network import F32
 from export_model.parity import ParityRow
-from quadrat.engines import ENGINES, start
+from quadrat.engines import ENGINES, isolation, start
+from quadrat.engines.limits import Limits
 from quadrat.errors import DeviceError, EngineUnavailableError, ParameterError, QuadratError, printable
 from quadrat.package import open_archive
 from quadrat.parameters import EngineSettings, parse
@@ -107,12 +108,26 @@ def verify(
         print(f"not verified: {', '.join(missing) or 'no engine'} did not run")
         return 1
     failed = any(row.failed for row in rows + pairs)
+    if failed:
+        advise(rows)
     if not failed and not any(row.agrees for row in rows + pairs):
         print(
             f"{parity.NOTHING}: this only shows that the network runs, not that its results are right. "
             "Compare its results on your own pictures with those of the original"
         )
     return int(failed)
+
+
+def advise(rows: Sequence[ParityRow]) -> None:
+    """Print which engines to use, if some agree with the self-test and others do not."""
+    good = list(dict.fromkeys(row.who.split()[0] for row in rows if row.agrees))
+    bad = list(dict.fromkeys(row.who.split()[0] for row in rows if row.failed))
+    good = [name for name in good if name not in bad]
+    if good and bad:
+        print(
+            f"use {' or '.join(f'--engine {name}' for name in good)}: --engine auto takes no engine that differs from "
+            f"the self-test, here {' and '.join(bad)}"
+        )
 
 
 def run_engine(
@@ -134,7 +149,7 @@ def run_engine(
             rows.append(ParityRow(who, (), f"FAILS: {error.line}"))
     if not answers and not rows:
         try:  # with all networks to choose from, the engine reports what is really missing
-            start(package, settings, logging.getLogger("verify")).close()
+            start(package, settings, logging.getLogger("verify"), 1, isolation(Limits())).close()
         except QuadratError as error:
             rows.append(ParityRow(settings.engine, (), f"absent: {error}"))
     return answers, rows
@@ -143,12 +158,17 @@ def run_engine(
 def ask(
     task_parity: parity.Parity, package: ModelPackage, settings: EngineSettings, image: F32, who: str
 ) -> parity.Answer:
-    """Start the engine, run the input once and close it. Raises any QuadratError of the engine."""
-    engine = start(package, settings, logging.getLogger("verify"))
+    """Start the engine in a child process, run the input once and close it. Raises any QuadratError of the engine."""
+    hosts = isolation(Limits())
     try:
-        return task_parity.ask(engine, image, who)
+        engine = start(package, settings, logging.getLogger("verify"), 1, hosts)
+        try:
+            return task_parity.ask(engine, image, who)
+        finally:
+            engine.close()
     finally:
-        engine.close()
+        if hosts is not None:
+            hosts.end()
 
 
 def show(header: Sequence[str], rows: Sequence[ParityRow]) -> None:

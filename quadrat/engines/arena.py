@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import weakref
@@ -54,7 +55,7 @@ class Arena:
 
     def view(self, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> NDArray[Any]:
         """Return an array in the file, which is valid until the other side writes. ValueError if it lies outside."""
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         whole = self._whole(offset + count * dtype.itemsize, grow=False)
         return np.frombuffer(whole, dtype, count, offset).reshape(shape)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import quadrat
 from quadrat.engines.arena import Arena, shared_file
-from quadrat.engines.limits import resident
+from quadrat.engines.limits import Resident
 from quadrat.engines.wire import receive, send
 from quadrat.errors import QuadratError
 
@@ -143,6 +143,7 @@ class Child:
                 channel.close()
             raise
         self.pid = self._process.pid
+        self._memory = Resident(self.pid)
         self.most: int | None = None
         self.excess = 0
         self._ending = threading.Lock()
@@ -156,7 +157,12 @@ class Child:
             channel.open(self)
             self._idle.put(channel)
         self._reader = threading.Thread(target=self._read_output, daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError as error:  # no more threads
+            self.kill()
+            self._process.wait()
+            raise OSError(str(error)) from error
 
     def begin(self, log: logging.Logger, level: int, most: int | None) -> None:
         """Set where its output is logged, and the memory that it may hold."""
@@ -184,7 +190,7 @@ class Child:
 
     def watch(self) -> None:
         """Kill the process if it holds too much memory."""
-        if self.most is not None and not self.excess and (held := resident(self.pid)) > self.most:
+        if self.most is not None and not self.excess and (held := self._memory.bytes()) > self.most:
             self.excess = held
             self.kill()
 

@@ -6,6 +6,7 @@ Memory is read from /proc and the control group. Where neither exists, it is unk
 from __future__ import annotations
 
 import os
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +97,22 @@ def _group_free(limit: Path, used: Path) -> int | None:
     return None
 
 
-def resident(pid: int) -> int:
-    """Return the bytes of memory that a process holds, or 0 if that is unknown."""
-    with suppress(OSError, ValueError, IndexError):
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    return 0
+class Resident:
+    """The memory that a process holds; its file is opened once, as it is read often."""
+
+    def __init__(self, pid: int) -> None:
+        self._handle = -1
+        with suppress(OSError):
+            self._handle = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
+            weakref.finalize(self, os.close, self._handle)
+
+    def bytes(self) -> int:
+        """Return the bytes, or 0 if that is unknown."""
+        if self._handle < 0:
+            return 0
+        with suppress(OSError, ValueError, IndexError):
+            return int(os.pread(self._handle, 100, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return 0
 
 
 def end_first(pid: int) -> None:

@@ -22,6 +22,7 @@ from quadrat.engines.common import (
     summarize,
     thread_count,
 )
+from quadrat.engines.wire import DTYPES
 from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.protocols import Engine
@@ -196,7 +197,11 @@ def _inputs_and_outputs(session: Any, path: Path) -> tuple[str, str, tuple[Outpu
         raise GraphError(f"a name in it is not text: {error.reason}", where=path.name) from error
     dtype = inputs[0][1] if inputs else ""
     need_float_input([name for name, _, _ in inputs], dtype, path)
-    return inputs[0][0], dtype, tuple(OutputSpec(*values) for values in outputs)
+    numbers = tuple(OutputSpec(*values) for values in outputs if values[1] in DTYPES)
+    if not numbers:
+        kinds = ", ".join(sorted({kind for _, kind, _ in outputs})) or "nothing"
+        raise GraphError(f"the network gives {kinds}, but must give numbers", where=path.name)
+    return inputs[0][0], dtype, numbers
 
 
 def _to_quadrat_error(error: Exception, settings: EngineSettings, path: Path) -> GraphError | DeviceError:

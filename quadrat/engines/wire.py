@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from quadrat.engines.arena import Arena
 from quadrat.engines.limits import fits
 
+INLINE = -1
+"""Offset of an array whose bytes follow the JSON."""
 MAX_HEADER = 1 << 20
 MAX_ARRAY = 1 << 35
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
@@ -34,15 +37,20 @@ def send(
     for name, array in arrays.items():
         if array.dtype.name not in DTYPES:
             raise TypeError(f"{name!r} is an array of {array.dtype.name}, not of numbers")
-    offsets = arena.write(arrays) if arena is not None else [-1] * len(arrays)
+    offsets = [INLINE] * len(arrays)
+    if arena is not None:
+        with suppress(
+            MemoryError
+        ):  # the file may not grow, as with RLIMIT_FSIZE: the socket has no such limit
+            offsets = arena.write(arrays)
     listed = [
         (name, array.dtype.name, array.shape, offset)
         for (name, array), offset in zip(arrays.items(), offsets, strict=True)
     ]
     text = json.dumps({"message": message, "arrays": listed}).encode()
     sock.sendall(len(text).to_bytes(4, "little") + text)
-    if arena is None:
-        for array in arrays.values():
+    for array, offset in zip(arrays.values(), offsets, strict=True):
+        if offset == INLINE:
             sock.sendall(np.asarray(array, order="C").reshape(-1).view(np.uint8).data)
 
 
@@ -63,7 +71,7 @@ def receive(
     arrays: dict[str, NDArray[Any]] = {}
     for name, dtype, shape, offset in header.get("arrays", ()):
         kind, sizes = _checked(dtype, shape)
-        if arena is None:
+        if arena is None or offset == INLINE:
             array = np.empty(sizes, kind)
             _receive_into(sock, array.reshape(-1).view(np.uint8).data)
         elif type(offset) is not int or offset < 0:

@@ -28,6 +28,7 @@ FORMATS = {"pdmodel": ".pdmodel", "pir": ".json", "onnx": ".onnx"}
 """Formats of networks that engines read, with their suffixes."""
 
 _MANIFEST = {"deploy.yaml", "meta.json"}
+_MAX_LENGTH = 2**31 - 1
 _ANY_SHAPE = (None, 3, None, None)
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -192,7 +193,7 @@ def _shape(meta: Mapping[str, Any], deploy: Mapping[str, Any]) -> tuple[int | No
 
 
 def _is_length(value: Any) -> bool:
-    return value is None or (is_int(value) and (value == -1 or value > 0))
+    return value is None or (is_int(value) and (value == -1 or 0 < value <= _MAX_LENGTH))
 
 
 def _outputs(meta: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from queue import Empty, Full, Queue
 from time import perf_counter
 from typing import Any
 
+from quadrat.pipeline.workers import start_thread
+
 StageWork = Callable[[Iterator[Any]], Iterator[Any]]
 
 POLL_S = 0.05
@@ -74,8 +76,12 @@ def run_chain(
         )
         threads.append(thread)
         stream = _from_queue(queue, stop)
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            start_thread(thread)
+    except BaseException:
+        stop.set()
+        raise
     tail = stream if last is None else _timed(last, stream)
     try:
         yield from tail

@@ -17,8 +17,8 @@ from quadrat.engines import Isolation
 from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
-from quadrat.engines.limits import Limits
-from quadrat.errors import QuadratError
+from quadrat.engines.limits import Limits, fits, megabytes
+from quadrat.errors import EngineMemoryError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.package.scale import trained_size
@@ -35,6 +35,8 @@ AT_ONCE = 2
 """The number of concurrent runs of the network. Beside a video encoder, two runs with one thread each lose less
 time than one run with two. More runs would need more memory, and were not measured."""
 
+IN_FLIGHT = 3
+"""Inputs that are in memory beside those of a batch: the next ones, and the copy that the engine gets."""
 CLOSE_S = 60.0
 """Seconds to wait for runs of a network in this process before it is closed."""
 
@@ -245,6 +247,7 @@ def _started(
     """Start the network of an archive and make its task."""
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
+    _check_memory(opened, settings)
     kind = kind_of(opened.task)
     agreement = Agreement(opened, settings.engine, kind.part("differs"))
     engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
@@ -266,6 +269,25 @@ def _wait_for_runs(turns: threading.Semaphore, count: int) -> None:
     deadline = monotonic() + CLOSE_S
     for _ in range(count):
         turns.acquire(timeout=max(0.0, deadline - monotonic()))
+
+
+def _check_memory(opened: ModelPackage, settings: Settings) -> None:
+    """Raise EngineMemoryError if inputs of the size that the archive states do not fit into memory."""
+    batch, channels, height, width = (*opened.input_shape, *[None] * 4)[:4]
+    for spec in opened.transforms:
+        size = spec.params.get("target_size") or spec.params.get("size")
+        if isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size):
+            height, width = height or size[1], width or size[0]
+    if height is None or width is None:
+        return
+    one = 4 * (channels or 3) * height * width
+    count = batch or settings.engine.batch_size
+    if not fits(one * (count + IN_FLIGHT)):
+        raise EngineMemoryError(
+            f"its inputs of {count} x {channels or 3} x {height} x {width} need {megabytes(one)} each, and there is no "
+            f"memory for {count + IN_FLIGHT} of them", where=opened.name,
+            hint="Export the network with a smaller input or batch",
+        )  # fmt: skip
 
 
 def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:

@@ -17,6 +17,7 @@ from quadrat.pipeline.budget import FrameBudget, files_at_once
 from quadrat.pipeline.events import DecodedFrame, SourceEnd, SourceStart, to_quadrat_error
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
+from quadrat.pipeline.workers import start_thread
 from quadrat.protocols import Reader
 from quadrat.types import Blob, Failure, Flush, Frame, FrameKey, Source, StoreItem
 
@@ -160,7 +161,7 @@ class _DecodeThread:
         self._reader: Reader | None = None
         name = f"quadrat-decode-{state.source.name}"
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     def take(self, *, wait: bool) -> ReadItem | None:
         """Return the next event; None if its frame waits for room in the budget or, without `wait`, if there is none yet."""

@@ -10,8 +10,20 @@ from time import perf_counter
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from quadrat.errors import EngineUnavailableError
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread; raise EngineUnavailableError if the system allows no more of them."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise EngineUnavailableError(
+            "the system allows no more threads", hint="Raise its limit (ulimit -u), or end other programs"
+        ) from error
 
 
 class Workers(Generic[Given, Made]):
@@ -31,7 +43,7 @@ class Workers(Generic[Given, Made]):
             for n in range(count)
         ]
         for thread in self._threads:
-            thread.start()
+            start_thread(thread)
 
     def __enter__(self) -> Workers[Given, Made]:
         return self

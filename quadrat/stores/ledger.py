@@ -347,6 +347,7 @@ class FolderLedger:
         except OSError as error:
             raise cannot_write(self._journal.path, error) from error
         self._current.add(urn)
+        self._listed.add(urn)
 
     def _keep_columns(self, path: Path) -> Path:
         """Keep a file of columns beyond the end of this run."""
@@ -358,8 +359,15 @@ class FolderLedger:
     def complete(self) -> None:
         """Remove what is no longer part of the results, after an order that has reached all its sources.
 
-        This is what an earlier run delivered of sources that have changed and can no longer be measured.
+        This is what an earlier run delivered of sources that have changed and can no longer be measured. A full disk
+        is no error: the next run does it.
         """
+        try:
+            self._complete()
+        except OSError as error:
+            LOG.warning("The ledger could not be shortened (%s)", error.strerror)
+
+    def _complete(self) -> None:
         draft = Journal(self._work / "journal")
         draft.path.unlink(missing_ok=True)
         current: dict[str, str] = {name: own for name, own in self._tables.items() if name in self._current}

@@ -93,8 +93,11 @@ def _yaml(text: str, wrong: str) -> Any:
     except yaml.MarkedYAMLError as error:
         place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise StrictError(f"{wrong}: {error.problem}{place}") from None
-    except (yaml.YAMLError, ValueError, LookupError, TypeError) as error:
+    except (yaml.YAMLError, ArithmeticError, ValueError, LookupError, TypeError) as error:
         raise StrictError(f"{wrong}: {error}") from None
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -112,6 +115,14 @@ class _PlainLoader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value: Any = super().construct_scalar(node)
+        if node.tag in _NUMBERS and ":" in value:  # 1:30 is the number 90 in YAML 1.1
+            raise StrictError(
+                f"{value[:20]} is a number in base 60", "Write a plain number, or put it in quotes"
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from quadrat.engines import start
 from quadrat.engines.onnx import CPU, OnnxEngine, _need_active, providers
@@ -254,3 +255,18 @@ def test_a_provider_left_out_in_silence_is_an_error() -> None:
     for active in (["CPUExecutionProvider"], ["CPUExecutionProvider", "CUDAExecutionProvider"], []):
         with pytest.raises(DeviceError, match="CUDAExecutionProvider cannot be loaded"):
             _need_active(active, "CUDAExecutionProvider")
+
+
+def test_a_network_that_gives_texts_is_refused_before_it_runs(tmp_path: Path, log: logging.Logger) -> None:
+    """Outputs that are no numbers are left out; without others, the network is at fault."""
+    model = graphs.network(("logits",))
+    model.graph.node.append(helper.make_node("Cast", ["logits"], ["texts"], to=TensorProto.STRING))
+    texts = helper.make_tensor_value_info("texts", TensorProto.STRING, ["n", 3, "h", "w"])
+    model.graph.output.append(texts)
+    both = start(package_of(graphs.write(model, tmp_path / "both.onnx")), EngineSettings(engine="onnx"), log)
+    assert ["logits"] == [spec.name for spec in both.outputs]
+    both.close()
+
+    del model.graph.output[0]
+    with pytest.raises(GraphError, match="the network gives string, but must give numbers"):
+        start(package_of(graphs.write(model, tmp_path / "texts.onnx")), EngineSettings(engine="onnx"), log)

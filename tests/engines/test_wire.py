@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
+from quadrat.engines.arena import Arena, shared_file
 from quadrat.engines.wire import DTYPES, MAX_ARRAY, MAX_HEADER, receive, send
 
 ARRAYS = st.dictionaries(
@@ -89,3 +93,56 @@ def test_a_giant_header_and_an_early_end_are_errors(pair: tuple[socket.socket, s
     pair[0].close()
     with pytest.raises(EOFError):
         receive(pair[1])
+
+
+def test_arrays_go_over_the_socket_if_the_shared_file_may_not_grow() -> None:
+    """As with a limit on the size of files (RLIMIT_FSIZE)."""
+
+    class Full(Arena):
+        """A shared file that cannot grow."""
+
+        def write(self, arrays: Mapping[str, NDArray[Any]]) -> list[int]:
+            """Refuse."""
+            raise MemoryError
+
+    handle = shared_file()
+    assert handle is not None
+    mine, other = Full(handle), Arena(os.dup(handle))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sent = {"a": np.arange(6.0).reshape(2, 3), "empty": np.zeros((0, 4), np.int64)}
+        send(ours, {"op": "run"}, sent, mine)
+        message, arrays = receive(theirs, other)
+
+    assert {"op": "run"} == message
+    for name, array in sent.items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_arrays_in_shared_memory_arrive_as_they_are() -> None:
+    """Of every type, also empty ones, and in any order of memory."""
+    handle = shared_file()
+    assert handle is not None
+    mine, other = Arena(handle), Arena(os.dup(handle))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for size in (3, 5000, 7):
+            grid = np.arange(size * 4).reshape(size, 4)
+            sent = {name: grid.astype(name).T for name in sorted(DTYPES)} | {"none": np.zeros((0, 2))}
+            send(ours, {}, sent, mine)
+            _, arrays = receive(theirs, other)
+            for name, array in sent.items():
+                assert (array.dtype, array.shape) == (arrays[name].dtype, arrays[name].shape)
+                np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_an_array_outside_the_shared_file_is_refused() -> None:
+    """The child may lie about its answer."""
+    handle = shared_file()
+    assert handle is not None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        text = json.dumps({"message": {}, "arrays": [["a", "float32", [10**6], 0]]}).encode()
+        ours.sendall(len(text).to_bytes(4, "little") + text)
+        with pytest.raises(ValueError, match="shared file"):
+            receive(theirs, Arena(handle))

@@ -152,7 +152,7 @@ def test_a_fixed_input_shape(exported, folder):
         ("mynets:nothing", 2, "AttributeError"),
         ("mynets:needy", 2, "take no arguments"),
         ("mynets:number", 2, "not a torch module"),
-        ("mynets:small --input-shape 1 3 64 96", 3, '"target_size": [96, 64]'),
+        ("mynets:small --input-shape 1 3 64 96", 2, "Give --stretch 96 64"),
         ("mynets:small --weights none.pt", 2, "no such file"),
         ("mynets:small --weights mynets.py", 3, "not plain tensors"),
         ("mynets:small --weights code.pt", 3, "not plain tensors"),

@@ -18,6 +18,7 @@ from quadrat.errors import EngineUnavailableError
 from quadrat.package import open_archive
 from quadrat.package.write import write_archive
 from quadrat.parameters import parse
+from quadrat.pipeline.models import load_models
 from tests.export_model.conftest import EXPORTER, Made
 
 
@@ -142,3 +143,26 @@ def test_mistakes_are_one_line(made, arguments, said, capsys):
     text = capsys.readouterr().err
     assert said in text
     assert text.count("\n") == 1
+
+
+@pytest.mark.process
+def test_of_a_quantised_network_auto_takes_the_engine_that_agrees(exported, shared, tmp_path, capsys):
+    """OpenVINO gives other boxes for a dynamically quantised network: verify names the engine to use, and auto takes it."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path = tmp_path / "quantised.onnx"
+    quantize_dynamic(shared / "networks" / "yolox_nano.onnx", path, weight_type=QuantType.QUInt8)
+    words = (
+        "--task detect --layout yolox --bgr --letterbox 416 416 --position upper-left --pad 114 --range 0 255"
+    )
+    made, _ = exported("--onnx", path, *words.split())
+    status = main([str(made.path)])
+    said = capsys.readouterr().out
+
+    assert status == 1
+    assert (
+        "use --engine onnx: --engine auto takes no engine that differs from the self-test, here openvino"
+        in said
+    )
+    with load_models([made.path], parse({}), logging.getLogger("test")) as models:
+        assert [model.engine.name for model in models.values()] == ["onnx"]

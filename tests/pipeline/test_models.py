@@ -6,11 +6,19 @@ import os
 import pickle
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from quadrat.errors import EngineRunError, GraphError, ModelError, ParameterError
+from quadrat.errors import (
+    EngineMemoryError,
+    EngineRunError,
+    GraphError,
+    ManifestError,
+    ModelError,
+    ParameterError,
+)
 from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, label, load_models
 from tests.archives import build, contents
 from tests.moving import LOG, RECTANGLES, load, with_settings
@@ -195,3 +203,29 @@ def test_each_of_two_models_has_a_label(tmp_path: Path) -> None:
         facts = facts_of(models, "urn:order", ["urn:r", "urn:s"], moving=False)
 
     assert ["reef", "sand"] == [each.label for each in facts]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [1, 3, 65536, 65536]},
+        {"shape": [20_000_000, 3, 64, 64]},
+        {"shape": [200_000, 3, -1, -1], "transforms": [{"type": "Resize", "target_size": [10_000, 10_000]}]},
+    ],
+    ids=["image", "batch", "resize"],
+)  # fmt: skip
+def test_inputs_that_do_not_fit_into_memory_are_refused_before_the_first(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """The error states the size; nothing is allocated."""
+    archive = brightness_archive(tmp_path / "m.tgz", **changes)
+    with pytest.raises(EngineMemoryError, match="its inputs of"), load_models([archive], settings_of(), LOG):
+        pass
+
+
+@pytest.mark.parametrize("length", [2**31, 10**30])
+def test_a_length_beyond_what_an_array_has_is_a_fault_of_the_archive(tmp_path: Path, length: int) -> None:
+    """No number of the archive is computed with before it is checked."""
+    archive = brightness_archive(tmp_path / "m.tgz", shape=[-1, 3, length, -1])
+    with pytest.raises(ManifestError, match="four lengths"), load_models([archive], settings_of(), LOG):
+        pass

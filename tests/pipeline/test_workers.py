@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quadrat.errors import EngineUnavailableError
+from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.workers import BusyClock, Workers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -129,3 +131,16 @@ def test_leaving_waits_for_the_work_under_way() -> None:
         workers.submit(7)
         begun.wait(30)
     assert [7] == done
+
+
+def test_a_system_without_threads_is_an_error_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not reported as a fault of quadrat."""
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(EngineUnavailableError, match="no more threads"), Workers(lambda given: given, 1):
+        pass
+    with pytest.raises(EngineUnavailableError, match="no more threads"):
+        list(run_chain([1], [Stage("a", iter)]))

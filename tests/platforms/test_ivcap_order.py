@@ -82,6 +82,23 @@ def test_a_local_order(here: OrderContext, tmp_path: Path) -> None:
     assert [item.name for item in store.sources()] == ["one.jpg"]  # type: ignore[union-attr]
 
 
+def test_results_go_into_a_folder_in_the_folder_of_results(here: OrderContext) -> None:
+    """With its own ledger; only names are taken, which lead nowhere else."""
+    given = {"model": "model.tgz", "image": "one.jpg"}
+    with ivcap_order.open_store({**given, "into": "second"}, here).ledger() as ledger:
+        assert ledger.folder.is_relative_to(here.out_dir / "second")
+    for name in ("..", "a/b", ".hidden", "a\\b"):
+        with pytest.raises(ParameterError, match="is not the name of a folder"):
+            ivcap_order.open_store({**given, "into": name}, here)
+
+
+@pytest.mark.parametrize("given", [{"into": "second"}, {"overwrite": True}])
+def test_on_the_platform_results_have_no_folder(there: OrderContext, given: dict[str, Any]) -> None:
+    """Artifacts of different orders never share a name."""
+    with pytest.raises(ParameterError, match="for local folders only"):
+        ivcap_order.open_store({"model": MODEL, "images": QUEUE, **given}, there)
+
+
 def test_several_models_on_this_machine(here: OrderContext, tmp_path: Path) -> None:
     """Paths separated by commas, or a folder, which stands for its archives in order of name."""
     folder = tmp_path / "models"

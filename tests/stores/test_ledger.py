@@ -171,7 +171,9 @@ def test_the_login_of_a_stream_is_in_no_file(tmp_path: Path) -> None:
         assert ledger.known(source) is None
         ledger.write(product("video/cam-1.mp4"))
         ledger.commit(SourceRecord(source, "ok", reading=Reading((4, 4)), products=("video/cam-1.mp4",)))
+        ledger.make_room(reached=True)
         ledger.complete()
+    assert (tmp_path / "video" / "cam-1.mp4").exists()
 
     assert b"s3cret" not in (tmp_path / FOLDER / "journal").read_bytes()
     with FolderLedger(tmp_path).open() as ledger, pytest.raises(ResultsError):

@@ -169,3 +169,11 @@ def test_a_fault_of_yaml_has_its_line():
     """Lines are counted from 1, as editors do."""
     with pytest.raises(StrictError, match="in line 3"):
         parse_yaml("a: 1\nb: 2\nc: [1, }")
+
+
+@pytest.mark.parametrize("number", ["1:30", "190:20:30", "1:30.5", "9" + ":59" * 400 + ".5"])
+def test_a_number_in_base_60_is_refused(number):
+    """YAML 1.1 reads 1:30 as 90, which nobody means; in quotes it is a text."""
+    with pytest.raises(StrictError, match="is a number in base 60"):
+        parse_yaml(f"a: [{number}]")
+    assert {"a": number} == parse_yaml(f"a: '{number}'")
