@@ -96,7 +96,8 @@ class BaseTracker:
 
         The second value is True (T, N) for the pairs that overlap and class allow.
         """
-        similarity = iou(enlarge(self.tracks.boxes), enlarge(observed.boxes))
+        reach = self.motion.reach
+        similarity = iou(enlarge(self.tracks.boxes, reach), enlarge(observed.boxes, reach))
         return similarity, (similarity >= MIN_OVERLAP) & self.same_class(observed)
 
     def same_class(self, observed: Observations) -> NDArray[np.bool_]:
