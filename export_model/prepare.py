@@ -23,7 +23,7 @@ TO_LAST = (0, 2, 3, 1)
 SAME = 1e-4
 """Largest difference of a converted graph's outputs, as a share of their largest value."""
 SAME_HALF = 5e-3
-"""The same for outputs of float16, of which runtimes combine operations in different ways."""
+"""The same for outputs of float16: runtimes round them at different operations."""
 HELD_APART = 4
 """Version of ONNX's format from which on initializers need not be listed as inputs."""
 SIDE = 64

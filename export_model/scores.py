@@ -158,7 +158,7 @@ def _multi_label(options: ScoreOptions, applied: str) -> Meaning:
 def _independent(
     options: ScoreOptions, applied: str, channels: int, notify: Notify, *, appended: bool
 ) -> Meaning:
-    """Return the meaning of independent scores of which each pixel gets one class."""
+    """Return the meaning of independent scores if each pixel gets one class."""
     words: dict[str, Any] = {
         "activation": "none" if applied else "sigmoid", "background": None, "multi-label": False,
     }  # fmt: skip
@@ -177,7 +177,7 @@ def _independent(
             f"threshold {options.threshold[0] if options.threshold else f'{THRESHOLD} (--threshold changes it)'}"
         )
     if appended and channels == 1 and index == 0 and options.threshold in ((), (THRESHOLD,)):
-        # the graph makes two exclusive classes of it, of which the better one is over 0.5
+        # the graph makes two exclusive classes of it; the better one is over 0.5
         return Meaning({**words, "activation": "softmax"}, applied, added=added)
     words |= {"background": index, "threshold": _threshold(options)}
     return Meaning(words, applied, separate=True, added=added)

@@ -81,7 +81,7 @@ def multiples(way: str, divisor: int) -> Mapping[str, Any]:
 
 
 def find_divisor(run: Callable[[F32], NDArray[Any]], shape: Shape) -> int:
-    """Find the number of which the height and width of an input must be multiples; 1 if any size will do.
+    """Find the least number whose multiples an input needs as height and width; 1 if any size will do.
 
     A size is taken if the network runs and its output (N, ..., h, w) has the size of the input. Returns 1 also if
     height or width are fixed, and if no divisor is found.

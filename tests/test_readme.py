@@ -201,7 +201,7 @@ def test_the_service_runs_as_written(line: str, as_process: bool, service: Servi
     assert all((out / row["product"]).is_file() for row in rows)
     assert (out / "run.json").is_file()
     if "examples/images" in line:
-        assert len(list(out.glob("*.pseudo.png"))) == (4 if "--images" in line else 1)
+        assert len(list(out.rglob("*.pseudo.png"))) == (4 if "--images" in line else 1)
 
 
 @pytest.mark.parametrize("line", IVCAP)

@@ -64,7 +64,7 @@ def test_the_scale_of_the_training_is_stated(network, tmp_path, capsys):
 
 
 def test_names_of_the_file_are_used_if_they_fit(network, tmp_path, capsys):
-    """Names in the metadata are the classes; another number of them is told and left out."""
+    """Names in the metadata are the classes; another number of them is left out, with a line."""
     import onnx
 
     model = onnx.load(network)

@@ -100,7 +100,7 @@ def test_an_order_gives_the_reference_pixel_by_pixel(
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_network_is_called_what_it_is(name: str, networks: Path) -> None:
-    """Masks, boxes and what quadrat has no task for are told apart; only what it has a task for gets a command."""
+    """Masks, boxes and what quadrat has no task for are distinguished; only what it has a task for gets a command."""
     found = inspect(networks / f"{name}.onnx")
     assert (found.kind, found.task, found.layout) == KINDS[name]
     assert bool(found.command) == bool(found.task)

@@ -22,8 +22,8 @@ def decide(
     """Return the best class (h, w) uint8 and its probability (h, w) float16 from float scores (K, h, w).
 
     If the scores are `probabilities`, they are used as they are; otherwise a softmax over K makes them so. None
-    decides by their values: those in 0..1 that do not sum to 1 are independent probabilities, of which a softmax
-    would make nonsense. Ties go to the lower class, as in argmax. Raises ClassesError for fewer than two channels,
+    decides by their values: those in 0..1 that do not sum to 1 are independent probabilities, and a softmax
+    would make nonsense of them. Ties go to the lower class, as in argmax. Raises ClassesError for fewer than two channels,
     ManifestError for independent probabilities, EngineRunError if the best score of any pixel is NaN or infinite.
     """
     check_count(scores)
