@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import DeviceError, EngineRunError, EngineUnavailableError, GraphError
+from quadrat.errors import DeviceError, EngineMemoryError, EngineRunError, EngineUnavailableError, GraphError
 from quadrat.types import ModelPackage
 
 TRT_RANGE = {"min": (100, 100), "opt": (512, 1024), "max": (2000, 3000)}
@@ -96,6 +96,17 @@ def summarize(error: BaseException, limit: int = 200) -> str:
     candidates = [line for line in lines if line and not line.startswith(noise)]
     text = candidates[-1] if candidates else type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def run_error(error: BaseException, shape: Sequence[int], engine: str) -> EngineRunError:
+    """Return the error of a batch of this shape on which a library failed: EngineMemoryError for lack of memory."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "bad_alloc" in text or "Failed to allocate memory" in text:
+        return EngineMemoryError(
+            f"there is not enough memory for a batch of shape {tuple(shape)}",
+            where=engine, hint="Measure at a smaller size (--max-img-size, --tile-size, --batch-size)",
+        )  # fmt: skip
+    return EngineRunError(f"a batch of shape {tuple(shape)} failed: {summarize(error)}", where=engine)
 
 
 def fit_input(batch: NDArray[np.float32], dtype: str) -> NDArray[np.floating]:

@@ -19,6 +19,7 @@ from quadrat.engines.common import (
     load_library,
     need_float_input,
     need_outputs,
+    run_error,
     summarize,
     thread_count,
 )
@@ -160,9 +161,7 @@ class OnnxEngine:
                 requested, {self._input: fit_input(batch, self._dtype)}, self._run_options
             )
         except Exception as error:  # its errors have no common base class
-            raise EngineRunError(
-                f"a batch of shape {batch.shape} failed: {summarize(error)}", where=self.name
-            ) from error
+            raise run_error(error, batch.shape, self.name) from error
         return dict(zip(requested, arrays, strict=True))
 
     def close(self) -> None:

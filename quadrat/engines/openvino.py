@@ -26,6 +26,7 @@ from quadrat.engines.common import (
     load_library,
     need_float_input,
     need_outputs,
+    run_error,
     summarize,
     thread_count,
 )
@@ -174,9 +175,7 @@ class OpenVINOEngine:
                 name: np.array(request.get_output_tensor(compiled.names.index(name)).data) for name in outputs
             }
         except (RuntimeError, MemoryError) as error:
-            raise EngineRunError(
-                f"a batch of shape {batch.shape} failed: {summarize(error)}", where=self.name
-            ) from error
+            raise run_error(error, batch.shape, self.name) from error
         finally:
             compiled.requests.put(request)
 

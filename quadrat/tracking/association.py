@@ -10,13 +10,11 @@ from quadrat.tracking.kalman import F64, Indices, sides
 
 Pairs = tuple[Indices, Indices]
 """Indices of tracks and of boxes, both (M,): the i-th track goes with the i-th box."""
-REACH = 0.4
-"""By how much of its side a box is enlarged on each side, so that fast objects still overlap with their prediction."""
 
 
-def enlarge(boxes: F64) -> F64:
-    """Return boxes (N, 4) enlarged by REACH (after Yang et al., Buffered IoU, 2023)."""
-    margin = REACH * sides(boxes)
+def enlarge(boxes: F64, reach: float) -> F64:
+    """Return boxes (N, 4) enlarged by `reach` of their side on each side (after Yang et al., Buffered IoU, 2023)."""
+    margin = reach * sides(boxes)
     return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from quadrat.parameters import TrackingSettings
 from quadrat.tracking import kalman
-from quadrat.tracking.association import Pairs, assign, concatenate, enlarge, iou, unmatched
+from quadrat.tracking.association import Pairs, enlarge, iou, unmatched
 from quadrat.tracking.kalman import F64, Indices
 from quadrat.tracking.motion import Motion
 from quadrat.tracking.tracks import F32, Observations, Tracks
@@ -58,7 +58,6 @@ class BaseTracker:
         observed = Observations.of(detections, embeddings if self.needs_embeddings else None)
         self._predict(steps)
         pairs = self.associate(observed)
-        pairs = concatenate(pairs, self.match_isolated(observed, pairs))
         self.correct(pairs, observed)
         self._count_hits(pairs)
         numbers = np.full(len(detections), -1, np.int32)
@@ -93,41 +92,19 @@ class BaseTracker:
         tracks.classes[index] = observed.classes[chosen]
 
     def candidates(self, observed: Observations) -> tuple[F64, NDArray[np.bool_]]:
-        """Return the overlap (T, N) of tracks and observations, and the pairs (T, N) that it and the class allow."""
-        similarity = self.overlap(observed)
-        return similarity, (similarity >= MIN_OVERLAP) & self.same_class(observed)
+        """Return the overlap (T, N), in 0..1, of predicted boxes and observations, both enlarged.
 
-    def overlap(self, observed: Observations) -> F64:
-        """Return the overlap (T, N), in 0..1, of predicted boxes and observations, both enlarged."""
-        return iou(enlarge(self.tracks.boxes), enlarge(observed.boxes))
+        The second value is True (T, N) for the pairs that overlap and class allow.
+        """
+        reach = self.motion.reach
+        similarity = iou(enlarge(self.tracks.boxes, reach), enlarge(observed.boxes, reach))
+        return similarity, (similarity >= MIN_OVERLAP) & self.same_class(observed)
 
     def same_class(self, observed: Observations) -> NDArray[np.bool_]:
         """Return True (T, N) where the classes of track and observation allow a match."""
         if self._across_classes:
             return np.ones((len(self.tracks), len(observed)), bool)
         return np.equal.outer(self.tracks.classes, observed.classes)
-
-    def match_isolated(self, observed: Observations, pairs: Pairs) -> Pairs:
-        """Match a lost track with an unmatched observation if each overlaps with no other, however little they do.
-
-        There is no other object that it could be: an animal turns, or comes out from behind a rock. Only tracks and
-        observations of the same class count as others, and observations too faint to start a track do not count.
-        """
-        lost = unmatched(len(self.tracks), pairs[0])
-        free = self.startable(observed, unmatched(len(observed), pairs[1]))
-        if not len(lost) or not len(free):
-            return lost[:0], free[:0]
-        clear = self.startable(observed, np.arange(len(observed)))
-        overlap = self.overlap(observed)
-        near = (overlap > 0) & self.same_class(observed)
-        alone = (near[np.ix_(lost, clear)].sum(axis=1) == 1)[:, None] & (near[:, free].sum(axis=0) == 1)
-        allowed = near[np.ix_(lost, free)] & alone & self.compatible(observed)[np.ix_(lost, free)]
-        tracks, objects = assign(overlap[np.ix_(lost, free)], allowed)
-        return lost[tracks], free[objects]
-
-    def compatible(self, observed: Observations) -> NDArray[np.bool_]:
-        """Return True (T, N) where nothing but class, position and shape speaks against a match."""
-        return np.ones((len(self.tracks), len(observed)), bool)
 
     def _no_tracks(self) -> Tracks:
         return Tracks.start(Observations.of(Detections.none(), None), self.history)

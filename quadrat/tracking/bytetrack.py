@@ -39,8 +39,6 @@ class ByteTrack(BaseTracker):
         similarity, allowed = self.candidates(observed)
         clear = observed.scores >= self._clear_score
         first = assign(similarity, allowed & clear)
-        # Here, too, so that a faint observation does not take the track of an isolated clear one.
-        first = concatenate(first, self.match_isolated(observed, first))
         allowed &= (observed.scores >= FAINT_SCORE) & ~clear
         allowed[first[0]] = False
         return concatenate(first, assign(similarity, allowed))

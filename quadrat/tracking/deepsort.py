@@ -41,21 +41,13 @@ class DeepSort(BaseTracker):
         if not observed.embeddings.shape[1]:
             return assign(similarity, allowed)
         cosine = self._cosine(observed)
-        allowed &= self.compatible(observed)
+        unknown = np.abs(self.tracks.embeddings).sum(axis=1, keepdims=True) == 0
+        allowed &= (cosine >= MIN_COSINE) | unknown
         sure = (cosine >= MIN_SURE_COSINE) & self.same_class(observed) & ~allowed & _distinct(cosine)
         tracks, objects = np.nonzero(sure)
         distances = kalman.gating_distances(self.tracks.state[tracks], observed.boxes[objects])
         allowed[tracks, objects] |= distances <= FAR_GATE
         return assign(similarity + COSINE_WEIGHT * np.maximum(cosine, 0), allowed)
-
-    def compatible(self, observed: Observations) -> NDArray[np.bool_]:
-        """Return True (T, N) where the embeddings, if known, allow a match."""
-        if not observed.embeddings.shape[1]:
-            return super().compatible(observed)
-        cosine = self._cosine(observed)
-        unknown = np.abs(self.tracks.embeddings).sum(axis=1, keepdims=True) == 0
-        possible: NDArray[np.bool_] = (cosine >= MIN_COSINE) | unknown
-        return possible
 
     def _cosine(self, observed: Observations) -> F32:
         self.tracks.widen_embeddings(observed.embeddings.shape[1])

@@ -25,6 +25,8 @@ EXPECTED_WEIGHT = 50.0
 """Number of observed differences that these expectations count for."""
 LEAST, MOST = 0.005, 0.3
 """Range of the estimate."""
+REACH, MOST_REACH = 20.0, 0.4
+"""By how much of its side a box is enlarged for each unit of acceleration, and at most."""
 
 
 class Motion:
@@ -47,6 +49,11 @@ class Motion:
         short, long = np.square(self._sums / self._weights).tolist()
         variance = max(long - short, 0.0) / (ACCELERATIONS - 1)
         return min(max(float(np.sqrt(variance)), LEAST), MOST)
+
+    @property
+    def reach(self) -> float:
+        """By how much of its side a box is enlarged on each side, so that fast objects overlap with their prediction."""
+        return min(REACH * self.acceleration, MOST_REACH)
 
     def add(self, recent: F64, size: F64) -> None:
         """Add tracks that were just observed.

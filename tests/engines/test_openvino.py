@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from quadrat.engines import openvino, start
-from quadrat.errors import EngineRunError, GraphError
+from quadrat.errors import EngineMemoryError, EngineRunError, GraphError
 from quadrat.parameters import EngineSettings
 from quadrat.types import ModelPackage
 from tests.engines import graphs
@@ -315,3 +315,18 @@ def test_a_start_sends_nothing_over_the_network(tiny: ModelPackage, tmp_path: Pa
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     assert subprocess.run([sys.executable, "-c", code], check=False, env=env).returncode == 0
     assert not list(tmp_path.glob("intel"))
+
+
+def test_a_softmax_that_openvino_cannot_hold_is_refused_by_size(
+    tiny: ModelPackage, log: logging.Logger
+) -> None:
+    """OpenVINO crashes where classes x pixels x 4 bytes exceed 2 GB; a network without that softmax may run."""
+    huge = np.broadcast_to(np.zeros((), np.float32), (1, 3, 20_000, 9_000))
+    for _ in range(2):  # also from the cache
+        engine = start(tiny, EngineSettings(engine="openvino"), log)
+        with pytest.raises(
+            EngineMemoryError, match=r"3 classes for 180 million pixels needs 2\.2 GB"
+        ) as caught:
+            engine.run(huge, ["labels", "confidence"])
+        engine.close()
+        assert "--max-img-size 178000000" in caught.value.hint

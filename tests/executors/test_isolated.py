@@ -15,7 +15,7 @@ from quadrat.stores.folder import FolderStore
 from quadrat.types import Product
 from tests import pictures
 from tests.engines.hosted import guests
-from tests.executors.orders import dives, everything, photos
+from tests.executors.orders import BytesStore, dives, everything, photos
 from tests.moving import RECTANGLES, Order, draw, film, order
 from tests.networks import brightness_archive, deadly_archive
 
@@ -99,6 +99,20 @@ def test_a_crash_costs_one_picture(hostile: Path, tmp_path: Path, network: str, 
     row = ran.row(f"{WHITE}.png")
     assert "E_ENGINE_RUN" == row["code"]
     assert "terminated by SIG" in row["reason"]
+
+
+def test_a_picture_that_crashes_the_network_is_acknowledged_as_failed(tmp_path: Path) -> None:
+    """It was tried twice, and must not come back to the next worker."""
+    stores: list[BytesStore] = []
+
+    def opened(*given: Any, **how: Any) -> FolderStore:
+        stores.append(BytesStore(*given, **how))
+        return stores[0]
+
+    archive = deadly_archive(tmp_path / "m.tgz")
+    isolated(archive, grey_and_white(tmp_path / "in"), tmp_path / "out", moving=False, store=opened)
+
+    assert sorted(ONE_FAILED) == sorted(stores[0].acknowledged)
 
 
 @pytest.mark.parametrize("batch", [2, 4])

@@ -79,5 +79,5 @@ def test_pairs_are_concatenated_and_the_rest_is_unmatched():
 
 
 def test_boxes_are_enlarged_on_every_side():
-    """By 0.4 of the side in each direction."""
-    assert enlarge(np.array([[100.0, 50, 200, 70]])) == pytest.approx(np.array([[60, 42, 240, 78]]))
+    """By this share of the side in each direction."""
+    assert enlarge(np.array([[100.0, 50, 200, 70]]), 0.4) == pytest.approx(np.array([[60, 42, 240, 78]]))

@@ -113,49 +113,6 @@ def hidden(name: str, **options: object):
     return made
 
 
-@pytest.mark.parametrize("name", ["sort", "bytetrack", "ocsort"])
-@pytest.mark.parametrize(
-    ("part", "number"),
-    [
-        ((300, 200, 310, 260), 1),
-        ((350, 200, 360, 260), 1),
-        ((300, 200, 360, 206), 1),
-        ((325, 200, 335, 260), 1),
-        ((300, 100, 310, 300), 1),
-        ((400, 200, 410, 260), -1),
-        ((300, 300, 360, 306), -1),
-    ],
-)
-def test_what_reappears_alone_near_a_hidden_object_is_the_object(name, part, number):
-    """Whatever is visible of it, if the enlarged boxes overlap and there is no other object; further away it is not.
-
-    DeepSORT is left out: for it, a known appearance makes up for the position.
-    """
-    assert tracks_of(hidden(name), [detections([part])]) == [[number]]
-
-
-@ALL
-def test_a_part_of_another_class_is_another_object(name):
-    """Parts keep classes apart, unless tracks continue across classes."""
-    frame = detections([(300, 200, 310, 260)], classes=1)
-    same = embeddings(0)
-    assert hidden(name).update(frame, same).detections.tracks.tolist() == [-1]
-    across = hidden(name, track_across_classes=True)
-    assert across.update(frame, same).detections.tracks.tolist() == [1]
-
-
-def test_of_two_parts_neither_is_known_to_be_the_object():
-    """Two strips at a hidden object may belong to different objects."""
-    frame = detections([(306, 200, 316, 260), (301, 200, 311, 260)])
-    assert tracks_of(hidden("sort"), [frame]) == [[-1, -1]]
-
-
-def test_a_faint_part_does_not_continue_a_track_of_bytetrack():
-    """Only what would otherwise start a track may be a part."""
-    assert tracks_of(hidden("bytetrack"), [detections([(300, 200, 310, 260)], 0.3)]) == [[-1]]
-    assert tracks_of(hidden("bytetrack"), [detections([(300, 200, 310, 260)], 0.7)]) == [[1]]
-
-
 def test_deepsort_knows_a_part_by_its_appearance():
     """A part in the right place, but of another appearance, is another object."""
     frame = detections([(300, 200, 310, 260)])

@@ -48,6 +48,17 @@ def test_it_starts_with_what_is_expected_and_stays_in_range():
     assert estimate(np.random.default_rng(0).uniform(0, 50, (300, 20, 2)).cumsum(axis=0)) == MOST
 
 
+def test_boxes_reach_as_far_as_the_objects_are_unsteady():
+    """They are enlarged by more at a lower frame rate, up to a limit."""
+    steady, unsteady = Motion(), Motion()
+    assert Motion().reach == pytest.approx(0.3)
+    steady.add(np.zeros((500, WINDOW, 2)), np.ones(500))
+    walks = np.random.default_rng(0).normal(0, 1, (500, WINDOW, 2)).cumsum(axis=1).cumsum(axis=1)
+    unsteady.add(walks, np.ones(500))
+    assert steady.reach < 0.25
+    assert unsteady.reach == motion.MOST_REACH
+
+
 def test_steps_without_an_observation_do_not_count():
     """A difference counts only if all three of its centres are known."""
     made, recent = Motion(), np.full((1, WINDOW, 2), 5.0)

@@ -120,7 +120,7 @@ def test_direction_is_linear_in_the_angle(aside, taken):
     assert tracks_of(made, [boxes((x, y + aside), (x + 6, y))]) == [taken]
 
 
-@pytest.mark.parametrize(("shift", "number"), [(44, 1), (50, -1)])
+@pytest.mark.parametrize(("shift", "number"), [(39, 1), (45, -1)])
 def test_a_match_needs_an_overlap_of_a_fifth(shift, number):
     """Beside another object, enlarged boxes that overlap by 0.24 continue a young track, by 0.18 they do not."""
     made = tracker("ocsort")
