@@ -176,8 +176,8 @@ def test_a_model_that_fails_leaves_the_other_ones_results(
     def fail(_: Any) -> None:
         raise EngineRunError("out of memory")
 
-    def started(package: Any, *how: Any) -> Any:
-        engine = start(package, *how)
+    def started(package: Any, *how: Any, **named: Any) -> Any:
+        engine = start(package, *how, **named)
         return Watched(engine, fail) if package.name == failing else engine
 
     monkeypatch.setattr(engines, "start", started)
@@ -234,11 +234,11 @@ def test_a_picture_that_one_model_cannot_measure_stops_an_order_that_shall_stop(
     """A source that is partial because a model failed is no whole one; it is a row all the same."""
     start = engines.start
 
-    def started(package: Any, *rest: Any) -> Any:
+    def started(package: Any, *rest: Any, **named: Any) -> Any:
         def fail(_: Any) -> None:
             raise EngineRunError("out of memory")
 
-        engine = start(package, *rest)
+        engine = start(package, *rest, **named)
         return Watched(engine, fail) if package.name == "bright" else engine
 
     monkeypatch.setattr(engines, "start", started)

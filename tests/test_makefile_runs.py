@@ -12,7 +12,7 @@ WORDS = ("run-collection", "MODEL=my models/model.tgz", "IMAGES=images")
 DELIVERING = (
     RECORDER
     + """for word in "$@"; do
-  case "$before" in --ivcap:out-dir) echo measured > "$word/survey.csv" ;; esac; before=$word
+  case "$before" in -o) echo measured > "$word/survey.csv" ;; esac; before=$word
 done
 """
 )
@@ -47,5 +47,5 @@ def test_every_run_of_own_data_has_a_folder_of_its_own(prepared):
 
 def test_a_run_that_delivers_nothing_leaves_no_folder(prepared):
     """As for a wrong parameter: what runs/latest shows stays."""
-    assert prepared.make(*WORDS, FAIL="*infer_service*").returncode != 0
+    assert prepared.make(*WORDS, FAIL="*quadrat run*").returncode != 0
     assert list((prepared.root / "runs").iterdir()) == []

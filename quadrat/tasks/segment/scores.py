@@ -12,6 +12,8 @@ from quadrat.errors import ClassesError, EngineRunError, ManifestError
 Mask = tuple[NDArray[np.uint8], NDArray[np.float16] | None]
 """Labels (h, w) uint8 and their confidence (h, w) float16 in 0..1, or None."""
 
+FLAT = 0.02
+"""Scores that differ by no more than this over a picture are of a picture without content."""
 BF16_SUM = 0.02
 """How far the sum of probabilities rounded to bf16 (8 significant bits) may be from 1."""
 
@@ -53,9 +55,14 @@ def are_probabilities(scores: NDArray[Any]) -> bool:
 
 
 def are_independent(scores: NDArray[Any]) -> bool:
-    """Return True if scores (K, h, w) are all in 0..1, and not all the same, without being `are_probabilities`."""
+    """Return True if scores (K, h, w) are all in 0..1 without being `are_probabilities`.
+
+    A flat picture is no evidence: each of its logits has one value, which may well be in 0..1.
+    """
     low, high = float(scores.min()), float(scores.max())
-    return 0 <= low < high <= 1 and not are_probabilities(scores)
+    if not 0 <= low < high <= 1 or are_probabilities(scores):
+        return False
+    return bool((scores.max(axis=(1, 2)) - scores.min(axis=(1, 2))).max() > FLAT)
 
 
 def refuse_independent(scores: NDArray[Any]) -> None:

@@ -190,3 +190,15 @@ def test_an_order_refuses_sigmoids_that_are_not_stated(service: Service, tmp_pat
     assert ran.status == 3
     assert "E_MODEL_MANIFEST" in ran.said
     assert "do not sum to 1" in ran.said
+
+
+def test_a_flat_picture_does_not_tell_logits_from_probabilities():
+    """The logits of a white picture, 0.5 and 0.75 everywhere, do not end an order; those of a photograph may."""
+    flat = np.full((2, 8, 8), [[[0.5]], [[0.75]]], np.float32)
+    labels, _ = decide(flat)
+    assert (labels == 1).all()
+
+    varied = flat.copy()
+    varied[0, :4] = 0.9
+    with pytest.raises(ManifestError, match="independent classes"):
+        decide(varied)
