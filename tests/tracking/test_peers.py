@@ -19,6 +19,8 @@ TWINS = {
     "ocsort": "trackers OC-SORT, as ours",
     "deepsort": "deep-sort-realtime, as ours",
 }
+MARGIN = 1.5
+"""Points that one seed may lose: over the seeds, HOTA and IDF1 of one scenario have standard deviations of 1 to 2."""
 pytestmark = pytest.mark.needs_peers
 
 
@@ -83,4 +85,4 @@ def test_quadrat_is_as_good_as_the_library(figures, name, twin, measure):
     """On hard scenarios, no tracker is worse than its namesake by more than the spread between seeds."""
     for scenario, found in figures.items():
         ours, theirs = (mean(one[measure] for one in found[who]) for who in (f"quadrat {name}", twin))
-        assert ours >= theirs - 1.0, scenario
+        assert ours >= theirs - MARGIN, scenario
