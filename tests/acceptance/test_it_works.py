@@ -306,10 +306,17 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
         if value is None and p.kind == "bool":
             value = p.name in ("skip-black", "full-frame", "track-across-classes", "print-detail")
         if value is None:
-            value = {"tile-size": 640, "tile-overlap": 32, "frame-step": 3}.get(p.name)
+            value = {
+                "tile-size": 640,
+                "tile-overlap": 32,
+                "frame-step": 3,
+                "max-img-size": "2MP",
+                "sample-bits": 12,
+            }.get(p.name)
             # these two exclude frame-step and smooth-frames
             value = 0.0 if p.name in ("frame-seconds", "smooth-seconds") else value
-        values[p.name] = (1 if p.kind == "int" else 0.5) if value is None else value
+        least = max(1, int(p.low or 1)) if p.kind == "int" else max(0.5, p.low or 0.0)
+        values[p.name] = least if value is None else value
     words = [
         f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in values.items()

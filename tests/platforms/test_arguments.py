@@ -22,7 +22,7 @@ def test_nothing_given_means_the_defaults() -> None:
     values = read()
 
     assert dict.fromkeys((p.field for p in PARAMETERS), None) == values
-    assert settings_of() == parse(values)
+    assert settings_of(executor="isolated") == parse(values)
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,11 @@ def test_what_the_sdk_is_told(
     monkeypatch.delenv("IVCAP_CACHE_DIR", raising=False)
     assert [p.name for p in service.parameters] == [p.name for p in PARAMETERS]
     for said, meant in zip(service.parameters, PARAMETERS, strict=True):
-        assert (said.type, said.description, said.optional) == (meant.kind, meant.help, meant.optional)
+        assert (said.type, said.description, said.optional) == (
+            meant.platform_kind,
+            meant.help,
+            meant.optional,
+        )
         assert said.default == meant.default
         assert said.default is None or meant.kind != "bool"
         assert [o.value for o in said.options or []] == list(meant.choices)

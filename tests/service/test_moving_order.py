@@ -82,4 +82,4 @@ def test_a_stream_that_nobody_sends(service: Service) -> None:
 
     assert ran.status == 5
     assert "geheim" not in ran.said
-    assert "E_STREAM tcp://127.0.0.1:1: the stream cannot be reached" in ran.said
+    assert "tcp://127.0.0.1:1: failed, E_STREAM the stream cannot be reached" in ran.said

@@ -190,7 +190,7 @@ def test_a_damaged_encoding_may_pass(tmp_path: Path, sent: bytes) -> None:
     [
         ("7", 7, 7),
         (" 0 ", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=1000), usegmt=True), 900, 1000),
+        ("in 1000 seconds", 900, 1000),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("soon", 0, 0),
         ("-3", 0, 0),
@@ -199,6 +199,8 @@ def test_a_damaged_encoding_may_pass(tmp_path: Path, sent: bytes) -> None:
 )
 def test_the_pause_that_a_server_asks_for(text: str, least: float, most: float) -> None:
     """Seconds or a date; anything else asks for nothing."""
+    if text == "in 1000 seconds":  # as a date
+        text = format_datetime(datetime.now(UTC) + timedelta(seconds=1000), usegmt=True)
     with (
         serving(reply(b"", f"Retry-After: {text}", status="429 Too Many Requests")) as url,
         pytest.raises(PassingFaultError, match="429 Too Many Requests") as caught,
