@@ -312,6 +312,7 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
                 "frame-step": 3,
                 "max-img-size": "2MP",
                 "sample-bits": 12,
+                "classes": "fish",
             }.get(p.name)
             # these two exclude frame-step and smooth-frames
             value = 0.0 if p.name in ("frame-seconds", "smooth-seconds") else value
