@@ -150,24 +150,6 @@ def test_class_names_that_the_file_repeats_are_taken_and_told(detector):
     assert "warning" not in detector(data, "--layout", "yolov8", *CLASSES)[1]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_unnamed_classes_are_counted(detector, tmp_path, layout):
-    """A detector without names states how many classes its scores have, where the layout tells, and reads as before."""
-    words = ("--mean", "0", "--std", "1", SIZED.get(layout, "--letterbox"), "64", "64")
-    made, said = detector(bright_onnx(layout), "--layout", layout, *words)
-    told = layout not in ("yolov10", "rtdetr", "boxes", "mmdet", "paddledet")
-    assert f"classes: {'2' if told else 'unknown number'}, unnamed" in said
-    assert made.meta["model"].get("num_classes") == (2 if told else None)
-    assert open_archive(made.path, tmp_path).num_classes == (2 if told else None)
-    assert find(made.path, tmp_path, "onnx", green_box()).classes.tolist() == [1]
-
-
-def test_a_class_that_means_no_object_is_not_counted(detector):
-    """Of three logits of which one is the background, two are classes."""
-    words = ("--layout", "rfdetr", "--background", "2", "--stretch", "64", "64", "--mean", "0", "--std", "1")
-    assert detector(bright_onnx("rfdetr", num_classes=3), *words)[0].meta["model"]["num_classes"] == 2
-
-
 @pytest.mark.parametrize(
     ("layout", "transforms"),
     [
