@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export_model import ARTIFACT, from_detector, metadata_path, objects, selftest
+from export_model import ARTIFACT, counts, from_detector, metadata_path, objects, selftest
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
@@ -35,7 +35,7 @@ def assemble(
     """
     make = SELF_TESTS[network.task]
     arrays, test, channels = make(network, classes, warn)
-    if channels is not None and not classes and not network.detect:
+    if channels is not None and not classes:
         network = replace(network, model={"num_classes": channels, **network.model})
     return archive_members(network, classes, name, self_test=test, arrays=arrays), channels
 
@@ -92,7 +92,8 @@ def _objects(
     members = {key: f"selftest-{key}.npy" for key in found_arrays}
     arrays = {INPUT: image} | {members[key]: array for key, array in found_arrays.items()}
     stated = {"input": INPUT, **members, "tolerance": TOLERANCE}
-    return arrays, stated, from_detector.count_classes(network, given)
+    shapes = {role: given[tensor].shape for role, tensor in network.outputs.items()}
+    return arrays, stated, counts.count_classes(network.detect, shapes)
 
 
 def check_readable(members: Mapping[str, bytes]) -> None:

@@ -26,13 +26,6 @@ ODD = (75, 101)
 """(height, width) that is a multiple of no stride."""
 TRIED = 3
 """Drawings that a layout is tried on, besides the pictures given."""
-CLASSES = {
-    "yolov5": ("predictions", 2, 5), "yolox": ("predictions", 2, 5), "yolov8": ("predictions", 1, 4),
-    "rtdetr-ultralytics": ("predictions", 2, 4), "rfdetr": ("logits", 2, 0), "fastestdet": ("predictions", 1, 5),
-    "centernet": ("heat", 1, 0), "nanodet": ("scores-8", -1, 0), "picodet": ("scores-8", -1, 0),
-    "scrfd": ("scores-8", -1, 0), "yunet": ("classes-8", -1, 0),
-}  # fmt: skip
-"""Output whose shape tells the number of classes, its axis, and the numbers on it that are not classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,11 +330,3 @@ def find_objects(
         return made[0](given, (image.shape[2], image.shape[3]))
 
     return run
-
-
-def count_classes(network: Network, given: Mapping[str, NDArray[Any]]) -> int | None:
-    """Return the number of classes from the shape of the outputs, or None if the layout does not determine it."""
-    role, axis, others = CLASSES.get(str(network.detect["layout"]), ("", 0, 0))
-    if role not in network.outputs:
-        return None
-    return int(given[network.outputs[role]].shape[axis]) - others

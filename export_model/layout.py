@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export_model import export_hints, objects, plausibility
+from export_model import counts, export_hints, objects, plausibility
 from export_model.preprocessing import Transforms
-from quadrat.errors import LayoutError, ParameterError
+from quadrat.errors import ClassesError, LayoutError, ModelError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import BELONGS, LAYOUTS, WITH_BACKGROUND, read_detect
 from quadrat.tasks.detect import layouts
@@ -121,9 +121,17 @@ def _what(candidate: Candidate) -> str:
     return candidate.fault.what if candidate.fault is not None else ""
 
 
-def _unknown(question: Question, where: str) -> LayoutError:
-    """Return the error for outputs that no layout is known to have; its hint names layouts that could be read."""
+def _unknown(question: Question, where: str) -> ModelError:
+    """Return the error for outputs that no layout is known to have; its hint names layouts that could be read.
+
+    If a layout fits with another number of classes than is named, the error says so.
+    """
     network, possible = question.network, []
+    if counted := _counts(question):
+        return ClassesError(
+            f"{network.num_classes} classes are named, but the network has {' or '.join(map(str, counted))}",
+            where=where, hint="Name every class of the network once, in its order, or none",
+        )  # fmt: skip
     for name in LAYOUTS:
         try:
             layouts.choose(replace(network, words=read_detect({"detect": {"layout": name}})))
@@ -139,6 +147,21 @@ def _unknown(question: Question, where: str) -> LayoutError:
     return LayoutError(
         f"the network gives {network.shapes}, which is no known layout", where=where, hint=hint
     )
+
+
+def _counts(question: Question) -> list[int]:
+    """Return the numbers of classes that the network can have, by the layouts that fit if none are named."""
+    if question.network.num_classes is None:
+        return []
+    unnamed = replace(question, network=replace(question.network, num_classes=None))
+    found = set()
+    for name in layouts.fitting(unnamed.network.outputs, None, unnamed.network.fixed_hw):
+        tried = _try(name, unnamed, _ignore)
+        if tried.fault is None and not tried.doubt and tried.outputs:
+            given = {one.name: one.shape for one in unnamed.network.outputs}
+            shapes = {role: [side or 0 for side in given[tensor]] for role, tensor in tried.outputs.items()}
+            found.add(counts.count_classes(tried.detect, shapes) or 0)
+    return sorted(found - {0, question.network.num_classes})
 
 
 def _ignore(_line: str) -> None:

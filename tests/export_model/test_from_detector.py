@@ -150,13 +150,6 @@ def test_class_names_that_the_file_repeats_are_taken_and_told(detector):
     assert "warning" not in detector(data, "--layout", "yolov8", *CLASSES)[1]
 
 
-def test_unnamed_classes_are_counted(detector):
-    """A detector without names says how many classes its scores have, where the layout tells."""
-    assert "classes: 2, unnamed" in detector(bright_onnx("yolov5"), "--layout", "yolov5")[1]
-    said = detector(bright_onnx("yolov10"), "--layout", "yolov10")[1]
-    assert "classes: unknown number, unnamed" in said
-
-
 @pytest.mark.parametrize(
     ("layout", "transforms"),
     [

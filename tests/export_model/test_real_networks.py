@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from export_model.export import main
+from quadrat.package import open_archive
 
 COCO = [
     "person",
@@ -156,6 +157,31 @@ def test_a_raw_yolox_is_not_packed_as_a_yolov5(pack, tmp_path, capsys):
     assert "all lie near the upper left corner" in said
     assert "--layout yolox" in said
     assert not (tmp_path / "model.tgz").exists()
+
+
+def test_the_number_of_classes_is_stated_without_names(shared, tmp_path, capsys):
+    """Archives state how many classes their networks have; tables then have a row of 0 for each class not found."""
+    for name, words, count in (
+        ("yolox_nano", "", 80),
+        ("nanodet_m_320", "", 80),
+        ("ultraface_rfb320", ULTRAFACE, 1),
+    ):
+        archive = tmp_path / f"{name}.tgz"
+        network = shared / "networks" / f"{name}.onnx"
+        given = ["--task", "detect", "--onnx", network, *words.split(), "--save-path", archive]
+        assert main([str(word) for word in given]) == 0
+        assert f"classes: {count}, unnamed" in capsys.readouterr().out
+        assert open_archive(archive, tmp_path).num_classes == count
+
+
+def test_another_number_of_names_than_classes_is_told(shared, tmp_path, capsys):
+    """Two names for a network of 80 classes are a mistake in the names, not an unknown layout."""
+    network = shared / "networks" / "yolox_nano.onnx"
+    given = ["--task", "detect", "--onnx", network, "--class", "fish", "--class", "crab"]
+    assert main([str(word) for word in (*given, "--save-path", tmp_path / "m.tgz")]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("E_MODEL_CLASSES ")
+    assert "2 classes are named, but the network has 80. " in said
 
 
 def test_what_values_an_ultraface_takes_is_asked_for(pack, capsys):

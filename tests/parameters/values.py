@@ -13,7 +13,7 @@ SIZES: dict[str, object] = {
     "sample-bits": 12,
     "outputs": ("none",),
     "model-name": "a",
-    "classes": ("person",),
+    "classes": "person",
     "memory-limit": 8000,
     "load-seconds": 300.0,
     "source-seconds": 300.0,

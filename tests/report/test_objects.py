@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.report.things import (
     Desk,
     body,
     end,
+    facts,
     frame,
     labelled,
     objects,
@@ -238,6 +240,21 @@ def test_classes_that_the_archive_does_not_list_are_named_by_number(tmp_path: Pa
 
     assert [r["class"] for r in desk.found] == ["class 17"]
     assert coco["categories"][-1]["id"] == 18 == coco["annotations"][0]["category_id"]
+
+
+def test_classes_without_names_have_rows_of_0_if_their_number_is_known(tmp_path: Path) -> None:
+    """Every image has a row and a column for each class, so means over sites count the images without objects."""
+    desk = Desk(tmp_path, replace(facts("detect"), classes=(), num_classes=3))
+    list(desk.picture(photo(objects([(0, 0, 9, 9)], [1]), "a")))
+    list(desk.picture(photo(objects([], []), "b")))
+
+    rows = [(r["name"], r["class"], r["objects"]) for r in desk.rows]
+    assert rows == [
+        (image, f"class {k}", str(int((image, k) == ("a", 1)))) for image in "ab" for k in range(3)
+    ]
+    images = read(body(desk.products["images.csv"]).decode("utf-8-sig"))
+    counts = [[row[f"count_class {k}"] for k in range(3)] for row in images]
+    assert counts == [["0", "1", "0"], ["0", "0", "0"]]
 
 
 def test_objects_are_added_up_over_the_order(tmp_path: Path) -> None:
