@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.moving import RECTANGLES, order
 from tests.service.run import Service
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,14 +171,12 @@ def run(service: Service, line: str, out: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> dict[str, Path]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What make run-detect and make run-video leave, by their folders' names."""
-    head = ".venv/bin/python infer_service.py --model examples/models/rectangles.tgz"
-    tail = "--ivcap:in-dir . --ivcap:out-dir DATA/x"
-    wanted = {"DATA/run-detect": "--images examples/scenes", "DATA/run-video": "--videos examples/videos"}
-    made = {folder: tmp_path_factory.mktemp("results") for folder in wanted}
-    for folder, out in made.items():
-        run(Service(tmp_path_factory.mktemp("order"), kernels), f"{head} {wanted[folder]} {tail}", out)
+    made = {folder: tmp_path_factory.mktemp("results") for folder in ("DATA/run-detect", "DATA/run-video")}
+    detect, video = made.values()
+    assert 0 == order(RECTANGLES, ROOT / "examples" / "scenes", detect, moving=False).status
+    assert 0 == order(RECTANGLES, ROOT / "examples" / "videos", video).status
     return made
 
 

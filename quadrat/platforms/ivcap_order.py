@@ -280,4 +280,6 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         what = f"it is not a model archive, but {name} is one"
         raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
     out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
-    return FolderStore(archives, place, out, context.order_id, moving=moving, overwrite=overwrite)
+    return FolderStore(
+        archives, place, out, context.order_id, moving=moving, overwrite=overwrite, in_folders=False
+    )

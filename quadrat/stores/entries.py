@@ -12,6 +12,8 @@ from quadrat.errors import DeliveryError, EngineError
 from quadrat.records import SourceRecord
 from quadrat.types import Source
 
+META = "meta"
+"""The folder of the products' metadata."""
 FOLDER = ".quadrat"
 """The ledger's own folder in the folder of results."""
 PART = "survey.part.csv"
@@ -82,6 +84,11 @@ def difference(earlier: Mapping[str, str], now: Mapping[str, str]) -> str:
     return ", ".join(
         f"{name} was {earlier.get(name, 'not set')}, and is {now.get(name, 'not set')}" for name in names
     )
+
+
+def metadata_name(name: str, *, in_folders: bool) -> str:
+    """Return the path of a product's metadata: in the folder `meta`, or beside the product."""
+    return f"{f'{META}/{tree(name)}' if in_folders else name}-meta.json"
 
 
 def tree(name: str) -> str:

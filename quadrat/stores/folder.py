@@ -23,10 +23,9 @@ class FolderStore:
 
     With `moving`, `images` is a folder of videos, or one video. It can also be a list of sources (streams), or
     anything else that gives the same sources at each iteration. With `overwrite`, results of another order in `out`
-    are replaced; otherwise they are refused.
+    are replaced; otherwise they are refused. With `in_folders`, products lie in folders by kind, like their sources;
+    otherwise all are in one folder, each beside its metadata, as on the platform.
     """
-
-    in_folders = True
 
     def __init__(
         self,
@@ -37,6 +36,7 @@ class FolderStore:
         *,
         moving: bool = False,
         overwrite: bool = False,
+        in_folders: bool = True,
     ) -> None:
         models = [model] if isinstance(model, Path) else list(model)
         for archive in models:
@@ -44,6 +44,7 @@ class FolderStore:
         if isinstance(images, Path):
             must_exist(images, "videos" if moving else "images")
         self.moving = moving
+        self.in_folders = in_folders
         self.order = order
         self._archives = models
         self._images = images
@@ -58,7 +59,7 @@ class FolderStore:
     @contextmanager
     def ledger(self) -> Iterator[FolderLedger]:
         """Open the ledger of the results. Raises ResultsError if another run is writing into the folder."""
-        with FolderLedger(self._out, overwrite=self._overwrite).open() as ledger:
+        with FolderLedger(self._out, overwrite=self._overwrite, in_folders=self.in_folders).open() as ledger:
             self._ledger = ledger
             try:
                 yield ledger

@@ -28,8 +28,8 @@ from quadrat.stores.entries import (
     column_files,
     difference,
     is_final,
+    metadata_name,
     signature_of,
-    tree,
     with_paths,
 )  # fmt: skip
 from quadrat.stores.files import cannot_write, digest_of, place, to_json, write_draft
@@ -42,8 +42,6 @@ from quadrat.types import Product, Source
 LOG = logging.getLogger("quadrat")
 RESERVE = 1 << 20
 """Bytes that are kept free for the tables, if the disk has ten times as many."""
-META = "meta"
-"""The folder of the products' metadata."""
 TABLES = ("survey.csv", "run.json")
 """Files that show that a folder without a ledger holds results."""
 CHOICE = "Give --into NAME for a new folder in it, --overwrite to replace them, or another folder of results"
@@ -56,8 +54,9 @@ class FolderLedger:
     of the growing table; None if a file of the user's has its name.
     """
 
-    def __init__(self, out: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, out: Path, *, overwrite: bool = False, in_folders: bool = True) -> None:
         self.out = out
+        self._in_folders = in_folders
         self.folder = self._own = out / FOLDER
         self.part: Path | None = None
         self._work = self._own / "work"
@@ -268,7 +267,10 @@ class FolderLedger:
     def write(self, product: Product) -> Path:
         """Write a product and its metadata, both or neither, and return its path; DeliveryError if that fails."""
         name = checked_name(product.name)
-        target, aspect = self.out / name, f"{META}/{tree(name)}-meta.json"
+        is_table = (
+            "/" not in name and "image" not in product.metadata
+        )  # the aspects of its source's products name it
+        target, aspect = self.out / name, metadata_name(name, in_folders=self._in_folders)
         body = to_json({**product.metadata, "$entity": file_urn(target)}, product.name)
         drafts: dict[str, Path] = {}
         files: dict[str, str] = {}
@@ -277,7 +279,7 @@ class FolderLedger:
                 ours = isinstance(content, Path) and content.is_relative_to(self.folder)
                 drafts[each], files[each] = write_draft(self._work, content, link=ours)
             replaced = {each for each, digest in files.items() if self._may_replace(each, digest)}
-            self._journal.add(Written(files, "/" not in name))
+            self._journal.add(Written(files, is_table))
             self._own_files(files)
             self._place(drafts, replaced)
         except FileExistsError as error:
@@ -290,11 +292,11 @@ class FolderLedger:
         finally:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)
-        if "/" in name:
-            self._fresh[name] = files
-        else:
+        if is_table:
             self._tables |= files
             self._current.update(files)
+        else:
+            self._fresh[name] = files
         return target
 
     def _may_replace(self, name: str, digest: str) -> bool:

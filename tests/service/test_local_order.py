@@ -23,13 +23,12 @@ def aspect(path: Path) -> dict:
 
 
 def check_whole(folder: Path) -> list[str]:
-    """Check that every product is whole and has its metadata and that there is nothing else; give their paths."""
+    """Check that every product is whole and has its metadata beside it, and that there is nothing else; give their names."""
     names = {str(path.relative_to(folder)) for path in results.paths(folder)}
     products = {n for n in names if not n.endswith("-meta.json")}
-    trees = {n: n.partition("/")[2] or n for n in products}
-    assert names == products | {f"meta/{tree}-meta.json" for tree in trees.values()}
+    assert names == products | {f"{n}-meta.json" for n in products}
     for name in products:
-        metadata = json.loads((folder / "meta" / f"{trees[name]}-meta.json").read_text())
+        metadata = json.loads((folder / f"{name}-meta.json").read_text())
         assert metadata["$entity"] == f"urn:{(folder / name).as_uri()}"
         if name.endswith((".png", ".jpg")):
             with Image.open(folder / name) as picture:
@@ -60,7 +59,7 @@ def test_one_image_as_the_readme_has_it(process: ServiceProcess, photos: list[by
     assert ran.status == 0, ran.said
     assert check_whole(process.out) == [
         "images.csv",
-        "mask/quadrat.pseudo.png",
+        "quadrat.pseudo.png",
         "run.json",
         "survey.csv",
         "totals.csv",
@@ -87,13 +86,13 @@ def test_other_ways_to_name_the_files(service: Service, photos: list[bytes], opt
 
     assert ran.status == 0, ran.said
     assert check_whole(service.out) == [
+        "a-quadrat.pseudo.png",
         "images.csv",
-        "mask/a quadrat.pseudo.png",
         "run.json",
         "survey.csv",
         "totals.csv",
     ]
-    assert aspect(service.out / "a quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
+    assert aspect(service.out / "a-quadrat.pseudo.png")["image"] == f"urn:{photo.as_uri()}"
 
 
 def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[bytes]) -> None:
@@ -122,11 +121,12 @@ def test_a_folder_with_all_that_lies_in_folders(service: Service, photos: list[b
     }  # fmt: skip
     assert all(r["reason"] for r in table if r["status"] != "ok")
     assert check_whole(service.out) == [
-        "images.csv", "mask/a/one.pseudo.png", "mask/a/two.pseudo.png", "mask/b/one.pseudo.png", "run.json",
-        "survey.csv", "totals.csv",
+        "images.csv", "one-2.pseudo.png", "one.pseudo.png", "run.json", "survey.csv", "totals.csv", "two.pseudo.png",
     ]  # fmt: skip
-    metas = [service.out / "meta" / place / "one.pseudo.png-meta.json" for place in "ab"]
-    assert ["a/one.jpg", "b/one.jpg"] == [json.loads(meta.read_text())["image-name"] for meta in metas]
+    stems = ("one", "one-2")
+    assert ["a/one.jpg", "b/one.jpg"] == [
+        aspect(service.out / f"{stem}.pseudo.png")["image-name"] for stem in stems
+    ]
     assert "Traceback" not in ran.said
     assert ran.left == []
 
@@ -180,7 +180,7 @@ def test_a_full_disk(process: ServiceProcess) -> None:
     assert "disk is full" in line
     assert "Traceback" not in ran.said
     assert check_whole(process.out) == [
-        "images.csv", "labels/a.labels.png", "run.json", "survey.csv", "totals.csv",
+        "a.labels.png", "images.csv", "run.json", "survey.csv", "totals.csv",
     ]  # fmt: skip
     assert ran.left == []
 
@@ -193,7 +193,7 @@ def test_terminated_in_the_middle(process: ServiceProcess) -> None:
 
     words = ("--ivcap:in-dir", ".", "--ivcap:out-dir", process.out)
     started = process.start("--model", TINY, "--images", process.folder / "in", *words)
-    wait_until((process.out / "mask" / "01.pseudo.png").exists, "two products")
+    wait_until((process.out / "01.pseudo.png").exists, "two products")
     started.send_signal(signal.SIGTERM)
     ran = process.finish(started)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from quadrat.stores.folder import FolderStore
 from tests.moving import CRAB, FISH, RECTANGLES, film, order, swim, watch
 from tests.platform_double.proxy import DataProxy
 from tests.platform_double.state import Artifact, Queue
@@ -213,7 +215,8 @@ def test_two_runs_give_the_same_bytes(process: ServiceProcess, reef: Path) -> No
     words = ("--sources-at-once", "3", "--tile-size", "120", "--skip-black", "--batch-size", "4")
     ran = process.run("--model", RECTANGLES, "--videos", reef, *words)
     values = {"sources_at_once": 3, "tile_size": 120, "skip_black": True, "batch_size": 4}
-    again = order(RECTANGLES, reef, process.folder / "again", **values)
+    flat = partial(FolderStore, in_folders=False)
+    again = order(RECTANGLES, reef, process.folder / "again", store=flat, **values)
 
     assert (0, 0) == (ran.status, again.status), ran.said
     assert 6 + len(TABLES) - 1 == len(again.products)
