@@ -239,7 +239,8 @@ def _count(network: Network, outputs: Sequence[Tensor]) -> int | None:
     with contextlib.suppress(Exception):  # whatever the runner raises, it does not run at this size
         given = np.asarray(network.run(np.zeros([side or 1 for side in shape], np.float32)))
         if given.ndim == 4 and given.dtype.kind == "f":
-            return int(given.shape[1])
+            single = any(len(each.shape) == 4 and 1 in (each.shape[1], each.shape[3]) for each in outputs)
+            return 1 if single else int(given.shape[1])
     return None
 
 
