@@ -180,7 +180,7 @@ def test_pack_without_onnx_says_how_to_install_it(quadrat: Quadrat, monkeypatch:
     ended = quadrat("pack", "--onnx", "net.onnx", "--class", "sand", "--save-path", "x.tgz")
     assert ended.status == 2
     assert "onnx is not installed" in ended.log
-    assert "quadrat[pack]" in ended.log
+    assert "'.[pack]'" in ended.log
 
 
 def test_doctor_checks_engines_codecs_and_folders(quadrat: Quadrat) -> None:
