@@ -14,7 +14,7 @@ from export_model import families, heads, labels, layout, objects, sizes
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
 from export_model.onnx_detector import Detector, adapt
-from export_model.preprocessing import PLAIN, Preprocessing, Transforms
+from export_model.preprocessing import PLAIN, Preprocessing, Transforms, assumed
 from quadrat.errors import GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.package.detectors import WITH_BACKGROUND, read_detect
@@ -81,10 +81,11 @@ def complete(
     _check_thresholds(options.words, len(classes) or None)
     chosen = layout.determine(_question(name, options, detector, runner, len(classes) or None), where, notify)
     _tell(options, chosen, notify)
+    tiles = "1 tile" if detector.shape[0] == 1 else f"{detector.shape[0]} tiles"
     state = (
         "any"
         if detector.shape[0] is None
-        else f"{detector.shape[0]}, fixed: the service always runs {detector.shape[0]} tiles at once"
+        else f"{detector.shape[0]}, fixed: the service always runs {tiles} at once"
     )
     notify(f"layout: {chosen.name}; batch: {state}")
     return Network(
@@ -279,22 +280,37 @@ def _tell(options: Options, chosen: layout.Candidate, notify: Callable[[str], No
     given = options.preprocessing
     if given.transforms is not None:
         return
+    usual = f"as is usual for {chosen.name}"
+    order = "BGR" if any(t["type"] == "ToBGR" for t in chosen.transforms) else "RGB"
     if not given.normalized:
-        order = "BGR" if any(t["type"] == "ToBGR" for t in chosen.transforms) else "RGB"
         scaled = next((t for t in chosen.transforms if t["type"] == "Normalize"), None)
-        means = (
-            [f"{key} {', '.join(f'{v:.4g}' for v in scaled[key])}" for key in ("mean", "std")]
-            if scaled
-            else []
-        )
-        values = " and ".join(means) or "pixels from 0 to 255"
-        notify(f"no --mean: {order}, {values}, as usual for its family")
+        notify(assumed(f"{_values(scaled)} in {order} order, {usual}", "--range, --mean, --std and --bgr"))
+    elif given.bgr is None:
+        notify(assumed(f"channels in {order} order, {usual}", "--bgr or --no-bgr"))
     for transform in chosen.transforms:
-        if not given.size and transform["type"] in ("Resize", "Letterbox"):
-            size = transform.get("size") or transform.get("target_size")
-            notify(
-                f"no --letterbox or --stretch: {transform['type']} to {size[0]} x {size[1]}, as usual for its family"
-            )
+        if transform["type"] not in ("Resize", "Letterbox"):
+            continue
+        where = "centred" if transform.get("center", True) else "in the upper left corner"
+        padded = transform["type"] == "Letterbox"
+        if not given.size:
+            width, height = transform.get("size") or transform["target_size"]
+            way = f"a letterbox of {width} x {height} with the image {where}" if padded else (
+                f"images stretched to {width} x {height}"
+            )  # fmt: skip
+            notify(assumed(f"{way}, {usual}", "--letterbox, --stretch and --position"))
+        elif padded and given.position is None:
+            notify(assumed(f"a letterbox with the image {where}, {usual}", "--position"))
+
+
+def _values(scaled: Mapping[str, Any] | None) -> str:
+    """Return in words what values a Normalize gives pixels; None stands for no Normalize."""
+    if scaled is None:
+        return "pixels from 0 to 255"
+    mean, std = scaled["mean"], scaled["std"]
+    if (list(mean), list(std)) == ([0.0], [1.0]):
+        return "pixels from 0 to 1"
+    listed = [", ".join(f"{value:.4g}" for value in values) for values in (mean, std)]
+    return f"pixels from 0 to 1 with mean {listed[0]} and std {listed[1]}"
 
 
 def _runs(runner: heads.Runner, shape: Shape) -> bool:

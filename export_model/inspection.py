@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import export, from_onnx, heads, kinds, labels, prepare, sizes, values
+from export_model import counts, export, from_onnx, heads, kinds, labels, prepare, sizes, values
 from export_model.network import F32, Network, Shape
+from export_model.preprocessing import ASSUMED
 from quadrat.errors import GraphError, ParameterError, QuadratError
 from quadrat.task_kinds import default_task
 
@@ -45,8 +46,8 @@ class Inspection:
 
     `kind` says it in words, `reason` why, and `sure` is "certain", "likely" or "guess". `task` is that of quadrat,
     empty if there is none. `layout` is a detector's; `size` says which images it takes; `names` are the classes that
-    the file states. `notes` are what packing would find and change, `assumed` the options that were guessed.
-    `command` packs it; it is empty if quadrat cannot.
+    the file states. `notes` are what packing would find and change, `assumed` the options that were guessed
+    and what the file does not say. `count` is the number of classes to name, None if it is unknown. `command` packs it; it is empty if quadrat cannot.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Inspection:
     outputs: tuple[Tensor, ...] = ()
     size: str = ""
     names: tuple[str, ...] = ()
+    count: int | None = None
     notes: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     command: str = ""
@@ -217,9 +219,29 @@ def _found(
     command = shlex.join(["quadrat", "pack", *words, "--save-path", f"{network.name}.tgz"])
     return replace(
         known, kind=OBJECTS if layout else MASKS, reason=reason, sure="guess" if assumed else "likely",
-        task=task, layout=layout, size="any size" if size == "open" else size, notes=notes,
-        assumed=tuple(assumed), command=command,
+        task=task, layout=layout, size="any size" if size == "open" else size,
+        notes=tuple(note for note in notes if not note.startswith(ASSUMED)), count=_count(network, known.outputs),
+        assumed=(*assumed, *(note.removeprefix(ASSUMED) for note in notes if note.startswith(ASSUMED))),
+        command=command,
     )  # fmt: skip
+
+
+def _count(network: Network, outputs: Sequence[Tensor]) -> int | None:
+    """Return the number of classes to name, by the outputs of a network that can be packed; None if they do not tell it.
+
+    A background without a score of its own needs no name.
+    """
+    if network.detect:
+        shapes = {each.name: [side or 0 for side in each.shape] for each in outputs}
+        roles = {role: shapes[tensor] for role, tensor in network.outputs.items() if tensor in shapes}
+        return counts.count_classes(network.detect, roles) if len(roles) == len(network.outputs) else None
+    shape = sizes.runnable(network.run, network.probe or network.shape)
+    with contextlib.suppress(Exception):  # whatever the runner raises, it does not run at this size
+        given = np.asarray(network.run(np.zeros([side or 1 for side in shape], np.float32)))
+        if given.ndim == 4 and given.dtype.kind == "f":
+            single = any(len(each.shape) == 4 and 1 in (each.shape[1], each.shape[3]) for each in outputs)
+            return 1 if single else int(given.shape[1])
+    return None
 
 
 def describe(found: Inspection, name: str) -> str:
@@ -237,6 +259,11 @@ def describe(found: Inspection, name: str) -> str:
     lines += [f"  found    {note}" for note in found.notes]
     lines += [f"  assumed  {what}" for what in found.assumed]
     lines.append(f"  pack it  {found.command}" if found.command else f"  {values.NO_TASK}")
+    if found.command and not found.names:
+        unnamed = "the class has no name" if found.count == 1 else (
+            f"the {found.count} classes have no names" if found.count else "the classes have no names"
+        )  # fmt: skip
+        lines.append(f"           {unnamed}: add --classes FILE or --class NAME ...")
     return "\n".join(lines)
 
 

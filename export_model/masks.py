@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export_model import labels, sizes
 from export_model.network import F32, Network
-from export_model.preprocessing import Preprocessing, Usual
+from export_model.preprocessing import Preprocessing, Usual, assumed
 from export_model.questions import ask
 
 USUAL = Usual(stretch=True, normalize=((0.5,), (0.5,)))
@@ -48,7 +48,10 @@ def _transformed(network: Network, given: Preprocessing, notify: Callable[[str],
     stated = [each for each in network.transforms if each.get("type") == "Normalize"]
     usual = USUAL
     if not given.normalized and network.params is None:
-        notify("no --mean, --std or --range: pixels from -1 to 1, as in PaddleSeg")
+        order = "BGR" if given.bgr else "RGB"
+        notify(
+            assumed(f"pixels from -1 to 1 in {order} order, as PaddleSeg trains", "--range, --mean and --std")
+        )
     if stated and not given.normalized and not given.bgr and given.size is None:
         return network
     if stated and not given.normalized:

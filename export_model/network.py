@@ -61,7 +61,7 @@ class Network(ArchiveSpec):
 def need(option: str, *libraries: str, hint: str = "Run make setup-export") -> None:
     """Import the libraries of a route; ParameterError naming `option` and the first library that cannot be imported."""
     if libraries == ("onnx",):
-        hint = "Run make setup-pack, or python -m pip install 'quadrat[pack]'"
+        hint = "Run make setup-pack, or python -m pip install '.[pack]' in the project's folder"
     for library in libraries:
         try:
             importlib.import_module(library)

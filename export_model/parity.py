@@ -157,7 +157,8 @@ class Masks:
     def summary(self, test: SelfTest, allowed: float) -> str:
         """State the number of pixels."""
         size = _labels(test.expected).size
-        return f"{size} pixels, at most {allowed:.4%} may differ, confidence by {CONFIDENCE:g}"
+        most = f"at most {allowed:.4%} of them" if allowed else "none"
+        return f"{size} pixels: {most} may differ, and confidence by at most {CONFIDENCE:g}"
 
 
 def _labels(answer: Answer) -> NDArray[np.int64]:
@@ -218,9 +219,11 @@ class Boxes:
         count = 0 if test.expected.objects is None else len(test.expected.objects.best().scores)
         if not count:
             return "the self-test holds no objects"
+        things = "1 object" if count == 1 else f"{count} objects"
+        most = f"at most {allowed:.4%} of them" if allowed else "none"
         return (
-            f"{count} objects, at most {allowed:.4%} may be missing, "
-            f"boxes within {objects.PIXELS:g} px, scores within {objects.SCORES:g}"
+            f"{things}: {most} may be missing, and the others must match "
+            f"within {objects.PIXELS:g} px and {objects.SCORES:g} of the score"
         )
 
 

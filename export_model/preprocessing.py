@@ -17,6 +17,8 @@ INEFFECTIVE = {
 }
 """Options that have no effect together with another one."""
 UNIT = (0.0, 1.0)
+ASSUMED = "Assumed: "
+"""Beginning of the lines that state what neither the command line nor the network's file says."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pixels in 0..1, in RGB order."""
 PLAIN = ((0.0,), (1.0,))
@@ -124,6 +126,11 @@ class Preprocessing:
 
 def _normalize(mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
     return {"type": "Normalize", "mean": list(mean), "std": list(std)}
+
+
+def assumed(what: str, options: str) -> str:
+    """Return the line for an assumption; `options` are those that replace it."""
+    return f"{ASSUMED}{what}; check this with whoever trained the network ({options} set it)"
 
 
 def add_options(made: argparse.ArgumentParser) -> None:

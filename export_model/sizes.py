@@ -42,7 +42,7 @@ def check_transforms(shape: Shape, transforms: Sequence[Mapping[str, object]]) -
         try:
             tensor, _ = chain(np.zeros((*hw, 3), np.uint8), Geometry.identity(hw))
         except ImageSizeError as error:
-            raise _misfit(shape, hw, error.what) from error
+            raise _misfit(shape, hw, f"cannot be brought to that: {error.what}") from error
         if any(size not in (None, is_) for size, is_ in zip(wanted, tensor.shape[1:], strict=True)):
             raise _misfit(shape, hw, f"reaches it as {tensor.shape[2]} x {tensor.shape[1]}")
 
@@ -150,7 +150,7 @@ def _misfit(shape: Shape, hw: HW, what: str) -> TransformError:
     size = f"{width or height} {height or width}"
     return TransformError(
         f"the network only takes {width or 'any'} x {height or 'any'} pixels (width x height), "
-        f"but a photograph of {hw[1]} x {hw[0]}: {what}",
+        f"but a photograph of {hw[1]} x {hw[0]} {what}",
         where="transforms",
         hint=f"Give --letterbox {size}, or --stretch {size} for a network that was trained that way",
     )

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "verify.py") -> int
     given = parser(prog).parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
-        if not given.archive.is_file():
+        if not given.archive.exists():
             raise ParameterError(
                 "there is no such file" + ("" if given.archive.is_absolute() else f" in {Path.cwd()}"),
                 where=str(given.archive),

@@ -23,6 +23,11 @@ EXTRAS = {
 """Libraries that packing may need and a plain installation lacks, with the extra that has them."""
 
 
+FILES = {".onnx": "--onnx", ".pdmodel": "--paddle", ".yml": "--config", ".yaml": "--config"}
+"""The option of `quadrat pack` that takes a file, by its suffix."""
+MEANT = {suffix: f"Write {option} {{}}" for suffix, option in FILES.items()}
+
+
 def pack(words: Sequence[str]) -> int:
     """Pack a network, and return the exit status; see `quadrat pack --help`."""
     return _run(PACK, words, "quadrat pack")
@@ -43,7 +48,9 @@ def _run(command: str, words: Sequence[str], name: str) -> int:
     _find_export_model()
     try:
         parser = resolve(command.replace(":main", ":parser"))
-        strict(parser(name)).parse_args(words)  # a mistake is one line, not the whole usage
+        strict(parser(name), MEANT if command == PACK else None).parse_args(
+            words
+        )  # a mistake is one line, not the whole usage
         return cast(Callable[..., int], resolve(command))(list(words), prog=name)
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]

@@ -119,7 +119,9 @@ def _paddle() -> str:
     found = util.find_spec("paddle")
     if found is None:
         what = "not installed; only PIR archives (model.json) and int8 need it"
-        raise EngineUnavailableError(what, hint="Install it with python -m pip install 'quadrat[paddle]'")
+        raise EngineUnavailableError(
+            what, hint="Install it with python -m pip install '.[paddle]' in the project's folder"
+        )
     return "installed: pdmodel and PIR files on the CPU or GPU"
 
 
@@ -169,7 +171,11 @@ def packing() -> Iterator[Finding]:
     """List the libraries for quadrat pack."""
     for library, extra in PACKING.items():
         there = util.find_spec(library) is not None
-        text = "installed" if there else f"not installed; python -m pip install 'quadrat[{extra}]'"
+        text = (
+            "installed"
+            if there
+            else f"not installed; python -m pip install '.[{extra}]' in the project's folder"
+        )
         yield Finding(f"pack: {library}", there or None, text)
 
 

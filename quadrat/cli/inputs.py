@@ -14,6 +14,7 @@ from quadrat.formats import IMAGE_SUFFIXES, IMAGE_WORDS, VIDEO_SUFFIXES, VIDEO_W
 from quadrat.media.kinds import looks_like
 from quadrat.parameters import SETTINGS
 from quadrat.parameters.applies import ONLY_IMAGES
+from quadrat.parameters.orders import OUTPUTS
 from quadrat.platforms.arguments import local_path
 from quadrat.platforms.ivcap_order import find_archives
 from quadrat.stores.addresses import public
@@ -94,6 +95,14 @@ def find_models(word: str, sources: Sequence[str]) -> list[Path]:
     return find_archives(references, Path())
 
 
+def is_model(word: str) -> bool:
+    """Return True unless a word names something that exists and is neither an archive nor a folder that holds one."""
+    path = Path(word)
+    if not exists(path, "MODEL"):
+        return True
+    return any(is_gzip(each) for each in (path.glob("*.tgz") if path.is_dir() else [path]))
+
+
 def values_for(values: Mapping[str, Any], media: str, others: Sequence[str]) -> dict[str, Any]:
     """Return the values that one of several kinds of media gets: without those that apply only to the `others`."""
     kept = {name: value for name, value in values.items() if value is not None}
@@ -136,7 +145,10 @@ def _paths(word: str) -> Iterator[Path]:
             raise ParameterError("no file or folder matches it", where=word, hint="Check the pattern")
         yield from map(Path, found)
     else:
-        raise ParameterError("there is no such file or folder", where=public(word), hint=USAGE)
+        hint = USAGE
+        if word and set(word.split(",")) <= {*OUTPUTS, ""}:
+            hint = "If it is one of several --outputs, write them without spaces: --outputs pseudo,overlay"
+        raise ParameterError("there is no such file or folder", where=public(word), hint=hint)
 
 
 def _kinds(path: Path, results: Path, *, sequences: bool) -> set[str]:

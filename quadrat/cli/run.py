@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.cli.inputs import USAGE, Inputs, described, find_models, sort_inputs, values_for
+from quadrat.cli.inputs import USAGE, Inputs, described, find_models, is_model, sort_inputs, values_for
 from quadrat.cli.log import LOG
 from quadrat.cli.words import strict
 from quadrat.errors import ParameterError, ResultsError
@@ -54,6 +54,15 @@ exit status: 0 the tables are delivered, 2 a wrong parameter, 3 the model, 4 the
 measured, 6 the results cannot be written, 130 or 143 interrupted. Single images may have failed; see survey.csv.
 """
 
+_FIRST = "The model is the first word: quadrat run MODEL PHOTOS..."
+_WORDS = "Write pictures, videos and folders without an option: quadrat run MODEL PHOTOS..."
+_OUT = "-o or --out names the folder of results; --outputs chooses the pictures"
+MEANT = {
+    "--model": _FIRST, "--models": _FIRST, "-m": _FIRST, "--image": _WORDS, "--images": _WORDS, "--video": _WORDS,
+    "--videos": _WORDS, "--output": _OUT, "--out-dir": _OUT, "--output-dir": _OUT, "--results": _OUT,
+}  # fmt: skip
+"""Hints for options that this command does not have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -83,7 +92,7 @@ def parser() -> ArgumentParser:
         "--config", metavar="FILE", help="settings by name, as JSON or YAML, or an earlier run.json"
     )
     add_arguments(made, [group for group in GROUPS if group is not InputParameters], bare_switches=True)
-    return strict(made)
+    return strict(made, MEANT)
 
 
 def main(words: Sequence[str]) -> int:
@@ -120,6 +129,9 @@ def link_latest(out: Path) -> None:
 def plan(given: Namespace) -> list[Planned]:
     """Return the orders of a command; ParameterError for anything that can be refused before the first starts."""
     if not given.model or not given.photos:
+        if given.model and not is_model(given.model):
+            what = "there is only one word, and it is not a model archive: the model is missing"
+            raise ParameterError(what, where=given.model, hint=f"Write quadrat run model.tgz {given.model}")
         missing = "PHOTOS" if given.model else "MODEL"
         raise ParameterError("it is required", where=missing, hint=f"{USAGE}; see quadrat run --help")
     models = find_models(given.model, given.photos)

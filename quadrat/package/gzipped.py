@@ -22,6 +22,8 @@ ALWAYS_ALLOWED = 64 << 20
 _CHUNK = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 _AGAIN = "Copy or download it again, or export the model again"
+_PACK = "quadrat pack makes an archive from a network: quadrat pack --onnx net.onnx; quadrat inspect net.onnx says how"
+_NETWORKS = (".onnx", ".pt", ".pth", ".pdparams", ".pdmodel", ".safetensors")
 _MAKE = "Make a model archive with export_model, or with tar czf model.tgz -C FOLDER ."
 
 
@@ -36,21 +38,26 @@ def gunzip(path: Path, out: IO[bytes]) -> str:
     except OSError as error:
         raise ModelError(f"the model archive cannot be read: {error.strerror}") from None
     with file:
-        return _inflate(file, path.stat().st_size, out)
+        return _inflate(file, path.stat().st_size, out, path.suffix.lower())
 
 
 def _open(path: Path) -> IO[bytes]:
     """Open a regular file; anything else might block or never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ArchiveFormatError(
+            "it is a folder, not a model archive", hint=f"Give the file, model.tgz. {_PACK}"
+        )
+    if not stat.S_ISREG(mode):
         raise ArchiveFormatError("the model archive is not a file", hint=_MAKE)
     return path.open("rb", buffering=0)
 
 
-def _inflate(file: IO[bytes], size: int, out: IO[bytes]) -> str:
+def _inflate(file: IO[bytes], size: int, out: IO[bytes], suffix: str) -> str:
     if size > MAX_PACKED:
         raise ArchiveUnsafeError(f"the archive is {size} bytes, more than {MAX_PACKED}")
     allowed = min(MAX_UNPACKED, max(ALWAYS_ALLOWED, MAX_RATIO * size))
-    _check_magic(file.read(512))
+    _check_magic(file.read(512), suffix)
     file.seek(0)
     sha, stream, written = hashlib.sha256(), zlib.decompressobj(_GZIP), 0
     while chunk := file.read(_CHUNK):
@@ -83,9 +90,11 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def _check_magic(head: bytes) -> None:
+def _check_magic(head: bytes, suffix: str) -> None:
     if head[:2] == b"\x1f\x8b"[: len(head)]:
         return
+    if suffix in _NETWORKS:
+        raise ArchiveFormatError("it is a network, not a model archive", hint=_PACK)
     what = "the file is not gzip"
     if head[:2] == b"PK":
         what = "the file is a zip, not a gzipped tar"

@@ -18,8 +18,8 @@ class FrameSettings(Group):
     max_img_size: int | str | None = parameter(
         "size",
         "Shrink an image or frame to at most this size before measuring: pixels in all (1000000 or 1MP), or the long "
-        "side (1024px). -1 keeps its size; a number below 50000 needs a unit. If unset, masks of whole images and "
-        "frames use 1MP, and tiles and detectors keep the size.",
+        "side (1024px). -1 means no limit. A bare number counts pixels and is at least 50000. If unset, masks of whole "
+        "images and frames use 1MP, and tiles and detectors keep the size.",
         shapes_result=True,
     )
     frame_step: int = parameter(

@@ -67,6 +67,15 @@ def test_the_help_of_run_is_made_from_the_declarations(quadrat: Quadrat) -> None
         (["run"], 2, "MODEL: it is required"),
         (["run", MASKS], 2, "PHOTOS: it is required"),
         (["run", "none.tgz", "a.jpg"], 2, "none.tgz: there is no such file or folder"),
+        (["run", "folder", "-o", "out"], 2, "folder: there is only one word, and it is not a model archive"),
+        (["run", "a.jpg"], 2, "the model is missing. Write quadrat run model.tgz a.jpg"),
+        (
+            ["run", "folder", "--model", MASKS],
+            2,
+            "--model: there is no such option. The model is the first word",
+        ),
+        (["run", MASKS, "folder", "--output", "out"], 2, "-o or --out names the folder of results"),
+        (["run", MASKS, "folder", "--outputs", "pseudo,", "overlay"], 2, "--outputs pseudo,overlay"),
         (["run", MASKS, "none.jpg"], 2, "none.jpg: there is no such file or folder"),
         (["run", MASKS, "none*.jpg"], 2, "no file or folder matches it"),
         (["run", MASKS, "empty"], 2, "empty: there is nothing to measure in it"),
@@ -86,6 +95,11 @@ def test_the_help_of_run_is_made_from_the_declarations(quadrat: Quadrat) -> None
         (["describe", "bad.tgz"], 3, "E_MODEL"),
         (["describe", MASKS, "--jsno"], 2, "Did you mean --json?"),
         (["doctor", "--fast"], 2, "there is no such option"),
+        (["describe", "net.onnx"], 3, "net.onnx: it is a network, not a model archive. quadrat pack makes"),
+        (["describe", "folder"], 3, "folder: it is a folder, not a model archive. Give the file, model.tgz"),
+        (["verify", "net.onnx"], 3, "net.onnx: it is a network, not a model archive. quadrat pack makes"),
+        (["verify", "folder"], 3, "folder: it is a folder, not a model archive. Give the file, model.tgz"),
+        (["pack", "net.onnx"], 2, "net.onnx: it belongs to no option. Write --onnx net.onnx"),
         (["pack", "--onxx", "net.onnx"], 2, "Did you mean --onnx?"),
         (["inspect"], 2, "the following arguments are required: FILE.onnx"),
         (["inspect", "none.onnx"], 2, "none.onnx: there is no such file"),
@@ -166,7 +180,7 @@ def test_pack_without_onnx_says_how_to_install_it(quadrat: Quadrat, monkeypatch:
     ended = quadrat("pack", "--onnx", "net.onnx", "--class", "sand", "--save-path", "x.tgz")
     assert ended.status == 2
     assert "onnx is not installed" in ended.log
-    assert "quadrat[pack]" in ended.log
+    assert "'.[pack]'" in ended.log
 
 
 def test_doctor_checks_engines_codecs_and_folders(quadrat: Quadrat) -> None:

@@ -91,7 +91,9 @@ def test_a_good_archive_agrees(made, capsys):
     """The table counts missing objects and says by how much boxes and scores differ."""
     assert main([str(made.path)]) == 0
     said = capsys.readouterr().out
-    assert "1 objects, at most 0.0000% may be missing, boxes within 1 px, scores within 0.01" in said
+    assert (
+        "1 object: none may be missing, and the others must match within 1 px and 0.01 of the score" in said
+    )
     assert "missing objects" in said
     assert said.count("0 of 2") == 3
     assert said.count("agrees") == 3

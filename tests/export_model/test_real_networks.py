@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from export_model.export import main
+from export_model.inspection import describe, inspect
 from quadrat.package import open_archive
 
 COCO = [
@@ -182,6 +183,36 @@ def test_another_number_of_names_than_classes_is_told(shared, tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("E_MODEL_CLASSES ")
     assert "2 classes are named, but the network has 80. " in said
+
+
+def test_what_the_file_does_not_say_is_assumed_and_not_found(shared):
+    """Values of pixels, their order and the place in the letterbox are to be checked; classes without names are told."""
+    found = inspect(shared / "networks" / "yolox_nano.onnx")
+    said = describe(found, "net").splitlines()
+    assert not any("BGR" in note or "letterbox" in note for note in found.notes)
+    pixels, place = (line for line in said if line.startswith("  assumed "))
+    assert "pixels from 0 to 255 in BGR order" in pixels
+    assert "a letterbox of 416 x 416 with the image in the upper left corner" in place
+    assert all("check this with whoever trained the network" in line for line in (pixels, place))
+    assert said[-1].strip() == "the 80 classes have no names: add --classes FILE or --class NAME ..."
+
+
+@pytest.mark.parametrize(
+    ("name", "unnamed"),
+    [
+        ("deeplab_v3_mnv2", "the 21 classes have no names"),
+        ("ppocrv4_det", "the class has no name"),
+        ("ultraface_rfb320", "the class has no name"),
+    ],
+)
+def test_every_kind_of_network_has_its_assumptions(name, unnamed, shared):
+    """For masks too; classes to name do not include a background."""
+    found = inspect(shared / "networks" / f"{name}.onnx")
+    assert (
+        any("pixels from" in each and "check this" in each for each in found.assumed)
+        or "--range" in found.command
+    )
+    assert f"{unnamed}: add --class" in describe(found, name)
 
 
 def test_what_values_an_ultraface_takes_is_asked_for(pack, capsys):

@@ -34,8 +34,8 @@ def test_what_fits(transforms, shape):
 @pytest.mark.parametrize(
     ("transforms", "said"),
     [
-        ([PLAIN], "640 x 480: reaches it as 640 x 480"),
-        ([{"type": "Resize", "target_size": [96, 128]}, PLAIN], "640 x 480: reaches it as 96 x 128"),
+        ([PLAIN], "640 x 480 reaches it as 640 x 480"),
+        ([{"type": "Resize", "target_size": [96, 128]}, PLAIN], "640 x 480 reaches it as 96 x 128"),
         ([PAD, PLAIN], "do not fit the model's Padding"),
         ([LONG, PLAIN], "reaches it as 96 x 72"),
         ([{**RESIZE, "keep_ratio": True}, PLAIN], "reaches it as"),

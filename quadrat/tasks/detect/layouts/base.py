@@ -162,7 +162,7 @@ def check_scores(network: DetectorSpec, scores: NDArray[np.float32]) -> None:
     low, high = check_finite(network, scores)
     if low < -SLACK or high > 1 + SLACK:
         raise network.fault(
-            f"scores range from {low:.3g} to {high:.3g}; they must lie in 0 to 1",
+            f"scores range from {low:.3g} to {high:.3g}, but they must lie in 0 to 1",
             "The outputs have another layout, or are raw logits: export the network with its sigmoid",
         )
 
