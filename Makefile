@@ -15,6 +15,8 @@ VIDEOS ?= examples/videos
 GIVEN := $(strip $(foreach name,MODEL IMAGES VIDEOS,$(if $(filter file,$(origin $(name))),,$(name))))
 # Detectors have no masks to draw: unless OUTPUTS is set, run-detect and run-video leave the choice to the service.
 CHOSEN := $(if $(filter file,$(origin OUTPUTS)),,--outputs $(OUTPUTS))
+# run-collection takes archives of any task: unless OUTPUTS is set, masks get an overlay too.
+FITTING = $(or $(CHOSEN),$$($(VENV)/bin/python -m quadrat describe $(model) | grep 'pictures:.*overlay' >/dev/null && echo --outputs $(OUTPUTS)))
 # More parameters of the service, e.g. ARGS="--max-img-size -1 --batch-size 4"
 ARGS ?=
 
@@ -190,7 +192,7 @@ run-video: setup ## follow objects in the example videos; results are in DATA/ru
 	@$(call both,VIDEOS)$(call measure,run-video,$(QUADRAT) $(model) $(videos) --sequence -o "$$out" $(CHOSEN) $(over) $(ARGS))
 
 run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
-	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(ARGS))
+	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" $(FITTING) $(ARGS))
 
 run-batch: setup ## place one order per image below IMAGES, each with its own folder in runs/DATE-run-batch
 	@$(own)$(call measure,run-batch,$(batch))

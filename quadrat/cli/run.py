@@ -7,6 +7,7 @@ parameters apply to one of them only. If a command names several kinds, each get
 from __future__ import annotations
 
 import logging
+import shlex
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -107,14 +108,24 @@ def main(words: Sequence[str]) -> int:
 
     status = 0
     for each in planned:
-        outcome = run_order(each.settings, each.store, log)
+        try:
+            outcome = run_order(each.settings, each.store, log)
+        except SystemExit:  # by a signal
+            again = [*words, *([] if given.out else ["-o", str(_whole_out(planned))])]
+            log.info("Results so far are in %s. To continue: quadrat run %s", each.out, shlex.join(again))
+            raise
         status = status or outcome.exit_status
         if outcome.exit_status not in (0, 5):
             break
         log.info("Results are in %s", each.out)
     if given.out is None:
-        link_latest(planned[0].out if len(planned) == 1 else planned[0].out.parent)
+        link_latest(_whole_out(planned))
     return status
+
+
+def _whole_out(planned: Sequence[Planned]) -> Path:
+    """Return the folder of results of the whole command."""
+    return planned[0].out if len(planned) == 1 else planned[0].out.parent
 
 
 def link_latest(out: Path) -> None:

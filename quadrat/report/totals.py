@@ -13,8 +13,8 @@ from quadrat.report.images import number
 from quadrat.report.survey import csv_line
 from quadrat.types import ClassInfo
 
-ALL = "*"
-"""The group of all images."""
+ALL = "(all)"
+"""The group of all images. Spreadsheets treat "*" as a pattern that every group matches."""
 COLUMNS = (
     "group", "class_id", "class", "measure", "images", "mean", "total", "images_unflagged", "mean_unflagged",
     "total_unflagged",
@@ -42,7 +42,7 @@ class _Sum:
 
 
 class GroupTotals:
-    """Folds records into the totals of each group of images: those of one folder, and all.
+    """Folds records into the totals of each group of images: those in or below a folder, and all.
 
     Every image that was measured counts, also with a value of 0. Memory is proportional to the number of groups.
     """
@@ -61,7 +61,7 @@ class GroupTotals:
         flagged = bool(record.image.flags)
         for part in record.models:
             for each in self._tables[part.model].values(part):
-                for group in (_group(record.source.name), ALL):
+                for group in (*_groups(record.source.name), ALL):
                     sums = self._sums.setdefault(group, {})
                     every, clean = sums.setdefault((part.model, each.info.index), (_Sum(), _Sum()))
                     every.add(each.value)
@@ -92,9 +92,11 @@ class GroupTotals:
         return list(self._tables).index(model), index
 
 
-def _group(name: str) -> str:
-    """Return the folder of an image; "." for one that is in none, such as an artifact."""
-    return "." if name.startswith("urn:") else PurePosixPath(name).parent.as_posix()
+def _groups(name: str) -> list[str]:
+    """Return all folders that an image is in or below; "." for one that is in none, such as an artifact."""
+    parent = PurePosixPath("." if name.startswith("urn:") else name).parent
+    folders = [folder.as_posix() for folder in (parent, *parent.parents)]
+    return [folder for folder in folders if folder not in (".", "/")] or ["."]
 
 
 def _cells(each: _Sum) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -220,3 +221,22 @@ def test_results_of_one_kind_and_of_several_do_not_lie_beside_each_other(quadrat
     one = quadrat(*words, "two")
     assert (one.status, "it holds results of a run with several kinds of sources" in one.log) == (6, True)
     good(quadrat(*words, "two", "a.mp4"))
+
+
+def test_an_interrupted_run_names_the_command_that_continues_it(
+    quadrat: Quadrat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder has the time in its name, so that the same words would begin a new run."""
+
+    def interrupted(*_: object) -> None:
+        raise SystemExit(130)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("quadrat.job.run_order", interrupted)
+        ended = quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none")
+    assert 130 == ended.status
+    command = shlex.split(ended.log.splitlines()[-1].partition("To continue: ")[2])
+    assert ["quadrat", "run", str(MASKS)] == command[:3]
+    out = Path(command[command.index("-o") + 1])
+    good(quadrat(*command[1:]))
+    assert (out / "survey.csv").exists()

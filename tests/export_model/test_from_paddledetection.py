@@ -114,7 +114,7 @@ def test_the_boxes_are_paddles_own(*, folder, picture, tmp_path, capsys, name, i
     said = capsys.readouterr().out
     assert "guessed paddledet" in said
     assert said.count("is computed as") == inputs
-    assert "Resize to 96 x 64" in said
+    assert "'target_size': [96, 64]" in said
 
     own = np.array([row for row in json.loads((folder / "said.json").read_text())[name] if row[1] >= 0.25])
     assert len(own) == 1

@@ -17,6 +17,7 @@ from quadrat.errors import ImageTruncatedError, NotAnImageError
 from quadrat.facts import PictureFacts
 from quadrat.pipeline.measure import failed_record
 from quadrat.report import images, totals
+from quadrat.report.totals import _groups
 from quadrat.types import ClassInfo, Failure, Source
 from tests.report.test_masks import mask
 from tests.report.things import CLASSES, Desk, body, facts, labelled, objects, photo, read
@@ -59,7 +60,9 @@ def test_the_mean_over_rows_is_the_mean_over_images(found: list[list[int]]) -> N
             assert sum(rows) / len(rows) == pytest.approx(true)
             counts = [int(row[f"count_{info.name}"]) for row in table(desk, "images.csv")]
             assert sum(counts) / len(counts) == pytest.approx(true)
-            (total,) = [r for r in table(desk, "totals.csv") if (r["group"], r["class_id"]) == ("*", info.id)]
+            (total,) = [
+                r for r in table(desk, "totals.csv") if (r["group"], r["class_id"]) == ("(all)", info.id)
+            ]
             assert float(total["mean"]) == pytest.approx(true, abs=1e-6)
 
 
@@ -97,7 +100,7 @@ def test_totals_are_given_with_and_without_flagged_images(tmp_path: Path) -> Non
     crab = [row for row in table(desk, "totals.csv") if row["class_id"] == "urn:c:1"]
 
     assert [(r["group"], r["images"], r["mean"], r["images_unflagged"], r["mean_unflagged"]) for r in crab] == [
-        ("t1", "1", "0.250000", "0", ""), ("t2", "2", "0.250000", "1", "0.500000"), ("*", "3", "0.250000", "1", "0.500000"),
+        ("t1", "1", "0.250000", "0", ""), ("t2", "2", "0.250000", "1", "0.500000"), ("(all)", "3", "0.250000", "1", "0.500000"),
     ]  # fmt: skip
     assert {row["total"] for row in crab} == {""}
     run = desk.products["run.json"].metadata
@@ -204,3 +207,10 @@ def test_one_image_listed_twice_is_a_duplicate_once(tmp_path: Path) -> None:
         ("ok", ""),
         ("flagged", "a.jpg"),
     ]
+
+
+def test_a_folder_counts_all_images_below_it() -> None:
+    """A site's row holds its transects, too; an image in no folder has a group of its own."""
+    assert ["reef/T1", "reef"] == _groups("reef/T1/a.jpg")
+    assert ["reef"] == _groups("reef/z.jpg")
+    assert ["."] == _groups("a.jpg") == _groups("urn:ivcap:artifact:1")
