@@ -52,7 +52,7 @@ class Limits:
         return self.load_s or (LOAD_S if device == "cpu" else LOAD_GPU_S)
 
     def running(self, pixels: int) -> float:
-        """Return the seconds for one run on an input of so many pixels in all."""
+        """Return the seconds for one run on a batch, from its total number of pixels."""
         return self.run_s or RUN_S + PIXEL_S * pixels
 
     def memory_now(self) -> int | None:

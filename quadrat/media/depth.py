@@ -114,7 +114,7 @@ def _largest(values: NDArray[Any]) -> int:
 
 
 def _colour(body: bytes, rgb: ImageU8) -> NDArray[np.uint16]:
-    """Decode the 16-bit samples (h, w, 3) of a picture in colour, of which Pillow keeps only the high bytes."""
+    """Decode the 16-bit samples (h, w, 3) of a colour picture; Pillow would keep only their high bytes."""
     read: Any = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
     if read is None or read.dtype != np.uint16 or read.ndim != 3 or read.shape[:2] != rgb.shape[:2]:
         raise _unreadable()

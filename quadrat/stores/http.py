@@ -176,7 +176,7 @@ def download(url: str, path: Path, name: str, largest: int) -> None:
 def within(seconds: float, act: Callable[[], T]) -> T:
     """Call `act` in a thread of its own, and return its result; requests.Timeout if that takes too long.
 
-    The libraries limit only the time between two pieces, so that a server can keep a caller for ever with a header
+    The libraries limit only the time between two pieces, so that a server can hold a caller endlessly with a header
     that trickles. A call that is late is left to itself.
     """
     answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()

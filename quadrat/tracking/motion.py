@@ -20,7 +20,7 @@ ACCELERATIONS = (2 * LAG**3 + LAG) / 3
 WINDOW = 2 * LAG + 1
 """Number of steps whose centres are kept."""
 EXPECTED_ACCELERATION, EXPECTED_ERROR = 0.015, 0.05
-"""Standard deviations, as shares of the size, of which the estimate starts: of acceleration and of measurement."""
+"""Initial estimates of the standard deviations of acceleration and measurement, as shares of the size."""
 EXPECTED_WEIGHT = 50.0
 """Number of observed differences that these expectations count for."""
 LEAST, MOST = 0.005, 0.3

@@ -39,7 +39,7 @@ def test_unnamed_classes_are_counted(tmp_path, layout):
 
 
 def test_a_class_that_means_no_object_is_not_counted(tmp_path):
-    """Of three logits of which one is the background, two are classes."""
+    """Three logits with a background are two classes."""
     data = bright_onnx("rfdetr", num_classes=3)
     assert packed(tmp_path, data, "rfdetr", "--background", "2")[0]["model"]["num_classes"] == 2
 

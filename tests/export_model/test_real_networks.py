@@ -186,7 +186,7 @@ def test_another_number_of_names_than_classes_is_told(shared, tmp_path, capsys):
 
 
 def test_what_the_file_does_not_say_is_assumed_and_not_found(shared):
-    """Values of pixels, their order and the place in the letterbox are to be checked; classes without names are told."""
+    """The user is asked to check values, order and letterbox; classes without names are counted."""
     found = inspect(shared / "networks" / "yolox_nano.onnx")
     said = describe(found, "net").splitlines()
     assert not any("BGR" in note or "letterbox" in note for note in found.notes)

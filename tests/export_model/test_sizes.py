@@ -74,7 +74,7 @@ def needs(divisor):
 
 @pytest.mark.parametrize("divisor", DIVISORS)
 def test_the_divisor_of_sizes_is_found(divisor):
-    """It is the least number of which sizes must be multiples, and 1 for a size that is fixed anyway."""
+    """Sizes must be multiples of it; it is 1 for a fixed size."""
     assert find_divisor(needs(divisor), (None, 3, None, None)) == divisor
     assert find_divisor(needs(divisor), (None, 3, 64, None)) == 1
 

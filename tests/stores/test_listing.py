@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from quadrat.errors import NotAnImageError
 from quadrat.formats import IMAGE_SUFFIXES
@@ -179,6 +181,22 @@ def test_a_lone_product_is_no_photograph(tmp_path: Path, ending: str) -> None:
         reasons = [item.error.what for item in found if isinstance(item, Failure)]
         assert len(reasons) == 2
         assert all(ending in reason for reason in reasons)
+
+
+def test_a_palette_png_of_few_colours_is_a_mask(tmp_path: Path) -> None:
+    """Under whatever name: it would be measured as a photograph. A photograph with a palette uses all its colours."""
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    photo.quantize(256).save(tmp_path / "photograph.png")
+    mask = Image.fromarray(np.repeat(np.arange(64, dtype=np.uint8), 64).reshape(64, 64), "P")
+    mask.putpalette(bytes(range(256)) * 3)
+    mask.save(tmp_path / "renamed.PNG")
+    mask.convert("RGB").save(tmp_path / "drawing.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "renamed.PNG").read_bytes()[:60])
+
+    found = list(list_images(tmp_path))
+    assert ["cut.png", "drawing.png", "photograph.png"] == sorted(n for n in names(found) if n[0] != "-")
+    (reason,) = [item.error.what for item in found if isinstance(item, Failure)]
+    assert "a palette PNG of 64 colours, as masks are" in reason
 
 
 def test_metadata_of_another_program_hides_nothing(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def count_cells(hw: HW, strides: Sequence[int]) -> int:
 
 
 def find_grid(rows: int | None, hw: HW | None, per_cell: Sequence[int] = (1, 2, 3)) -> Grid | None:
-    """Return the grid that has so many rows for an input of (height, width), or None if none has."""
+    """Return the grid whose number of rows fits an input of (height, width), or None."""
     if rows is None or hw is None:
         return None
     for strides in STRIDES:
