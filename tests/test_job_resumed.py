@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from quadrat.stores import ledger
 from quadrat.stores.entries import FOLDER
+from quadrat.stores.folder import FolderStore
 from quadrat.stores.journal import Journal
 from quadrat.stores.ledger import FolderLedger
 from quadrat.types import Source
@@ -366,3 +368,30 @@ def test_a_folder_of_results_can_be_moved(tmp_path: Path) -> None:
 
     assert [] == measured(ran)
     assert 300 == len(ran.frames())
+
+
+@pytest.mark.parametrize("in_folders", [True, False])
+def test_a_second_run_of_videos_changes_nothing(tmp_path: Path, in_folders: bool) -> None:
+    """Also where all results lie in one folder: the metadata of some of their products does not name their video."""
+    source, out = dives(tmp_path / "in"), tmp_path / "out"
+    store = partial(FolderStore, in_folders=in_folders)
+    first = order(RECTANGLES, source, out, store=store)
+    before = contents(out)
+    again = order(RECTANGLES, source, out, store=store)
+
+    assert (0, 0) == (first.status, again.status), again.errors
+    assert before == contents(out)
+    assert any(name.endswith(".mp4") for name in before)
+
+
+def test_a_picture_that_was_renamed_has_its_products(tmp_path: Path) -> None:
+    """Names of products have no suffix of the source's, so that the new products take the place of the old ones."""
+    source = photos(tmp_path / "in")
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    order(RECTANGLES, source, out, moving=False)
+    old = next(path for path in sorted(source.rglob("*")) if path.suffix == ".png")
+    old.rename(old.with_suffix(".PNG"))
+    assert 0 == order(RECTANGLES, source, out, moving=False).status
+    assert 0 == order(RECTANGLES, source, fresh, moving=False).status
+
+    assert {str(p.relative_to(fresh)) for p in paths(fresh)} == {str(p.relative_to(out)) for p in paths(out)}

@@ -60,6 +60,7 @@ class SequenceReader:
         self._sampling = Sampling(frames)
         self._stop = threading.Event()
         self._digest = hashlib.sha256()
+        self._lost = False
         self._damage = ""
         self._resized = self._guessed = ""
         self._files = enumerate(paths)
@@ -92,7 +93,7 @@ class SequenceReader:
                 yield frame
         if not self._stop.is_set():
             whole = self.reading.declared_s or 0.0  # includes damaged pictures at the end
-            digest = self._digest.hexdigest()
+            digest = "" if self._lost else self._digest.hexdigest()
             self.reading = replace(self.reading, seconds=whole, digest=digest, error=self._fault())
 
     def close(self) -> None:
@@ -111,6 +112,7 @@ class SequenceReader:
                 self._digest.update(path.read_bytes())
                 return self._scaled(frame, path)
             except (InputError, OSError) as error:
+                self._lost = self._lost or isinstance(error, OSError)  # the disk is at fault, not the picture
                 what = error.what if isinstance(error, QuadratError) else str(error.strerror)
                 self._damage = self._damage or f"{path.name}: {what}"
                 self.reading = replace(self.reading, damaged=self.reading.damaged + 1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import fits
-from quadrat.errors import EngineRunError, GraphError
+from quadrat.errors import EngineRunError, EngineTimeoutError, GraphError
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.workers import BusyClock, Workers
@@ -125,9 +125,14 @@ class Batches:
         if limit is None or not isinstance(engine, HostedEngine):
             return engine.run(batch, wanted)
         frames = list({id(one.frame): one.frame for one in inputs}.values())
+        left = max(limit - frame.spent_s for frame in frames)
+        if left <= 0:  # a run would end the child, and count against the network
+            raise EngineTimeoutError(
+                f"running the network took more than {limit:,.0f} s",
+                where=self.model.package.name, hint="Raise --source-seconds",
+            )  # fmt: skip
         begin = perf_counter()
         try:
-            left = max(limit - frame.spent_s for frame in frames)
             return engine.run(batch, wanted, max(left, LEAST_S))
         finally:
             for frame in frames:

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -107,3 +107,10 @@ def to_json(metadata: Mapping[str, Any], name: str) -> bytes:
         return json.dumps(metadata, indent=2, ensure_ascii=True, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise DeliveryError(f"the metadata is not strict JSON ({error})", where=name) from error
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that are empty, in order."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

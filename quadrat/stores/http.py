@@ -34,6 +34,8 @@ LOOK_S = 0.25
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 """Statuses of a server that may work again in a moment."""
 PIECE = 1 << 20
+GZIP = zlib.MAX_WBITS | 16
+"""The window of zlib for gzip."""
 TAR = slice(257, 262), b"ustar"
 """Where a tar file is marked, and how."""
 
@@ -259,12 +261,12 @@ def _decoded(pieces: Iterator[bytes], encodings: str, name: str) -> Iterator[byt
         yield from pieces
     elif known in (["gzip"], ["x-gzip"]):
         first = next(pieces, b"")
-        start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(first, 512)
+        start = zlib.decompressobj(GZIP).decompress(first, 512)
         if start[TAR[0]] == TAR[1]:
             yield first
             yield from pieces
         else:
-            yield from _inflated(first, pieces, zlib.MAX_WBITS | 16)
+            yield from _inflated(first, pieces, GZIP)
     elif known == ["deflate"]:
         first = next(pieces, b"")
         wrapped = first[:1] == b"\x78"  # some servers send raw deflate under this name
@@ -280,7 +282,11 @@ def _inflated(first: bytes, pieces: Iterator[bytes], bits: int) -> Iterator[byte
     for piece in chain((first,), pieces):
         data = piece
         while data:
+            if inflater.eof:
+                if bits != GZIP:
+                    break
+                inflater = zlib.decompressobj(bits)  # gzip may have several members
             yield inflater.decompress(data, PIECE)
-            data = inflater.unconsumed_tail
+            data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     if not inflater.eof:
         raise EOFError("the compressed content ends early")

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from quadrat.stores.entries import (
     signature_of,
     with_paths,
 )  # fmt: skip
-from quadrat.stores.files import cannot_write, digest_of, place, to_json, write_draft
+from quadrat.stores.files import cannot_write, digest_of, place, remove_empty, to_json, write_draft
 from quadrat.stores.journal import Journal
 from quadrat.stores.listing import file_urn
 from quadrat.stores.lock import FileLock
@@ -59,7 +59,7 @@ class FolderLedger:
         self._in_folders = in_folders
         self.folder = self._own = out / FOLDER
         self.part: Path | None = None
-        self._work = self._own / "work"
+        self._work, self._aside = self._own / "work", self._own / "replaced"
         self._columns = self._own / "columns"
         self._journal = Journal(self._own / "journal")
         self._overwrite = overwrite
@@ -78,7 +78,7 @@ class FolderLedger:
             try:
                 new = [each for each in (self._own, self.out, *self.out.parents) if not each.exists()]
                 self._own.mkdir(parents=True, exist_ok=True)
-                stack.callback(_remove_empty, new)
+                stack.callback(remove_empty, new)
                 lock = FileLock(self._own / "lock")
                 taken = lock.acquire()
                 if taken:
@@ -114,23 +114,23 @@ class FolderLedger:
     def make_room(self, *, reached: bool) -> None:
         """Give the room back that was kept free for the tables.
 
-        If the order has `reached` all its sources, and some of an earlier run are no longer there, their products and
-        the tables that list them are set aside: they can no longer be made again.
+        If the order has `reached` all its sources, and some of an earlier run are gone or can no longer be measured, their
+        products and the tables that list them are set aside, except products whose names another source has by now.
         """
         (self._work / "reserve").unlink(missing_ok=True)
-        gone = [offset for urn, offset in self._entries.items() if urn not in self._listed] if reached else []
+        gone = (
+            [offset for urn, offset in self._entries.items() if urn not in self._current] if reached else []
+        )
         if not gone:
             return
-        names = [name for offset in gone for name in self._journal.read(offset).files]
+        left = (self._journal.read(offset) for urn, offset in self._entries.items() if urn in self._current)
+        kept = {name for entry in left for name in entry.files}
+        names = [name for offset in gone for name in self._journal.read(offset).files if name not in kept]
         with suppress(OSError):
             for name in (*names, *self._tables):
                 if self.out.joinpath(name).is_file():
                     self._set_aside(name)
-        LOG.warning(
-            "%d sources of an earlier run are no longer there; their results are now in %s",
-            len(gone),
-            self._own / "replaced",
-        )
+        LOG.warning("%d earlier sources are gone; their results are now in %s", len(gone), self._aside)
 
     def _close(self, lock: FileLock) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
@@ -178,6 +178,7 @@ class FolderLedger:
                 self._tables |= value.files if value.table else {}
             elif isinstance(value, Entry):
                 self._entries[value.urn] = offset
+                self._not_tables(value.files)
                 self._own_files(value.files)
         return begun
 
@@ -219,7 +220,7 @@ class FolderLedger:
                 path.unlink()
             else:
                 self._keep_changed(name)
-        _remove_empty([each for each in path.parents if each != self.out and self.out in each.parents])
+        remove_empty([each for each in path.parents if each != self.out and self.out in each.parents])
 
     def _keep_changed(self, name: str) -> None:
         LOG.warning(
@@ -228,10 +229,10 @@ class FolderLedger:
 
     def _set_aside(self, name: str) -> Path:
         """Move a file, so that nothing of a user's is lost, and return its new path."""
-        aside, number = self._own / "replaced" / name, 1
+        aside, number = self._aside / name, 1
         while aside.exists():
             number += 1
-            aside = self._own / "replaced" / f"{name}.{number}"
+            aside = self._aside / f"{name}.{number}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         (self.out / name).replace(aside)
         return aside
@@ -295,9 +296,13 @@ class FolderLedger:
         if is_table:
             self._tables |= files
             self._current.update(files)
-        else:
-            self._fresh[name] = files
+        self._fresh[name] = files
         return target
+
+    def _not_tables(self, names: Iterable[str]) -> None:
+        """Note that files belong to a source: the metadata of some products of videos does not name it."""
+        for name in names:
+            self._tables.pop(name, None)
 
     def _may_replace(self, name: str, digest: str) -> bool:
         """Return True if there is a file to replace, and False if there is none.
@@ -334,9 +339,10 @@ class FolderLedger:
         signature = self._signatures.pop(urn, "")
         for name in record.products:
             files |= self._fresh.pop(name, {})
+        self._not_tables(files)
         digest = record.image.digest if record.image else record.reading.digest if record.reading else ""
         live = record.source.media == "stream"
-        again = live or not whole or not is_final(record) or not (signature or digest)
+        again = live or not whole or not is_final(record) or not digest
         if again and not files:
             return
         if live:
@@ -391,10 +397,3 @@ class FolderLedger:
         with draft.path.open("r+b") as file:
             os.fsync(file.fileno())
         draft.path.replace(self._journal.path)
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders that are empty, in order."""
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()

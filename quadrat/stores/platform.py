@@ -151,7 +151,9 @@ class PlatformStore:
                 if self._changed.wait_for(lambda: not self._open, PATIENCE_S):
                     break
         while self._again:
-            self._acknowledge(self._images, self._again.pop().token)
+            item = self._again.pop()
+            if item.urn not in self._released:  # it was repeated while it was fetched, and stays in the queue
+                self._acknowledge(self._images, item.token)
 
     @contextmanager
     def pull(self, source: Source) -> Iterator[Blob]:

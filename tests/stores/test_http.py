@@ -135,6 +135,7 @@ CONTENT = bytes(range(256)) * 20_000
         ("gzip", gzip.compress(CONTENT)),
         ("x-gzip", gzip.compress(CONTENT)),
         ("GZIP", gzip.compress(CONTENT)),
+        ("gzip", gzip.compress(CONTENT[:999]) + gzip.compress(CONTENT[999:])),
         ("deflate", zlib.compress(CONTENT)),
         ("deflate", raw_deflate(CONTENT)),
     ],

@@ -248,6 +248,21 @@ def test_an_image_given_again_after_its_products_are_out_is_acknowledged() -> No
     assert ["t1", "t1-again"] == proxy.done
 
 
+def test_an_image_given_again_and_then_released_stays_in_the_queue() -> None:
+    """Its time ran out while the platform did not return it: nobody has measured it, so neither token is deleted."""
+    proxy = Replies(item(1), item(1, "t1-again"), item(2))
+    store = store_on(proxy)
+    things = store.sources()
+    first, second = (next(things) for _ in range(2))
+    assert isinstance(first, Source)
+    assert isinstance(second, Source)
+    store.release(first)
+    store.acknowledge(second)
+
+    assert [] == [thing for thing in things if not isinstance(thing, Flush)]
+    assert ["t2"] == proxy.done
+
+
 def test_an_archive_that_cannot_be_fetched_is_an_error_of_the_model() -> None:
     """What, where and hint are the store's own."""
 

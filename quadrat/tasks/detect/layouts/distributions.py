@@ -43,7 +43,8 @@ def boxes_of(
 class Nanodet(Levels):
     """For each stride (N, cells, classes) scores and (N, cells, 4 * bins) distributions of the distances: NanoDet.
 
-    The distances are from (i + 0.5) * stride - 0.5 (get_single_level_center_point in nanodet/model/head/gfl_head.py).
+    The distances are from (i + 0.5) * stride - 0.5, as in the decoder of OpenCV Zoo
+    (models/object_detection_nanodet/nanodet.py). nanodet/model/head/gfl_head.py has no - 0.5: half a pixel of the input.
     """
 
     parts = ("scores", "boxes")
