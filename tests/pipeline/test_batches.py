@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quadrat.errors import EngineRunError
+from quadrat.engines.host import HostedEngine
+from quadrat.errors import EngineRunError, EngineTimeoutError
 from quadrat.geometry import Geometry
 from quadrat.pipeline.batches import BESIDE, WARM_UPS, Batches
 from quadrat.pipeline.events import MeasuredFrame, OpenFrame, PartResult, PreparedPart
@@ -307,3 +308,27 @@ def test_only_inputs_of_one_shape_share_a_batch(model: LoadedModel) -> None:
 
     assert [(1, 3, 8, 8), (2, 3, 8, 16), (1, 3, 8, 8)] == shapes
     assert [0, 1, 2, 3] == [index_of(one) for one in came]
+
+
+def test_a_frame_without_time_left_is_not_run(model: LoadedModel) -> None:
+    """A run would end the child; after three of them the network would be given up for the frames that follow."""
+    ran: list[float] = []
+
+    class Hosted(HostedEngine):
+        """Runs what it hosts in this process."""
+
+        def __init__(self) -> None:
+            vars(self).update(at_once=1, outputs=model.engine.outputs, name="hosted")
+
+        def run(self, batch: Any, outputs: Any, seconds: float | None = None) -> Any:
+            """Note the seconds, and run."""
+            ran.append(seconds or 0.0)
+            return model.engine.run(batch, outputs)
+
+    settings = settings_of(batch_size=1, source_seconds=2.0)
+    slow, fresh = numbered(1), numbered(2)
+    slow.frame.spent_s = 2.5
+    came = list(Batches(replace(model, engine=Hosted(), settings=settings))([slow, fresh]))
+
+    assert [True, False] == [isinstance(one.outcome, EngineTimeoutError) for one in came]
+    assert [2.0] == pytest.approx(ran, abs=0.5)
