@@ -111,8 +111,8 @@ def main(words: Sequence[str]) -> int:
         try:
             outcome = run_order(each.settings, each.store, log)
         except SystemExit:  # by a signal
-            again = [*words, *([] if given.out else ["-o", str(_whole_out(planned))])]
-            log.info("Results so far are in %s. To continue: quadrat run %s", each.out, shlex.join(again))
+            again = shlex.join(_continuing(words, given, _whole_out(planned)))
+            log.info("Results so far are in %s. To continue: quadrat run %s", each.out, again)
             raise
         status = status or outcome.exit_status
         if outcome.exit_status not in (0, 5):
@@ -121,6 +121,13 @@ def main(words: Sequence[str]) -> int:
     if given.out is None:
         link_latest(_whole_out(planned))
     return status
+
+
+def _continuing(words: Sequence[str], given: Namespace, out: Path) -> list[str]:
+    """Return the words that continue a run in `out`: its own folder, and nothing that discards its results."""
+    kept = [word for word in words if not word.startswith("--overwrite")]
+    place = out.parent if given.into else out
+    return kept if given.out else [*kept, "-o", str(place)]
 
 
 def _whole_out(planned: Sequence[Planned]) -> Path:

@@ -234,6 +234,10 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     with monkeypatch.context() as patch:
         patch.setattr("quadrat.job.run_order", interrupted)
         ended = quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none")
+        discarding = quadrat("run", MASKS, IMAGES / "site-a", "--overwrite", "-o", "out", "--outputs", "none")
+        inside = quadrat("run", MASKS, IMAGES / "site-a", "--into", "second", "--outputs", "none")
+    assert "--overwrite" not in discarding.log
+    assert "/second" not in inside.log.partition("To continue: ")[2], "-o is the folder that --into is in"
     assert 130 == ended.status
     command = shlex.split(ended.log.splitlines()[-1].partition("To continue: ")[2])
     assert ["quadrat", "run", str(MASKS)] == command[:3]
