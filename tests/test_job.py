@@ -230,7 +230,7 @@ def test_a_failed_delivery_ends_the_order_with_its_own_status(tmp_path: Path, fo
     store = Full(brightness_archive(tmp_path / "m.tgz"), folder, tmp_path / "out")
 
     assert job.run_order(settings_of(), store, LOG).exit_status == 6
-    assert store.delivered == 6, "two products, of which one is refused, and the tables"
+    assert store.delivered == 6, "two products, one of them refused, and the tables"
     assert ["flagged", "not-reached"] == [
         row["status"] for row in rows_of(tmp_path / "out") if row["name"] in ("a/q1.png", "b/q1.png")
     ][1:]

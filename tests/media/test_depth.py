@@ -1,4 +1,4 @@
-"""Samples of 16 bits of which 8, 12 or 14 are used."""
+"""16-bit samples that use only 8, 12 or 14 bits."""
 
 from __future__ import annotations
 

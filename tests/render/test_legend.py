@@ -12,7 +12,7 @@ HW = (400, 800)
 
 
 def covers(*pixels: int) -> list[Cover]:
-    """Return the covers of classes with so many pixels, of 1000 or of their sum."""
+    """Return the covers of classes from their numbers of pixels, as shares of 1000 or of their sum."""
     whole = max(1000, sum(pixels))
     return [Cover(i, f"u:{i}", f"name {i}", (i % 256, 200, 0), n, n / whole) for i, n in enumerate(pixels)]
 

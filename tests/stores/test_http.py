@@ -55,7 +55,7 @@ def reply(body: bytes, *headers: str, status: str = "200 OK") -> Server:
 
 
 def trickle(first: bytes, more: bytes) -> Server:
-    """Answer with a beginning, and go on for ever with single pieces."""
+    """Send a beginning, then the same piece again and again without an end."""
 
     def answer(peer: socket.socket, over: threading.Event) -> None:
         peer.sendall(first)

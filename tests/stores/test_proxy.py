@@ -17,7 +17,7 @@ METADATA = b'{"$schema": "urn:example:schema:a.1"}'
 
 @pytest.fixture
 def proxy(double: DataProxy) -> Proxy:
-    """The proxy as the service is told of it; faults are waited for a moment only."""
+    """The proxy by its addresses; it repeats failed requests for a moment only."""
     return Proxy(double.url + "/", f"{double.url}/cache", 0.3)
 
 

@@ -52,7 +52,7 @@ def found(
 def test_the_archive_states_scores_and_min_score_overrides_them(
     words: dict[str, Any], settings: dict[str, Any], kept: list[float]
 ) -> None:
-    """Unset, min-score is what the archive says of each class; given, it holds for all classes."""
+    """Without min-score the thresholds of the archive apply; a given min-score applies to all classes."""
     got = found(words, [0.4, 0.3, 0.2, 0.05], [0, 1, 1, 1], **settings)
     np.testing.assert_allclose(got.scores, kept, atol=1e-6)
 
