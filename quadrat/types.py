@@ -141,13 +141,48 @@ class Segmentation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """`scores` (K,) float32 in 0..1, one per class, after calibration; `features` (D,) float32 if they were asked for."""
+
+    scores: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What a picture or an object looks like: `vector` (D,) float32 of length 1."""
+
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enhanced:
+    """An enhanced picture: `pixels` (H, W, 3) uint8 RGB, upright. Super-resolution changes its size."""
+
+    pixels: ImageU8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectResult:
+    """What a model that is about objects finds in one object.
+
+    `window` is the crop, in whole pixels of the upright source; `prediction` is that of the model's task, in pixels
+    of the crop.
+    """
+
+    window: Window
+    prediction: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """Objects of one frame, as columns of equal length N.
 
     `boxes` (N, 4) float32 as x0, y0, x1, y1 in continuous pixels of the upright source, inside it;
     `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 are numbers that are
     unique within the source, -1 for an object without a track, or None if objects are not tracked. `capped` is True
-    if there were more than max-detections, so that counts are too low.
+    if there were more than max-detections, so that counts are too low. `details` holds, by the name of each model
+    that is about objects, its result for each row; None for an object that it was not given or could not measure.
     """
 
     boxes: NDArray[np.float32]
@@ -155,6 +190,7 @@ class Detections:
     classes: NDArray[np.int32]
     tracks: NDArray[np.int32] | None = None
     capped: bool = False
+    details: Mapping[str, tuple[ObjectResult | None, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the objects."""
@@ -163,7 +199,11 @@ class Detections:
     def __getitem__(self, index: NDArray[Any]) -> Detections:
         """Select objects by a mask or by indices."""
         tracks = None if self.tracks is None else self.tracks[index]
-        return Detections(self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped)
+        rows = np.arange(len(self))[index].tolist() if self.details else []
+        details = {model: tuple(each[row] for row in rows) for model, each in self.details.items()}
+        return Detections(
+            self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped, details
+        )
 
     @classmethod
     def none(cls) -> Detections:
@@ -184,7 +224,7 @@ class Tracked:
     assigned_tracks: NDArray[np.int64]
 
 
-Prediction = Segmentation | Detections
+Prediction = Segmentation | Detections | Classification | Embedding | Enhanced
 
 
 UNKNOWN = 255
