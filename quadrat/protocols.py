@@ -11,20 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry, Window
+from quadrat.predictions import Detections, Prediction, Tracked
 from quadrat.records import SourceRecord
-from quadrat.types import (
-    Blob,
-    Detections,
-    Frame,
-    OutputSpec,
-    Part,
-    Prediction,
-    Product,
-    Reading,
-    Source,
-    StoreItem,
-    Tracked,
-)
+from quadrat.types import Blob, Frame, OutputSpec, Part, Product, Reading, Source, StoreItem
 
 
 class Ledger(Protocol):

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.geometry import Window
-from quadrat.types import Blob, Detections, Embedding, ObjectResult
+from quadrat.predictions import Detections, Embedding, ObjectResult
+from quadrat.types import Blob
 
 
 @given(body=st.binary(max_size=50))

@@ -21,7 +21,8 @@ from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
-from quadrat.types import Detections, Enhanced, Failure, Flush, Frame, FrameKey, Result, Segmentation, Source
+from quadrat.predictions import Detections, Enhanced, Segmentation
+from quadrat.types import Failure, Flush, Frame, FrameKey, Result, Source
 from tests.moving import (
     LOG,
     RECTANGLES,
