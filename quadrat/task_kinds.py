@@ -36,10 +36,13 @@ class TaskKind:
     - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
-    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test.
+    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
+    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
+    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can.
 
-    The last five may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, and has no self-test.
+    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, cannot measure the objects of
+    a detector, and does not give an object a class.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -65,6 +68,8 @@ class TaskKind:
     is_empty: str = ""
     fault: str = ""
     differs: str = ""
+    object_cells: str = ""
+    object_class: str = ""
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()

@@ -97,7 +97,7 @@ class ObjectCollector:
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
         self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
-        self._book = TrackBook()
+        self._book = TrackBook(last_class=bool(model.about))
         self._record = ModelRecord(model.name, model.task)
 
     def picture(self, result: Result) -> Iterator[Product]:
@@ -106,6 +106,7 @@ class ObjectCollector:
         self._book.add(frame, detections)
         found = self._book.found(self._classes.of)
         error = self._model.kind.part("fault")(detections, self._source.name)
+        error = error or result.faults.get(self._model.name)
         name = ""
         if self._drawn:
             name = self._model.product_name(self._source.stem, ".annotated.jpg")
@@ -127,7 +128,7 @@ class ObjectCollector:
             size=(frame.pixels.shape[0], frame.pixels.shape[1]),
             product=name,
             summary=ObjectSummary(tuple(found)),
-            text=text if error is None else f"{text}, and more than max-detections",
+            text=f"{text}, and more than max-detections" if detections.capped else text,
         )
 
     def frame(self, result: Result) -> None:
