@@ -10,9 +10,10 @@ import pytest
 
 from quadrat.errors import ImageSizeError, TransformError
 from quadrat.geometry import Geometry, pull_back
+from quadrat.predictions import UNKNOWN
 from quadrat.transforms import REFUSED, TRANSFORMS, build
 from quadrat.transforms.normalize import Normalize
-from quadrat.types import UNKNOWN, TransformSpec
+from quadrat.types import TransformSpec
 from tests.pictures import drawing
 from tests.transforms.test_parity import CHAINS, SHAPES, specs
 
