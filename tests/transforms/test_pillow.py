@@ -31,7 +31,7 @@ def run(pixels: np.ndarray, *steps: dict[str, Any]) -> tuple[np.ndarray, Geometr
 @pytest.mark.parametrize("size", [(64, 48), (300, 300), (7, 200)])
 def test_it_is_pillows_resize(resample: str, size: tuple[int, int]) -> None:
     """Every filter gives Pillow's own pixels, larger and smaller."""
-    pixels = drawing((120, 90))
+    pixels = drawing(120, 90)
     given_, geometry = run(pixels, {"type": "PilResize", "target_size": list(size), "resample": resample})
     expected = np.asarray(Image.fromarray(pixels).resize(size, FILTERS[resample]))
     np.testing.assert_array_equal(given_, expected)
@@ -103,4 +103,4 @@ def test_a_picture_too_narrow_is_at_fault_itself() -> None:
 def test_wrong_parameters(step: dict[str, Any]) -> None:
     """An unknown filter, no size, and two sizes."""
     with pytest.raises(TransformError):
-        run(drawing((9, 9)), {"type": "PilResize", **step})
+        run(drawing(9, 9), {"type": "PilResize", **step})
