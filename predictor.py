@@ -29,11 +29,12 @@ import numpy as np
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURE_HINT, VIDEO_HINT
 from quadrat.parameters import NAMES_OF_FILES, find, parse
+from quadrat.predictions import Detections, Segmentation
 from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
 from quadrat.stores.listing import file_source, list_images
 from quadrat.stores.memory import Pictures
-from quadrat.types import ClassInfo, Cover, Detections, Failure, Result, Segmentation, SourceClosed, StoreItem
+from quadrat.types import ClassInfo, Cover, Failure, Result, SourceClosed, StoreItem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.motion import SimulatedFrame
 from benchmarks.track import MIN_SCORE, OURS, ROWS, TrackFrame
-from quadrat.types import Detections
+from quadrat.predictions import Detections
 
 METRICS = ("HOTA", "IDF1", "switches", "tracks")
 FAINTEST = 0.1

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.types import Detections
+from quadrat.predictions import Detections
 
 WIDTH, HEIGHT = 1920, 1080
 """Size of the picture in pixels."""

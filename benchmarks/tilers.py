@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from benchmarks.scenes import SCENES, count_hits, draw
 from quadrat.engines.onnx import library
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.merge import METHODS, TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
 from quadrat.transforms.tiles import plan
-from quadrat.types import Detections
 
 TILE, OVERLAP, LEAST_SCORE = 640, 128, 0.25
 Method = Callable[[NDArray[np.uint8]], Detections]

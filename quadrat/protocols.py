@@ -11,20 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.geometry import Geometry, Window
+from quadrat.predictions import Detections, Prediction, Tracked
 from quadrat.records import SourceRecord
-from quadrat.types import (
-    Blob,
-    Detections,
-    Frame,
-    OutputSpec,
-    Part,
-    Prediction,
-    Product,
-    Reading,
-    Source,
-    StoreItem,
-    Tracked,
-)
+from quadrat.types import Blob, Frame, OutputSpec, Part, Product, Reading, Source, StoreItem
 
 
 class Ledger(Protocol):
@@ -135,7 +124,10 @@ class Fold(Protocol):
     """Turns the parts of one frame into its prediction. Folds of several frames may be open at the same time."""
 
     windows: tuple[Window | None, ...]
-    """One entry per part, in pixels of the frame at working size; None is the whole frame."""
+    """One entry per part, in pixels of the frame at working size; None is the whole frame.
+
+    A task without a network has no parts: its fold is finished at once.
+    """
 
     def add(self, number: int, part: Part) -> None:
         """Add the network's outputs for `windows[number]`; parts may come in any order, each exactly once.

@@ -128,69 +128,6 @@ class Part:
     window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """`labels` (H, W) uint8, a class index or UNKNOWN; `confidence` (H, W) float16 in 0..1, or None.
-
-    With several classes per pixel, `members` (H, W, K) has the probability of each that holds, else 0.
-    """
-
-    labels: NDArray[np.uint8]
-    confidence: NDArray[np.float16] | None = None
-    members: NDArray[np.float16] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detections:
-    """Objects of one frame, as columns of equal length N.
-
-    `boxes` (N, 4) float32 as x0, y0, x1, y1 in continuous pixels of the upright source, inside it;
-    `scores` (N,) float32 in 0..1; `classes` (N,) int32 class indices; `tracks` (N,) int32 are numbers that are
-    unique within the source, -1 for an object without a track, or None if objects are not tracked. `capped` is True
-    if there were more than max-detections, so that counts are too low.
-    """
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    classes: NDArray[np.int32]
-    tracks: NDArray[np.int32] | None = None
-    capped: bool = False
-
-    def __len__(self) -> int:
-        """Count the objects."""
-        return len(self.scores)
-
-    def __getitem__(self, index: NDArray[Any]) -> Detections:
-        """Select objects by a mask or by indices."""
-        tracks = None if self.tracks is None else self.tracks[index]
-        return Detections(self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped)
-
-    @classmethod
-    def none(cls) -> Detections:
-        """Return the detections of a frame without objects."""
-        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tracked:
-    """What a tracker returns for a frame with N detections.
-
-    `detections` holds the given rows with their track numbers: 1 or more for a confirmed track, else -1.
-    `assigned_tracks` (N,) int64 identifies the track that each row is assigned to, confirmed or not: 0 or more in
-    the order in which tracks start, never reused, -1 for a row without a track. These arrays are never modified.
-    """
-
-    detections: Detections
-    assigned_tracks: NDArray[np.int64]
-
-
-Prediction = Segmentation | Detections
-
-
-UNKNOWN = 255
-"""The label of a pixel whose confidence is below min-confidence; no class may have this index."""
-
-
 @dataclass(frozen=True, slots=True)
 class ClassInfo:
     """One class of a model: its `index` in the label plane, `id` (URN), `name` and `color` (r, g, b)."""

@@ -30,11 +30,12 @@ from quadrat.errors import QuadratError
 from quadrat.parameters import Settings, parse
 from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.run import Run
+from quadrat.predictions import Detections
 from quadrat.protocols import Engine
 from quadrat.stores.folder import FolderStore
 from quadrat.tasks.detect.task import Detect
 from quadrat.tasks.segment.task import Segment
-from quadrat.types import Blob, Detections, Failure, Result, Source, SourceClosed
+from quadrat.types import Blob, Failure, Result, Source, SourceClosed
 from tests import results
 from tests import videos as files
 

@@ -16,7 +16,7 @@ ROOMS = (
 )  # fmt: skip
 """The rooms of the design, lowest first; a room may be there before it has a module."""
 COMMON = (
-    "errors", "types", "facts", "geometry", "protocols", "console", "formats", "interrupts", "parameters", "records",
+    "errors", "types", "predictions", "facts", "geometry", "protocols", "console", "formats", "interrupts", "parameters", "records",
     "task_kinds", "",
 )  # fmt: skip
 """What every module may import; "" is quadrat itself, which has the version."""

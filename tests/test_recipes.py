@@ -25,6 +25,7 @@ from quadrat.executors.work import Work
 from quadrat.geometry import Geometry
 from quadrat.job import Outcome, run_order
 from quadrat.parameters import EngineSettings
+from quadrat.predictions import Tracked
 from quadrat.protocols import Transform
 from quadrat.report import objects
 from quadrat.report.columns import FrameRow
@@ -33,7 +34,7 @@ from quadrat.report.rows import DetectionRow
 from quadrat.stores.folder import FolderStore
 from quadrat.tracking.sort import Sort
 from quadrat.transforms.params import Params
-from quadrat.types import ClassInfo, ModelPackage, Source, Tracked
+from quadrat.types import ClassInfo, ModelPackage, Source
 from tests.networks import brightness_archive
 from tests.values import settings_of
 

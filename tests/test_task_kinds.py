@@ -12,8 +12,8 @@ import pytest
 from quadrat import task_kinds
 from quadrat.errors import ManifestError
 from quadrat.parameters import MaskSettings, PictureSettings, Settings, TileSettings
+from quadrat.predictions import Detections, Segmentation
 from quadrat.task_kinds import TASKS, TaskKind, default_task, kind_of, resolve
-from quadrat.types import Detections, Segmentation
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("make", "collector", "tables", "annotate")

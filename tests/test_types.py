@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quadrat.geometry import Window
+from quadrat.predictions import Detections, Embedding, ObjectResult
 from quadrat.types import Blob
 
 
@@ -50,3 +52,22 @@ def test_a_folder_has_no_digest(tmp_path: Path) -> None:
     """Its reader makes one of the files in it."""
     with pytest.raises(OSError, match="directory"):
         _ = Blob(tmp_path).digest
+
+
+def test_selecting_objects_selects_what_is_known_of_each() -> None:
+    """A mask and indices select the details of the same rows, in the same order."""
+    details = tuple(
+        ObjectResult(Window(0, 0, 1, 1), Embedding(np.full(1, row, np.float32))) for row in range(3)
+    )
+    found = Detections(
+        np.zeros((3, 4), np.float32),
+        np.arange(3, dtype=np.float32),
+        np.zeros(3, np.int32),
+        details={"a": details},
+    )
+
+    by_mask, by_index = found[np.array([True, False, True])], found[np.array([2, 0])]
+
+    assert by_mask.details == {"a": (details[0], details[2])}
+    assert by_index.details == {"a": (details[2], details[0])}
+    assert found[np.zeros(3, bool)].details == {"a": ()}

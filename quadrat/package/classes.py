@@ -7,8 +7,9 @@ from typing import Any
 
 from quadrat.errors import ClassesError, ManifestError
 from quadrat.package.colors import RGB, default_color
+from quadrat.predictions import UNKNOWN
 from quadrat.task_kinds import default_task, kind_of
-from quadrat.types import UNKNOWN, ClassInfo
+from quadrat.types import ClassInfo
 
 _SLUG = str.maketrans("/ ", "--")
 

@@ -24,7 +24,8 @@ from quadrat.types import Flush, Frame, Result, Sample
 def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> Iterator[Any]:
     """Yield an item for every part of every frame, a MeasuredFrame for a skipped frame, and everything else unchanged.
 
-    A part is a PreparedPart, or a PartResult with an error if it has no input.
+    A part is a PreparedPart, or a PartResult with an error if it has no input. A frame without parts, which tasks
+    without a network have, is yielded as an OpenFrame.
     """
     for item in items:
         if not isinstance(item, DecodedFrame):
@@ -41,7 +42,7 @@ def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> It
         yield from _parts(models, OpenFrame(state, frame))
 
 
-def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResult]:
+def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResult | OpenFrame]:
     """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one PartResult."""
     failed: list[PartResult] = []
     for name, model in models.items():
@@ -53,6 +54,8 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResul
             )
     opened.waiting = len(failed) + sum(len(fold.windows) for fold in opened.folds.values())
     yield from failed
+    if not opened.waiting:
+        yield opened
     for name, fold in list(opened.folds.items()):  # the stage that adds parts removes folds
         for number, window in enumerate(fold.windows):
             yield _part(models[name], opened, number, window)

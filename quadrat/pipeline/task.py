@@ -34,6 +34,8 @@ class TaskStage:
                 self._add(item)
                 if not item.frame.waiting:
                     yield self._finished(item.frame)
+            elif isinstance(item, OpenFrame):  # it has no parts
+                yield self._finished(item)
             elif isinstance(item, MeasuredFrame):
                 for each in item.state.models.values():
                     each.skipped[item.result.frame.skipped] += 1

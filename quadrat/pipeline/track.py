@@ -15,10 +15,11 @@ from quadrat.parameters import ObjectSettings, TrackingSettings
 from quadrat.pipeline.events import MeasuredFrame, SourceEnd
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
+from quadrat.predictions import Detections
 from quadrat.protocols import Tracker
 from quadrat.tracking.appearance import embed
 from quadrat.tracking.smoothing import Smoother
-from quadrat.types import Detections, Frame
+from quadrat.types import Frame
 
 HELD = 4
 """The most frames of a source that wait, including those that are not measured: four 4K frames take 100 MB."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from quadrat.geometry import HW
 from quadrat.package.classes import class_of
 from quadrat.parameters import PictureSettings
+from quadrat.predictions import Detections
 from quadrat.render.labels import place_labels
 from quadrat.render.text import readable, shortened, text_mask
-from quadrat.types import ClassInfo, Detections, Frame, ImageU8
+from quadrat.types import ClassInfo, Frame, ImageU8
 
 RGB = tuple[int, int, int]
 DEFAULT = PictureSettings()

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from quadrat.geometry import HW
+from quadrat.predictions import UNKNOWN
 from quadrat.render.text import draw_text, readable, shortened, text_width
-from quadrat.types import UNKNOWN, Cover, ImageU8
+from quadrat.types import Cover, ImageU8
 
 RGB = tuple[int, int, int]
 SHARE = 0.4

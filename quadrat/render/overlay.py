@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.parameters import PictureSettings
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.render.legend import draw_legend, draw_note, paste_legend
 from quadrat.render.palette import lookup_table
-from quadrat.types import UNKNOWN, ClassInfo, Cover, Frame, ImageU8, Segmentation
+from quadrat.types import ClassInfo, Cover, Frame, ImageU8
 
 DEFAULT = PictureSettings()
 TINT = DEFAULT.overlay_opacity

@@ -18,10 +18,11 @@ from quadrat.media.encode import as_levels, gray_png, jpeg, palette_png, write_p
 from quadrat.media.scratch import large
 from quadrat.media.size import working_hw
 from quadrat.parameters import PictureSettings
+from quadrat.predictions import Segmentation
 from quadrat.render.overlay import DEFAULT, draw_overlay
 from quadrat.render.palette import palette
 from quadrat.stores.temporary import temporary_folder
-from quadrat.types import Cover, Frame, ImageU8, Segmentation
+from quadrat.types import Cover, Frame, ImageU8
 
 OVERLAY_PIXELS = 16_000_000
 """Size limit of the overlay of a large picture: viewers cannot open a JPEG of a whole mosaic."""

@@ -13,10 +13,11 @@ import numpy as np
 
 from quadrat.errors import QuadratError
 from quadrat.media.facts import flags_of
+from quadrat.predictions import Detections
 from quadrat.report.base import error_text, status_of
 from quadrat.report.counts import ClassCount
 from quadrat.stores.addresses import shown
-from quadrat.types import ClassInfo, Closing, Cover, Detections, Frame, Provenance, Source, SourceClosed
+from quadrat.types import ClassInfo, Closing, Cover, Frame, Provenance, Source, SourceClosed
 
 INFERENCE = "urn:ibenthos:schema:paddle.seg.inference.1"
 PICTURE = "urn:ibenthos:schema:quadrat.picture.1"

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.package.classes import class_of
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.task_kinds import kind_of
-from quadrat.types import UNKNOWN, ClassInfo, Cover, Segmentation
+from quadrat.types import ClassInfo, Cover
 
 BLOCK = 1 << 20
 """Pixels counted at a time; np.bincount needs 16 bytes for each."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from quadrat.errors import printable
 from quadrat.parameters import MaskSettings, PictureSettings, TileSettings
+from quadrat.predictions import Segmentation
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import covered_aspect, inference_aspect, picture_aspect, table_aspect
@@ -21,7 +22,7 @@ from quadrat.report.names import Names
 from quadrat.report.spool import Spool
 from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
-from quadrat.types import ClassInfo, Cover, Product, Result, Segmentation, Source, SourceClosed
+from quadrat.types import ClassInfo, Cover, Product, Result, Source, SourceClosed
 
 COLUMNS = (
     "source", "name", "frame", "time_s", "class_id", "class", "cover", "pixels", "mean_confidence",

@@ -13,6 +13,7 @@ import numpy as np
 from quadrat.media.encode import jpeg
 from quadrat.package.classes import class_of
 from quadrat.parameters import ObjectSettings, PictureSettings, TileSettings, TrackingSettings
+from quadrat.predictions import Detections
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
 from quadrat.report import mot
@@ -27,7 +28,7 @@ from quadrat.report.spool import Spool
 from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import resolve
 from quadrat.tasks.detect.chosen import chosen
-from quadrat.types import ClassInfo, Detections, ImageU8, Product, Result, Source, SourceClosed
+from quadrat.types import ClassInfo, ImageU8, Product, Result, Source, SourceClosed
 
 WRITERS = {
     "detections.csv": "quadrat.report.detections:CsvWriter",

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.predictions import Detections
 from quadrat.report.counts import ClassCount
 from quadrat.report.survey import csv_cell
 from quadrat.stores.addresses import shown
-from quadrat.types import ClassInfo, Detections, Frame, Source
+from quadrat.types import ClassInfo, Frame, Source
 
 COLUMNS = (
     "source", "name", "track", "id", "class_id", "class", "first_frame", "last_frame", "first_s", "last_s",

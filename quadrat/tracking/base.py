@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.parameters import TrackingSettings
+from quadrat.predictions import Detections, Tracked
 from quadrat.tracking import kalman
 from quadrat.tracking.association import Pairs, enlarge, iou, unmatched
 from quadrat.tracking.kalman import F64, Indices
 from quadrat.tracking.motion import Motion
 from quadrat.tracking.tracks import F32, Observations, Tracks
-from quadrat.types import Detections, Tracked
 
 HALF_STEP = 0.5
 """Tolerance of ages, in steps: presentation times are not exact multiples of the frame interval."""

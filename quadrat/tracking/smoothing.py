@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from quadrat.parameters import TrackingSettings
-from quadrat.types import Detections
+from quadrat.predictions import Detections
 
 SCORE_UNITS = 1_000_000
 """Weight of a vote with a score of 1. Weights are integers, so that adding and subtracting them is exact."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.predictions import Detections
 from quadrat.tracking import kalman
 from quadrat.tracking.kalman import F64, Indices
 from quadrat.tracking.motion import WINDOW
-from quadrat.types import Detections
 
 F32 = NDArray[np.float32]
 HALF = 0.5

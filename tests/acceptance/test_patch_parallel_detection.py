@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from quadrat.parameters import PARAMETERS
 from quadrat.pipeline.models import LoadedModel
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.merge import TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
 from quadrat.transforms.tiles import plan
-from quadrat.types import Detections, Result, Source
+from quadrat.types import Result, Source
 from tests import pictures
 from tests.detectors import constant_onnx, detector_archive, encode
 from tests.moving import (

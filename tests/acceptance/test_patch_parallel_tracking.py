@@ -20,10 +20,11 @@ from quadrat import tracking
 from quadrat.errors import ParameterError
 from quadrat.parameters import parse
 from quadrat.pipeline.models import LoadedModel
+from quadrat.predictions import Detections
 from quadrat.protocols import Tracker
 from quadrat.tracking import TRACKERS
 from quadrat.tracking.smoothing import Smoother
-from quadrat.types import Detections, Result
+from quadrat.types import Result
 from tests.moving import CRAB, FISH, RECTANGLES, draw, film, measured, objects, order, swim, watch
 from tests.test_layers import everything
 from tests.values import settings_of

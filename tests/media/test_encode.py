@@ -12,7 +12,7 @@ from PIL import Image
 
 from quadrat.media import encode
 from quadrat.media.encode import as_levels, gray_png, jpeg, palette_png, write_png
-from quadrat.types import UNKNOWN
+from quadrat.predictions import UNKNOWN
 from tests.pictures import drawing
 
 LABELS = np.random.default_rng(5).choice(np.array([0, 1, 2, UNKNOWN], np.uint8), (40, 70))

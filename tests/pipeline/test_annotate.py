@@ -11,8 +11,9 @@ from quadrat.pipeline.annotate import Annotator
 from quadrat.pipeline.events import MeasuredFrame
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
+from quadrat.predictions import Detections
 from quadrat.render.boxes import draw_note
-from quadrat.types import Detections, Frame, FrameKey, Result, Source
+from quadrat.types import Frame, FrameKey, Result, Source
 from tests.moving import RECTANGLES, draw, film, load, order, watch
 from tests.networks import brightness_archive
 

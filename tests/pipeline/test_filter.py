@@ -16,7 +16,8 @@ from quadrat.parameters import FrameSettings
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.state import SourceState
-from quadrat.types import Detections, Frame, FrameKey, Segmentation, Source
+from quadrat.predictions import Detections, Segmentation
+from quadrat.types import Frame, FrameKey, Source
 from tests.detectors import package
 from tests.moving import RECTANGLES, draw, film, load, measured, skipped
 from tests.values import settings_of

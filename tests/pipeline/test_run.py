@@ -18,7 +18,8 @@ from quadrat.media.video import open_video
 from quadrat.parameters import FrameSettings
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.pipeline.run import Run
-from quadrat.types import Blob, Failure, Flush, Result, Segmentation, Source, SourceOpened, StoreItem
+from quadrat.predictions import Segmentation
+from quadrat.types import Blob, Failure, Flush, Result, Source, SourceOpened, StoreItem
 from tests import pictures, videos
 from tests.moving import closed, codes, load, prediction, pull, run, skipped
 from tests.networks import brightness_archive

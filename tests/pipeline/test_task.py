@@ -21,7 +21,8 @@ from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
-from quadrat.types import Detections, Failure, Flush, Frame, FrameKey, Result, Segmentation, Source
+from quadrat.predictions import Detections, Enhanced, Segmentation
+from quadrat.types import Failure, Flush, Frame, FrameKey, Result, Source
 from tests.moving import (
     LOG,
     RECTANGLES,
@@ -244,3 +245,38 @@ def test_a_measured_frame_is_no_longer_under_way(models: Pass) -> None:
     assert chosen.must_wait(item.state, item.frame)
     list(TaskStage(rests, chosen)(iter(ran)))
     assert not chosen.must_wait(item.state, item.frame)
+
+
+class Mirrored:
+    """A fold without parts, as tasks without a network have: the mirrored frame."""
+
+    windows = ()
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def finish(self) -> Enhanced:
+        """Return the frame, mirrored."""
+        return Enhanced(self._frame.pixels[:, ::-1])
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_frame_without_parts_is_finished_at_once(
+    models: Pass, monkeypatch: pytest.MonkeyPatch, *, alone: bool
+) -> None:
+    """A task may need no network, alone or beside one that does."""
+    for name in NAMES if alone else NAMES[:1]:
+        monkeypatch.setattr(models[name].task, "start", Mirrored)
+    pixels = draw([(20, 30, 80, 90)], (96, 128))
+    frame, state = Frame(FrameKey("a"), (96, 128), pixels), SourceState.of(Source("a", "a.png"), NAMES)
+    frames = FrameFilter(models)
+    stream: Iterator[Any] = prepare(models, frames, iter([DecodedFrame(state, frame)] * 3))
+    for each in models.values():
+        stream = Batches(each)(stream)
+
+    results = [item.result for item in TaskStage(models, frames)(stream)]
+
+    assert len(results) == 3
+    for result in results:
+        assert (result.predictions[NAMES[0]].pixels == pixels[:, ::-1]).all()
+        assert isinstance(result.predictions[NAMES[1]], Enhanced if alone else Segmentation)

@@ -15,7 +15,8 @@ from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.track import HELD, TrackStage
-from quadrat.types import Detections, Frame, FrameKey, Result, Source, Tracked
+from quadrat.predictions import Detections, Tracked
+from quadrat.types import Frame, FrameKey, Result, Source
 from tests.detectors import package
 from tests.moving import RECTANGLES, draw, film, load, measured, objects, skipped
 from tests.values import settings_of

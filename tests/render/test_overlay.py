@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from quadrat.parameters import PictureSettings
+from quadrat.predictions import Segmentation
 from quadrat.render.overlay import TINT, annotate, draw_overlay, tint
 from quadrat.render.palette import lookup_table, palette
-from quadrat.types import ClassInfo, Cover, Frame, FrameKey, Segmentation
+from quadrat.types import ClassInfo, Cover, Frame, FrameKey
 
 CLASSES = [ClassInfo(0, "urn:0", "sand", (0, 0, 0)), ClassInfo(1, "urn:1", "seagrass", (0, 200, 0))]
 COVERS = [Cover(c.index, c.id, c.name, c.color, 1, 0.5) for c in CLASSES]

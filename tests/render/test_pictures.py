@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from quadrat.media import scratch
+from quadrat.predictions import Segmentation
 from quadrat.render import pictures
 from quadrat.render.pictures import Picture, draw_pictures
-from quadrat.types import Cover, Frame, FrameKey, Segmentation
+from quadrat.types import Cover, Frame, FrameKey
 from tests.pictures import drawing
 
 KINDS = ("pseudo", "labels", "confidence", "overlay")

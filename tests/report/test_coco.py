@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from quadrat.predictions import Detections
 from quadrat.report.coco import CocoWriter
 from quadrat.report.columns import FrameRow
 from quadrat.report.rows import rows_of
-from quadrat.types import ClassInfo, Detections, Source
+from quadrat.types import ClassInfo, Source
 
 FISH = ClassInfo(0, "urn:fish", "fish", (0, 0, 255))
 FOUND = Detections(

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.report import cover
 from quadrat.report.cover import UNKNOWN_CLASS, complete_classes, mean_confidence, measure, measure_cover
-from quadrat.types import UNKNOWN, ClassInfo, ModelPackage, Segmentation
+from quadrat.types import ClassInfo, ModelPackage
 
 CLASSES = [ClassInfo(i, f"urn:{i}", f"c{i}", (i, i, i)) for i in range(4)]
 PLANES = hnp.arrays(

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.errors import VideoTruncatedError
+from quadrat.predictions import Detections, Segmentation
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import inference_aspect
 from quadrat.report.cover import mean_confidence, measure
 from quadrat.report.masks import CoverSummary, _text
 from quadrat.report.names import Names
-from quadrat.types import ClassInfo, Cover, Detections, Segmentation
+from quadrat.types import ClassInfo, Cover
 from tests.report.things import HW, WHO, Desk, body, end, facts, frame, labelled, photo, read, video
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from quadrat.predictions import Segmentation
 from quadrat.report import coco, detections, masks, mot, survey, tracks
-from quadrat.types import Segmentation
 from tests.report.test_masks import mask
 from tests.report.things import Desk, end, frame, labelled, many, photo
 

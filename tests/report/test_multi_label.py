@@ -10,12 +10,12 @@ from PIL import Image
 
 from predictor import Measurement
 from quadrat.package.masks import MaskWords
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.render.legend import draw_note
 from quadrat.render.overlay import annotate, draw_overlay, tint
 from quadrat.report.cover import measure, no_class
 from quadrat.report.names import folder_of
 from quadrat.tasks.segment.reader import OutputReader
-from quadrat.types import UNKNOWN, Segmentation
 from tests.report.things import CLASSES, HW, Desk, end, facts, frame, photo
 
 

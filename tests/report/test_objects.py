@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from quadrat.errors import TooManyObjectsError, VideoTruncatedError
+from quadrat.predictions import Detections, Segmentation
 from quadrat.report import objects as report_objects
-from quadrat.types import Detections, Gap, Segmentation
+from quadrat.types import Gap
 from tests.report.things import (
     CLASSES,
     HW,

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quadrat.predictions import Detections
 from quadrat.report.rows import rows_of
-from quadrat.types import Detections
 from tests.report.things import many, objects
 
 

@@ -12,10 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quadrat.package.classes import class_of
+from quadrat.predictions import Detections
 from quadrat.report import tracks
 from quadrat.report.tracks import COLUMNS, PATH, POINTS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import kind_of
-from quadrat.types import ClassInfo, Detections, Frame, FrameKey, Source
+from quadrat.types import ClassInfo, Frame, FrameKey, Source
 from tests.report.things import CLASSES, Desk, end, frame, many, objects, photo, read, video
 
 NAMES = [info.name for info in CLASSES]

@@ -14,6 +14,7 @@ import numpy as np
 
 from quadrat.errors import QuadratError
 from quadrat.pipeline.measure import image_facts
+from quadrat.predictions import Detections, Prediction
 from quadrat.records import ModelRecord, SourceRecord, Status
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.report.names import Names
@@ -22,10 +23,8 @@ from quadrat.task_kinds import kind_of
 from quadrat.types import (
     ClassInfo,
     Closing,
-    Detections,
     Frame,
     FrameKey,
-    Prediction,
     Product,
     Provenance,
     Reading,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from quadrat import tracking
 from quadrat.parameters import ObjectSettings, TrackingSettings
+from quadrat.predictions import Detections
 from quadrat.protocols import Tracker
-from quadrat.types import Detections
 
 LEFT, RIGHT = (100.0, 100.0), (700.0, 400.0)
 NOTHING = Detections.none()

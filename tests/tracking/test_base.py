@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from quadrat import tracking
 from quadrat.parameters import TrackingSettings
+from quadrat.predictions import Tracked
 from quadrat.tracking.base import BaseTracker
-from quadrat.types import Tracked
 from tests.tracking.scenes import (
     LEFT,
     NOTHING,

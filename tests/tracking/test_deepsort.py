@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quadrat.predictions import Detections
 from quadrat.tracking.deepsort import MIN_COSINE, MIN_SURE_COSINE, MOMENTUM
-from quadrat.types import Detections
 from tests.tracking.scenes import LEFT, NOTHING, RIGHT, boxes, detections, embeddings, straight, tracker
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.parameters import TrackingSettings
+from quadrat.predictions import Detections
 from quadrat.tracking.smoothing import Smoother
-from quadrat.types import Detections
 
 METHODS = pytest.mark.parametrize("method", ["mode", "median", "score"])
 

@@ -10,13 +10,14 @@ import pytest
 
 from quadrat.errors import ImageSizeError, TransformError
 from quadrat.geometry import Geometry, pull_back
+from quadrat.predictions import UNKNOWN
 from quadrat.transforms import REFUSED, TRANSFORMS, build
 from quadrat.transforms.normalize import Normalize
-from quadrat.types import UNKNOWN, TransformSpec
+from quadrat.types import TransformSpec
 from tests.pictures import drawing
 from tests.transforms.test_parity import CHAINS, SHAPES, specs
 
-OWN = {"Letterbox", "PadToMultiple", "ResizeToMultiple", "ToBGR"}
+OWN = {"CenterCrop", "PilResize", "Letterbox", "PadToMultiple", "ResizeToMultiple", "ToBGR"}
 """Transforms that PaddleSeg does not have."""
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from quadrat.errors import ClassesError
 from quadrat.geometry import HW, Window
 from quadrat.parameters import ObjectSettings, TileSettings
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.layouts import Candidates, DetectorSpec, Layout
 from quadrat.tasks.detect.layouts.named import Boxes
 from quadrat.tasks.detect.merge import Bounds, TileDetections, merge_tiles
 from quadrat.tasks.detect.nms import nms
 from quadrat.tasks.detect.thresholds import Thresholds
 from quadrat.tasks.parts import ReceivedParts
-from quadrat.types import Detections, Frame, Part
+from quadrat.types import Frame, Part
 
 MAX_CANDIDATES = 30_000
 """Candidates of one part that NMS considers, the best first: this bounds its time."""

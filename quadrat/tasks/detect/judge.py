@@ -7,8 +7,9 @@ from dataclasses import replace
 from quadrat.errors import QuadratError, TooManyObjectsError
 from quadrat.package.detectors import read_detect
 from quadrat.parameters import ObjectSettings, Settings
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.thresholds import thresholds_of
-from quadrat.types import Detections, ModelPackage
+from quadrat.types import ModelPackage
 
 
 def settings_in_force(package: ModelPackage, settings: Settings) -> Settings:

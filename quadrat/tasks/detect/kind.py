@@ -1,7 +1,7 @@
 """What the rest of the code needs to know of detection."""
 
+from quadrat.predictions import Detections
 from quadrat.task_kinds import TaskKind
-from quadrat.types import Detections
 
 KIND = TaskKind(
     name="detect",

@@ -22,6 +22,7 @@ import numpy as np
 
 from quadrat.errors import ParameterError
 from quadrat.geometry import HW
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.full_frame import MergedBoxes, add_full_frame
 from quadrat.tasks.detect.tile_boxes import (
     HIGH,
@@ -34,7 +35,6 @@ from quadrat.tasks.detect.tile_boxes import (
     neighbours,
     visible_overlap,
 )
-from quadrat.types import Detections
 
 METHODS = ("ios", "iou", "wbf")
 INSIDE_SLACK = 3.0

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from quadrat.geometry import HW, Geometry, Window, pull_back
 from quadrat.media.scratch import scratch
 from quadrat.parameters import MaskSettings
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.tasks.parts import ReceivedParts
 from quadrat.tasks.segment.blend import Blend
 from quadrat.tasks.segment.reader import OutputReader
-from quadrat.types import UNKNOWN, Frame, Part, Segmentation
+from quadrat.types import Frame, Part
 
 _ROWS = 256
 """Rows that are resampled at a time."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineRunError
+from quadrat.predictions import UNKNOWN
 from quadrat.tasks.segment.scores import check_finite
-from quadrat.types import UNKNOWN
 
 RANGE = 1e-3
 """How far rounding may take a probability out of 0..1."""

@@ -1,7 +1,7 @@
 """What the rest of the code needs to know of segmentation."""
 
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.task_kinds import TaskKind
-from quadrat.types import UNKNOWN, Segmentation
 
 KIND = TaskKind(
     name="segment",

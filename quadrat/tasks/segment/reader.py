@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from quadrat.errors import ClassesError, EngineRunError, GraphError
 from quadrat.geometry import HW
 from quadrat.package.masks import MaskWords
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.tasks.segment import independent
 from quadrat.tasks.segment.scores import (
     are_probabilities,
@@ -19,7 +20,7 @@ from quadrat.tasks.segment.scores import (
     decide,
     refuse_independent,
 )
-from quadrat.types import UNKNOWN, Part, Segmentation
+from quadrat.types import Part
 
 NOTHING_STATED = MaskWords()
 """Of an archive that states nothing about its scores."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from quadrat.errors import ClassesError, ManifestError
 from quadrat.package.masks import MaskWords
-from quadrat.types import UNKNOWN, ModelPackage, OutputSpec
+from quadrat.predictions import UNKNOWN
+from quadrat.types import ModelPackage, OutputSpec
 
 ROLES = ("labels", "confidence", "logits")
 """Roles that an archive may assign to outputs; `logits` are scores of either kind, logits or probabilities."""

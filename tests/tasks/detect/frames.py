@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from quadrat.geometry import Geometry
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.task import Detect
-from quadrat.types import Detections, Frame, FrameKey, Part
+from quadrat.types import Frame, FrameKey, Part
 from tests.detectors import encode, package, specs
 from tests.tasks.folding import make_task, predict
 from tests.values import settings_of

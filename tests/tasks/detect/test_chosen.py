@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from quadrat.errors import ParameterError
 from quadrat.geometry import Geometry
 from quadrat.parameters import ObjectSettings
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.chosen import chosen
-from quadrat.types import ClassInfo, Detections, Part
+from quadrat.types import ClassInfo, Part
 from tests.detectors import encode, package, specs
 from tests.tasks.detect.frames import frame
 from tests.tasks.folding import make_task, predict

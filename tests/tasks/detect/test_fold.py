@@ -13,11 +13,12 @@ from quadrat import transforms
 from quadrat.errors import ClassesError, QuadratError
 from quadrat.geometry import Geometry, Window
 from quadrat.parameters import Settings
+from quadrat.predictions import Detections
 from quadrat.tasks.detect import fold as module
 from quadrat.tasks.detect.fold import best_first
 from quadrat.tasks.detect.task import Detect
 from quadrat.transforms.letterbox import Letterbox
-from quadrat.types import Detections, Frame, Part, TransformSpec
+from quadrat.types import Frame, Part, TransformSpec
 from tests.detectors import LAYOUTS, encode, package, specs
 from tests.tasks.detect.frames import found, frame, task
 from tests.tasks.folding import interleave, make_task, predict

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.errors import ParameterError
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.merge import METHODS, TileDetections, merge_tiles
-from quadrat.types import Detections
 from tests.tasks.detect.tiled import apart, found, look, rows, truth_rows
 
 HW = (300, 500)

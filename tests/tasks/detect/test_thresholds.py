@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from quadrat.errors import ClassesError
 from quadrat.geometry import Geometry
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.judge import settings_in_force
 from quadrat.tasks.detect.thresholds import Thresholds
-from quadrat.types import Detections, Part
+from quadrat.types import Part
 from tests.detectors import encode, package, specs
 from tests.tasks.detect.frames import frame
 from tests.tasks.folding import make_task, predict

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from quadrat.predictions import Detections
 from quadrat.tasks.detect.merge import TileDetections
 from quadrat.transforms.tiles import plan
-from quadrat.types import Detections
 
 LEAST = 4
 """Fragments with a shorter side, in pixels, are not detected."""

@@ -14,9 +14,10 @@ from quadrat.errors import (
     QuadratError,
 )
 from quadrat.geometry import Window
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan_masks
-from quadrat.types import UNKNOWN, Frame, Part, Segmentation
+from quadrat.types import Frame, Part
 from tests.tasks.folding import interleave, make_task, predict
 from tests.tasks.segment.masks import (
     LABELS,

@@ -20,9 +20,10 @@ from quadrat.errors import EngineRunError, GraphError
 from quadrat.geometry import Geometry, Window
 from quadrat.media import scratch
 from quadrat.parameters import Settings, TileSettings
+from quadrat.predictions import UNKNOWN, Segmentation
 from quadrat.tasks.segment.task import Segment
 from quadrat.transforms.tiles import plan
-from quadrat.types import UNKNOWN, Frame, Part, Segmentation
+from quadrat.types import Frame, Part
 from tests.tasks.folding import make_task, predict
 from tests.tasks.segment.masks import (
     LABELS,

@@ -16,10 +16,11 @@ from PIL import Image
 
 from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError
 from quadrat.package.masks import MaskWords
+from quadrat.predictions import UNKNOWN
 from quadrat.tasks.segment import independent
 from quadrat.tasks.segment.reader import OutputReader
 from quadrat.tasks.segment.scores import decide
-from quadrat.types import UNKNOWN, OutputSpec
+from quadrat.types import OutputSpec
 from tests.archives import build, contents
 from tests.service.run import Service
 from tests.tasks.folding import make_task, predict
