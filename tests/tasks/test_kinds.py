@@ -20,6 +20,7 @@ PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {
     "segment": (package(), (LABELS,)),
     "detect": (detectors.package("yolov8"), detectors.specs("yolov8", 2)),
     "embed": (embedding.PACKAGE, (embedding.OUTPUT,)),
+    "enhance": (kind_of("enhance").part("built_in")(), ()),
 }
 
 
