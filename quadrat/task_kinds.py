@@ -16,6 +16,8 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "embed": "quadrat.tasks.embed.kind:KIND",
+    "enhance": "quadrat.tasks.enhance.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 
@@ -37,12 +39,16 @@ class TaskKind:
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
+    - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
+      prediction; `model` lists the classes;
     - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
-    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can.
+    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can;
+    - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, has no self-test, cannot measure the objects of
-    a detector, and does not give an object a class.
+    The last nine may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index,
+    cannot measure the objects of a detector, does not give an object a class, and needs an archive. A task without
+    pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -68,8 +74,10 @@ class TaskKind:
     is_empty: str = ""
     fault: str = ""
     differs: str = ""
+    entries: str = ""
     object_cells: str = ""
     object_class: str = ""
+    built_in: str = ""
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
@@ -104,6 +112,11 @@ def kind_of(task: str, where: str = "") -> TaskKind:
         )
     kind: TaskKind = resolve(TASKS[task])
     return kind
+
+
+def needs_model(task: object) -> bool:
+    """Return True unless an order with this task can do without an archive."""
+    return task not in TASKS or not kind_of(str(task)).built_in
 
 
 def default_task() -> str:

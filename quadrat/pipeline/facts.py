@@ -8,11 +8,12 @@ from dataclasses import replace
 from quadrat.package.scale import trained_size
 from quadrat.parameters import ObjectSettings
 from quadrat.pipeline.models import LoadedModel, Pass, label
-from quadrat.report.base import ModelFacts
+from quadrat.report.base import BUILT_IN, ModelFacts
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
-    """Return the facts of all models; `urns` are their URNs in the same order."""
+    """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
+    urns = urns or [f"{BUILT_IN}{model.package.task}" for model in models.values()]
     urn_of = dict(zip(models.names, urns, strict=True))
     counted = models.counted
     own = {

@@ -18,15 +18,16 @@ from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits, fits, megabytes
-from quadrat.errors import EngineMemoryError, QuadratError
+from quadrat.engines.none import NoNetwork
+from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
-from quadrat.parameters.applies import check_tasks
+from quadrat.parameters.applies import check_stated, check_tasks, check_without_network
 from quadrat.pipeline.cascade import AboutObjects, cascades_of, check_names
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.stores.temporary import temporary_folder
-from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.task_kinds import TaskKind, kind_of, needs_model
 from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
 
@@ -184,7 +185,7 @@ def load_models(
     throughput: bool = False,
     isolated: bool = False,
 ) -> Iterator[Pass]:
-    """Load model archives, and keep them loaded while the context is open.
+    """Load model archives, and keep them loaded while the context is open. Without any, the task is a built-in one.
 
     With `throughput`, networks are set up for AT_ONCE concurrent runs, if the engine supports that; otherwise for
     the shortest time per run. With `isolated`, each network runs in a child process with limits, where this system
@@ -192,6 +193,9 @@ def load_models(
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     at_once = AT_ONCE if throughput else 1
+    if not archives:
+        yield Pass([_built_in(settings)])
+        return
     hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
         with _loading_library(settings, hosts, at_once):
@@ -202,16 +206,33 @@ def load_models(
         check_names(opened, [label(name) for name in names])
         about = cascades_of(dict(zip(names, opened, strict=True)))
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
+        check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_tasks(
             settings,
             {name: kind.name for name, kind in kinds.items()},
             {kind.name: kind.all_pictures for kind in kinds.values()},
         )
         loaded = [
-            stack.enter_context(_started(each, settings, log, at_once=at_once, hosts=hosts, about=about))
-            for each in opened
+            stack.enter_context(
+                _started(each, name, settings, log, at_once=at_once, hosts=hosts, about=about)
+            )
+            for name, each in zip(names, opened, strict=True)
         ]
         yield Pass(loaded)
+
+
+def _built_in(settings: Settings) -> LoadedModel:
+    """Return the model of an order without an archive: a task that needs no network."""
+    task = settings.order.task or ""
+    if needs_model(task):
+        raise ParameterError("it is required", where="model", hint="Give a model archive (model.tgz)")
+    kind = kind_of(task)
+    check_without_network(settings, task)
+    check_tasks(settings, {task: task}, {task: kind.all_pictures})
+    package = kind.part("built_in")()
+    engine = NoNetwork()
+    made: Task = kind.part("make")(package, engine.outputs, *kind.groups_of(settings))
+    return LoadedModel(package, Chain(()), engine, made, settings, package.name)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -230,6 +251,7 @@ def _unpacked(archive: Path) -> Iterator[ModelPackage]:
 @contextmanager
 def _started(
     opened: ModelPackage,
+    name: str,
     settings: Settings,
     log: logging.Logger,
     *,
@@ -241,7 +263,7 @@ def _started(
 
     The results of a model that is about objects are in pixels of the source, whatever size its crops have.
     """
-    own = about.get(opened.name)
+    own = about.get(name)
     if own is not None:
         settings = replace(settings, masks=replace(settings.masks, result_size="source"))
     transform = transforms.build(opened.transforms)
@@ -256,7 +278,7 @@ def _started(
         task = make(opened, engine.outputs, *kind.groups_of(settings))
         states = kind.part("settings")
         in_force = settings if states is None else states(opened, settings)
-        yield LoadedModel(opened, transform, engine, task, in_force, opened.name, engine.at_once, turns, own)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns, own)
     finally:
         if not isinstance(engine, HostedEngine):
             _wait_for_runs(turns, engine.at_once)

@@ -130,8 +130,11 @@ class Run:
         drawn = tuple(
             name
             for name in self._models.counted
-            if not outputs or set(outputs) & set(self._models.kind_of(name).all_pictures)
+            if (pictures := self._models.kind_of(name).all_pictures)
+            and (not outputs or set(outputs) & set(pictures))
         )
+        if not drawn:
+            return []
         encoder = VideoEncoder(videos, self._models.settings.pictures.codec)
         return [
             Stage("draw", Annotator(self._models, drawn)),
