@@ -158,9 +158,8 @@ class ObjectCollector:
         lines = Spool(self._folder / self._model.temporary_name(stem, ".mot"))
         for chunk, rows in _rows(columns):
             for place, frame in enumerate(chunk.frames):
-                lines.write(
-                    mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked, self._classes.kept)
-                )
+                of_frame = self._named_by_track(rows[chunk.rows(place)])
+                lines.write(mot.mot_lines(frame.index, of_frame, self._tracked, self._classes.kept))
         lines.flush()
         metadata = aspect
         if closing.video is not None:
@@ -182,6 +181,12 @@ class ObjectCollector:
     def record(self) -> ModelRecord:
         """Return the objects of the source; an image that was not measured is one skipped frame."""
         return replace(self._record, columns=self._columns.finish())
+
+    def _named_by_track(self, rows: Sequence[DetectionRow]) -> Sequence[DetectionRow]:
+        """Give finer classes, which are means over the track so far, as those of whole tracks: evaluators need one class."""
+        if not self._model.about:
+            return rows
+        return [replace(row, index=self._book.class_of(row.track, row.index)) for row in rows]
 
     def _detections(self, result: Result) -> Detections:
         prediction = result.predictions[self._model.name]

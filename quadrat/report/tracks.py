@@ -165,6 +165,11 @@ class TrackBook:
             track.last, track.last_s = index, time_s
             track.add(kind, score, x, y)
 
+    def class_of(self, number: int, other: int) -> int:
+        """Return the class of a track, or `other` for an object without one."""
+        track = self._tracks.get(number)
+        return other if track is None else track.index
+
     def found(self, class_of: Callable[[int], ClassInfo]) -> list[ClassCount]:
         """Count detections, tracks and the most at once by class, in index order, without classes that were not seen."""
         tracks = np.zeros(len(self._counts), np.int64)
