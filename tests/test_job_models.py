@@ -216,7 +216,7 @@ def test_the_record_of_the_run_describes_each_model(tmp_path: Path, bright: Path
     ("name", "said"),
     [
         ("rectangles", "two models have the name 'rectangles'"),
-        ("Rectangles", "the names 'rectangles' and 'Rectangles' of two models give the same names of files"),
+        ("Rectangles", "two models have the name 'Rectangles'"),
         ("", "the archive of the model 'rectangles' is given twice"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quadrat.errors import CascadeError, ManifestError, ParameterError
@@ -52,23 +52,37 @@ def cascades_of(packages: Mapping[str, ModelPackage]) -> dict[str, AboutObjects]
     }
 
 
-def check_names(packages: Sequence[ModelPackage], labels: Sequence[str]) -> None:
-    """Raise CascadeError if two models have one name; `labels` are their names as parts of the names of files."""
+def distinct_names(packages: Sequence[ModelPackage], label: Callable[[str], str]) -> list[str]:
+    """Return the names of models; `label` turns one into a part of the names of files.
+
+    Different names with equal labels, as in "a b" and "a-b", are numbered. Raises CascadeError if two models have one
+    name, whatever its case.
+    """
     seen: dict[str, ModelPackage] = {}
-    for package, label in zip(packages, labels, strict=True):
-        other = seen.setdefault(label.casefold(), package)
-        if other is package:
-            continue
-        if other.digest == package.digest:
-            raise CascadeError(
-                f"the archive of the model {package.name!r} is given twice", hint="Give each archive once"
-            )
-        raise CascadeError(
-            f"two models have the name {package.name!r}, so that their results cannot be told apart"
-            if other.name == package.name
-            else f"the names {other.name!r} and {package.name!r} of two models give the same names of files",
-            hint="Export one of them with another --name, or give one in each order",
+    for package in packages:
+        other = seen.setdefault(package.name.casefold(), package)
+        if other is not package:
+            raise _same(other, package)
+    given: list[str] = []
+    for package in packages:
+        number, candidate = 1, package.name
+        while label(candidate).casefold() in [label(other).casefold() for other in given]:
+            number += 1
+            candidate = f"{package.name}-{number}"
+        given.append(candidate)
+    return given
+
+
+def _same(other: ModelPackage, package: ModelPackage) -> CascadeError:
+    """Return the error of two models of one name."""
+    if other.digest == package.digest:
+        return CascadeError(
+            f"the archive of the model {package.name!r} is given twice", hint="Give each archive once"
         )
+    return CascadeError(
+        f"two models have the name {package.name!r}, so that their results cannot be told apart",
+        hint="Export one of them with another --name, or give them in different orders",
+    )
 
 
 def _only(found: Sequence[str], model: str) -> str:

@@ -24,7 +24,7 @@ from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_stated, check_tasks, check_without_network
-from quadrat.pipeline.cascade import AboutObjects, cascades_of, check_names
+from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
@@ -202,8 +202,7 @@ def load_models(
             opened = [stack.enter_context(_unpacked(archive)) for archive in archives]
         if hosts is not None:
             stack.callback(hosts.end)
-        names = [each.name for each in opened]
-        check_names(opened, [label(name) for name in names])
+        names = distinct_names(opened, label)
         about = cascades_of(dict(zip(names, opened, strict=True)))
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})

@@ -31,7 +31,10 @@ def seen(scores: list[list[float] | None], tracks: list[int] | None) -> Detectio
 
 def scores_of(results: tuple[ObjectResult | None, ...]) -> list[list[float] | None]:
     """Give the scores of each row."""
-    return [None if each is None else each.prediction.scores.round(4).tolist() for each in results]
+    return [
+        None if each is None else [round(score, 4) for score in each.prediction.scores.tolist()]
+        for each in results
+    ]
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
