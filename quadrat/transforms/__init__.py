@@ -28,6 +28,7 @@ TRANSFORMS = {
     "PadToMultiple": "quadrat.transforms.multiples:pad_to_multiple",
     "Padding": "quadrat.transforms.pad:padding",
     "PaddingByAspectRatio": "quadrat.transforms.pad:padding_by_aspect_ratio",
+    "ReflectPadding": "quadrat.transforms.reflect:reflect_padding",
     "Resize": "quadrat.transforms.resize:resize",
     "ResizeByLong": "quadrat.transforms.resize:resize_by_long",
     "ResizeByShort": "quadrat.transforms.resize:resize_by_short",
@@ -35,6 +36,7 @@ TRANSFORMS = {
     "ResizeStepScaling": "quadrat.transforms.resize:resize_step_scaling",
     "ResizeToMultiple": "quadrat.transforms.multiples:resize_to_multiple",
     "ToBGR": "quadrat.transforms.letterbox:to_bgr",
+    "ToY": "quadrat.transforms.reflect:to_y",
 }
 """Transform type -> the function that reads its parameters, as "module:attribute"."""
 

@@ -1,0 +1,1 @@
+"""Enhancement: better pictures instead of measurements."""
