@@ -1,1 +1,1 @@
-"""Enhancement: better pictures instead of measurements."""
+"""Enhancement: frames -> pictures for people to look at, by steps or by a network."""
