@@ -18,7 +18,7 @@ from quadrat.predictions import Enhanced
 from quadrat.tasks.enhance.network import NetworkPictures, make_network
 from quadrat.transforms import build as build_transforms
 from quadrat.types import Frame, FrameKey, ModelPackage, OutputSpec, Part, TransformSpec
-from tests.archives import ABSENT, build, contents
+from tests.archives import build, contents
 
 DEPTH = 3
 """The number of 3x3 convolutions, and so the reach."""
@@ -102,7 +102,8 @@ def enlarger_archive(
     stated = {
         "task": "enhance",
         "enhance": to_meta(words),
-        "classes": ABSENT,
+        "classes": [],
+        "model": {"type": "Enlarger"},
         "shape": shape,
         "name": "large",
     }

@@ -15,6 +15,7 @@ KIND = TaskKind(
     built_in="quadrat.tasks.enhance.task:built_in",
     read_meta="quadrat.package.enhance:read_enhance",
     settings="quadrat.tasks.enhance.network:settings_in_force",
+    measures=False,
     differs="quadrat.tasks.enhance.selftest:differs",
     class_urn="urn:quadrat:enhancement:class:",
     max_classes=0,

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.errors import EngineMemoryError, GraphError, ManifestError
+from quadrat.errors import EngineMemoryError, EngineRunError, GraphError, ManifestError
 from quadrat.geometry import HW
 from quadrat.package.enhance import EnhanceWords, read_enhance, transforms_of
 from quadrat.parameters import Settings, TileSettings
+from quadrat.protocols import Engine
 from quadrat.tasks.enhance.picture import PictureFold, read_picture
+from quadrat.tasks.enhance.reach import probe_reach
 from quadrat.tasks.enhance.tiles import Run, least_side, run_in_pieces, tiling_of
 from quadrat.types import Frame, ModelPackage, OutputSpec
 
@@ -21,7 +23,8 @@ from quadrat.types import Frame, ModelPackage, OutputSpec
 class NetworkPictures:
     """Makes a picture of each frame, `scale` times as large, with the network of an archive.
 
-    `outputs` are the loaded network's. Raises ManifestError if the archive contradicts itself, ParameterError for
+    `outputs` are the loaded network's. `in_force` states the tiles for the record of a run: "exact" ones give the
+    picture that the network makes of the whole, "blended" ones do not. Raises ManifestError if the archive contradicts itself, ParameterError for
     tiles that the network cannot take.
     """
 
@@ -29,17 +32,52 @@ class NetworkPictures:
     batched = True
 
     def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], tiles: TileSettings) -> None:
+        self._package = package
         self.words = read_enhance(package.meta)
         self._output = _output_of(package, outputs)
         self.wanted = (self._output,)
         _check_input(package, self.words)
         self.tiling = tiling_of(self.words, package.input_shape[2:], tiles, package.name)
         self._fixed = any(package.input_shape[2:])
+        self.in_force = {
+            "tile-size": "{1} x {0}".format(*self.tiling.size),
+            "tile-overlap": self.tiling.overlap,
+            "tiles": "exact" if self.tiling.exact else "blended",
+            "scale": self.words.scale,
+        }
         self._piece: int | None = None
 
     def start(self, frame: Frame) -> PictureFold:
         """Plan the tiles of a frame, and return the fold that joins them. Raises ParameterError for too many tiles."""
         return PictureFold(frame, self._output, self.words, self.tiling)
+
+    def check(self, engine: Engine) -> None:
+        """Run an archive without a self-test once, on noise, so that what it states is proven before the first frame.
+
+        Raises GraphError if the network does not take the input that the archive states, gives another picture, or
+        sees farther than its reach.
+        """
+        if self._package.self_test:  # comparing engines with it proves more
+            return
+        least = max(self.words.least, 2 * (self.words.reach or 0) + 1, 8)
+        side = -(-least // self.words.multiple) * self.words.multiple
+        batch, _, height, width = self._package.input_shape
+        hw: HW = (height or side, width or side)
+        noise = np.random.default_rng(0).random((batch or 1, self.words.channels, *hw), np.float32)
+        try:
+            seen = probe_reach(engine, self.wanted[0], noise, self.words)
+        except EngineMemoryError:
+            raise
+        except EngineRunError as error:
+            raise GraphError(
+                f"the network does not run on a picture of {hw[1]} x {hw[0]} pixels in {self.words.order}, as the archive "
+                "states", where=self._package.name, hint="Pack the network again: quadrat pack finds what it takes",
+            ) from error  # fmt: skip
+        if self.words.reach is not None and seen > self.words.reach:
+            raise GraphError(
+                f"a pixel changes the picture {seen} pixels away, and the archive states a reach of {self.words.reach}",
+                where="meta.json: enhance.reach", hint="Pack the network again",
+            )  # fmt: skip
 
     def in_pieces(
         self, tensor: NDArray[np.float32], run: Run, error: Exception

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from quadrat.geometry import HW
-from quadrat.package.enhance import EnhanceWords
 from quadrat.package.selftest import read_selftest
 from quadrat.parameters import TileSettings
 from quadrat.protocols import Engine
 from quadrat.tasks.enhance.network import make_network
 from quadrat.tasks.enhance.picture import read_picture, to_levels
+from quadrat.tasks.enhance.reach import probe_reach
 from quadrat.types import ModelPackage
 
 LEVELS = 2
@@ -32,12 +29,8 @@ def differs(package: ModelPackage, engine: Engine, allowed: float) -> str:
     task = make_network(package, engine.outputs, TileSettings())
     words = task.words
     hw: HW = (test.image.shape[2], test.image.shape[3])
-
-    def planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        return read_picture(np.asarray(engine.run(image, task.wanted)[task.wanted[0]][0]), hw, words)
-
-    found, expected = planes(test.image), test.arrays["picture"]
-    levels = to_levels(found, words)
+    expected = test.arrays["picture"]
+    levels = to_levels(read_picture(engine.run(test.image, task.wanted)[task.wanted[0]][0], hw, words), words)
     if levels.shape != expected.shape:
         return f"its picture has the shape {levels.shape}, that of the archive's self-test {expected.shape}"
     off = int((np.abs(levels.astype(np.int16) - expected.astype(np.int16)) > LEVELS).sum())
@@ -45,20 +38,5 @@ def differs(package: ModelPackage, engine: Engine, allowed: float) -> str:
         return f"{off} of {expected.size} values of the archive's self-test differ by more than {LEVELS}"
     if words.reach is None:
         return ""
-    changed = test.image.copy()
-    row, column = hw[0] // 2, hw[1] // 2
-    changed[:, :, row, column] += 1000
-    seen = reach_of(planes(changed) != found, (row, column), words)
+    seen = probe_reach(engine, task.wanted[0], test.image, words)
     return f"a pixel changes the result {seen} pixels away, not {words.reach}" if seen > words.reach else ""
-
-
-def reach_of(changed: NDArray[Any], at: tuple[int, int], words: EnhanceWords) -> int:
-    """Return the distance in pixels of the input from the pixel `at` (row, column) to the farthest change.
-
-    `changed` (K, H, W) is True where the result changed. The distance is -1 if nothing did.
-    """
-    rows, columns = np.nonzero(changed.any(0))
-    if not rows.size:
-        return -1
-    down, across = np.abs(rows // words.scale - at[0]), np.abs(columns // words.scale - at[1])
-    return int(max(down.max(), across.max()))
