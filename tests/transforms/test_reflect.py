@@ -50,5 +50,5 @@ def test_luma_is_that_of_jpeg():
     found, _ = build([TransformSpec("ToY", {})])(pixels, Geometry.identity((30, 40)))
     theirs = np.asarray(Image.fromarray(pixels).convert("YCbCr"))[..., 0]
     assert found.shape == (1, 30, 40)
-    assert -0.001 <= (found[0] - theirs).min()
-    assert (found[0] - theirs).max() <= 1.001
+    assert -0.02 <= (found[0] - theirs).min()
+    assert (found[0] - theirs).max() <= 1.02
