@@ -16,6 +16,8 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "embed": "quadrat.tasks.embed.kind:KIND",
+    "enhance": "quadrat.tasks.enhance.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 
@@ -36,15 +38,19 @@ class TaskKind:
     - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
-    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test.
+    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
+    - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
+      prediction; `model` lists the classes;
+    - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last five may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, and has no self-test.
+    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index, and
+    needs an archive. A task without pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
-    objects can be tracked; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
+    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
     given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all.
     """
 
@@ -65,6 +71,9 @@ class TaskKind:
     is_empty: str = ""
     fault: str = ""
     differs: str = ""
+    entries: str = ""
+    built_in: str = ""
+    measures: bool = True
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
@@ -99,6 +108,11 @@ def kind_of(task: str, where: str = "") -> TaskKind:
         )
     kind: TaskKind = resolve(TASKS[task])
     return kind
+
+
+def needs_model(task: object) -> bool:
+    """Return True unless an order with this task can do without an archive."""
+    return task not in TASKS or not kind_of(str(task)).built_in
 
 
 def default_task() -> str:
