@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from quadrat.pipeline.events import (
 )
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.prepare import part_of, view_of
-from quadrat.predictions import Classification, Detections, Embedding, ObjectResult
+from quadrat.predictions import UNKNOWN, Classification, Detections, Embedding, ObjectResult, Segmentation
 from quadrat.types import Flush, Frame, Part
 
 HELD_BYTES = 256_000_000
@@ -168,6 +168,8 @@ class JoinStage:
             what = "the network gave numbers that are not finite"
             fail(crop.owner, crop.row, UnmeasuredObjectError(what, where=self._model.name))
             return
+        if isinstance(prediction, Segmentation):
+            prediction = only(prediction, [each.index for each in self._about.parts])
         crop.owner.results[crop.row] = ObjectResult(crop.window, prediction)
 
 
@@ -212,6 +214,21 @@ def finished(owner: OpenObjects, model: str, detector: str) -> MeasuredFrame:
         faults[model] = owner.errors[0]
     predictions: Mapping[str, Any] = {**result.predictions, detector: found}
     return replace(measured, result=replace(result, predictions=predictions, faults=faults))
+
+
+def only(mask: Segmentation, classes: Sequence[int]) -> Segmentation:
+    """Return a mask in which every pixel that has none of `classes` is UNKNOWN: it is not part of the object."""
+    kept = np.zeros(256, bool)
+    kept[list(classes)] = True
+    kept[UNKNOWN] = False
+    labels = np.where(kept[mask.labels], mask.labels, np.uint8(UNKNOWN))
+    if mask.members is None:
+        return replace(mask, labels=labels)
+    held = kept[: mask.members.shape[2]]
+    members = np.where(held, mask.members, np.float16(0))
+    some = members.max(axis=2, initial=0) > 0
+    best = members.argmax(axis=2).astype(np.uint8)
+    return replace(mask, labels=np.where(some, best, np.uint8(UNKNOWN)), members=members)
 
 
 def fail(owner: OpenObjects, row: int, error: Exception) -> None:
