@@ -10,12 +10,14 @@ from quadrat.parameters.inputs import Inputs, ResultFolder
 from quadrat.parameters.limits import LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.steps import EnhancementSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (
     Inputs,
     ResultFolder,
     FrameSettings,
+    EnhancementSettings,
     MaskSettings,
     TileSettings,
     ObjectSettings,

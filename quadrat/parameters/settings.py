@@ -16,6 +16,7 @@ from quadrat.parameters.groups import PARAMETERS
 from quadrat.parameters.limits import LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.steps import EnhancementSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 WHOLE_MASK_PIXELS = 1_000_000
@@ -27,6 +28,7 @@ class Settings:
     """The checked settings of one run, in groups. The store, not the settings, holds the sources and models."""
 
     frames: FrameSettings = field(default_factory=FrameSettings)
+    enhancement: EnhancementSettings = field(default_factory=EnhancementSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     objects: ObjectSettings = field(default_factory=ObjectSettings)

@@ -23,10 +23,12 @@ from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.package.scale import trained_size
-from quadrat.parameters import EngineSettings, FrameSettings, Settings
+from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_stated, check_tasks, check_without_network
+from quadrat.parameters.steps import JOIN
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import BUILT_IN, ModelFacts
+from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
 from quadrat.transforms.chain import Chain
@@ -46,6 +48,7 @@ CLOSE_S = 60.0
 class LoadedModel:
     """Everything that turns a frame into a prediction; `name` identifies the model in its pass.
 
+    `steps` change each picture before it is measured; `variant` names them if an order compares several.
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
     caller may iterate over two videos at once.
     """
@@ -58,6 +61,8 @@ class LoadedModel:
     name: str = ""
     at_once: int = 1
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
+    steps: Steps = field(default_factory=Steps)
+    variant: str = ""
 
     @property
     def kind(self) -> TaskKind:
@@ -115,6 +120,7 @@ class LoadedModel:
             engine_version=self.engine.version,
             precision=self.engine.precision,
             device=self.engine.device,
+            enhance=str(self.steps),
         )
 
 
@@ -152,12 +158,13 @@ class Pass(Mapping[str, LoadedModel]):
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
     """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
-    urns = urns or [f"{BUILT_IN}{model.package.task}" for model in models.values()]
+    urns = _urns_of(models, urns)
+    labels = _labels(models)
     return tuple(
         ModelFacts(
             model.name,
             model.package.task,
-            label(model.name) if len(models) > 1 else "",
+            labels[model.name],
             model.provenance(order, urn),
             model.package.classes,
             model.package.num_classes,
@@ -167,6 +174,22 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )
+
+
+def _urns_of(models: Pass, urns: Sequence[str]) -> list[str]:
+    """Return the URN of each model: variants of one archive have one, and a built-in task has that of its task."""
+    archives = list(dict.fromkeys(model.package.root for model in models.values()))
+    if not urns:
+        return [f"{BUILT_IN}{model.package.task}" for model in models.values()]
+    return [urns[archives.index(model.package.root)] for model in models.values()]
+
+
+def _labels(models: Pass) -> dict[str, str]:
+    """Return what tells each model apart in names of files: nothing if it is alone, the variant if only that differs."""
+    if len(models) == 1:
+        return dict.fromkeys(models, "")
+    alone = len({model.package.root for model in models.values()}) == 1
+    return {name: label(model.variant if alone else name) for name, model in models.items()}
 
 
 def label(name: str) -> str:
@@ -191,8 +214,12 @@ def load_models(
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     at_once = AT_ONCE if throughput else 1
+    where = "compare" if settings.enhancement.compare else "enhance"
+    variants = [
+        (each, parse_steps(",".join(each.enhance) or "none", where)) for each in settings.enhancement.variants
+    ]
     if not archives:
-        yield Pass([_built_in(settings)])
+        yield Pass(_in_variants(_built_in(settings), variants))
         return
     hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
@@ -212,7 +239,22 @@ def load_models(
             stack.enter_context(_started(each, name, settings, log, at_once=at_once, hosts=hosts))
             for name, each in zip(names, opened, strict=True)
         ]
-        yield Pass(loaded)
+        yield Pass([each for model in loaded for each in _in_variants(model, variants)])
+
+
+def _in_variants(
+    model: LoadedModel, variants: Sequence[tuple[EnhancementSettings, Steps]]
+) -> list[LoadedModel]:
+    """Return a model for each variant of `compare`; they share the network, and each has its own settings."""
+    if len(variants) == 1:
+        return [replace(model, steps=variants[0][1])]
+    made = []
+    for enhancement, steps in variants:
+        variant = str(steps).replace(",", JOIN)
+        name = f"{model.name} {variant}"
+        own = replace(model.settings, enhancement=enhancement)
+        made.append(replace(model, name=name, settings=own, steps=steps, variant=variant))
+    return made
 
 
 def _built_in(settings: Settings) -> LoadedModel:

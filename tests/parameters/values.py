@@ -12,6 +12,8 @@ SIZES: dict[str, object] = {
     "tile-size": 640,
     "sample-bits": 12,
     "outputs": ("none",),
+    "enhance": ("clahe",),
+    "compare": ("none", "clahe"),
     "model-name": "a",
     "classes": "person",
     "memory-limit": 8000,
