@@ -57,6 +57,8 @@ def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Draw what a parameter takes by itself."""
     if parameter.name == "outputs":
         return st.sampled_from(["auto", "none", "overlay", "annotated,overlay"])
+    if parameter.name in ("enhance", "compare"):
+        return st.sampled_from(["none", "clahe", "clahe,grey-world"])
     if parameter.kind == "bool":
         return st.booleans()
     if parameter.kind == "option":
