@@ -32,6 +32,8 @@ STEPS: dict[str, str] = {
 }
 """All steps by name, in the order of their families."""
 
+ENLARGING = "super-resolution"
+"""What an order may ask for as a step, and is refused."""
 NONE = "none"
 """The text that stands for no step."""
 TILE = 2048
@@ -133,6 +135,12 @@ def parse_steps(text: str, where: str = "enhance") -> Steps:
     if names == [NONE]:
         return Steps()
     for name in names:
+        if name == ENLARGING:
+            raise ParameterError(
+                "super-resolution needs a network of its own, and is no step: it invents details, which a model would "
+                "measure as if they were real", where=where,
+                hint="To enlarge pictures for people, give its archive alone as the model",
+            )  # fmt: skip
         if name not in STEPS:
             shown = f"{NONE!r} beside a step" if name == NONE else f"unknown step {name!r}"
             raise ParameterError(shown, where=where, hint=_choices())
