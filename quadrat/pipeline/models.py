@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,8 +25,9 @@ from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
 from quadrat.parameters.steps import JOIN
+from quadrat.pipeline.labels import distinct_names, labels_of, urns_of
 from quadrat.protocols import Engine, Task, Transform
-from quadrat.report.base import BUILT_IN, ModelFacts
+from quadrat.report.base import ModelFacts
 from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
@@ -167,8 +167,8 @@ class Pass(Mapping[str, LoadedModel]):
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
     """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
-    urns = _urns_of(models, urns)
-    labels = _labels(models)
+    urns = urns_of(models, urns)
+    labels = labels_of(models)
     return tuple(
         ModelFacts(
             model.name,
@@ -183,27 +183,6 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )
-
-
-def _urns_of(models: Pass, urns: Sequence[str]) -> list[str]:
-    """Return the URN of each model: variants of one archive have one, and a built-in task has that of its task."""
-    archives = list(dict.fromkeys(model.package.root for model in models.values()))
-    if not urns:
-        return [f"{BUILT_IN}{model.package.task}" for model in models.values()]
-    return [urns[archives.index(model.package.root)] for model in models.values()]
-
-
-def _labels(models: Pass) -> dict[str, str]:
-    """Return what tells each model apart in names of files: nothing if it is alone, the variant if only that differs."""
-    if len(models) == 1:
-        return dict.fromkeys(models, "")
-    alone = len({model.package.root for model in models.values()}) == 1
-    return {name: label(model.variant if alone else name) for name, model in models.items()}
-
-
-def label(name: str) -> str:
-    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
 
 
 @contextmanager
@@ -236,7 +215,7 @@ def load_models(
             opened = [stack.enter_context(_unpacked(archive)) for archive in archives]
         if hosts is not None:
             stack.callback(hosts.end)
-        names = _distinct([each.name for each in opened])
+        names = distinct_names([each.name for each in opened])
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_alone({name: kind.measures for name, kind in kinds.items()})
@@ -279,18 +258,6 @@ def _built_in(settings: Settings) -> LoadedModel:
     engine = NoNetwork()
     made: Task = kind.part("make")(package, engine.outputs, *kind.groups_of(settings))
     return LoadedModel(package, Chain(()), engine, made, settings, package.name)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number names that occur more than once, so that every model has its own name and label."""
-    given: list[str] = []
-    for name in names:
-        number, candidate = 1, name
-        while label(candidate).casefold() in [label(other).casefold() for other in given]:
-            number += 1
-            candidate = f"{name}-{number}"
-        given.append(candidate)
-    return given
 
 
 def limits_of(settings: Settings) -> Limits:

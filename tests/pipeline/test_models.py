@@ -19,7 +19,8 @@ from quadrat.errors import (
     ModelError,
     ParameterError,
 )
-from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, label, load_models
+from quadrat.pipeline.labels import label
+from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, load_models
 from tests.archives import build, contents
 from tests.moving import LOG, RECTANGLES, load, with_settings
 from tests.networks import brightness_archive, brightness_onnx
