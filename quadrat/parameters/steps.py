@@ -71,7 +71,7 @@ def check_steps(value: Any) -> tuple[str, ...]:
 
 
 def check_variants(value: Any) -> tuple[str, ...]:
-    """Return the variants of `compare`, "none" first; none for an empty text or list.
+    """Return the variants of `compare`, "none" first; nothing for an empty list or if "none" is all.
 
     Raises ParameterError for an unknown step, a variant that is given twice, and more than MOST_VARIANTS.
     """
@@ -89,11 +89,7 @@ def check_variants(value: Any) -> tuple[str, ...]:
         variants.insert(0, NONE)
     if len(variants) > MOST_VARIANTS:
         raise _too_many(len(variants))
-    if len(variants) == 1:
-        raise ParameterError(
-            "none is the only variant", where="compare", hint="Give another one, as in none,clahe"
-        )
-    return tuple(sorted(variants, key=lambda each: each != NONE))
+    return () if len(variants) == 1 else tuple(sorted(variants, key=lambda each: each != NONE))
 
 
 def _steps(parts: Iterable[str], where: str) -> tuple[str, ...]:
