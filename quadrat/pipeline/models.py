@@ -21,13 +21,12 @@ from quadrat.engines.none import NoNetwork
 from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
-from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
 from quadrat.parameters.steps import JOIN
-from quadrat.pipeline.labels import distinct_names, labels_of, urns_of
+from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
+from quadrat.pipeline.labels import label
 from quadrat.protocols import Engine, Task, Transform
-from quadrat.report.base import ModelFacts
 from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
@@ -50,7 +49,7 @@ class LoadedModel:
 
     `steps` change each picture before it is measured; `variant` names them if an order compares several.
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
-    caller may iterate over two videos at once.
+    caller may iterate over two videos at once. `about` is set if the model measures the objects of a detector.
     """
 
     package: ModelPackage
@@ -61,6 +60,7 @@ class LoadedModel:
     name: str = ""
     at_once: int = 1
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
+    about: AboutObjects | None = None
     steps: Steps = field(default_factory=Steps)
     variant: str = ""
 
@@ -155,34 +155,35 @@ class Pass(Mapping[str, LoadedModel]):
         return tuple(self._models)
 
     @property
+    def whole(self) -> tuple[str, ...]:
+        """The names of the models that measure whole frames."""
+        return tuple(name for name, model in self._models.items() if model.about is None)
+
+    @property
+    def on_objects(self) -> tuple[LoadedModel, ...]:
+        """The models that measure the objects of a detector."""
+        return tuple(model for model in self._models.values() if model.about is not None)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names of the models with predictions of their own: those of whole frames, and those that name classes."""
+        every = self._models.items()
+        return tuple(name for name, model in every if model.about is None or model.kind.object_class)
+
+    def kind_of(self, name: str) -> TaskKind:
+        """Return the record of the task that a model's predictions belong to: the detector's for one about objects."""
+        about = self._models[name].about
+        return self._models[name if about is None else about.detector].kind
+
+    @property
     def frames(self) -> FrameSettings:
         """The frame settings for reading, with the largest size that a model measures at."""
-        each = [model.frames for model in self._models.values()]
+        each = [self._models[name].frames for name in self.whole]
         sizes = [frames.max_img_size for frames in each if isinstance(frames.max_img_size, int)]
         if len(sizes) < len(each):  # a given size is the same for all
             return each[0]
         largest = -1 if min(sizes) < 0 else max(sizes)
         return replace(each[0], max_img_size=largest)
-
-
-def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
-    """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
-    urns = urns_of(models, urns)
-    labels = labels_of(models)
-    return tuple(
-        ModelFacts(
-            model.name,
-            model.package.task,
-            labels[model.name],
-            model.provenance(order, urn),
-            model.package.classes,
-            model.package.num_classes,
-            model.kind.groups_of(model.settings),
-            model.in_force(moving=moving),
-            None if model.settings.tiles.tile_size else trained_size(model.package),
-        )
-        for model, urn in zip(models.values(), urns, strict=True)
-    )
 
 
 @contextmanager
@@ -215,7 +216,8 @@ def load_models(
             opened = [stack.enter_context(_unpacked(archive)) for archive in archives]
         if hosts is not None:
             stack.callback(hosts.end)
-        names = distinct_names([each.name for each in opened])
+        names = distinct_names(opened, label)
+        about = cascades_of(dict(zip(names, opened, strict=True)))
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_alone({name: kind.measures for name, kind in kinds.items()})
@@ -225,7 +227,9 @@ def load_models(
             {kind.name: kind.all_pictures for kind in kinds.values()},
         )
         loaded = [
-            stack.enter_context(_started(each, name, settings, log, at_once=at_once, hosts=hosts))
+            stack.enter_context(
+                _started(each, name, settings, log, at_once=at_once, hosts=hosts, about=about)
+            )
             for name, each in zip(names, opened, strict=True)
         ]
         yield Pass([each for model in loaded for each in _in_variants(model, variants)])
@@ -242,7 +246,8 @@ def _in_variants(
         variant = str(steps).replace(",", JOIN)
         name = f"{model.name} {variant}"
         own = replace(model.settings, enhancement=enhancement)
-        made.append(replace(model, name=name, settings=own, steps=steps, variant=variant))
+        about = model.about and replace(model.about, detector=f"{model.about.detector} {variant}")
+        made.append(replace(model, name=name, settings=own, steps=steps, variant=variant, about=about))
     return made
 
 
@@ -282,8 +287,15 @@ def _started(
     *,
     at_once: int,
     hosts: Isolation | None,
+    about: Mapping[str, AboutObjects],
 ) -> Iterator[LoadedModel]:
-    """Start the network of an archive and make its task."""
+    """Start the network of an archive and make its task.
+
+    The results of a model that is about objects are in pixels of the source, whatever size its crops have.
+    """
+    own = about.get(name)
+    if own is not None:
+        settings = replace(settings, masks=replace(settings.masks, result_size="source"))
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
     _check_memory(opened, settings)
@@ -298,7 +310,7 @@ def _started(
             check(engine)
         states = kind.part("settings")
         in_force = settings if states is None else states(opened, settings)
-        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns, own)
     finally:
         if not isinstance(engine, HostedEngine):
             _wait_for_runs(turns, engine.at_once)
