@@ -1,4 +1,4 @@
-"""Convert frames to network inputs with PaddleSeg's transforms, bit for bit, and a few for detectors.
+"""Convert frames to network inputs with PaddleSeg's transforms, bit for bit, and a few for detectors and classifiers.
 
 Every transform takes float32 (or still uint8) pixels (H, W, 3) RGB in 0-255 with their geometry, and
 returns both, so that its effect on pixels and geometry is defined in one place. Transforms that cannot run
@@ -18,9 +18,11 @@ from quadrat.geometry import Geometry
 from quadrat.protocols import Transform
 from quadrat.transforms.chain import Chain
 from quadrat.transforms.params import Params
+from quadrat.transforms.pillow import check_order
 from quadrat.types import ImageU8, TransformSpec
 
 TRANSFORMS = {
+    "CenterCrop": "quadrat.transforms.pillow:center_crop",
     "GenerateInstanceTargets": "quadrat.transforms.normalize:generate_instance_targets",
     "Letterbox": "quadrat.transforms.letterbox:letterbox",
     "LimitLong": "quadrat.transforms.resize:limit_long",
@@ -28,6 +30,7 @@ TRANSFORMS = {
     "PadToMultiple": "quadrat.transforms.multiples:pad_to_multiple",
     "Padding": "quadrat.transforms.pad:padding",
     "PaddingByAspectRatio": "quadrat.transforms.pad:padding_by_aspect_ratio",
+    "PilResize": "quadrat.transforms.pillow:pil_resize",
     "Resize": "quadrat.transforms.resize:resize",
     "ResizeByLong": "quadrat.transforms.resize:resize_by_long",
     "ResizeByShort": "quadrat.transforms.resize:resize_by_short",
@@ -62,10 +65,12 @@ def build(
 
     The chain takes pixels (H, W, 3) uint8 RGB with their geometry, and returns a C-contiguous tensor
     (C, h, w) float32 with the position of the source in it. Raises TransformError for a type that is
-    unknown or cannot run, and for a parameter that is unknown, missing, or of the wrong type or range;
+    unknown, cannot run or is out of order, and for a parameter that is unknown, missing, or of the wrong type or range;
     calling the chain raises ImageSizeError for a picture that does not fit.
     """
-    return Chain(tuple(_make_step(spec) for spec in specs))
+    steps = tuple(_make_step(spec) for spec in specs)
+    check_order(steps)
+    return Chain(steps)
 
 
 def _make_step(spec: TransformSpec) -> Transform:

@@ -12,6 +12,7 @@ from quadrat.geometry import HW, Geometry
 from quadrat.protocols import Transform
 from quadrat.transforms.letterbox import Letterbox
 from quadrat.transforms.normalize import Normalize
+from quadrat.transforms.pillow import PilResize
 from quadrat.transforms.resize import Resize
 from quadrat.types import ImageU8
 
@@ -36,7 +37,7 @@ class Chain:
     def scaled_hw(self, hw: HW) -> HW:
         """Return the (height, width) to which a picture of `hw` is scaled, without padding."""
         for step in self.steps:
-            if isinstance(step, Resize):
+            if isinstance(step, Resize | PilResize):
                 hw = step.target(hw)
             elif isinstance(step, Letterbox):
                 hw = step.scaled_hw(hw)

@@ -17,7 +17,7 @@ from quadrat.types import TransformSpec
 from tests.pictures import drawing
 from tests.transforms.test_parity import CHAINS, SHAPES, specs
 
-OWN = {"Letterbox", "PadToMultiple", "ResizeToMultiple", "ToBGR"}
+OWN = {"CenterCrop", "PilResize", "Letterbox", "PadToMultiple", "ResizeToMultiple", "ToBGR"}
 """Transforms that PaddleSeg does not have."""
 
 
