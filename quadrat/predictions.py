@@ -45,7 +45,8 @@ class Classification:
 
     `labels` are those that pass the threshold, the most probable first; none if the classifier is unsure or, with
     several labels per picture, if no class holds. `top` are the most probable classes, at least two if there are two, whether they
-    pass or not. `entropy` in bits says how unsure the classifier is: 0 if it is sure of every class.
+    pass or not. `entropy` in bits says how unsure the classifier is: 0 if it is sure of every class. With `multi_label`,
+    several labels can hold at once.
     """
 
     scores: NDArray[np.float32]
@@ -53,6 +54,7 @@ class Classification:
     labels: tuple[Label, ...] = ()
     top: tuple[Label, ...] = ()
     entropy: float = 0.0
+    multi_label: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "classify": "quadrat.tasks.classify.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 
@@ -45,7 +46,8 @@ class TaskKind:
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
     objects can be tracked; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
-    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all.
+    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
+    `compares_scales` is False if every picture is brought to one size, so that the scale of an order's images is no warning.
     """
 
     name: str
@@ -68,6 +70,7 @@ class TaskKind:
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
+    compares_scales: bool = True
 
     def part(self, name: str) -> Any:
         """Resolve the part that a field names; None if the task does not have it."""

@@ -5,6 +5,7 @@ from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import GROUPS, PARAMETERS, parameters_of
 from quadrat.parameters.inputs import Inputs
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.orders import OUTPUTS, OrderSettings, PictureSettings
 from quadrat.parameters.parse import (
     INPUTS,
@@ -24,7 +25,7 @@ from quadrat.parameters.tracks import TrackingSettings
 
 __all__ = [
     "CPU", "DESCRIPTION", "DISK", "GROUPS", "INPUTS", "MEMORY", "MODELS", "NAME", "NAMES_OF_FILES", "OUTPUTS", "PARAMETERS",
-    "RESULT_FOLDER", "RUN", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "MaskSettings", "ObjectSettings", "OrderSettings",
+    "RESULT_FOLDER", "RUN", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "LabelSettings", "MaskSettings", "ObjectSettings", "OrderSettings",
     "Parameter", "PictureSettings", "Settings", "StreamSettings", "TileSettings", "TrackingSettings", "check",
     "check_inputs", "find", "parameters_of", "parse",
 ]  # fmt: skip

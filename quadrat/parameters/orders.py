@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "none")
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
 
@@ -21,7 +21,8 @@ class PictureSettings(Group):
     outputs: tuple[str, ...] = parameter(
         "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
-        "auto is pseudo for masks (overlay in videos) and annotated for objects; none delivers only tables.",
+        "auto is pseudo for masks (overlay in videos), annotated for objects and labelled for labels; none delivers "
+        "only tables.",
         default="auto",
         unset=(),
         since="1",

@@ -32,7 +32,7 @@ class MaskSettings(Group):
         high=1.0,
         tasks=MASKS,
         shapes_result=True,
-        hints=(("detect", "Use --min-score for objects"),),
+        hints=(("detect", "Use --min-score for objects"), ("classify", "Use --min-probability for labels")),
         since="1",
     )
     with_argmax: bool = parameter(
@@ -58,6 +58,8 @@ class TileSettings(Group):
         unit="pixels",
         low=0,
         high=65536,
+        tasks=(*MASKS, *OBJECTS),
+        hints=(("classify", "Leave --tile-size out: a classifier labels the whole picture"),),
         shapes_result=True,
         since="2",
     )
@@ -68,6 +70,7 @@ class TileSettings(Group):
         unit="pixels",
         low=-1,
         high=65535,
+        tasks=(*MASKS, *OBJECTS),
         shapes_result=True,
         since="2",
     )

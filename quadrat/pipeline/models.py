@@ -73,7 +73,12 @@ class LoadedModel:
         return working_hw(source_hw, self.frames.max_img_size)
 
     def seen_side(self, hw: HW) -> int:
-        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles."""
+        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles.
+
+        It is 0 for a task that does not compare scales.
+        """
+        if not self.kind.compares_scales:
+            return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)
         return max(hw)
@@ -161,7 +166,10 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
             model.package.num_classes,
             model.kind.groups_of(model.settings),
             model.in_force(moving=moving),
-            None if model.settings.tiles.tile_size else trained_size(model.package),
+            None
+            if model.settings.tiles.tile_size or not model.kind.compares_scales
+            else trained_size(model.package),
+            stated={key: model.package.meta.get(key) for key in (model.package.task, "classes")},
         )
         for model, urn in zip(models.values(), urns, strict=True)
     )

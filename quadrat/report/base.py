@@ -23,7 +23,7 @@ class ModelFacts:
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
     that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
     side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
-    measured in tiles.
+    measured in tiles. `stated` holds what the archive's meta.json states about its task and its classes.
     """
 
     name: str
@@ -35,6 +35,7 @@ class ModelFacts:
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
     trained_side: int | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
     in_folders: bool = False
 
     @property

@@ -16,7 +16,8 @@ KIND = TaskKind(
     class_urn="urn:ibenthos:classification:class:",
     max_classes=100_000,
     model_schema="urn:ibenthos:schema:quadrat.classify.model.1",
-    endings=(".labelled.jpg", ".frames.csv"),
+    endings=(".labelled.jpg", ".predictions.csv"),
     read_meta="quadrat.package.labels:read_labels",
     first_roles=("logits", "scores"),
+    compares_scales=False,
 )
