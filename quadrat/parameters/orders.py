@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "none")
+TASK_CHOICES = ("segment", "detect", "classify", "enhance")
+"""Values of the parameter `task`: all tasks."""
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "enhanced", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
 
@@ -21,8 +23,8 @@ class PictureSettings(Group):
     outputs: tuple[str, ...] = parameter(
         "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
-        "auto is pseudo for masks (overlay in videos), annotated for objects and labelled for labels; none delivers "
-        "only tables.",
+        "auto is pseudo for masks (overlay in videos), annotated for objects, labelled for labels and enhanced for "
+        "task=enhance; none delivers only tables.",
         default="auto",
         unset=(),
         since="1",
@@ -65,11 +67,17 @@ class PictureSettings(Group):
 
 @dataclass(frozen=True, slots=True)
 class OrderSettings(Group):
-    """How an order deals with failures, and what it logs."""
+    """What an order does, how it deals with failures, and what it logs."""
 
     title: ClassVar[str] = "order"
-    about: ClassVar[str] = "How an order deals with failures, and what it logs."
+    about: ClassVar[str] = "What an order does, how it deals with failures, and what it logs."
 
+    task: str | None = parameter(
+        "option",
+        "What to do. Without it, the archives say. enhance needs no model; any other task needs archives that state it.",
+        choices=TASK_CHOICES,
+        since="6",
+    )
     on_error: str = parameter(
         "option",
         "What to do with an image or video that cannot be measured: skip it, or stop the order.",
