@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export_model import ARTIFACT, counts, from_detector, metadata_path, objects, selftest
+from export_model import ARTIFACT, counts, embeddings, from_detector, metadata_path, objects, selftest
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
@@ -121,5 +121,5 @@ def _single(network: Network, batched: int) -> Any:
     return run
 
 
-SELF_TESTS = {"segment": _labels, "detect": _objects}
+SELF_TESTS = {"segment": _labels, "detect": _objects, "embed": embeddings.self_test}
 """How the self-test of an archive is made, by task."""

@@ -276,7 +276,7 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
     routes = ROUTES[given.task]
     if route not in routes:
         ways = " or ".join(f"--{each}" for each in reversed(routes))
-        raise ParameterError(f"a detector comes from {ways}", where=f"--task {given.task}")
+        raise ParameterError(f"its networks come from {ways}", where=f"--task {given.task}")
     for task, options in OPTIONS.items():
         for option in options:
             if getattr(given, option) and given.task != task:
@@ -369,9 +369,21 @@ def _listed(path: Path) -> tuple[dict[str, Any], ...]:
     return tuple(listed)
 
 
-READERS = {"segment": _masks, "detect": _detector}
+def _embedding(
+    given: argparse.Namespace, classes: list[dict[str, Any]]
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Read a network that gives a vector for each picture; it has no classes."""
+    from export_model import embeddings
+
+    if classes:
+        raise ParameterError("an embedding has no classes", where="--class, --classes", hint="Leave it out")
+    shape = _shape(given.input_shape)
+    return embeddings.load(given.onnx, given.onnx_output, shape, _preprocessing(given)), []
+
+
+READERS = {"segment": _masks, "detect": _detector, "embed": _embedding}
 """How a network is read, by task."""
-ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx")}
+ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"), "embed": ("onnx",)}
 """What a network can come from, by task."""
 OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
 """Options for one task only."""

@@ -28,6 +28,7 @@
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
+          InstanceError              E_INSTANCE                 one instance of a list (JSON lines) is wrong
           UnavailableError           E_UNAVAILABLE              the platform does not return it at the moment: it stays in its queue
         NoImagesError              E_NO_IMAGES                no image to measure
         AllFailedError             E_ALL_FAILED               no image could be measured
@@ -252,6 +253,12 @@ class ImageSizeError(InputError):
     code = "E_IMAGE_SIZE"
 
 
+class VectorError(InputError):
+    """A network gives a vector without a direction: NaN, infinity, or only zeros. It is never stored."""
+
+    code = "E_VECTOR"
+
+
 class TooManyObjectsError(InputError):
     """There are more objects than max-detections; only the best-scoring ones are counted."""
 
@@ -291,10 +298,22 @@ class SourceError(InputError):
     code = "E_SOURCE"
 
 
+class InstanceError(SourceError):
+    """One instance of a list in JSON is wrong; the others are measured."""
+
+    code = "E_INSTANCE"
+
+
 class UnavailableError(SourceError):
     """The platform does not return an artifact at the moment; a later order may get it."""
 
     code = "E_UNAVAILABLE"
+
+
+class IndexFileError(InputError):
+    """An index is damaged, was changed by another program, or does not fit what is asked of it."""
+
+    code = "E_INDEX"
 
 
 class NoImagesError(InputError):

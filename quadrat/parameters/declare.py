@@ -13,7 +13,7 @@ Value = int | float | bool | str | tuple[str, ...] | None
 MASKS = ("segment",)
 OBJECTS = ("detect",)
 LABELS = ("classify",)
-TILED = ("segment", "detect", "enhance")
+TILED = (*MASKS, *OBJECTS, "enhance")
 """Tasks that a parameter applies to."""
 MOVING = ("video", "stream")
 """Media whose sources have frames in time."""

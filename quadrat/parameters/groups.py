@@ -8,9 +8,10 @@ from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import Inputs, ResultFolder
 from quadrat.parameters.labels import LabelSettings
-from quadrat.parameters.limits import LimitSettings
+from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.searches import SearchSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (
@@ -24,8 +25,10 @@ GROUPS: tuple[type[Group], ...] = (
     TrackingSettings,
     PictureSettings,
     StreamSettings,
+    SearchSettings,
     OrderSettings,
     LimitSettings,
+    InstanceSettings,
     EngineSettings,
 )
 """All groups, in the order of the help and the reference."""

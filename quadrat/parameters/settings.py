@@ -14,9 +14,10 @@ from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import PARAMETERS
 from quadrat.parameters.labels import LabelSettings
-from quadrat.parameters.limits import LimitSettings
+from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.searches import SearchSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 WHOLE_MASK_PIXELS = 1_000_000
@@ -35,8 +36,10 @@ class Settings:
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     pictures: PictureSettings = field(default_factory=PictureSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     order: OrderSettings = field(default_factory=OrderSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    instances: InstanceSettings = field(default_factory=InstanceSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from quadrat.errors import printable
 from quadrat.parameters import LabelSettings
 from quadrat.predictions import Classification, Label
-from quadrat.records import ModelRecord
+from quadrat.records import Entry, ModelRecord
+from quadrat.records import Label as FoundLabel
 from quadrat.report.base import ModelFacts
 from quadrat.tasks.classify.rule import LabelRule, entropy, nothing_of
+from quadrat.tasks.embed.task import unit
 from quadrat.types import ClassInfo
 
 GREY = (128, 128, 128)
@@ -102,6 +104,13 @@ def absent(rule: LabelRule) -> ClassInfo:
     name = nothing_of(rule.multi_label)
     urn = f"urn:ibenthos:classification:{name.replace(' ', '-')}"
     return ClassInfo(len(rule.names), urn, name, GREY)
+
+
+def entries(found: Classification, model: ModelFacts, *_groups: object) -> list[Entry]:
+    """Return the frame, or the object, with its labels and its features at length 1, for an index."""
+    labels = tuple(FoundLabel(model.name, each.id, each.name, each.probability) for each in found.labels)
+    vectors = {} if found.features is None else {model.name: unit(found.features, model.name)}
+    return [Entry(labels=labels, vectors=vectors)]
 
 
 def summary_of(record: ModelRecord) -> LabelSummary | None:
