@@ -95,7 +95,7 @@ class LabelRule:
         if not (self.multi_label or chosen):
             chosen = self._one(int(order[0]), probabilities)
         labels = tuple(self._label(at, probabilities) for at in chosen)
-        return Classification(scores, features, labels, top, unsure, self.multi_label)
+        return Classification(scores, features, labels, top, unsure, self.multi_label, self.classify)
 
     def _one(self, best: int, probabilities: NDArray[np.float64]) -> list[int]:
         passing = probabilities >= self.thresholds
