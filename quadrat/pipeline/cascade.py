@@ -139,8 +139,8 @@ def _foreground(package: ModelPackage) -> tuple[ClassInfo, ...]:
     """Return the classes of a mask without its background, which the archive states for its scores, or in its name."""
     masks = read_masks(package.meta)
     if masks.multi_label:
-        return classes
-    named = [each.index for each in classes if each.name.casefold() == "background"]
+        return package.classes
+    named = [each.index for each in package.classes if each.name.casefold() == "background"]
     background = masks.background if masks.background is not None else next(iter(named), None)
     if background is None:
         raise ManifestError(
@@ -148,4 +148,4 @@ def _foreground(package: ModelPackage) -> tuple[ClassInfo, ...]:
             where=f"{package.name}: meta.json: objects.background",
             hint='Write the name of the class, as in {"background": "sand"}, or null if every class is part of it',
         )
-    return tuple(each for each in classes if each.index != background)
+    return tuple(each for each in package.classes if each.index != background)
