@@ -7,6 +7,7 @@ from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import Inputs, ResultFolder
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
@@ -22,6 +23,7 @@ GROUPS: tuple[type[Group], ...] = (
     MaskSettings,
     TileSettings,
     ObjectSettings,
+    LabelSettings,
     TrackingSettings,
     PictureSettings,
     StreamSettings,

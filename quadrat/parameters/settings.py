@@ -13,6 +13,7 @@ from quadrat.parameters.declare import Group, Parameter, Value
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import PARAMETERS
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
@@ -33,6 +34,7 @@ class Settings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     objects: ObjectSettings = field(default_factory=ObjectSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     pictures: PictureSettings = field(default_factory=PictureSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)

@@ -30,7 +30,7 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
 
 def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool) -> ModelFacts:
     classes = model.package.classes if model.about is None else model.about.parts
-    tiled = model.settings.tiles.tile_size or model.about is not None
+    unscaled = model.settings.tiles.tile_size or model.about is not None or not model.kind.compares_scales
     return ModelFacts(
         model.name,
         model.package.task,
@@ -40,7 +40,8 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.package.num_classes,
         model.kind.groups_of(model.settings),
         model.in_force(moving=moving),
-        None if tiled else trained_size(model.package),
+        None if unscaled else trained_size(model.package),
+        stated={key: model.package.meta.get(key) for key in (model.package.task, "classes")},
     )
 
 

@@ -81,9 +81,9 @@ class LoadedModel:
     def seen_side(self, hw: HW) -> int:
         """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles.
 
-        It is 0 for a network that makes pictures: nothing is compared between their scales.
+        It is 0 for a task that makes pictures, or brings them to one size: nothing is compared between their scales.
         """
-        if not self.kind.measures:
+        if not (self.kind.measures and self.kind.compares_scales):
             return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)

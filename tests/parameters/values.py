@@ -5,7 +5,7 @@ from __future__ import annotations
 from quadrat.parameters import SETTINGS, Parameter
 
 MEDIA = ("image", "video", "stream")
-TASKS = ("segment", "detect", "enhance")
+TASKS = ("segment", "detect", "classify", "enhance")
 
 SIZES: dict[str, object] = {
     "max-img-size": 1_000_000,
@@ -20,6 +20,8 @@ SIZES: dict[str, object] = {
     "load-seconds": 300.0,
     "source-seconds": 300.0,
     "min-score": 0.5,
+    "min-probability": 0.7,
+    "top-k": 3,
 }
 
 
