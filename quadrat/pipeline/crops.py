@@ -36,12 +36,14 @@ SMALL, OTHER_CLASS, FAILED = "small", "class", "failed"
 class CropStage:
     """The stage that cuts out the objects of each frame for one model.
 
-    Crops are taken from the frame as it was read, which has the most pixels of all views in memory.
+    Crops are taken from the frame as it was read, which has the most pixels of all views in memory. `same_steps` is
+    True if the detector has the same steps of enhancement, so that its frame can be used.
     """
 
-    def __init__(self, model: LoadedModel, about: AboutObjects) -> None:
+    def __init__(self, model: LoadedModel, about: AboutObjects, *, same_steps: bool = False) -> None:
         self._model = model
         self._about = about
+        self._same_steps = same_steps
         self._held = 0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -101,6 +103,9 @@ class CropStage:
 
     def _pixels(self, item: MeasuredFrame) -> ImageU8:
         """Return the whole frame as it was read, after the model's steps: they would see less of it in a crop."""
+        seen = item.result.view(self._about.detector).pixels
+        if self._same_steps and seen.shape == item.result.frame.pixels.shape:
+            return seen
         return enhanced(item.result.frame.pixels, self._model.steps, item.state.source.name)
 
     def _open(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop | None:
