@@ -21,9 +21,8 @@ def read(path: Path) -> Parents:
     """Return the parent of each name, None for a root.
 
     A CSV file has the columns name and parent, and an empty parent for a root. A JSON or YAML file holds
-    {name: parent}, or a list of objects with these keys. A parent that has no line of its own is a root only if it
-    is no name of a class; the whole tree is checked where the archive is read. Raises ParameterError for a file that
-    is neither, and HierarchyError for a name with two parents.
+    {name: parent}, or a list of objects with these keys. `quadrat.package.labels` checks that the whole is a tree.
+    Raises ParameterError for a file that is neither, and HierarchyError for a name with two parents.
     """
     where = f"--hierarchy {path}"
     if path.suffix.lower() in (".csv", ".tsv"):

@@ -37,7 +37,7 @@ class Choice:
     output: str | None = None
     features: str | None = None
     activation: str | None = None
-    multi_label: bool | None = None
+    multi_label: bool = False
     count: int | None = None
 
 
@@ -80,17 +80,15 @@ def complete(model: Any, shape: Shape, choice: Choice, where: str) -> Labelling:
     channels = scores.rows[0].shape[1]
     independent = _is_independent(scores, activation)
     _check(choice, activation, channels, independent=independent)
-    if independent and channels > 1 and choice.multi_label is None:
-        questions.append(_several(channels))
+    multi = independent and channels > 1
+    if multi and not choice.multi_label:
+        notes += (f"labels: the {channels} probabilities of a picture are independent, so several can hold, or none",)
     features, more = _features(model, tensor, images, choice, where)
     wanted = {"scores" if activation == "none" else "logits": tensor}
     wanted |= {"features": features} if features else {}
     done, roles = _with_outputs(model, wanted)
     _prove(done, roles, activation, scores, images, where)
-    multi = bool(choice.multi_label) and channels > 1
-    return Labelling(
-        done, roles, channels, activation, multi, (*notes, *more), tuple(questions)
-    )  # fmt: skip
+    return Labelling(done, roles, channels, activation, multi, (*notes, *more), questions)
 
 
 def _run(run: heads.Runner, images: Sequence[F32], where: str) -> dict[str, _Found]:
@@ -116,7 +114,7 @@ def is_row(array: NDArray[Any], batch: int) -> bool:
     )  # fmt: skip
 
 
-def _choose(given: Mapping[str, _Found], choice: Choice, where: str) -> tuple[_Found, list[Question]]:
+def _choose(given: Mapping[str, _Found], choice: Choice, where: str) -> tuple[_Found, tuple[Question, ...]]:
     """Return the scores, and the question which output they are if several may be."""
     if choice.output is not None:
         if choice.output not in given:
@@ -124,7 +122,7 @@ def _choose(given: Mapping[str, _Found], choice: Choice, where: str) -> tuple[_F
                 f"no output of this name has one row for each picture; those are {', '.join(given) or 'none'}",
                 where=f"--onnx-output {choice.output}",
             )
-        return given[choice.output], []
+        return given[choice.output], ()
     others = [one for name, one in given.items() if name != choice.features]
     if not others:
         raise GraphError(
@@ -133,14 +131,14 @@ def _choose(given: Mapping[str, _Found], choice: Choice, where: str) -> tuple[_F
         )  # fmt: skip
     fitting = [one for one in others if one.rows[0].shape[1] == choice.count]
     if len(others) == 1 or len(fitting) == 1:
-        return (fitting or others)[0], []
+        return (fitting or others)[0], ()
     names = ", ".join(f"{one.tensor} ({one.rows[0].shape[1]} numbers)" for one in others)
     first = others[0].tensor
     asked = Question(
         f"several outputs may hold the scores: {names}",
         f"--onnx-output NAME for the one that does; that is often the first, {first}",
     )
-    return others[0], [asked]
+    return others[0], (asked,)
 
 
 def _meaning(
@@ -239,13 +237,6 @@ def _check(choice: Choice, activation: str, channels: int, *, independent: bool)
         raise ParameterError("the network has one score", where="--multi-label")
     if channels == 1 and activation == "softmax":
         raise ParameterError("one score has no softmax", where="--activation softmax", hint="Leave it out")
-
-
-def _several(channels: int) -> Question:
-    return Question(
-        f"the {channels} probabilities of a picture do not depend on each other",
-        "--multi-label (several labels can hold at once) or --no-multi-label (the best one)",
-    )
 
 
 def _features(
