@@ -11,6 +11,7 @@
         ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
         LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
+        HierarchyError             E_MODEL_HIERARCHY          a classifier's names make no tree
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
         DeviceError                E_DEVICE                   the requested device or precision is not available
@@ -175,6 +176,12 @@ class LayoutError(ModelError):
     """A detector's outputs do not match its layout, or any layout."""
 
     code = "E_MODEL_LAYOUT"
+
+
+class HierarchyError(ModelError):
+    """The parents of a classifier's names make no tree: a loop, two parents, or one that is unknown."""
+
+    code = "E_MODEL_HIERARCHY"
 
 
 class EngineError(QuadratError):
