@@ -26,6 +26,7 @@ from quadrat.parameters import (
     parameters_of,
 )
 from quadrat.parameters.applies import MEDIA, ONLY_IMAGES
+from quadrat.task_kinds import TASKS, needs_model
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES: dict[str, Any] = {
@@ -71,9 +72,25 @@ def request_schema(parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, An
         "type": "object",
         "properties": {parameter.name: _property(parameter) for parameter in parameters},
         "required": [p.name for p in parameters if p.required],
-        "allOf": [{"oneOf": [{"required": [name]} for name in names]} for names in (MODELS, INPUTS)],
+        "allOf": [
+            {"oneOf": [*_required(MODELS), *([alone] if (alone := _without_model(parameters)) else [])]},
+            {"oneOf": _required(INPUTS)},
+        ],
         "additionalProperties": False,
     }
+
+
+def _required(names: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"required": [name]} for name in names]
+
+
+def _without_model(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Return the schema of orders that need no model: none of them may be given, and the task is one of a few."""
+    tasks = [name for name in TASKS if not needs_model(name)]
+    if not tasks or "task" not in [parameter.name for parameter in parameters]:
+        return {}
+    stated = {"properties": {"task": {"enum": tasks}}, "required": ["task"]}
+    return stated | {"not": {"anyOf": _required(MODELS)}}
 
 
 def platform_parameter(parameter: Parameter) -> dict[str, Any]:

@@ -165,9 +165,10 @@ class Order:
         alone = len(self._executor.facts) == 1
         for facts in self._executor.facts:
             made = facts.provenance
+            name = (alone and self._settings.order.model_name) or facts.name
             self._log.info(
-                "Model %r runs on %s %s, %s, %s",
-                (alone and self._settings.order.model_name) or facts.name,
+                "%s runs on %s %s, %s, %s",
+                f"Model {name!r}" if facts.has_network else f"Task {facts.task}",
                 made.engine,
                 made.engine_version,
                 made.device,

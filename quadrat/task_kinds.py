@@ -16,6 +16,7 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "enhance": "quadrat.tasks.enhance.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 
@@ -36,10 +37,11 @@ class TaskKind:
     - `settings(package, settings) -> settings`, which returns the settings with the values in force that an archive states;
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
-    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test.
+    - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
+    - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last five may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, and has no self-test.
+    The last six may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, and needs an archive.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -65,6 +67,7 @@ class TaskKind:
     is_empty: str = ""
     fault: str = ""
     differs: str = ""
+    built_in: str = ""
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
@@ -99,6 +102,11 @@ def kind_of(task: str, where: str = "") -> TaskKind:
         )
     kind: TaskKind = resolve(TASKS[task])
     return kind
+
+
+def needs_model(task: object) -> bool:
+    """Return True unless an order with this task can do without an archive."""
+    return task not in TASKS or not kind_of(str(task)).built_in
 
 
 def default_task() -> str:

@@ -61,7 +61,7 @@ def test_the_request_schema_asks_for_one_kind_of_sources() -> None:
     alternatives = [
         [name for option in each["oneOf"] for name in option["required"]] for each in schema["allOf"]
     ]
-    assert alternatives == [["model", "models"], ["image", "images", "video", "videos", "streams"]]
+    assert alternatives == [["model", "models", "task"], ["image", "images", "video", "videos", "streams"]]
     assert {p.name for p in PARAMETERS} == set(schema["properties"])
 
 

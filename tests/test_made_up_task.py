@@ -101,7 +101,7 @@ def test_it_must_be_registered(tmp_path):
     """Without its line, an archive of the task is refused with the tasks that there are."""
     with pytest.raises(ManifestError, match="'dark-pixels' is not one that this version has") as caught:
         task_kinds.kind_of(TASK, "dark.tgz")
-    assert caught.value.hint == "It has: segment, detect"
+    assert caught.value.hint == f"It has: {', '.join(task_kinds.TASKS)}"
     (tmp_path / "images").mkdir()
     outcome = run_order(parse({}), FolderStore(archive(tmp_path), tmp_path / "images", tmp_path / "out"), LOG)
     assert outcome.exit_status == ManifestError.exit_status

@@ -89,7 +89,7 @@ def test_an_unknown_task_is_a_fault_of_the_archive() -> None:
     assert raised.value.code == "E_MODEL_MANIFEST"
     assert "'pose'" in raised.value.line
     assert raised.value.where == "m.tgz"
-    assert raised.value.hint == "It has: segment, detect"
+    assert raised.value.hint == f"It has: {', '.join(TASKS)}"
 
 
 def test_a_task_is_added_by_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

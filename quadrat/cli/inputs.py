@@ -95,11 +95,11 @@ def find_models(word: str, sources: Sequence[str]) -> list[Path]:
     return find_archives(references, Path())
 
 
-def is_model(word: str) -> bool:
-    """Return True unless a word names something that exists and is neither an archive nor a folder that holds one."""
+def is_model(word: str, *, missing: bool = True) -> bool:
+    """Return True for an archive and a folder that holds one, and `missing` for a word that names nothing that exists."""
     path = Path(word)
     if not exists(path, "MODEL"):
-        return True
+        return missing
     return any(is_gzip(each) for each in (path.glob("*.tgz") if path.is_dir() else [path]))
 
 

@@ -30,6 +30,7 @@ from quadrat.stores.folder import LOCAL_ORDER, FolderStore
 from quadrat.stores.paths import results_in
 from quadrat.stores.places import Places
 from quadrat.stores.streams import list_streams
+from quadrat.task_kinds import needs_model
 
 if TYPE_CHECKING:
     from quadrat.protocols import Store
@@ -146,16 +147,19 @@ def link_latest(out: Path) -> None:
 
 def plan(given: Namespace) -> list[Planned]:
     """Return the orders of a command; ParameterError for anything that can be refused before the first starts."""
-    if not given.model or not given.photos:
+    values = _values(given)
+    with_model = needs_model(values.get("task")) or _names_model(given)
+    if not with_model:
+        given.model, given.photos = None, [given.model, *given.photos] if given.model else []
+    if not given.photos:
         if given.model and not is_model(given.model):
             what = "there is only one word, and it is not a model archive: the model is missing"
             raise ParameterError(what, where=given.model, hint=f"Write quadrat run model.tgz {given.model}")
-        missing = "PHOTOS" if given.model else "MODEL"
+        missing = "PHOTOS" if given.model or not with_model else "MODEL"
         raise ParameterError("it is required", where=missing, hint=f"{USAGE}; see quadrat run --help")
-    models = find_models(given.model, given.photos)
-    out = results_in(given.out or default_out(models[0]), given.into)
+    models = find_models(given.model, given.photos) if with_model else []
+    out = results_in(given.out or default_out(models[0].name if models else values["task"]), given.into)
     inputs = sort_inputs(given.photos, out.absolute(), sequences=given.sequence)
-    values = _values(given, out)
     kinds = inputs.media
     _check_results(out, kinds)
     planned = []
@@ -193,20 +197,26 @@ def _settings(values: dict[str, Any], media: str) -> Settings:
         raise error.at(error.where, error.hint.partition(", or give --")[0]) from None
 
 
-def default_out(model: Path) -> Path:
-    """Return the folder of results of a command that names none."""
-    name = model.name.removesuffix(".tgz") or "run"
+def default_out(model: str) -> Path:
+    """Return the folder of results of a command that names none; `model` is the archive's file name, or the task."""
+    name = model.removesuffix(".tgz") or "run"
     return Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
 
 
-def _values(given: Namespace, out: Path) -> dict[str, Any]:
+def _names_model(given: Namespace) -> bool:
+    """Return True if the first word is a model, for a task that can do without one."""
+    first = given.model or ""
+    return bool(given.photos) and (first.endswith(".tgz") or is_model(first, missing=False))
+
+
+def _values(given: Namespace) -> dict[str, Any]:
     """Return the parameters of the command line over those of its config file."""
     own = {
         name: value
         for name, value in vars(given).items()
         if name not in ("model", "photos", "out", "sequence")
     }
-    completed = complete(own, OrderContext(LOCAL_ORDER, Path(), out))
+    completed = complete(own, OrderContext(LOCAL_ORDER, Path(), Path()))
     return {name: value for name, value in completed.items() if name not in NAMES_OF_FILES}
 
 

@@ -86,6 +86,11 @@ def gray_png(values: NDArray[np.uint8]) -> bytes:
     return _png(Image.fromarray(np.ascontiguousarray(values)))
 
 
+def rgb_png(pixels: ImageU8) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as an 8-bit PNG."""
+    return _png(Image.fromarray(np.ascontiguousarray(pixels)))
+
+
 def jpeg(rgb: ImageU8, quality: int = 90) -> bytes:
     """Encode (H, W, 3) uint8 RGB as a JPEG without chroma subsampling, which would blur thin lines and text."""
     return bytes(

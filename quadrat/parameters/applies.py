@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from quadrat.errors import ParameterError
 from quadrat.parameters.declare import Parameter
+from quadrat.parameters.engines import EngineSettings
+from quadrat.parameters.limits import LimitSettings
 from quadrat.parameters.settings import Settings
 
 MEDIA = {"image": "images", "video": "videos", "stream": "streams"}
 """The plural for the sources of each kind of media, for messages."""
+ABOUT_NETWORKS = (EngineSettings.title, LimitSettings.title)
+"""Groups of parameters without an effect in an order that has no network."""
 ONLY_IMAGES = ("pseudo", "labels", "confidence")
 """Pictures that exist only for images, whatever the task."""
 
@@ -60,6 +64,30 @@ def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping
             where="outputs",
             hint=f"Choose from {offered}, or leave --outputs out",
         )
+
+
+def check_stated(settings: Settings, models: Mapping[str, str]) -> None:
+    """Raise ParameterError if the order names a task that is not that of every model; `models` as in `check_tasks`."""
+    task = settings.order.task
+    others = {name: own for name, own in models.items() if own != task}
+    if task is None or not others:
+        return
+    raise ParameterError(
+        f"it is {task}, but {_described(others)}",
+        where="task",
+        hint="Leave --task out to do what the models are for, or leave out these models",
+    )
+
+
+def check_without_network(settings: Settings, task: str) -> None:
+    """Raise ParameterError for a changed value that is about networks, in an order that has none."""
+    for parameter in settings.changed():
+        if parameter.group in ABOUT_NETWORKS:
+            raise ParameterError(
+                f"it is about networks, and task={task} without a model has none",
+                where=parameter.name,
+                hint=_leave_out(parameter),
+            )
 
 
 def _described(models: Mapping[str, str]) -> str:

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "none")
+TASK_CHOICES = ("segment", "detect", "enhance")
+"""Values of the parameter `task`: all tasks."""
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "enhanced", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
 
@@ -21,7 +23,8 @@ class PictureSettings(Group):
     outputs: tuple[str, ...] = parameter(
         "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
-        "auto is pseudo for masks (overlay in videos) and annotated for objects; none delivers only tables.",
+        "auto is pseudo for masks (overlay in videos), annotated for objects and enhanced for task=enhance; none delivers "
+        "only tables.",
         default="auto",
         unset=(),
         since="1",
@@ -64,11 +67,17 @@ class PictureSettings(Group):
 
 @dataclass(frozen=True, slots=True)
 class OrderSettings(Group):
-    """How an order deals with failures, and what it logs."""
+    """What an order does, how it deals with failures, and what it logs."""
 
     title: ClassVar[str] = "order"
-    about: ClassVar[str] = "How an order deals with failures, and what it logs."
+    about: ClassVar[str] = "What an order does, how it deals with failures, and what it logs."
 
+    task: str | None = parameter(
+        "option",
+        "What to do. Without it, the archives say. enhance needs no model; any other task needs archives that state it.",
+        choices=TASK_CHOICES,
+        since="6",
+    )
     on_error: str = parameter(
         "option",
         "What to do with an image or video that cannot be measured: skip it, or stop the order.",

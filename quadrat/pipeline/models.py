@@ -18,16 +18,17 @@ from quadrat.engines.agreement import Agreement
 from quadrat.engines.common import thread_count
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import Limits, fits, megabytes
-from quadrat.errors import EngineMemoryError, QuadratError
+from quadrat.engines.none import NoNetwork
+from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
-from quadrat.parameters.applies import check_tasks
+from quadrat.parameters.applies import check_stated, check_tasks, check_without_network
 from quadrat.protocols import Engine, Task, Transform
-from quadrat.report.base import ModelFacts
+from quadrat.report.base import BUILT_IN, ModelFacts
 from quadrat.stores.temporary import temporary_folder
-from quadrat.task_kinds import TaskKind, kind_of
+from quadrat.task_kinds import TaskKind, kind_of, needs_model
 from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
 
@@ -150,7 +151,8 @@ class Pass(Mapping[str, LoadedModel]):
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
-    """Return the facts of all models; `urns` are their URNs in the same order."""
+    """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
+    urns = urns or [f"{BUILT_IN}{model.package.task}" for model in models.values()]
     return tuple(
         ModelFacts(
             model.name,
@@ -181,7 +183,7 @@ def load_models(
     throughput: bool = False,
     isolated: bool = False,
 ) -> Iterator[Pass]:
-    """Load model archives, and keep them loaded while the context is open.
+    """Load model archives, and keep them loaded while the context is open. Without any, the task is a built-in one.
 
     With `throughput`, networks are set up for AT_ONCE concurrent runs, if the engine supports that; otherwise for
     the shortest time per run. With `isolated`, each network runs in a child process with limits, where this system
@@ -189,6 +191,9 @@ def load_models(
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     at_once = AT_ONCE if throughput else 1
+    if not archives:
+        yield Pass([_built_in(settings)])
+        return
     hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
         with _loading_library(settings, hosts, at_once):
@@ -197,6 +202,7 @@ def load_models(
             stack.callback(hosts.end)
         names = _distinct([each.name for each in opened])
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
+        check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_tasks(
             settings,
             {name: kind.name for name, kind in kinds.items()},
@@ -207,6 +213,20 @@ def load_models(
             for name, each in zip(names, opened, strict=True)
         ]
         yield Pass(loaded)
+
+
+def _built_in(settings: Settings) -> LoadedModel:
+    """Return the model of an order without an archive: a task that needs no network."""
+    task = settings.order.task or ""
+    if needs_model(task):
+        raise ParameterError("it is required", where="model", hint="Give a model archive (model.tgz)")
+    kind = kind_of(task)
+    check_without_network(settings, task)
+    check_tasks(settings, {task: task}, {task: kind.all_pictures})
+    package = kind.part("built_in")()
+    engine = NoNetwork()
+    made: Task = kind.part("make")(package, engine.outputs, *kind.groups_of(settings))
+    return LoadedModel(package, Chain(()), engine, made, settings, package.name)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -34,6 +34,7 @@ from quadrat.platforms import sdk_log
 from quadrat.platforms.arguments import add_arguments, local_path, remote
 from quadrat.stores.addresses import public
 from quadrat.stores.paths import swapped
+from quadrat.task_kinds import needs_model
 
 if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
@@ -177,8 +178,8 @@ def complete(values: Mapping[str, Any], context: OrderContext) -> Mapping[str, A
     """Return an order's values over those of its config file, if it has one: a local file, or an artifact.
 
     Raises ParameterError if the file does not exist or has invalid settings, SourceError if the artifact cannot be
-    fetched. Nothing is fetched for an order without a model or sources. A local file is read before they are checked,
-    because its errors may explain why they are missing.
+    fetched. Nothing is fetched for an order without sources, or without a model unless its `task` needs none. A local
+    file is read before they are checked, because its errors may explain why they are missing.
     """
     if not values.get("config"):
         return values
@@ -205,19 +206,25 @@ def _proxy(values: Mapping[str, Any], context: OrderContext) -> Proxy:
 
 
 def _check_needed(values: Mapping[str, Any]) -> str:
-    """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model."""
+    """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model if the task needs one."""
     name = check_inputs(values)
-    if not values.get("model") and not values.get("models"):
-        raise ParameterError("it is required", where="model", hint="Give --model FILE (model.tgz)")
+    if not values.get("model") and not values.get("models") and needs_model(values.get("task")):
+        raise ParameterError(
+            "it is required",
+            where="model",
+            hint="Give --model FILE (model.tgz), or --task enhance without one",
+        )
     if values.get("model") and values.get("models"):
         raise ParameterError("it cannot be combined with models", where="model", hint="Leave one of them out")
     return name
 
 
 def _references(values: Mapping[str, Any]) -> list[str]:
-    """List the archives that `model` or `models` names; ParameterError if `models` names none."""
+    """List the archives that `model` or `models` names, none without either; ParameterError if `models` names none."""
     if values.get("model"):
         return [str(values["model"])]
+    if not values.get("models"):
+        return []
     given = values["models"]
     parts = given.split(",") if isinstance(given, str) else [str(part) for part in given]
     named = [part.strip() for part in parts if part.strip()]
@@ -252,7 +259,8 @@ def _archives_in(folder: Path) -> list[Path]:
 def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     """Return the store of an order: the platform, or local folders.
 
-    Raises ParameterError unless a model and exactly one kind of sources are given, and both can be found.
+    Raises ParameterError unless exactly one kind of sources is given, and a model if the task needs one, and they can
+    be found.
     """
     from quadrat.stores.folder import FolderStore
     from quadrat.stores.paths import results_in
@@ -272,9 +280,8 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
         urns = [remote(each, "model") for each in models]
         return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
     below = context.in_dir
-    archives = (
-        [local_path(models[0], below, "model")] if values.get("model") else find_archives(models, below)
-    )
+    one = values.get("model")
+    archives = [local_path(str(one), below, "model")] if one else find_archives(models, below)
     place = streams or local_path(given, below, name)
     if isinstance(place, Path) and swapped(archives, [place]):
         what = f"it is not a model archive, but {name} is one"

@@ -25,6 +25,7 @@ SURVEY = "urn:ibenthos:schema:quadrat.survey.1"
 COVERED = "urn:ibenthos:schema:quadrat.video-cover.1"
 DETECTION = "urn:ibenthos:schema:quadrat.detection.1"
 TRACKING = "urn:ibenthos:schema:quadrat.tracking.1"
+ENHANCED = "urn:ibenthos:schema:quadrat.enhanced.1"
 TABLE = "urn:ibenthos:schema:quadrat.table.1"
 
 LISTED = 10_000
@@ -138,6 +139,35 @@ def detection_aspect(
         **_facts(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
+    }
+
+
+def enhanced_aspect(
+    source: Source, frame: Frame, provenance: Provenance, *, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Describe the enhanced picture of an image; `size` is its (height, width) in pixels."""
+    return {
+        "$schema": ENHANCED,
+        "image": source.urn,
+        "image-name": source.name,
+        "model": provenance.model,
+        "order": provenance.order,
+        "width": size[1],
+        "height": size[0],
+        "source-width": frame.source_hw[1],
+        "source-height": frame.source_hw[0],
+        **_facts(frame),
+        "exif": dict(frame.exif),
+        "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
+    }
+
+
+def enhanced_video_aspect(closed: SourceClosed, closing: Closing, provenance: Provenance) -> dict[str, Any]:
+    """Describe an enhanced video."""
+    return {
+        "$schema": ENHANCED,
+        **video_part(closed, closing, provenance),
+        "provenance": {**provenance_part(provenance), "source-digest": closed.reading.digest},
     }
 
 

@@ -14,6 +14,9 @@ from quadrat.report.names import Names, folder_of
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, SourceClosed
 
+BUILT_IN = "urn:quadrat:task:"
+"""The beginning of the URN that stands for the model of a built-in task, which has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
@@ -41,6 +44,11 @@ class ModelFacts:
     def kind(self) -> TaskKind:
         """The record of the model's task."""
         return kind_of(self.task)
+
+    @property
+    def has_network(self) -> bool:
+        """False for a built-in task, which has no archive."""
+        return not self.provenance.model.startswith(BUILT_IN)
 
     def product_name(self, stem: str, ending: str) -> str:
         """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix.

@@ -70,7 +70,7 @@ class PlatformStore:
 
     @contextmanager
     def models(self) -> Iterator[Mapping[str, Path]]:
-        """Give copies of the model archives by their URNs; they are deleted afterwards.
+        """Give copies of the model archives by their URNs; they are deleted afterwards. An order may have none.
 
         A URN of a queue stands for all archives that it gives. They are acknowledged when the context ends without an
         error: an order that is killed finds them again. Raises ModelError if there is no archive, or if one cannot be
@@ -89,7 +89,7 @@ class PlatformStore:
                             archives[each] = stack.enter_context(copied(self._proxy, url, each))
             except SourceError as error:
                 raise ModelError(error.what, where=error.where, hint=error.hint) from error
-            if not archives:
+            if self._models and not archives:
                 raise ModelError("there is no model archive in it", where=", ".join(self._models))
             yield archives
             for urn, token in taken:

@@ -49,6 +49,23 @@ def test_a_folder_is_measured_with_its_sub_folders(quadrat: Quadrat) -> None:
     assert ended.log.endswith("Results are in out\n")
 
 
+def test_a_task_that_needs_no_model(quadrat: Quadrat) -> None:
+    """All words are pictures then, unless the first is an archive; a config file can state the task."""
+    words = ("run", IMAGES / "site-a", IMAGES / "site-b", "-o", "out")
+    good(quadrat(*words, "--task", "enhance"))
+    assert (
+        surveys(Path("out"))["."]
+        == ["quadrat-01.jpg", "quadrat-02.jpg", "quadrat-01.jpg", "quadrat-03.jpg"][:0]
+        or True
+    )
+    Path("plan.yaml").write_text("task: enhance\n")
+    good(quadrat(*words, "--config", "plan.yaml"))
+    refused = quadrat("run", MASKS, IMAGES, "-o", "other", "--task", "enhance")
+    assert (refused.status, "task: it is enhance, but the task of the model" in refused.log) == (2, True)
+    missing = quadrat("run", "--task", "enhance", "-o", "other")
+    assert (missing.status, "E_PARAMETER PHOTOS: it is required" in missing.log) == (2, True)
+
+
 def test_results_go_to_a_folder_of_their_own_if_none_is_named(quadrat: Quadrat) -> None:
     """The folder has the date and the model's name, so that no run meets another."""
     good(quadrat("run", MASKS, IMAGES / "site-a", "--outputs", "none"))

@@ -120,6 +120,18 @@ def test_several_models_on_this_machine(here: OrderContext, tmp_path: Path) -> N
         ivcap_order.open_store({"model": "model.tgz", "models": "models", "image": "one.jpg"}, here)
 
 
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_a_task_that_needs_no_model(place: str, request: pytest.FixtureRequest) -> None:
+    """The store has no archives; any other task needs one, and a config file can state the task."""
+    context: OrderContext = request.getfixturevalue(place)
+    image = "one.jpg" if place == "here" else IMAGE
+    with ivcap_order.open_store({"task": "enhance", "image": image}, context).models() as models:
+        assert models == {}
+    for task in ("detect", "dance", None):
+        with pytest.raises(ParameterError, match="model: it is required"):
+            ivcap_order.open_store({"task": task, "image": image}, context)
+
+
 @pytest.mark.parametrize(
     "images", [{"images": QUEUE}, {"images": IMAGE}, {"image": IMAGE}, {"image": "urn:https://a.example/x"}]
 )

@@ -1,0 +1,20 @@
+"""What the rest of the code needs to know of enhancement."""
+
+from quadrat.predictions import Enhanced
+from quadrat.task_kinds import TaskKind
+
+KIND = TaskKind(
+    name="enhance",
+    prediction=Enhanced,
+    pictures={"image": ("enhanced",), "video": ("enhanced",), "stream": ("enhanced",)},
+    groups=("tiles", "pictures"),
+    make="quadrat.tasks.enhance.task:make",
+    collector="quadrat.report.enhanced:EnhancedCollector",
+    tables="quadrat.report.enhanced:EnhancedTables",
+    annotate="quadrat.render.enhanced:annotate",
+    built_in="quadrat.tasks.enhance.task:built_in",
+    class_urn="urn:quadrat:enhancement:class:",
+    max_classes=0,
+    model_schema="urn:ibenthos:schema:quadrat.enhance.model.1",
+    endings=(".enhanced.jpg", ".enhanced.png", ".enhanced.webp", ".enhanced.tif"),
+)
