@@ -30,7 +30,7 @@ USUAL = Usual(stretch=None, normalize=None, ask=VALUES, resample="bilinear")
 CLOSE = 1e-4
 """Largest difference between the scores of a module and of its traced network."""
 EXAMPLE = 224
-"""The side that a hint suggests for a network of open size."""
+"""The side at which a network of open size is tried."""
 Classes = Sequence[Mapping[str, Any]]
 Notify = Callable[[str], None]
 
@@ -122,8 +122,12 @@ def complete(
     network = Network(
         files={"model.onnx": found.data}, engines={"onnx": "model.onnx"}, outputs=found.roles, shape=image.shape,
         input_name=image.name, run=_runner(found), transforms=transforms, task=TASK,
-        classify=_words(found, options, classes), **said,
+        classify=_words(found, options), **said,
     )  # fmt: skip
+    if not classes:
+        notify(
+            "the classes have no names: tables will call them class 0, class 1, ... (--classes names them)"
+        )
     read_labels({"classify": dict(network.classify), "classes": classes})
     return network, classes
 
@@ -142,8 +146,7 @@ def _image(
         questions.append(
             Question(
                 "it takes pictures of several sizes, and the file does not say which it was trained on",
-                f"--crop {EXAMPLE} {EXAMPLE}, --stretch {EXAMPLE} {EXAMPLE} or --letterbox {EXAMPLE} {EXAMPLE} "
-                "with its size",
+                "--crop W H, --stretch W H or --letterbox W H",
             )
         )
     open_size = size or (EXAMPLE, EXAMPLE)
@@ -178,7 +181,9 @@ def _transforms(
     if given.bgr is None:
         notify(assumed("channels in RGB order", "--bgr"))
     if given.resample is None and not given.letterbox:
-        notify(assumed("pictures are resized with Pillow's bilinear filter, as torchvision does", "--resample"))
+        notify(
+            assumed("pictures are resized with Pillow's bilinear filter, as torchvision does", "--resample")
+        )
     return given.listed(usual, size)
 
 
@@ -197,33 +202,36 @@ def _counts(found: Labelling) -> tuple[int, ...]:
 
 
 def _classes(classes: Classes, found: Labelling, where: str) -> list[dict[str, Any]]:
-    """Return one class for each score, or two for one score; ClassesError if numbers differ, ParameterError for names."""
+    """Return one class for each score, or two for one score; [] if none is named.
+
+    Raises ClassesError if numbers differ, and ParameterError for names that repeat.
+    """
     made = [dict(each) for each in classes]
     if not made:
-        raise ParameterError(
-            f"the {found.channels} classes have no names" if found.channels > 1 else "the class has no name",
-            where=where, hint="Give --classes FILE, or --class NAME for each, in order",
-        )  # fmt: skip
+        return []
     if len(made) not in _counts(found):
         raise ClassesError(
             f"{len(made)} classes are named, but the network gives {found.channels} scores for a picture", where=where,
             hint="Name each class once, in the order of the scores",
         )  # fmt: skip
     if len(made) == 1 and found.channels == 1:
-        made.insert(0, labels.entry(labels.clean(f"no {made[0]['name']}", where), urn=kind_of(TASK).class_urn))
+        made.insert(
+            0, labels.entry(labels.clean(f"no {made[0]['name']}", where), urn=kind_of(TASK).class_urn)
+        )
     labels.check_names(made, where)
     return made
 
 
-def _words(found: Labelling, options: Options, classes: Classes) -> dict[str, Any]:
+def _words(found: Labelling, options: Options) -> dict[str, Any]:
     """Return the `classify` entry of meta.json."""
     words: dict[str, Any] = {
         "activation": found.activation, "multi-label": found.multi_label, "temperature": 1.0,
     }  # fmt: skip
     if any(not 0 < t < 1 for t in options.threshold):
         raise ParameterError("a number between 0 and 1 is needed", where="--threshold")
-    if len(options.threshold) not in (0, 1, len(classes)):
-        raise ParameterError(f"give one number, or one for each of the {len(classes)} classes", where="--threshold")
+    count = max(found.channels, 2)
+    if len(options.threshold) not in (0, 1, count):
+        raise ParameterError(f"give one number, or one for each of the {count} classes", where="--threshold")
     if options.threshold:
         words["threshold"] = options.threshold[0] if len(options.threshold) == 1 else list(options.threshold)
     if options.parents:

@@ -1,4 +1,4 @@
-"""Make a model archive, model.tgz, from a PaddleSeg config, a torch module or an ONNX file."""
+"""Make a model archive, model.tgz, from an ONNX file, a torch module, a Hugging Face folder or a PaddleSeg config."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, masks, pictures, preprocessing, sizes
+from export_model import archive, classifier, labels, masks, pictures, preprocessing, sizes
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.package.write import write_archive
-from quadrat.task_kinds import TASKS, default_task, kind_of
+from quadrat.task_kinds import default_task, kind_of
 
 DEFAULT_PATH = Path("model.artifact.tgz")
 EXAMPLES = """\
 examples:
   {prog} --onnx reef.onnx --class sand --class seagrass --save-path reef.tgz
   {prog} --onnx best.onnx --task detect --save-path fish.tgz
+  {prog} --transformers fish-vit --save-path species.tgz
   {prog} --config model.yml --model model.pdparams --save-path seagrass.tgz
 """
 
@@ -34,6 +35,7 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     _add_source(made)
     _add_meaning(made)
     _add_detector(made)
+    classifier.add_options(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )
@@ -57,6 +59,10 @@ def _add_source(made: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--onnx", type=Path, metavar="FILE", help="ONNX network that outputs scores or labels"
     )
+    source.add_argument(
+        "--transformers", type=Path, metavar="FOLDER",
+        help="classifier in Hugging Face's form: config.json, model.safetensors, preprocessor_config.json",
+    )  # fmt: skip
     source.add_argument(
         "--paddle",
         type=Path,
@@ -127,10 +133,12 @@ def _add_meaning(made: argparse.ArgumentParser) -> None:
         type=float,
         nargs="+",
         metavar="T",
-        help="least score of a class, or one for each class in order [masks: 0.5]",
+        help="least score of a class, or one for each class in order [masks, labels: 0.5]",
     )
     meaning.add_argument(
-        "--multi-label", action="store_true", help="masks: several classes can hold at one pixel"
+        "--multi-label",
+        action="store_true",
+        help="several classes can hold at one pixel, or several labels for one picture",
     )
     meaning.add_argument(
         "--multiples",
@@ -151,9 +159,8 @@ def _add_detector(made: argparse.ArgumentParser) -> None:
     finds = made.add_argument_group("task")
     finds.add_argument(
         "--task",
-        choices=tuple(TASKS),
-        default=default_task(),
-        help=f"what the network does [{default_task()}]; detect goes with --onnx or --torch",
+        choices=tuple(READERS),
+        help=f"what the network does [{default_task()}]; detect and classify go with --onnx or --torch",
     )
     finds.add_argument(
         "--layout", choices=LAYOUTS, help="layout of a detector's outputs; by default it is guessed"
@@ -240,11 +247,13 @@ def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
 
 def _check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other or have no effect."""
-    routes = [r for r in ("config", "paddle", "torch", "onnx") if getattr(given, r) is not None]
+    routes = [
+        r for r in ("config", "paddle", "transformers", "torch", "onnx") if getattr(given, r) is not None
+    ]
     if len(routes) != 1:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
-            where="--config, --cv-config, --paddle, --torch, --onnx",
+            where="--config, --cv-config, --paddle, --transformers, --torch, --onnx",
             hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
@@ -252,6 +261,8 @@ def _check(given: argparse.Namespace) -> None:
     for option, route in belongs.items():
         if getattr(given, option) and route != routes[0]:
             raise ParameterError(f"it only goes with --{route}", where="--" + option.replace("_", "-"))
+    if given.task is None:
+        given.task = classifier.TASK if given.transformers else default_task()
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
@@ -263,7 +274,7 @@ def _check(given: argparse.Namespace) -> None:
             hint="Export the network with PaddleSeg, and pack that with --paddle",
         )
     preprocessing.check(given)
-    if given.multiples and (given.letterbox or given.stretch or given.transforms):
+    if given.multiples and (given.letterbox or given.stretch or given.crop or given.transforms):
         raise ParameterError("it has no effect with another size", where="--multiples")
     if given.trained_size is not None and not 1 <= given.trained_size <= 1_000_000:
         raise ParameterError("a number of pixels is needed", where="--trained-size")
@@ -276,12 +287,12 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
     routes = ROUTES[given.task]
     if route not in routes:
         ways = " or ".join(f"--{each}" for each in reversed(routes))
-        raise ParameterError(f"a detector comes from {ways}", where=f"--task {given.task}")
-    for task, options in OPTIONS.items():
-        for option in options:
-            if getattr(given, option) and given.task != task:
-                where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
-                raise ParameterError(f"it only goes with --task {task}", where=where)
+        raise ParameterError(f"a network of this task comes from {ways}", where=f"--task {given.task}")
+    for option in dict.fromkeys(option for options in OPTIONS.values() for option in options):
+        tasks = [task for task, options in OPTIONS.items() if option in options]
+        if getattr(given, option) and given.task not in tasks:
+            where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
+            raise ParameterError(f"it only goes with --task {' or '.join(tasks)}", where=where)
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -338,6 +349,20 @@ def _detector(
     return from_detector.load(given.onnx, options, print)
 
 
+def _labels(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
+    """Read a classifier, with its classes: the given ones, or those that its file or folder states."""
+    options = classifier.options_of(given, classes, _shape(given.input_shape), _preprocessing(given))
+    if given.transformers is not None:
+        from export_model import from_transformers
+
+        return from_transformers.load(given.transformers, options, print)
+    if given.torch is not None:
+        from export_model import from_torch_classifier
+
+        return from_torch_classifier.load(given.torch, given.weights, options, print)
+    return classifier.from_file(given.onnx, options, print)
+
+
 def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
     """Read a network that makes masks; its classes are those of the command line, or those that its file states."""
     options = ScoreOptions(
@@ -349,7 +374,7 @@ def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Ne
 
 
 def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
-    return preprocessing.of(given, _listed(given.transforms) if given.transforms else None)
+    return preprocessing.of(given)
 
 
 def _shape(shape: list[int] | None) -> Shape | None:
@@ -360,21 +385,18 @@ def _shape(shape: list[int] | None) -> Shape | None:
     return tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
 
 
-def _listed(path: Path) -> tuple[dict[str, Any], ...]:
-    listed = labels.read_document(path, "--transforms")
-    if not isinstance(listed, list) or not all(
-        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
-    ):
-        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
-    return tuple(listed)
-
-
-READERS = {"segment": _masks, "detect": _detector}
+READERS = {"segment": _masks, "detect": _detector, "classify": _labels}
 """How a network is read, by task."""
-ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx")}
+ROUTES = {
+    "segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"),
+    "classify": ("transformers", "torch", "onnx"),
+}  # fmt: skip
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
-"""Options for one task only."""
+OPTIONS = {
+    "detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples"),
+    "classify": ("multi_label", "hierarchy", "levels", "features"),
+}  # fmt: skip
+"""Options for some tasks only."""
 
 
 if __name__ == "__main__":

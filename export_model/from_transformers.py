@@ -38,9 +38,13 @@ def load(folder: Path, options: Options, notify: Notify) -> tuple[Network, list[
     classes = options.classes or named(config, str(folder))
     network, processor = _loaded(folder)
     options = _stated(config, options, classes)
-    options = replace(options, preprocessing=Preprocessing(transforms=processors.transforms_of(processor, str(folder))))
+    options = replace(
+        options, preprocessing=Preprocessing(transforms=processors.transforms_of(processor, str(folder)))
+    )
     files = [folder / name for name in (CONFIG, WEIGHTS, processors.FILE)]
-    notify(f"images: as {type(processor).__name__} prepares them, compared on {len(processors.PICTURES)} drawings")
+    notify(
+        f"images: as {type(processor).__name__} prepares them, compared on {len(processors.PICTURES)} drawings"
+    )
     return from_torch_classifier.export(
         _logits_only(network), options, notify, where=str(folder),
         name=folder.resolve().name,
@@ -75,14 +79,22 @@ def _refuse(config: Mapping[str, Any], options: Options, folder: Path) -> None:
     """Raise ParameterError for what the folder states and the command line must not, and for what is no classifier."""
     where = f"{OPTION} {folder}"
     given = options.preprocessing
-    if given.size or given.normalized or given.transforms is not None or given.resample or given.bgr is not None:
+    if (
+        given.size
+        or given.normalized
+        or given.transforms is not None
+        or given.resample
+        or given.bgr is not None
+    ):
         raise ParameterError(f"{processors.FILE} states how images reach the network", where=where,
                              hint="Leave these options out")  # fmt: skip
     made = [str(name) for name in config.get("architectures") or ()]
     if made and not any(name.endswith("ForImageClassification") for name in made):
         raise ParameterError(f"it holds {', '.join(made)}, which is no image classifier", where=where)
     if config.get("problem_type") not in PROBLEMS:
-        raise ParameterError(f"its problem_type is {config['problem_type']!r}, not a classification", where=where)
+        raise ParameterError(
+            f"its problem_type is {config['problem_type']!r}, not a classification", where=where
+        )
 
 
 def named(config: Mapping[str, Any], where: str) -> Classes:
@@ -96,9 +108,7 @@ def named(config: Mapping[str, Any], where: str) -> Classes:
         raise ClassesError("config.json has no id2label", where=where, hint=hint)
     if sorted(listed) != sorted(str(index) for index in range(len(listed))):
         lost = next(str(index) for index in range(len(listed)) if str(index) not in listed)
-        raise ClassesError(
-            f"id2label has {len(listed)} entries, but none for {lost}", where=where, hint=hint
-        )
+        raise ClassesError(f"id2label has {len(listed)} entries, but none for {lost}", where=where, hint=hint)
     names = [listed[str(index)] for index in range(len(listed))]
     if not all(isinstance(name, str) for name in names):
         raise ClassesError("id2label holds labels that are no text", where=where, hint=hint)
@@ -133,7 +143,16 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
         processor = AutoImageProcessor.from_pretrained(
             str(folder), backend="pil", local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        TypeError,
+        AttributeError,
+        json.JSONDecodeError,
+    ) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise ModelError(f"transformers cannot load it: {first[:300]}", where=f"{OPTION} {folder}") from error
     lost = [*report.get("missing_keys", ()), *(str(k[0]) for k in report.get("mismatched_keys", ()))]

@@ -39,7 +39,9 @@ def _lines(path: Path, where: str) -> Iterable[tuple[Any, Any]]:
     try:
         text = read_text(existing(path, "--hierarchy"), MAX_JSON)
         table = csv.DictReader(
-            io.StringIO(text.lstrip("\ufeff")), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True
+            io.StringIO(text.lstrip("\ufeff")),
+            delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
+            strict=True,
         )
         if not set(COLUMNS) <= set(table.fieldnames or ()):
             raise ParameterError(
@@ -54,7 +56,9 @@ def _lines(path: Path, where: str) -> Iterable[tuple[Any, Any]]:
 
 
 def _objects(given: Any, where: str) -> Iterable[tuple[Any, Any]]:
-    if not isinstance(given, list) or not all(isinstance(each, dict) and set(each) <= set(COLUMNS) for each in given):
+    if not isinstance(given, list) or not all(
+        isinstance(each, dict) and set(each) <= set(COLUMNS) for each in given
+    ):
         raise ParameterError(
             "a list of objects with name and parent is needed", where=where,
             hint='Write {"Amphiprion ocellaris": "Amphiprion", "Amphiprion": null}',

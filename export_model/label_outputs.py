@@ -82,7 +82,9 @@ def complete(model: Any, shape: Shape, choice: Choice, where: str) -> Labelling:
     _check(choice, activation, channels, independent=independent)
     multi = independent and channels > 1
     if multi and not choice.multi_label:
-        notes += (f"labels: the {channels} probabilities of a picture are independent, so several can hold, or none",)
+        notes += (
+            f"labels: the {channels} probabilities of a picture are independent, so several can hold, or none",
+        )
     features, more = _features(model, tensor, images, choice, where)
     wanted = {"scores" if activation == "none" else "logits": tensor}
     wanted |= {"features": features} if features else {}
@@ -149,12 +151,19 @@ def _meaning(
     Where the network applies a softmax or sigmoid itself, the tensor before it is taken, so that a temperature can
     be applied exactly.
     """
-    low, high = (float(f(rows)) for f, rows in ((min, [r.min() for r in scores.rows]), (max, [r.max() for r in scores.rows])))
+    low, high = (
+        float(f(rows))
+        for f, rows in ((min, [r.min() for r in scores.rows]), (max, [r.max() for r in scores.rows]))
+    )
     channels = scores.rows[0].shape[1]
     maker = _maker(model, scores.tensor)
     known = ACTIVATIONS.get(maker.op_type, "") if maker is not None else ""
     if known and _undone(model, maker.input[0], known, scores, images):
-        return known, str(maker.input[0]), (f"scores: probabilities of a {known}; its logits were made the output",)
+        return (
+            known,
+            str(maker.input[0]),
+            (f"scores: probabilities of a {known}; its logits were made the output",),
+        )
     if low >= 0 and high <= 1 + SUM and (choice.activation in (None, "none") or known):
         kind = "probabilities that sum to 1" if _sums(scores) else "independent probabilities"
         return "none", scores.tensor, (f"scores: {kind}",)

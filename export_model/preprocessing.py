@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export_model import labels
 from quadrat.errors import ParameterError
 from quadrat.transforms.pillow import FILTERS
 
@@ -173,7 +174,9 @@ def add_options(made: argparse.ArgumentParser) -> None:
         "--short-side", type=int, metavar="PIXELS", help="short side before --crop [that of the crop]"
     )
     group.add_argument(
-        "--resample", choices=tuple(FILTERS), help="resize with this filter of Pillow, as torchvision and timm do"
+        "--resample",
+        choices=tuple(FILTERS),
+        help="resize with this filter of Pillow, as torchvision and timm do",
     )
     group.add_argument(
         "--position", choices=("center", "upper-left"), help="where --letterbox puts the image [center]"
@@ -199,7 +202,11 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 def check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other, have no effect, or are out of range."""
-    ways = [option for option in ("letterbox", "stretch", "crop", "transforms") if getattr(given, option) is not None]
+    ways = [
+        option
+        for option in ("letterbox", "stretch", "crop", "transforms")
+        if getattr(given, option) is not None
+    ]
     if len(ways) > 1:
         raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
     if given.short_side is not None and given.crop is None:
@@ -240,19 +247,32 @@ def _check_values(given: argparse.Namespace) -> None:
         )
 
 
-def of(given: argparse.Namespace, transforms: Transforms | None) -> Preprocessing:
-    """Return the options of a parsed command line; `transforms` is the list that --transforms names."""
+def of(given: argparse.Namespace) -> Preprocessing:
+    """Return the options of a parsed command line. Raises ParameterError for a --transforms file that is no list."""
     return Preprocessing(
-        letterbox=tuple(given.letterbox) if given.letterbox else None,
-        stretch=tuple(given.stretch) if given.stretch else None,
+        letterbox=_pair(given.letterbox),
+        stretch=_pair(given.stretch),
         position=given.position,
         pad=given.pad,
         bgr=given.bgr,
         pixel_range=tuple(given.pixel_range) if given.pixel_range else None,
         mean=given.mean,
         std=given.std,
-        transforms=transforms,
-        crop=tuple(given.crop) if given.crop else None,
+        transforms=_read(given.transforms) if given.transforms else None,
+        crop=_pair(given.crop),
         short_side=given.short_side,
         resample=given.resample,
     )
+
+
+def _pair(sides: list[int] | None) -> tuple[int, int] | None:
+    return (sides[0], sides[1]) if sides else None
+
+
+def _read(path: Path) -> Transforms:
+    listed = labels.read_document(path, "--transforms")
+    if not isinstance(listed, list) or not all(
+        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
+    ):
+        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
+    return tuple(listed)

@@ -24,7 +24,14 @@ PICTURES: tuple[HW, ...] = ((97, 131), (131, 97), (60, 300), (480, 640), (601, 3
 """(height, width) of the drawings that both are compared on: odd and even, wide and tall, smaller than a crop."""
 WARPED = 384
 """Shortest edge from which on ConvNeXt's processor stretches pictures and does not crop them."""
-MAPPED = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_flip_channel_order")
+MAPPED = (
+    "do_resize",
+    "do_center_crop",
+    "do_rescale",
+    "do_normalize",
+    "do_convert_rgb",
+    "do_flip_channel_order",
+)
 """Steps of a processor that are mapped; any other one that is on is refused by name."""
 HARMLESS = ("do_reduce_labels",)
 """Steps that change label maps only."""
@@ -60,7 +67,9 @@ def _sized(settings: Mapping[str, Any], where: str) -> Transforms:
             raise _unmapped(f"resample is {number}", where)
         size = {key: value for key, value in dict(settings.get("size") or {}).items() if value}
         if "crop_pct" in settings and set(size) == {"shortest_edge"}:
-            return _cropped_by_share(size["shortest_edge"], float(settings["crop_pct"]), RESAMPLE[number], where)
+            return _cropped_by_share(
+                size["shortest_edge"], float(settings["crop_pct"]), RESAMPLE[number], where
+            )
         if set(size) == {"shortest_edge"}:
             to: dict[str, Any] = {"short_size": _side(size["shortest_edge"], where)}
         elif set(size) == {"height", "width"}:
@@ -113,7 +122,9 @@ def _valued(settings: Mapping[str, Any], where: str) -> Transforms:
         if settings.get("include_top"):
             std = std * np.broadcast_to(np.float64(settings["image_std"]), 3)
     except (KeyError, ValueError, TypeError) as error:
-        raise ParameterError("image_mean and image_std are not three numbers", where=f"{where}: {FILE}") from error
+        raise ParameterError(
+            "image_mean and image_std are not three numbers", where=f"{where}: {FILE}"
+        ) from error
     if not (std > 0).all() or factor <= 0:
         raise ParameterError("a deviation or a factor is not above 0", where=f"{where}: {FILE}")
     scale = 255 * factor

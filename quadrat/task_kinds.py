@@ -17,6 +17,7 @@ TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
     "enhance": "quadrat.tasks.enhance.kind:KIND",
+    "classify": "quadrat.tasks.classify.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 

@@ -110,7 +110,10 @@ def _names(listed: Any) -> tuple[str, ...]:
         if not isinstance(entry, dict):
             continue
         name = entry.get("name")
-        for key, value in (("name", name), ("id", entry.get("id") or (class_urn(name, "") if isinstance(name, str) else None))):
+        for key, value in (
+            ("name", name),
+            ("id", entry.get("id") or (class_urn(name, "") if isinstance(name, str) else None)),
+        ):
             if not isinstance(value, str):
                 continue
             first = seen.setdefault((key, " ".join(value.casefold().split())), place)

@@ -64,7 +64,9 @@ class LabelRule:
         self, scores: NDArray[np.float32], features: NDArray[np.float32] | None = None
     ) -> Classification:
         """Label a picture by the calibrated probabilities (K,) of its classes."""
-        return self.choose(self.hierarchy.roll_up(scores), scores, entropy(scores, self.multi_label), features)
+        return self.choose(
+            self.hierarchy.roll_up(scores), scores, entropy(scores, self.multi_label), features
+        )
 
     def choose(
         self,

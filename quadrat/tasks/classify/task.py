@@ -47,9 +47,7 @@ class Classify:
     name = "classify"
     batched = True
 
-    def __init__(
-        self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: LabelSettings
-    ) -> None:
+    def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: LabelSettings) -> None:
         words = read_labels(package.meta)
         self._reader = ScoreReader.of(package, outputs, words, features=settings.features)
         urn = kind_of(package.task).class_urn
