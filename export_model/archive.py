@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from export_model import ARTIFACT, counts, from_detector, label_parity, metadata_path, objects, selftest
+from export_model import (
+    ARTIFACT,
+    counts,
+    embeddings,
+    from_detector,
+    label_parity,
+    metadata_path,
+    objects,
+    selftest,
+)
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
@@ -133,5 +142,7 @@ def _single(network: Network, batched: int) -> Any:
     return run
 
 
-SELF_TESTS = {"segment": _labels, "detect": _objects, "classify": _shares}
+SELF_TESTS = {
+    "segment": _labels, "detect": _objects, "classify": _shares, "embed": embeddings.self_test,
+}  # fmt: skip
 """How the self-test of an archive is made, by task."""

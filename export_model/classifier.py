@@ -68,6 +68,26 @@ def add_options(made: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def read(
+    given: argparse.Namespace,
+    classes: Classes,
+    shape: Shape | None,
+    preprocessing: Preprocessing,
+    notify: Notify,
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Read the classifier that a parsed command line names, with its classes. Raises what its route raises."""
+    options = options_of(given, classes, shape, preprocessing)
+    if given.transformers is not None:
+        from export_model import from_transformers
+
+        return from_transformers.load(given.transformers, options, notify)
+    if given.torch is not None:
+        from export_model import from_torch_classifier
+
+        return from_torch_classifier.load(given.torch, given.weights, options, notify)
+    return from_file(given.onnx, options, notify)
+
+
 def options_of(
     given: argparse.Namespace, classes: Classes, shape: Shape | None, preprocessing: Preprocessing
 ) -> Options:

@@ -85,11 +85,11 @@ def complete(model: Any, shape: Shape, choice: Choice, where: str) -> Labelling:
         notes += (
             f"labels: the {channels} probabilities of a picture are independent, so several can hold, or none",
         )
-    features, more = _features(model, tensor, images, choice, where)
+    features, more = _features(model, tensor, images, choice)
     wanted = {"scores" if activation == "none" else "logits": tensor}
     wanted |= {"features": features} if features else {}
     done, roles = _with_outputs(model, wanted)
-    _prove(done, roles, activation, scores, images, where)
+    _prove(done, roles, activation, (scores, images, where))
     return Labelling(done, roles, channels, activation, multi, (*notes, *more), questions)
 
 
@@ -248,9 +248,7 @@ def _check(choice: Choice, activation: str, channels: int, *, independent: bool)
         raise ParameterError("one score has no softmax", where="--activation softmax", hint="Leave it out")
 
 
-def _features(
-    model: Any, scores: str, images: Sequence[F32], choice: Choice, where: str
-) -> tuple[str, tuple[str, ...]]:
+def _features(model: Any, scores: str, images: Sequence[F32], choice: Choice) -> tuple[str, tuple[str, ...]]:
     """Return the tensor of the features, "" for none: the one that is named, or what the last dense layer takes."""
     if choice.features is not None:
         rows = _inner(model, choice.features, images)
@@ -292,9 +290,10 @@ def _with_outputs(model: Any, wanted: Mapping[str, str]) -> tuple[bytes, dict[st
 
 
 def _prove(
-    done: bytes, roles: Mapping[str, str], activation: str, scores: _Found, images: Sequence[F32], where: str
+    done: bytes, roles: Mapping[str, str], activation: str, original: tuple[_Found, Sequence[F32], str]
 ) -> None:
     """Check that the completed graph gives the scores of the original; GraphError if it does not."""
+    scores, images, where = original
     heads.load(done, where)
     run = heads.Runner(done)
     role = "scores" if activation == "none" else "logits"

@@ -18,11 +18,14 @@ from quadrat.package.masks import read_masks
 from quadrat.protocols import Engine
 from quadrat.tasks.classify.reader import ScoreReader
 from quadrat.tasks.detect import layouts
+from quadrat.tasks.embed.task import VECTOR, unit, vector_output
 from quadrat.tasks.segment.roles import find_roles
 from quadrat.types import ModelPackage
 
 CONFIDENCE = 1e-3
 """Largest difference in confidence between two engines that agree."""
+COSINE = 1e-4
+"""By how much the cosine of the vectors of two engines that agree is below 1."""
 AGREES = "agrees"
 NOTHING = "nothing to compare"
 """Verdicts on two answers that agree: with content, and without."""
@@ -33,7 +36,7 @@ class Answer:
     """The output of one engine for one network.
 
     For masks: `labels` (1, h, w) integer, or (1, K, h, w) with several classes per pixel, and `confidence` (1, h, w)
-    or None; for a detector: `objects`; for a classifier: `probabilities` (K,).
+    or None; for a detector: `objects`; for a classifier: `probabilities` (K,); for an embedding: `vector` (D,) of length 1.
     """
 
     who: str
@@ -41,6 +44,7 @@ class Answer:
     confidence: NDArray[np.float32] | None = None
     objects: objects.CanonicalObjects | None = None
     probabilities: NDArray[np.float32] | None = None
+    vector: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,7 +281,45 @@ def _shares(answer: Answer) -> NDArray[np.float64]:
     return (np.zeros(0) if answer.probabilities is None else answer.probabilities).astype(np.float64)
 
 
+class Vectors:
+    """Compares the direction of vectors."""
+
+    header: tuple[str, ...] = ("1 - cosine",)
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+
+    def test(self) -> SelfTest:
+        """Read the input and its vector (D,)."""
+        arrays, tolerance = _stated(self._package, VECTOR)
+        if arrays["input"].ndim != 4 or arrays[VECTOR].ndim != 1:
+            raise ManifestError("its self-test holds no vector", where=self._package.name)
+        expected = Answer("the self-test", vector=unit(arrays[VECTOR], self._package.name))
+        return SelfTest(_batch(self._package, arrays["input"]), expected, tolerance)
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Return the vector of the input."""
+        output = vector_output(self._package, engine.outputs)
+        return Answer(who, vector=unit(engine.run(image, [output])[output][0], self._package.name))
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Compute by how much the cosine is below 1."""
+        one, two = answer.vector, other.vector
+        if one is None or two is None or one.shape != two.shape:
+            return ParityRow(who, ("-",), "FAILS")
+        off = max(0.0, 1 - float(np.dot(one.astype(np.float64), two)))
+        return ParityRow(who, (f"{off:.1e}",), AGREES if off <= max(allowed, COSINE) else "FAILS")
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """State the length of the vector."""
+        count = 0 if test.expected.vector is None else len(test.expected.vector)
+        return f"a vector of {count} values: the cosine is at least {1 - max(allowed, COSINE):g}"
+
+
 PARITIES: Mapping[str, Callable[[ModelPackage], Parity]] = {
-    "segment": Masks, "detect": Boxes, "classify": Probabilities,
-}  # fmt: skip
+    "segment": Masks,
+    "detect": Boxes,
+    "classify": Probabilities,
+    "embed": Vectors,
+}
 """How engines are compared, by task."""

@@ -252,6 +252,12 @@ class ImageSizeError(InputError):
     code = "E_IMAGE_SIZE"
 
 
+class VectorError(InputError):
+    """A network gives a vector without a direction: NaN, infinity, or only zeros. It is never stored."""
+
+    code = "E_VECTOR"
+
+
 class TooManyObjectsError(InputError):
     """There are more objects than max-detections; only the best-scoring ones are counted."""
 
@@ -295,6 +301,12 @@ class UnavailableError(SourceError):
     """The platform does not return an artifact at the moment; a later order may get it."""
 
     code = "E_UNAVAILABLE"
+
+
+class IndexFileError(InputError):
+    """An index is damaged, was changed by another program, or does not fit what is asked of it."""
+
+    code = "E_INDEX"
 
 
 class NoImagesError(InputError):

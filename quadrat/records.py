@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from quadrat.errors import QuadratError
 from quadrat.facts import PictureFacts, SampleDepth
 from quadrat.geometry import HW
@@ -57,6 +60,37 @@ class ModelRecord:
     side: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A class that a model found in a picture, a frame or an object: its `id` (URN) and `name`.
+
+    `score` is in 0..1; `cover` is the share of the pixels in 0..1. Either may be None.
+    """
+
+    model: str
+    id: str
+    name: str
+    score: float | None = None
+    cover: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What features files and indexes hold of a picture, a frame or an object.
+
+    `box` is x0, y0, x1, y1 of an object in pixels of the upright source, None for a whole picture or frame; `track`
+    is -1 without a track. `vectors` (D,) float32 of length 1 are by the name of the model that gave them; `model` is the
+    model that found the object, empty for a picture; `thumb` is a small JPEG, empty if none is wanted.
+    """
+
+    box: tuple[float, float, float, float] | None = None
+    track: int = -1
+    labels: tuple[Label, ...] = ()
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    model: str = ""
+    thumb: bytes = b""
+
+
 Status = Literal["ok", "flagged", "partial", "failed", "skipped", "not-reached"]
 
 
@@ -68,6 +102,7 @@ class SourceRecord:
     the code of the first. `image` is set for an image, `reading` for a video, sequence or stream, and neither for a
     source that was not read. An image that was measured and has flags is `flagged` in the tables, and `ok` before:
     whether it is a duplicate depends on others. `reason` explains a status that has no error. `products` names the delivered products.
+    `entries` are columns of `Entry`, frame by frame; None if there are none.
     """
 
     source: Source
@@ -78,3 +113,4 @@ class SourceRecord:
     reading: Reading | None = None
     models: tuple[ModelRecord, ...] = ()
     products: tuple[str, ...] = ()
+    entries: Any = None

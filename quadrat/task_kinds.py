@@ -16,6 +16,7 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "embed": "quadrat.tasks.embed.kind:KIND",
     "enhance": "quadrat.tasks.enhance.kind:KIND",
     "classify": "quadrat.tasks.classify.kind:KIND",
 }
@@ -39,10 +40,13 @@ class TaskKind:
     - `is_empty(prediction, *groups) -> bool`, which returns True if nothing was found;
     - `fault(prediction, name) -> QuadratError | None`, which returns an error if a prediction is incomplete;
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
+    - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
+      prediction; `model` lists the classes;
     - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last six may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, has no self-test, and needs an archive.
+    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index, and
+    needs an archive. A task without pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -68,6 +72,7 @@ class TaskKind:
     is_empty: str = ""
     fault: str = ""
     differs: str = ""
+    entries: str = ""
     built_in: str = ""
     tracks: bool = False
     shrinks: bool = False

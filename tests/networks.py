@@ -57,6 +57,34 @@ def argmax_archive(path: Path, **changes: Any) -> Path:
     return build(path, contents(network=("model.onnx", body), params=None, **changes))
 
 
+def colour_archive(path: Path, *, broken: bool = False, **changes: Any) -> Path:
+    """Write an archive of a network whose vector is the mean colour of the picture, in 0..1 and RGB order.
+
+    If `broken`, the vector is divided by the sum of the colour, which is 0 / 0 for a black picture.
+    """
+    nodes = [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3], keepdims=0)]
+    last = "mean"
+    if broken:
+        nodes += [
+            helper.make_node("ReduceSum", ["mean", "axes"], ["sum"], keepdims=1),
+            helper.make_node("Div", ["mean", "sum"], ["shares"]),
+        ]
+        last = "shares"
+    graph = helper.make_graph(
+        nodes, "colour",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor("axes", TensorProto.INT64, [1], [1])] if broken else [],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    changes = {"task": "embed", "name": "colour", "classes": [], "model": {}, **changes}
+    plain = [{"type": "Normalize", "mean": [0, 0, 0], "std": [1, 1, 1]}]
+    return build(
+        path,
+        contents(network=("model.onnx", model.SerializeToString()), params=None, transforms=plain, **changes),
+    )
+
+
 def deadly_archive(path: Path) -> Path:
     """Write an archive of a network that crashes OpenVINO on a batch with an image that is all white, by a bad index."""
     nodes = [

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from quadrat.parameters import SETTINGS, PictureSettings, Settings
 from quadrat.report.base import ModelFacts
 
+SHAPING = (PictureSettings.title,)
+"""Groups of settings that shape pictures."""
+KEPT = ("index",)
+"""Settings that decide what records keep."""
+
 
 def identity_of(place: str, models: Sequence[ModelFacts], settings: Settings) -> dict[str, str]:
     """Return the sources' place, the models, and every setting that shapes a product, as texts by name.
@@ -14,7 +19,7 @@ def identity_of(place: str, models: Sequence[ModelFacts], settings: Settings) ->
     Two runs with equal identities give equal products of an unchanged source.
     """
     values = settings.values()
-    shaping = [each for each in SETTINGS if each.shapes_result or each.group == PictureSettings.title]
+    shaping = [each for each in SETTINGS if each.shapes_result or each.group in SHAPING or each.name in KEPT]
     identity = {"version": models[0].provenance.service_version, "sources": place}
     for number, model in enumerate(models, 1):
         made = model.provenance

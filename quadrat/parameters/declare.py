@@ -12,6 +12,7 @@ Value = int | float | bool | str | tuple[str, ...] | None
 
 MASKS = ("segment",)
 OBJECTS = ("detect",)
+TILED = (*MASKS, *OBJECTS, "enhance")
 """Tasks that a parameter applies to."""
 MOVING = ("video", "stream")
 """Media whose sources have frames in time."""

@@ -10,6 +10,7 @@ from quadrat.parameters.inputs import Inputs, ResultFolder
 from quadrat.parameters.limits import LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.searches import SearchSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (
@@ -22,6 +23,7 @@ GROUPS: tuple[type[Group], ...] = (
     TrackingSettings,
     PictureSettings,
     StreamSettings,
+    SearchSettings,
     OrderSettings,
     LimitSettings,
     EngineSettings,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
-TASK_CHOICES = ("segment", "detect", "enhance")
+TASK_CHOICES = ("segment", "detect", "embed", "enhance")
 """Values of the parameter `task`: all tasks."""
 OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "enhanced", "none")
 """Names of the pictures that the tasks can draw, and none."""

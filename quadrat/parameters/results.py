@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from quadrat.parameters.declare import MASKS, OBJECTS, Group, parameter
+from quadrat.parameters.declare import MASKS, OBJECTS, TILED, Group, parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class TileSettings(Group):
         unit="pixels",
         low=0,
         high=65536,
+        tasks=TILED,
         shapes_result=True,
         since="2",
     )
@@ -68,6 +69,7 @@ class TileSettings(Group):
         unit="pixels",
         low=-1,
         high=65535,
+        tasks=TILED,
         shapes_result=True,
         since="2",
     )

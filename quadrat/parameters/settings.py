@@ -16,6 +16,7 @@ from quadrat.parameters.groups import PARAMETERS
 from quadrat.parameters.limits import LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.searches import SearchSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 WHOLE_MASK_PIXELS = 1_000_000
@@ -33,6 +34,7 @@ class Settings:
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     pictures: PictureSettings = field(default_factory=PictureSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     order: OrderSettings = field(default_factory=OrderSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)

@@ -21,6 +21,7 @@ from quadrat.pipeline.read import Pull
 from quadrat.pipeline.run import Run
 from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status
 from quadrat.report.base import Collector, ModelFacts
+from quadrat.report.entries import EntryCollector
 from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem
 
 
@@ -60,11 +61,13 @@ class _OpenSource:
     """
 
     collectors: dict[str, Collector]
+    entries: EntryCollector
     skipped: dict[str, Counter[str]] = field(default_factory=dict)
     measured: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
         """Pass a frame to all collectors and count it."""
+        self.entries.add(result)
         for name, collector in self.collectors.items():
             collector.frame(result)
             if name in result.predictions:
@@ -126,7 +129,7 @@ class SourceMeasurement:
         with closing(iter(self._run)) as stream:
             for item in stream:
                 if isinstance(item, SourceOpened):
-                    self._open[item.source.urn] = _OpenSource(self._collectors(item.source))
+                    self._open[item.source.urn] = self._opened(item.source)
                     yield item
                 elif isinstance(item, Result) and item.frame.time_s is not None:
                     yield self._frame(item)
@@ -148,6 +151,12 @@ class SourceMeasurement:
             if isinstance(item, SourceClosed):
                 yield from self._closed(item)
 
+    def _opened(self, source: Source) -> _OpenSource:
+        return _OpenSource(self._collectors(source), self._entries(source))
+
+    def _entries(self, source: Source) -> EntryCollector:
+        return EntryCollector(self._facts, source, self._folder, whole=self._models.settings.search.index)
+
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}
         for facts in self._facts:
@@ -166,7 +175,7 @@ class SourceMeasurement:
         return any(frame.pixels.shape[:2] != frame.source_hw for frame in frames)
 
     def _picture(self, result: Result) -> Iterator[Event]:
-        source, facts = result.source, image_facts(result.frame)
+        source, facts, entries = result.source, image_facts(result.frame), self._entries(result.source)
         collectors = self._collectors(source)
         names: list[str] = []
         parts: list[ModelRecord] = []
@@ -189,14 +198,15 @@ class SourceMeasurement:
             reason = f"the picture is {result.frame.skipped}"
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
             return
+        entries.add(result)
         faults = _distinct_faults(parts)
         status: Status = "partial" if faults else "ok"
         record = SourceRecord(source, status, faults, image=facts, models=tuple(parts), products=tuple(names))
-        yield SourceDone(record, self._is_shrunk(result))
+        yield SourceDone(replace(record, entries=entries.finish()), self._is_shrunk(result))
 
     def _closed(self, closed: SourceClosed) -> Iterator[Event]:
         source = closed.source
-        opened = self._open.pop(source.urn, None) or _OpenSource(self._collectors(source))
+        opened = self._open.pop(source.urn, None) or self._opened(source)
         closed, collectors = opened.counted(closed), opened.collectors
         names: list[str] = []
         for collector in collectors.values():
@@ -219,6 +229,7 @@ class SourceMeasurement:
                 reading=closed.reading,
                 models=parts,
                 products=tuple(names),
+                entries=opened.entries.finish(),
             )
         )
 

@@ -101,8 +101,10 @@ class Run:
         drawn = tuple(
             name
             for name, model in self._models.items()
-            if not outputs or set(outputs) & set(model.kind.all_pictures)
+            if model.kind.all_pictures and (not outputs or set(outputs) & set(model.kind.all_pictures))
         )
+        if not drawn:
+            return []
         encoder = VideoEncoder(videos, self._models.settings.pictures.codec)
         return [
             Stage("draw", Annotator(self._models, drawn)),

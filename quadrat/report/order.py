@@ -12,6 +12,7 @@ from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
+from quadrat.report.features import Features
 from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
@@ -111,10 +112,12 @@ class OrderReport:
         yield run.product(self._record)
         if images.rows:
             yield from self._image_products(images, groups)
+        features = Features(self._models, self._names, self._folder)
         for record in self._marked():
+            features.add(record)
             for part in record.models:
                 tables[part.model].add(record, part)
-        yield from finished(table.products() for table in tables.values())
+        yield from finished([*(table.products() for table in tables.values()), features.products()])
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""

@@ -104,7 +104,10 @@ def with_paths(record: SourceRecord, moved: Callable[[Path], Path]) -> SourceRec
         else part
         for part in record.models
     )
-    return replace(record, models=parts)
+    entries = record.entries
+    if getattr(entries, "path", None) is not None:
+        entries = replace(entries, path=moved(entries.path))
+    return replace(record, models=parts, entries=entries)
 
 
 def is_final(record: SourceRecord) -> bool:
@@ -116,5 +119,6 @@ def is_final(record: SourceRecord) -> bool:
 
 def column_files(record: SourceRecord) -> list[Path]:
     """List the files of columns of a record."""
-    paths = [getattr(part.columns, "path", None) for part in record.models]
+    columns = [*(part.columns for part in record.models), record.entries]
+    paths = [getattr(each, "path", None) for each in columns]
     return [path for path in paths if path is not None]

@@ -255,7 +255,7 @@ def test_thresholds_and_nms_are_stated(detector):
         ("--task detect --onnx {onnx} --threshold 0.1 0.2 0.3", 2, "3 thresholds are given, and 2 classes"),
         ("--task detect --onnx {onnx} --range 1 0", 2, "--range: the first value must be below"),
         ("--task detect --onnx {onnx} --letterbox 64 64 --pad 256", 2, "--pad: a grey value in 0..255"),
-        ("--task detect --config {onnx}", 2, "--task detect: a detector comes from --onnx or --torch"),
+        ("--task detect --config {onnx}", 2, "--task detect: its networks come from --onnx or --torch"),
         (
             "--task detect --onnx {onnx} --letterbox 64 64 --stretch 64 64",
             2,

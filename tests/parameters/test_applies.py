@@ -109,6 +109,7 @@ def test_pictures_of_another_task_are_refused_in_the_same_words() -> None:
     assert lines == {
         "segment": same.format("annotated", "segment", "pseudo, labels, confidence, overlay"),
         "detect": same.format("pseudo", "detect", "annotated"),
+        "enhance": same.format("annotated", "enhance", "enhanced"),
     }
 
 

@@ -113,7 +113,8 @@ def test_the_parameters_of_an_unknown_task() -> None:
     with pytest.raises(ParameterError) as caught:
         parameters_of("dance")
     assert (
-        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment" == caught.value.line
+        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, enhance, segment"
+        == caught.value.line
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quadrat.parameters import SETTINGS, Parameter
 
 MEDIA = ("image", "video", "stream")
-TASKS = ("segment", "detect")
+TASKS = ("segment", "detect", "enhance")
 
 SIZES: dict[str, object] = {
     "max-img-size": 1_000_000,

@@ -11,6 +11,7 @@ from quadrat.parameters.applies import check_tasks
 from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import ModelPackage, OutputSpec
 from tests import detectors
+from tests.tasks.embed import test_task as embedding
 from tests.tasks.folding import make_task
 from tests.tasks.segment.masks import LABELS, package
 from tests.values import settings_of
@@ -18,6 +19,8 @@ from tests.values import settings_of
 PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {
     "segment": (package(), (LABELS,)),
     "detect": (detectors.package("yolov8"), detectors.specs("yolov8", 2)),
+    "embed": (embedding.PACKAGE, (embedding.OUTPUT,)),
+    "enhance": (kind_of("enhance").part("built_in")(), ()),
 }
 
 
@@ -53,6 +56,8 @@ def test_an_unknown_task_is_a_fault_of_the_archive() -> None:
         ("detect", {"min_confidence": 0.5}, "min-confidence"),
         ("detect", {"result_size": "source"}, "result-size"),
         ("detect", {"outputs": ("pseudo",)}, "outputs"),
+        ("embed", {"outputs": ("annotated",)}, "outputs"),
+        ("embed", {"tile_size": 640}, "tile-size"),
     ],
 )
 def test_what_is_for_another_task_is_refused(task: str, values: dict[str, Any], name: str) -> None:

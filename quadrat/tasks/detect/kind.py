@@ -13,6 +13,7 @@ KIND = TaskKind(
     collector="quadrat.report.objects:ObjectCollector",
     tables="quadrat.report.objects:ObjectTables",
     annotate="quadrat.render.boxes:annotate",
+    entries="quadrat.report.entries:of_objects",
     class_urn="urn:ibenthos:detection:class:",
     max_classes=10_000,
     model_schema="urn:ibenthos:schema:quadrat.detect.model.1",

@@ -17,6 +17,7 @@ KIND = TaskKind(
     collector="quadrat.report.masks:MaskCollector",
     tables="quadrat.report.masks:MaskTables",
     annotate="quadrat.render.overlay:annotate",
+    entries="quadrat.report.entries:of_masks",
     class_urn="urn:ibenthos:segmentation:class:",
     max_classes=UNKNOWN,
     model_schema="urn:ibenthos:schema:paddle.seg.model.1",

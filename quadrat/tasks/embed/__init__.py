@@ -1,0 +1,1 @@
+"""Embeddings: one vector for each picture, frame or object."""
