@@ -28,6 +28,7 @@
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
+          InstanceError              E_INSTANCE                 one instance of a list (JSON lines) is wrong
           UnavailableError           E_UNAVAILABLE              the platform does not return it at the moment: it stays in its queue
         NoImagesError              E_NO_IMAGES                no image to measure
         AllFailedError             E_ALL_FAILED               no image could be measured
@@ -295,6 +296,12 @@ class SourceError(InputError):
     """An artifact cannot be fetched."""
 
     code = "E_SOURCE"
+
+
+class InstanceError(SourceError):
+    """One instance of a list in JSON is wrong; the others are measured."""
+
+    code = "E_INSTANCE"
 
 
 class UnavailableError(SourceError):

@@ -24,7 +24,7 @@ from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
-from quadrat.parameters.applies import check_stated, check_tasks, check_without_network
+from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import BUILT_IN, ModelFacts
 from quadrat.stores.temporary import temporary_folder
@@ -74,13 +74,21 @@ class LoadedModel:
         return working_hw(source_hw, self.frames.max_img_size)
 
     def seen_side(self, hw: HW) -> int:
-        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles."""
+        """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles.
+
+        It is 0 for a network that makes pictures: nothing is compared between their scales.
+        """
+        if not self.kind.measures:
+            return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)
         return max(hw)
 
     def in_force(self, *, moving: bool) -> dict[str, Any]:
-        """Return, by parameter, the values in force of settings that depend on model or machine; None if unused."""
+        """Return, by parameter, the values in force of settings that depend on model or machine; None if unused.
+
+        A task may state more of what it does in its attribute `in_force`.
+        """
         settings = self.settings
         size = self.frames.max_img_size or -1
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
@@ -90,6 +98,7 @@ class LoadedModel:
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
             "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
+            **getattr(self.task, "in_force", {}),
         }
 
     def is_empty(self, prediction: Any) -> bool | None:
@@ -203,6 +212,7 @@ def load_models(
         names = _distinct([each.name for each in opened])
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
+        check_alone({name: kind.measures for name, kind in kinds.items()})
         check_tasks(
             settings,
             {name: kind.name for name, kind in kinds.items()},
@@ -275,6 +285,8 @@ def _started(
     try:
         make: Callable[..., Task] = kind.part("make")
         task = make(opened, engine.outputs, *kind.groups_of(settings))
+        if (check := getattr(task, "check", None)) is not None:
+            check(engine)
         states = kind.part("settings")
         in_force = settings if states is None else states(opened, settings)
         yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
