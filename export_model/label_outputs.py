@@ -22,7 +22,7 @@ ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "HardSigmoid": ""}
 """The activation that an operation is; "" for one that cannot be undone exactly."""
 DENSE = ("Gemm", "MatMul")
 """Operations that make the scores of classes from features."""
-BETWEEN = (*MOVING, "Flatten", "Add")
+BETWEEN = (*MOVING, "Flatten", "Add", "Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Clip")
 """Operations between these and the scores."""
 
 
