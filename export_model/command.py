@@ -63,6 +63,10 @@ def _add_source(made: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="exported Paddle network: .pdmodel or .json, with .pdiparams and perhaps deploy.yaml beside it",
     )
+    _add_weights(made)
+
+
+def _add_weights(made: argparse.ArgumentParser) -> None:
     weights = made.add_argument_group("weights and outputs")
     weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
     weights.add_argument(

@@ -67,33 +67,30 @@ def _sized(settings: Mapping[str, Any], where: str) -> Transforms:
             raise _unmapped(f"resample is {number}", where)
         size = {key: value for key, value in dict(settings.get("size") or {}).items() if value}
         if "crop_pct" in settings and set(size) == {"shortest_edge"}:
-            return _cropped_by_share(
-                size["shortest_edge"], float(settings["crop_pct"]), RESAMPLE[number], where
-            )
-        if set(size) == {"shortest_edge"}:
-            to: dict[str, Any] = {"short_size": _side(size["shortest_edge"], where)}
+            share = float(settings["crop_pct"])
+            made += _cropped_by_share(size["shortest_edge"], share, where)
+        elif set(size) == {"shortest_edge"}:
+            made.append({"type": "PilResize", "short_size": _side(size["shortest_edge"], where)})
         elif set(size) == {"height", "width"}:
-            to = {"target_size": [_side(size[key], where) for key in ("width", "height")]}
+            sides = [_side(size[key], where) for key in ("width", "height")]
+            made.append({"type": "PilResize", "target_size": sides})
         else:
             raise _unmapped(f"size is given by {', '.join(sorted(size)) or 'nothing'}", where)
-        made.append({"type": "PilResize", **to, "resample": RESAMPLE[number]})
+        made[0]["resample"] = RESAMPLE[number]
     if settings.get("do_center_crop"):
         crop = dict(settings.get("crop_size") or {})
         made.append(_crop(_side(crop.get("width"), where), _side(crop.get("height"), where)))
     return tuple(made)
 
 
-def _cropped_by_share(side: Any, share: float, resample: str, where: str) -> Transforms:
+def _cropped_by_share(side: Any, share: float, where: str) -> list[dict[str, Any]]:
     """Return the transforms of ConvNeXt's processor: a larger resize and a crop, or a stretch to a large size."""
     side = _side(side, where)
     if side >= WARPED:
-        return ({"type": "PilResize", "target_size": [side, side], "resample": resample},)
+        return [{"type": "PilResize", "target_size": [side, side]}]
     if not 0 < share <= 1:
         raise _unmapped(f"crop_pct is {share:g}", where)
-    return (
-        {"type": "PilResize", "short_size": int(side / share), "resample": resample},
-        _crop(side, side),
-    )
+    return [{"type": "PilResize", "short_size": int(side / share)}, _crop(side, side)]
 
 
 def _crop(width: int, height: int) -> dict[str, Any]:
