@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import ClassesError, EngineRunError, ManifestError, ParameterError
 from quadrat.package.labels import LabelWords
+from quadrat.tasks.embed.task import unit
 from quadrat.types import ModelPackage, OutputSpec
 
 ROLES = ("logits", "scores", "features")
@@ -99,12 +100,11 @@ class ScoreReader:
         )
 
     def read_features(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32] | None:
-        """Return the feature vector (D,) float32; None if it is not requested. Raises EngineRunError for NaN."""
+        """Return the feature vector (D,) float32; None if it is not requested. Raises VectorError for NaN and zeros."""
         if not self.features:
             return None
         vector = self._vector(arrays, self.features).astype(np.float32)
-        if not np.isfinite(vector).all():
-            raise EngineRunError("the network gave NaN or infinite features", where=self.model)
+        unit(vector, self.model)  # it must have a direction
         return vector
 
     def _vector(self, arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:

@@ -16,6 +16,10 @@ from quadrat.predictions import Classification, Label
 from quadrat.tasks.classify.hierarchy import Hierarchy
 from quadrat.types import ClassInfo
 
+UNSURE = "unsure"
+"""What stands for the label of a picture for which no label passes its threshold."""
+NO_LABEL = "no label"
+"""What stands for the labels of a picture that has none of several possible ones."""
 LEAST_TOP = 2
 """A classification has at least its two best classes, whatever top-k is."""
 
@@ -74,20 +78,24 @@ class LabelRule:
         scores: NDArray[np.float32],
         unsure: float,
         features: NDArray[np.float32] | None = None,
+        *,
+        several: bool = False,
     ) -> Classification:
         """Label a picture by the probabilities (N,) of all names; `scores` (K,) are those of its classes.
 
         With one label per picture, that is the most probable class if it passes its threshold; else, of the names above
-        classes that pass and are at least as probable, the most probable one of the deepest level.
+        classes that pass and are at least as probable, the most probable one of the deepest level. With `several`,
+        all classes that pass are labels, as in a video that shows one thing after another.
         """
         order = np.argsort(-scores, kind="stable")
         top = tuple(self._label(at, scores) for at in order[: max(self.top_k, LEAST_TOP)].tolist())
-        if self.multi_label:
-            chosen = [at for at in order.tolist() if scores[at] >= self.thresholds[at]]
-        else:
+        chosen: list[int] = []
+        if self.multi_label or several:
+            chosen = [at for at in order.tolist() if probabilities[at] >= self.thresholds[at]]
+        if not (self.multi_label or chosen):
             chosen = self._one(int(order[0]), probabilities)
         labels = tuple(self._label(at, probabilities) for at in chosen)
-        return Classification(scores, features, labels, top, unsure)
+        return Classification(scores, features, labels, top, unsure, self.multi_label, self.classify)
 
     def _one(self, best: int, probabilities: NDArray[np.float64]) -> list[int]:
         passing = probabilities >= self.thresholds
@@ -103,6 +111,11 @@ class LabelRule:
     def _label(self, at: int, probabilities: NDArray[Any]) -> Label:
         info = self.names[at]
         return Label(at, info.id, info.name, self.hierarchy.levels[at], float(probabilities[at]))
+
+
+def nothing_of(multi_label: bool) -> str:
+    """Return what stands in tables and pictures for a picture without a label."""
+    return NO_LABEL if multi_label else UNSURE
 
 
 def entropy(scores: NDArray[np.float32], multi_label: bool) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from quadrat.errors import QuadratError
 from quadrat.geometry import Window
 from quadrat.package.labels import read_labels
-from quadrat.parameters import LabelSettings
+from quadrat.parameters import LabelSettings, PictureSettings, SearchSettings
 from quadrat.predictions import Classification
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.classify.reader import ScoreReader
@@ -42,14 +42,25 @@ class LabelFold:
 
 
 class Classify:
-    """The labels of a frame. Raises what ScoreReader.of and read_labels raise."""
+    """The labels of a frame. With `index`, it takes the features too, if the archive has them.
+
+    Raises what ScoreReader.of and read_labels raise.
+    """
 
     name = "classify"
     batched = True
 
-    def __init__(self, package: ModelPackage, outputs: Sequence[OutputSpec], settings: LabelSettings) -> None:
+    def __init__(
+        self,
+        package: ModelPackage,
+        outputs: Sequence[OutputSpec],
+        settings: LabelSettings,
+        *,
+        index: bool = False,
+    ) -> None:
         words = read_labels(package.meta)
-        self._reader = ScoreReader.of(package, outputs, words, features=settings.features)
+        wanted = settings.features or (index and "features" in package.outputs)
+        self._reader = ScoreReader.of(package, outputs, words, features=wanted)
         urn = kind_of(package.task).class_urn
         self._rule = LabelRule.of(package.meta, package.classes, self._reader.count, urn, settings)
         self.wanted = self._reader.wanted
@@ -60,7 +71,11 @@ class Classify:
 
 
 def make(
-    package: ModelPackage, outputs: Sequence[OutputSpec], settings: LabelSettings, *_groups: object
+    package: ModelPackage,
+    outputs: Sequence[OutputSpec],
+    settings: LabelSettings,
+    _pictures: PictureSettings,
+    search: SearchSettings,
 ) -> Classify:
     """Make the task from the settings of a run. Raises what Classify raises."""
-    return Classify(package, outputs, settings)
+    return Classify(package, outputs, settings, index=search.index)
