@@ -19,7 +19,6 @@ TASKS: dict[str, str] = {
     "classify": "quadrat.tasks.classify.kind:KIND",
     "embed": "quadrat.tasks.embed.kind:KIND",
     "enhance": "quadrat.tasks.enhance.kind:KIND",
-    "classify": "quadrat.tasks.classify.kind:KIND",
 }
 """All tasks, by the name that archives state. An archive that states none has the first."""
 
