@@ -103,6 +103,7 @@ class SourceMeasurement:
         moving: bool,
     ) -> None:
         self._models = models
+        self._every = facts
         self._facts = [each for each in facts if each.counted]
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
@@ -155,7 +156,7 @@ class SourceMeasurement:
         return _OpenSource(self._collectors(source), self._entries(source))
 
     def _entries(self, source: Source) -> EntryCollector:
-        return EntryCollector(self._facts, source, self._folder, whole=self._models.settings.search.index)
+        return EntryCollector(self._every, source, self._folder, whole=self._models.settings.search.index)
 
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}

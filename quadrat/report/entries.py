@@ -64,7 +64,7 @@ class EntryCollector:
             model = self._models.get(name)
             if model is None or not (self._whole or has_vector(prediction)):
                 continue
-            if not isinstance(prediction, model.kind.prediction):
+            if model.about:
                 continue  # the objects of another model, with what this one found in them: `details` has it
             for place, entry in enumerate(_listed(model, prediction)):
                 if entry.box is None:
@@ -81,7 +81,7 @@ class EntryCollector:
         for name, results in details.items():
             found, model = results[place], self._models.get(name)
             if found is not None and model is not None:
-                for more in _listed(model, found.prediction):
+                for more in _listed(model.own or model, found.prediction):
                     if more.box is None:
                         entry = _joined(entry, more)
         return entry

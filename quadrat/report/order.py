@@ -115,7 +115,7 @@ class OrderReport:
         yield run.product(self._record)
         if images.rows:
             yield from self._image_products(images, groups)
-        features = Features(self._models, self._names, self._folder)
+        features = Features(self._every, self._names, self._folder)
         for record in self._marked():
             features.add(record)
             _add(tables, record)

@@ -14,6 +14,7 @@ KIND = TaskKind(
     annotate="",
     differs="quadrat.tasks.embed.selftest:differs",
     entries="quadrat.report.entries:of_embedding",
+    object_cells="quadrat.tasks.embed.objects:object_cells",
     class_urn="urn:ibenthos:embedding:class:",
     max_classes=10_000,
     model_schema="urn:ibenthos:schema:quadrat.embed.model.1",
