@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.steps.arrays import pixel_scale
+from quadrat.steps.arrays import bands, pixel_scale
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
 
@@ -35,9 +35,12 @@ def remove_veil(pixels: ImageU8) -> ImageU8:
     rough = 1 - (1 - KEPT_VEIL) / 255 * veil.astype(np.float32)
     guide = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     transmission = np.clip(guided_filter(guide, rough, pixel_scale(pixels)), LEAST_TRANSMISSION, 1)
-    restored = cv2.subtract(pixels, (*water, 0.0), dtype=cv2.CV_32F)
-    restored = cv2.divide(restored, cv2.merge([transmission] * 3))
-    return np.asarray(cv2.add(restored, (*water, 0.0), dtype=cv2.CV_8U), np.uint8)
+    restored = np.empty_like(pixels)
+    for part in bands(pixels):
+        scene = cv2.subtract(pixels[part], (*water, 0.0), dtype=cv2.CV_32F)
+        scene = cv2.divide(scene, cv2.merge([transmission[part]] * 3))
+        restored[part] = cv2.add(scene, (*water, 0.0), dtype=cv2.CV_8U)
+    return restored
 
 
 def _water(pixels: ImageU8) -> NDArray[np.float64]:
