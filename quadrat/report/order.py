@@ -90,12 +90,8 @@ class OrderReport:
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
-            self.totals.add(record)
-            survey.add(record)
-            images.add(record)
-            groups.add(record)
-            self._scales.add(record)
-            self._sheet.add(record)
+            for fold in (self.totals, survey, images, groups, self._scales, self._sheet):
+                fold.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
