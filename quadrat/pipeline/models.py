@@ -25,6 +25,8 @@ from quadrat.media.size import working_hw
 from quadrat.package.scale import trained_size
 from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
+from quadrat.parameters.declare import AUTO
+from quadrat.pipeline.tuned import Tuned
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.report.base import BUILT_IN, ModelFacts
 from quadrat.stores.temporary import temporary_folder
@@ -47,7 +49,7 @@ class LoadedModel:
     """Everything that turns a frame into a prediction; `name` identifies the model in its pass.
 
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
-    caller may iterate over two videos at once.
+    caller may iterate over two videos at once. `tuned` holds what was chosen for its engine with batch-size=auto.
     """
 
     package: ModelPackage
@@ -58,6 +60,7 @@ class LoadedModel:
     name: str = ""
     at_once: int = 1
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
+    tuned: Tuned = field(default_factory=Tuned)
 
     @property
     def kind(self) -> TaskKind:
@@ -94,7 +97,7 @@ class LoadedModel:
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
         return {
             "max-img-size": None if size == -1 else size,
-            "cpu-threads": thread_count(settings.engine.cpu_threads),
+            "cpu-threads": thread_count(settings.engine.threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
             "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
@@ -279,8 +282,9 @@ def _started(
     _log_fixed_batch(opened, settings, log)
     _check_memory(opened, settings)
     kind = kind_of(opened.task)
-    agreement = Agreement(opened, settings.engine, kind.part("differs"))
-    engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
+    plain = settings.engine.plain()
+    agreement = Agreement(opened, plain, kind.part("differs"))
+    engine = engines.start(opened, plain, log, at_once, hosts, agreement=agreement)
     turns = threading.Semaphore(engine.at_once)
     try:
         make: Callable[..., Task] = kind.part("make")
@@ -313,7 +317,7 @@ def _check_memory(opened: ModelPackage, settings: Settings) -> None:
     if height is None or width is None:
         return
     one = 4 * (channels or 3) * height * width
-    count = batch or settings.engine.batch_size
+    count = batch or settings.engine.size
     if not fits(one * (count + IN_FLIGHT)):
         raise EngineMemoryError(
             f"its inputs of {count} x {channels or 3} x {height} x {width} need {megabytes(one)} each, and there is no "
@@ -324,9 +328,11 @@ def _check_memory(opened: ModelPackage, settings: Settings) -> None:
 
 def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
     fixed = opened.input_shape[0] if opened.input_shape else None
-    if fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
+    if fixed is not None and settings.engine.batch_size == AUTO:
+        log.info("batch-size auto: nothing to try, as the network has a fixed batch size of %d", fixed)
+    elif fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
         log.warning(
-            "batch-size %d is not used: the network has a fixed batch size of %d. Export it with a dynamic one to choose",
+            "batch-size %s is not used: the network has a fixed batch size of %d. Export it with a dynamic one to choose",
             settings.engine.batch_size,
             fixed,
         )

@@ -23,6 +23,8 @@ from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.read import AHEAD, Pull, SourceReader
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
+from quadrat.pipeline.workers import Quiet
+from quadrat.records import Tuning
 from quadrat.types import Failure, Reading, Result, SourceClosed, SourceOpened, StoreItem
 
 ENCODE_S = 20.0
@@ -50,7 +52,8 @@ class Run:
         self._items = items
         self._filter = FrameFilter(models)
         self._reader = SourceReader(pull, models)
-        self._batches = [Batches(model) for model in models.values()]
+        quiet = Quiet()
+        self._batches = [Batches(model, quiet) for model in models.values()]
         self._task = TaskStage(models, self._filter)
         self._open: dict[int, SourceState] = {}
         self._stop = threading.Event()
@@ -74,10 +77,13 @@ class Run:
         if self._models.settings.frames.idle_seconds:
             measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
         else:
-            ahead = max(each.size for each in self._batches)
+            prepared = Stage("prepare", self._prepare, max(each.size for each in self._batches))
+            infer = [Stage(self._infer_name(each), each, each.size) for each in self._batches]
+            for each in self._batches:
+                each.before = (prepared, *infer)
             measure = [
-                Stage("prepare", self._prepare, ahead),
-                *(Stage(self._infer_name(each), each, each.size) for each in self._batches),
+                prepared,
+                *infer,
                 Stage("task", self._task),
             ]
         return [read, *measure, *self._track(), *self._draw(videos)], None
@@ -112,8 +118,13 @@ class Run:
         ]
 
     @property
+    def tuning(self) -> Sequence[Tuning]:
+        """What was chosen for each model with batch-size=auto or cpu-threads=auto."""
+        return [each.tuning for each in self._batches if each.tuning is not None]
+
+    @property
     def warm_up_s(self) -> float:
-        """Seconds spent in warm-up runs."""
+        """Seconds spent in warm-up runs, and in trials for auto."""
         return sum(each.warm_up_s for each in self._batches)
 
     @property
