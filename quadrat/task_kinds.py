@@ -41,11 +41,14 @@ class TaskKind:
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
     - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
       prediction; `model` lists the classes;
+    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
+    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can;
     - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index, and
-    needs an archive. A task without pictures has no `annotate`.
+    The last nine may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index,
+    cannot measure the objects of a detector, does not give an object a class, and needs an archive. A task without
+    pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
@@ -72,6 +75,8 @@ class TaskKind:
     fault: str = ""
     differs: str = ""
     entries: str = ""
+    object_cells: str = ""
+    object_class: str = ""
     built_in: str = ""
     measures: bool = True
     tracks: bool = False

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import EngineMemoryError
+from quadrat.parameters.declare import AUTO
 from quadrat.pipeline.events import PreparedPart
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.tune import Tuner
@@ -27,7 +28,7 @@ Kind = tuple[int, ...]
 class AutoSize:
     """Chooses the batch size for a model, and knows which batches give what their inputs give alone.
 
-    A batch of another size or shape than those that were compared runs input by input the first time, and is compared then.
+    `sizes` is True if the batch size is to be chosen, and not only the threads. A batch of another size or shape than those that were compared runs input by input the first time, and is compared then.
     """
 
     def __init__(self, model: LoadedModel, quiet: Quiet) -> None:
@@ -35,6 +36,8 @@ class AutoSize:
         self.first: list[NDArray[np.float32]] = []
         self.tuning: Tuning | None = None
         self.seconds = 0.0
+        fixed = model.package.input_shape[0] if model.package.input_shape else None
+        self.sizes = model.settings.engine.batch_size == AUTO and model.task.batched and not fixed
         self._model = model
         self._equal: dict[Kind, bool] = {}
 

@@ -141,14 +141,19 @@ class Batches:
 
     def _run_batch(self, inputs: Sequence[PreparedPart]) -> list[PartResult]:
         """Run one batch. If it fails, for instance for lack of memory, run each input alone."""
-        if self._auto is not None and len(inputs) > 1 and not self._auto.is_equal(inputs):
+        if (
+            self._auto is not None
+            and self._auto.sizes
+            and len(inputs) > 1
+            and not self._auto.is_equal(inputs)
+        ):
             return self._checked(inputs, self._auto)
         try:
             with self.model.turns:
                 arrays = self._timed_run(inputs)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
-                if self._auto is not None and self._auto.is_short(error):
+                if self._auto is not None and self._auto.sizes and self._auto.is_short(error):
                     self.size = max(1, len(inputs) // 2)
                 return [ran for one in inputs for ran in self._run_batch([one])]
             smaller = self._in_pieces(inputs[0], error)
@@ -198,7 +203,7 @@ class Batches:
         engine, limit = self.model.engine, self.model.settings.limits.source_seconds
         if limit is None or not isinstance(engine, HostedEngine):
             return engine.run(batch, wanted)
-        frames = list({id(one.frame): one.frame for one in inputs}.values())
+        frames = list({id(one.frame.account): one.frame.account for one in inputs}.values())
         left = max(limit - frame.spent_s for frame in frames)
         if left <= 0:  # a run would end the child, and count against the network
             raise EngineTimeoutError(

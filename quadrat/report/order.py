@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.media.facts import FLAGS
-from quadrat.records import SourceRecord
+from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
@@ -20,6 +20,7 @@ from quadrat.report.scales import Scales
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
+from quadrat.report.tuning import tuning_products
 from quadrat.types import Product
 
 TABLE = "survey.csv"
@@ -43,7 +44,8 @@ class OrderReport:
         folder: Path,
         part: Path | None = None,
     ) -> None:
-        self._models = models
+        self._every = models
+        self._models = [model for model in models if model.counted]
         self._settings = settings
         self._names = names
         self._folder = folder
@@ -51,7 +53,7 @@ class OrderReport:
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
         self._originals: dict[int, str] = {}
-        self._scales = Scales(models)
+        self._scales = Scales(self._models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
@@ -68,8 +70,10 @@ class OrderReport:
                 self._part.add(record)
                 self._part.flush()
 
-    def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
+    def products(
+        self, stages: Sequence[Timed], wall_s: float, tuning: Sequence[Tuning] = ()
+    ) -> Iterator[Product]:
+        """Yield survey.csv first, then run.json, what was tried for auto, images.csv, totals.csv, and the tables of each model.
 
         All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
         be written are yielded; OSError after the last one if there was one that could not.
@@ -101,15 +105,17 @@ class OrderReport:
             self._part.delete()
         run = run_record(
             self._settings,
-            self._models,
+            self._every,
             stages,
             self.totals,
             wall_s,
             sources=readings,
             means=means,
             warnings=self._scales.warnings(),
+            tuning=tuning,
         )
         yield run.product(self._record)
+        yield from tuning_products(tuning, self._models[0].provenance, self._names)
         if images.rows:
             yield from self._image_products(images, groups)
         features = Features(self._models, self._names, self._folder)
