@@ -370,4 +370,8 @@ def equal(one: Arrays, other: Arrays) -> bool:
 def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
-    return np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
+    return bool(np.array_equal(_as_bytes(one), _as_bytes(other)))
+
+
+def _as_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
