@@ -11,6 +11,7 @@
         ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
         LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
+        HierarchyError             E_MODEL_HIERARCHY          a classifier's names make no tree
         CascadeError               E_MODEL_SEVERAL            models that cannot be used together
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
@@ -178,6 +179,12 @@ class LayoutError(ModelError):
     """A detector's outputs do not match its layout, or any layout."""
 
     code = "E_MODEL_LAYOUT"
+
+
+class HierarchyError(ModelError):
+    """The parents of a classifier's names make no tree: a loop, two parents, or one that is unknown."""
+
+    code = "E_MODEL_HIERARCHY"
 
 
 class CascadeError(ModelError):

@@ -63,7 +63,7 @@ class AutoSize:
                 known.cpu_threads,
             ):  # chosen since then, for inputs of another shape
                 known = replace(known, cpu_threads=tuned.threads or known.cpu_threads)
-            self.tuning = known
+            self.tuning = replace(known, model=self._model.name)
         if not known.remembered:
             self._equal |= {
                 (each.batch_size, *shape): each.outcome == "ok"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from quadrat.errors import UnmeasuredObjectError
 from quadrat.geometry import Geometry, Window
 from quadrat.package.objects import ObjectWords
 from quadrat.pipeline.cascade import AboutObjects
+from quadrat.pipeline.enhance import enhanced
 from quadrat.pipeline.events import (
     FRAME_ERRORS,
     MeasuredFrame,
@@ -22,8 +23,9 @@ from quadrat.pipeline.events import (
 )
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.prepare import part_of, view_of
-from quadrat.predictions import Classification, Detections, Embedding, ObjectResult
-from quadrat.types import Flush, Frame, Part
+from quadrat.predictions import UNKNOWN, Classification, Detections, Embedding, ObjectResult, Segmentation
+from quadrat.steps import Steps
+from quadrat.types import Flush, Frame, ImageU8, Part
 
 HELD_BYTES = 256_000_000
 """The most bytes of frames whose objects wait for a full batch; then an incomplete one runs."""
@@ -34,12 +36,14 @@ SMALL, OTHER_CLASS, FAILED = "small", "class", "failed"
 class CropStage:
     """The stage that cuts out the objects of each frame for one model.
 
-    Crops are taken from the frame as it was read, which has the most pixels of all views in memory.
+    Crops are taken from the frame as it was read, which has the most pixels of all views in memory. `same_steps` is
+    True if the detector has the same steps of enhancement, so that its frame can be used.
     """
 
-    def __init__(self, model: LoadedModel, about: AboutObjects) -> None:
+    def __init__(self, model: LoadedModel, about: AboutObjects, *, same_steps: bool = False) -> None:
         self._model = model
         self._about = about
+        self._same_steps = same_steps
         self._held = 0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -62,7 +66,14 @@ class CropStage:
     def _parts(self, item: MeasuredFrame, found: Detections) -> Iterator[Any]:
         """Plan all objects of a frame, then yield their parts."""
         owner = OpenObjects(item, [None] * len(found), self._reasons(found))
-        crops = [self._open(owner, row, found) for row, reason in enumerate(owner.reasons) if not reason]
+        wanted = [row for row, reason in enumerate(owner.reasons) if not reason]
+        try:
+            pixels = self._pixels(item) if wanted else item.result.frame.pixels
+        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
+            for row in wanted:
+                fail(owner, row, error)
+            wanted = []
+        crops = [self._open(owner, row, found, pixels) for row in wanted]
         opened = [crop for crop in crops if crop is not None]
         owner.waiting = len(opened)
         if not opened:
@@ -90,17 +101,24 @@ class CropStage:
             for index, side in zip(found.classes.tolist(), sides.tolist(), strict=True)
         ]
 
-    def _open(self, owner: OpenObjects, row: int, found: Detections) -> OpenCrop | None:
-        """Cut out one object and plan its parts; None if that fails."""
+    def _pixels(self, item: MeasuredFrame) -> ImageU8:
+        """Return the whole frame as it was read, after the model's steps: they would see less of it in a crop."""
+        seen = item.result.view(self._about.detector).pixels
+        if self._same_steps and seen.shape == item.result.frame.pixels.shape:
+            return seen
+        return enhanced(item.result.frame.pixels, self._model.steps, item.state.source.name)
+
+    def _open(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop | None:
+        """Cut out one object of the `whole` frame and plan its parts; None if that fails."""
         result, model = owner.measured.result, self._model
         pixels, window = crop_windows(result.frame, found.boxes[row], self._about.words)
-        cut = result.frame.pixels[pixels.top : pixels.bottom, pixels.left : pixels.right]
+        cut = whole[pixels.top : pixels.bottom, pixels.left : pixels.right]
         frame = Frame(
             result.frame.key, (window.height, window.width), np.ascontiguousarray(cut), time_s=result.frame.time_s
         )  # fmt: skip
         crop = OpenCrop(owner.measured.state, frame, owner=owner, row=row, window=window)
         try:
-            fold = crop.folds[model.name] = model.task.start(view_of(crop, model.name, model))
+            fold = crop.folds[model.name] = model.task.start(view_of({}, crop, replace(model, steps=Steps())))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             fail(owner, row, error)
             return None
@@ -168,6 +186,8 @@ class JoinStage:
             what = "the network gave numbers that are not finite"
             fail(crop.owner, crop.row, UnmeasuredObjectError(what, where=self._model.name))
             return
+        if isinstance(prediction, Segmentation):
+            prediction = only(prediction, [each.index for each in self._about.parts])
         crop.owner.results[crop.row] = ObjectResult(crop.window, prediction)
 
 
@@ -212,6 +232,21 @@ def finished(owner: OpenObjects, model: str, detector: str) -> MeasuredFrame:
         faults[model] = owner.errors[0]
     predictions: Mapping[str, Any] = {**result.predictions, detector: found}
     return replace(measured, result=replace(result, predictions=predictions, faults=faults))
+
+
+def only(mask: Segmentation, classes: Sequence[int]) -> Segmentation:
+    """Return a mask in which every pixel that has none of `classes` is UNKNOWN: it is not part of the object."""
+    kept = np.zeros(256, bool)
+    kept[list(classes)] = True
+    kept[UNKNOWN] = False
+    labels = np.where(kept[mask.labels], mask.labels, np.uint8(UNKNOWN))
+    if mask.members is None:
+        return replace(mask, labels=labels)
+    held = kept[: mask.members.shape[2]]
+    members = np.where(held, mask.members, np.float16(0))
+    some = members.max(axis=2, initial=0) > 0
+    best = members.argmax(axis=2).astype(np.uint8)
+    return replace(mask, labels=np.where(some, best, np.uint8(UNKNOWN)), members=members)
 
 
 def fail(owner: OpenObjects, row: int, error: Exception) -> None:

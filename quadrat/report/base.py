@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from quadrat.errors import QuadratError
 from quadrat.records import ModelRecord, SourceRecord
@@ -26,7 +26,7 @@ class ModelFacts:
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
     that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
     side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
-    measured in tiles.
+    measured in tiles. `stated` holds what the archive's meta.json states about its task and its classes.
 
     `about` is the detector whose objects the model measures, empty for a model of whole frames. Such a model is
     reported as objects with finer classes: `task` and `groups` are the detector's, and `own` is the record of the
@@ -43,6 +43,7 @@ class ModelFacts:
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
     trained_side: int | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
     in_folders: bool = False
     about: str = ""
     counted: bool = True
@@ -140,6 +141,14 @@ class Tables(Protocol):
 
     def products(self) -> Iterator[Product]:
         """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
+
+
+@runtime_checkable
+class ListsUnmeasured(Protocol):
+    """Tables that also list the sources that their model could not measure."""
+
+    def unmeasured(self, source: SourceRecord) -> None:
+        """Write the row of a source that has no record of the model."""
 
 
 def finished(parts: Iterable[Iterator[Product]]) -> Iterator[Product]:

@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import ModelFacts, Tables, finished
+from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
@@ -58,7 +58,9 @@ class OrderReport:
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
         self._made = self._tables()
-        self._part = Survey(part, self._made) if part is not None else None
+        made = {model.name: model.provenance.enhance for model in models}
+        self._steps = {name: steps for name, steps in made.items() if steps != "none"}
+        self._part = Survey(part, self._made, self._steps) if part is not None else None
 
     def add(self, record: SourceRecord, place: int | None = None) -> None:
         """Add the record of a finished source; `place` is its place among images. OSError as `RecordBook.add`."""
@@ -80,7 +82,7 @@ class OrderReport:
         """
         tables = self._made
         self._decide(tables)
-        survey = Survey(self._folder / "survey.csv", tables)
+        survey = Survey(self._folder / "survey.csv", tables, self._steps)
         images = ImageTable(
             self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
         )
@@ -111,7 +113,7 @@ class OrderReport:
             wall_s,
             sources=readings,
             means=means,
-            warnings=self._scales.warnings(),
+            warnings=[*self._scales.warnings(), *self._enhanced()],
             tuning=tuning,
         )
         yield run.product(self._record)
@@ -121,8 +123,7 @@ class OrderReport:
         features = Features(self._models, self._names, self._folder)
         for record in self._marked():
             features.add(record)
-            for part in record.models:
-                tables[part.model].add(record, part)
+            _add(tables, record)
         yield from finished([*(table.products() for table in tables.values()), features.products()])
 
     def warnings(self) -> list[str]:
@@ -130,7 +131,17 @@ class OrderReport:
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
         flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
-        return [text[0].upper() + text[1:] for text in (*self._scales.warnings(), *flagged)]
+        return [
+            text[0].upper() + text[1:] for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
+        ]
+
+    def _enhanced(self) -> list[str]:
+        """Say that numbers are those of enhanced pictures, if all are: in a comparison, the tables say it."""
+        measured = [self._steps.get(model.name, "") for model in self._models if not model.kind.built_in]
+        if not measured or not all(measured):
+            return []
+        steps = " and ".join(dict.fromkeys(measured))
+        return [f"the numbers are those of enhanced pictures ({steps}); say so wherever you publish them"]
 
     def _decide(self, tables: Mapping[str, Tables]) -> None:
         """Find duplicates, and let the tables learn all classes.
@@ -171,3 +182,12 @@ class OrderReport:
         several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
         own = {} if several else totals[first.name]
         return survey_aspect(first.provenance, self.totals.counts, own, several, self.totals.flags)
+
+
+def _add(tables: Mapping[str, Tables], record: SourceRecord) -> None:
+    """Write the rows of a source in the tables of all models."""
+    for part in record.models:
+        tables[part.model].add(record, part)
+    for name in tables.keys() - {part.model for part in record.models}:
+        if isinstance(table := tables[name], ListsUnmeasured):
+            table.unmeasured(record)

@@ -53,21 +53,29 @@ def short(value: str | bytes) -> str:
     return ascii(value)[:40]
 
 
+LISTS = {
+    "outputs": ["auto", "none", "overlay", "annotated,overlay"],
+    "enhance": ["none", "clahe", "clahe,grey-world"],
+    "compare": ["none", "clahe", "clahe,grey-world"],
+}
+"""Values of the parameters that are lists of names."""
+
+
 def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Draw what a parameter takes by itself."""
-    if parameter.name == "outputs":
-        return st.sampled_from(["auto", "none", "overlay", "annotated,overlay"])
+    if parameter.name in LISTS:
+        return st.sampled_from(LISTS[parameter.name])
     if parameter.kind == "bool":
         return st.booleans()
     if parameter.kind == "option":
         return st.sampled_from(parameter.choices)
     if parameter.kind == "size":
         return st.integers(50_000, 10**12) | st.sampled_from(["1MP", "1024px"])
-    if parameter.kind == "auto":
-        return st.integers(int(parameter.low or 0), int(parameter.high or 0)) | st.just("auto")
-    if parameter.kind in ("int", "float"):
+    if parameter.kind in ("int", "float", "auto"):
         whole = st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
-        return whole if parameter.kind == "int" else st.floats(parameter.low, parameter.high) | st.just(1)
+        if parameter.kind == "auto":
+            whole |= st.just("auto")
+        return whole if parameter.kind != "float" else st.floats(parameter.low, parameter.high) | st.just(1)
     return st.text("abc é\"'#:%-1", min_size=1)
 
 
