@@ -120,6 +120,10 @@ class OrderReport:
         yield from tuning_products(tuning, self._models[0].provenance, self._names)
         if images.rows:
             yield from self._image_products(images, groups)
+        yield from self._model_products(tables)
+
+    def _model_products(self, tables: Mapping[str, Tables]) -> Iterator[Product]:
+        """Yield the tables of each model, and the features of all; OSError as `products`."""
         features = Features(self._models, self._names, self._folder)
         for record in self._marked():
             features.add(record)
