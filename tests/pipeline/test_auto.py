@@ -91,7 +91,7 @@ def sent(kind: str, number: int) -> Any:
 
 
 def test_auto_uses_the_size_that_it_chose(
-    model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Inputs wait until values are tried on the first four; then batches have the chosen size, and queues room for them."""
     monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path))
