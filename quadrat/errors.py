@@ -122,6 +122,12 @@ class ParameterError(QuadratError):
     exit_status = 2
 
 
+class QueryError(ParameterError):
+    """What is looked for in an index has a mistake, such as a column that there is not."""
+
+    code = "E_INDEX_QUERY"
+
+
 class ModelError(QuadratError):
     """The model archive is at fault."""
 
