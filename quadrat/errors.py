@@ -11,6 +11,7 @@
         ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
         LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
+        CascadeError               E_MODEL_SEVERAL            models that cannot be used together
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
         DeviceError                E_DEVICE                   the requested device or precision is not available
@@ -23,10 +24,12 @@
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
         TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best-scoring are counted
+        UnmeasuredObjectError      E_OBJECT                   a model could not measure some of the objects: they have no finer result
         VideoFormatError           E_VIDEO_FORMAT             not a supported video or sequence, or its frames change size
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
         SourceError                E_SOURCE                   an artifact cannot be fetched
+          InstanceError              E_INSTANCE                 one instance of a list (JSON lines) is wrong
           UnavailableError           E_UNAVAILABLE              the platform does not return it at the moment: it stays in its queue
         NoImagesError              E_NO_IMAGES                no image to measure
         AllFailedError             E_ALL_FAILED               no image could be measured
@@ -183,6 +186,12 @@ class LayoutError(ModelError):
     code = "E_MODEL_LAYOUT"
 
 
+class CascadeError(ModelError):
+    """Models that cannot be used together: a model of objects without one detector, or two models of one name."""
+
+    code = "E_MODEL_SEVERAL"
+
+
 class EngineError(QuadratError):
     """The engine, not the model, is at fault."""
 
@@ -272,6 +281,12 @@ class TooManyObjectsError(InputError):
         )
 
 
+class UnmeasuredObjectError(InputError):
+    """A model that is about objects could not measure some of them; these objects have no finer result."""
+
+    code = "E_OBJECT"
+
+
 class VideoFormatError(InputError):
     """Not a supported video or sequence, without frames, or with frames that change size (scaled to the first)."""
 
@@ -294,6 +309,12 @@ class SourceError(InputError):
     """An artifact cannot be fetched."""
 
     code = "E_SOURCE"
+
+
+class InstanceError(SourceError):
+    """One instance of a list in JSON is wrong; the others are measured."""
+
+    code = "E_INSTANCE"
 
 
 class UnavailableError(SourceError):

@@ -17,6 +17,8 @@ IMAGE_SUFFIXES = frozenset((*_READABLE, *_UNREADABLE))
 such a file as failed, with a reason, instead of skipping it."""
 RAW_SUFFIXES = frozenset((".arw", ".cr2", ".cr3", ".dng", ".gpr", ".nef", ".orf", ".raf", ".rw2"))
 """Suffixes of raw files of cameras."""
+LIST_SUFFIXES = frozenset((".json", ".jsonl", ".ndjson"))
+"""Suffixes of files that list instances: JSON lines, or one JSON document."""
 VIDEO_CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "mxf", "ogg", "asf", "ivf", "h264",
     "hevc",

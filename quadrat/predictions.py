@@ -67,6 +67,7 @@ class Detections:
     unique within the source, -1 for an object without a track, or None if objects are not tracked. `capped` is True
     if there were more than max-detections, so that counts are too low. `details` holds, by the name of each model
     that is about objects, its result for each row; None for an object that it was not given or could not measure.
+    `reasons` holds, by the same names, why a row was not measured: "small", "class", "failed", or "" if it was.
     """
 
     boxes: NDArray[np.float32]
@@ -75,6 +76,7 @@ class Detections:
     tracks: NDArray[np.int32] | None = None
     capped: bool = False
     details: Mapping[str, tuple[ObjectResult | None, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the objects."""
@@ -85,8 +87,9 @@ class Detections:
         tracks = None if self.tracks is None else self.tracks[index]
         rows = np.arange(len(self))[index].tolist() if self.details else []
         details = {model: tuple(each[row] for row in rows) for model, each in self.details.items()}
+        reasons = {model: tuple(each[row] for row in rows) for model, each in self.reasons.items()}
         return Detections(
-            self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped, details
+            self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped, details, reasons
         )
 
     @classmethod

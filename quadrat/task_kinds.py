@@ -41,16 +41,19 @@ class TaskKind:
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
     - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
       prediction; `model` lists the classes;
+    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
+    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can;
     - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index, and
-    needs an archive. A task without pictures has no `annotate`.
+    The last nine may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index,
+    cannot measure the objects of a detector, does not give an object a class, and needs an archive. A task without
+    pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
-    objects can be tracked; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
+    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
     given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all.
     """
 
@@ -72,7 +75,10 @@ class TaskKind:
     fault: str = ""
     differs: str = ""
     entries: str = ""
+    object_cells: str = ""
+    object_class: str = ""
     built_in: str = ""
+    measures: bool = True
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()

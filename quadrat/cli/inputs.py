@@ -18,6 +18,7 @@ from quadrat.parameters.orders import OUTPUTS
 from quadrat.platforms.arguments import local_path
 from quadrat.platforms.ivcap_order import find_archives
 from quadrat.stores.addresses import public
+from quadrat.stores.instances import is_list
 from quadrat.stores.listing import list_images, list_videos
 from quadrat.stores.paths import exists, is_gzip, swapped
 from quadrat.types import Source
@@ -153,6 +154,8 @@ def _paths(word: str) -> Iterator[Path]:
 
 def _kinds(path: Path, results: Path, *, sequences: bool) -> set[str]:
     """Return the kinds of media in a file or folder; ParameterError if there are none."""
+    if is_list(path):
+        return {"image"}
     if not path.is_dir():
         if is_gzip(path):
             hint = f"{USAGE}; several models are one word, separated by commas: a.tgz,b.tgz"

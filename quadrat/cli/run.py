@@ -167,7 +167,7 @@ def plan(given: Namespace) -> list[Planned]:
         others = [kind for kind in kinds if kind != media]
         settings = _settings(values_for(values, media, others), media)
         place = out / described(media) if others else out
-        sources = _sources(inputs, media, out, sequences=given.sequence, both=bool(others))
+        sources = _sources(inputs, media, out, given, settings)
         store = FolderStore(
             models, sources, place, LOCAL_ORDER, moving=media != "image", overwrite=bool(given.overwrite)
         )
@@ -220,9 +220,16 @@ def _values(given: Namespace) -> dict[str, Any]:
     return {name: value for name, value in completed.items() if name not in NAMES_OF_FILES}
 
 
-def _sources(inputs: Inputs, media: str, out: Path, *, sequences: bool, both: bool) -> Any:
+def _sources(inputs: Inputs, media: str, out: Path, given: Namespace, settings: Settings) -> Any:
     """Return the sources of one kind of media, as the store takes them."""
     if media == "stream":
         return list_streams(" ".join(inputs.streams))
     places = inputs.images if media == "image" else inputs.videos
-    return Places(places, out.absolute(), moving=media == "video", sequences=sequences, both=both)
+    return Places(
+        places,
+        out.absolute(),
+        moving=media == "video",
+        sequences=given.sequence,
+        both=len(inputs.media) > 1,
+        instances=settings.instances,
+    )

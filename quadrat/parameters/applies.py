@@ -79,6 +79,23 @@ def check_stated(settings: Settings, models: Mapping[str, str]) -> None:
     )
 
 
+def check_alone(measures: Mapping[str, bool]) -> None:
+    """Raise ParameterError if models that make pictures are given beside models that measure.
+
+    `measures` says by the model's name which it does.
+    """
+    pictures = [name for name, does in measures.items() if not does]
+    if not pictures or len(pictures) == len(measures):
+        return
+    others = [name for name, does in measures.items() if does]
+    raise ParameterError(
+        f"the model {pictures[0]!r} makes pictures for people, and {others[0]!r} measures: details that a network invents "
+        "must not be measured or shown beside measurements as if they were real",
+        where="models",
+        hint=f"Leave {pictures[0]!r} out, or give it alone in an order of its own",
+    )
+
+
 def check_without_network(settings: Settings, task: str) -> None:
     """Raise ParameterError for a changed value that is about networks, in an order that has none."""
     for parameter in settings.changed():

@@ -7,7 +7,7 @@ from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import IndexInput, Inputs, ResultFolder
-from quadrat.parameters.limits import LimitSettings
+from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.searches import SearchSettings
@@ -27,6 +27,7 @@ GROUPS: tuple[type[Group], ...] = (
     SearchSettings,
     OrderSettings,
     LimitSettings,
+    InstanceSettings,
     EngineSettings,
 )
 """All groups, in the order of the help and the reference."""

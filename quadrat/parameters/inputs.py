@@ -22,7 +22,10 @@ class Inputs(Group):
         "locally a folder of archives or paths separated by commas.",
         since="4",
     )
-    images: str | None = parameter("collection", "Images to measure: a collection, or locally a folder.")
+    images: str | None = parameter(
+        "collection",
+        "Images to measure: a collection, or locally a folder or a list of instances (JSON lines).",
+    )
     image: str | None = parameter(
         "artifact", "One image to measure, instead of images; locally also a folder.", since="1"
     )

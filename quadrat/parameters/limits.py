@@ -40,3 +40,32 @@ class LimitSettings(Group):
         high=10**7,
         since="5",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSettings(Group):
+    """How long a list of instances may be."""
+
+    title: ClassVar[str] = "instances"
+    about: ClassVar[str] = "How long a list of instances (JSON lines, given as images) may be."
+
+    max_instances: int = parameter(
+        "int",
+        "Most instances of a list; a list with more is refused before any of them is measured.",
+        default=100_000,
+        unit="instances",
+        low=1,
+        high=10**9,
+        media=("image",),
+        since="6",
+    )
+    max_instance_bytes: int = parameter(
+        "int",
+        "Most bytes of one instance as it is written in its list; a longer one fails, and is not read into memory.",
+        default=40_000_000,
+        unit="bytes",
+        low=1000,
+        high=10**9,
+        media=("image",),
+        since="6",
+    )

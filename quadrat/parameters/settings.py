@@ -13,7 +13,7 @@ from quadrat.parameters.declare import Group, Parameter, Value
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import PARAMETERS
-from quadrat.parameters.limits import LimitSettings
+from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.searches import SearchSettings
@@ -37,6 +37,7 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
     order: OrderSettings = field(default_factory=OrderSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    instances: InstanceSettings = field(default_factory=InstanceSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod

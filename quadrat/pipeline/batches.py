@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import fits
-from quadrat.errors import EngineRunError, EngineTimeoutError, GraphError
+from quadrat.errors import EngineMemoryError, EngineRunError, EngineTimeoutError, GraphError
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.workers import BusyClock, Workers
@@ -110,7 +111,10 @@ class Batches:
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
                 return [ran for one in inputs for ran in self._run_batch([one])]
-            return self._failed(inputs, error)
+            smaller = self._in_pieces(inputs[0], error)
+            if smaller is None:
+                return self._failed(inputs, error)
+            return [PartResult(inputs[0].frame, inputs[0].model, inputs[0].number, smaller)]
         if wrong := self._wrong_shape(inputs, arrays):
             return self._failed(inputs, wrong)
         return [
@@ -118,13 +122,29 @@ class Batches:
             for index, one in enumerate(inputs)
         ]
 
+    def _in_pieces(self, one: PreparedPart, error: Exception) -> Part | None:
+        """Run an input that does not fit into memory in pieces, if the task can; None if it cannot, or they do not fit."""
+        in_pieces = getattr(self.model.task, "in_pieces", None)
+        if in_pieces is None or not isinstance(error, EngineMemoryError | MemoryError):
+            return None
+
+        def run(tensor: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+            piece = replace(one, sample=replace(one.sample, tensor=tensor))
+            with self.model.turns:
+                arrays = self._timed_run([piece])
+            return {name: array[0] for name, array in arrays.items()}
+
+        with suppress(EngineRunError, MemoryError):
+            return Part(in_pieces(one.sample.tensor, run, error), one.sample.geometry, one.sample.window)
+        return None
+
     def _timed_run(self, inputs: Sequence[PreparedPart]) -> Mapping[str, NDArray[Any]]:
         """Run the network, for no longer than the frames of the inputs have left of source-seconds."""
         batch, wanted = self._stack(inputs), self.model.task.wanted
         engine, limit = self.model.engine, self.model.settings.limits.source_seconds
         if limit is None or not isinstance(engine, HostedEngine):
             return engine.run(batch, wanted)
-        frames = list({id(one.frame): one.frame for one in inputs}.values())
+        frames = list({id(one.frame.account): one.frame.account for one in inputs}.values())
         left = max(limit - frame.spent_s for frame in frames)
         if left <= 0:  # a run would end the child, and count against the network
             raise EngineTimeoutError(

@@ -43,11 +43,15 @@ def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> It
 
 
 def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResult | OpenFrame]:
-    """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one PartResult."""
+    """Plan the parts of a frame for all models of whole frames, then yield them.
+
+    A model that cannot plan gives one PartResult.
+    """
     failed: list[PartResult] = []
-    for name, model in models.items():
+    for name in models.whole:
+        model = models[name]
         try:
-            opened.folds[name] = model.task.start(_view(opened, name, model))
+            opened.folds[name] = model.task.start(view_of(opened, name, model))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             failed.append(
                 PartResult(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
@@ -58,10 +62,10 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResul
         yield opened
     for name, fold in list(opened.folds.items()):  # the stage that adds parts removes folds
         for number, window in enumerate(fold.windows):
-            yield _part(models[name], opened, number, window)
+            yield part_of(models[name], opened, number, window)
 
 
-def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
+def view_of(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
     """Return the frame at the size at which a model measures it, and store it if it was read at another size."""
     frame = opened.frame
     wanted = model.working_hw(frame.source_hw)
@@ -72,9 +76,10 @@ def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
     return opened.views[name]
 
 
-def _part(
+def part_of(
     model: LoadedModel, opened: OpenFrame, number: int, window: Window | None
 ) -> PreparedPart | PartResult:
+    """Make the network's input for part `number` of a frame; an error gives a PartResult."""
     frame = opened.views.get(model.name, opened.frame)
     start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     try:

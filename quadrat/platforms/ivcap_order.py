@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from quadrat.parameters import (
     check_inputs,
     parameters_of,
 )
+from quadrat.parameters.limits import InstanceSettings
 from quadrat.platforms import sdk_log
 from quadrat.platforms.arguments import add_arguments, local_path, remote
 from quadrat.stores.addresses import public
@@ -39,6 +40,7 @@ from quadrat.task_kinds import needs_model
 if TYPE_CHECKING:  # the stores import numpy, which --help does not need
     from quadrat.protocols import Store
     from quadrat.stores.proxy import Proxy
+    from quadrat.types import StoreItem
 
 TASK = "QUADRAT_DESCRIBE_TASK"
 """Environment variable: the service describes only the parameters of this task; `make service-description TASK=`."""
@@ -205,6 +207,13 @@ def _proxy(values: Mapping[str, Any], context: OrderContext) -> Proxy:
     return Proxy(str(context.storage_url), context.cache_url, RETRY_S if given is None else float(given))
 
 
+def _instance_limits(values: Mapping[str, Any]) -> InstanceSettings:
+    """Return the limits on a list of instances that an order gives, before its settings are checked."""
+    from quadrat.parameters import parse
+
+    return parse({each.name: values.get(each.field) for each in InstanceSettings.declared()}).instances
+
+
 def _check_needed(values: Mapping[str, Any]) -> str:
     """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model if the task needs one."""
     name = check_inputs(values)
@@ -263,6 +272,7 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     be found.
     """
     from quadrat.stores.folder import FolderStore
+    from quadrat.stores.instances import Instances, is_list
     from quadrat.stores.paths import results_in
     from quadrat.stores.platform import PlatformStore
     from quadrat.stores.streams import list_streams
@@ -286,7 +296,10 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     if isinstance(place, Path) and swapped(archives, [place]):
         what = f"it is not a model archive, but {name} is one"
         raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
+    sources: Path | Iterable[StoreItem] = place
+    if isinstance(place, Path) and not moving and is_list(place):
+        sources = Instances(place, _instance_limits(values))
     out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
     return FolderStore(
-        archives, place, out, context.order_id, moving=moving, overwrite=overwrite, in_folders=False
+        archives, sources, out, context.order_id, moving=moving, overwrite=overwrite, in_folders=False
     )

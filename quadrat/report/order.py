@@ -43,7 +43,8 @@ class OrderReport:
         folder: Path,
         part: Path | None = None,
     ) -> None:
-        self._models = models
+        self._every = models
+        self._models = [model for model in models if model.counted]
         self._settings = settings
         self._names = names
         self._folder = folder
@@ -51,7 +52,7 @@ class OrderReport:
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
         self._originals: dict[int, str] = {}
-        self._scales = Scales(models)
+        self._scales = Scales(self._models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
@@ -101,7 +102,7 @@ class OrderReport:
             self._part.delete()
         run = run_record(
             self._settings,
-            self._models,
+            self._every,
             stages,
             self.totals,
             wall_s,

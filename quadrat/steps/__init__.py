@@ -27,11 +27,16 @@ STEPS: dict[str, str] = {
     "shades-of-grey": "quadrat.steps.colour:SHADES_OF_GREY",
     "lab-grey-world": "quadrat.steps.colour:LAB_GREY_WORLD",
     "red-compensation": "quadrat.steps.colour:RED_COMPENSATION",
+    "fusion": "quadrat.steps.fusion:FUSION",
+    "udcp": "quadrat.steps.udcp:UDCP",
+    "msrcr": "quadrat.steps.retinex:MSRCR",
     "clahe": "quadrat.steps.contrast:CLAHE",
     "stretch": "quadrat.steps.contrast:STRETCH",
 }
 """All steps by name, in the order of their families."""
 
+ENLARGING = "super-resolution"
+"""What an order may ask for as a step, and is refused."""
 NONE = "none"
 """The text that stands for no step."""
 TILE = 2048
@@ -133,6 +138,12 @@ def parse_steps(text: str, where: str = "enhance") -> Steps:
     if names == [NONE]:
         return Steps()
     for name in names:
+        if name == ENLARGING:
+            raise ParameterError(
+                "super-resolution needs a network of its own, and is no step: it invents details, which a model would "
+                "measure as if they were real", where=where,
+                hint="To enlarge pictures for people, give its archive alone as the model",
+            )  # fmt: skip
         if name not in STEPS:
             shown = f"{NONE!r} beside a step" if name == NONE else f"unknown step {name!r}"
             raise ParameterError(shown, where=where, hint=_choices())

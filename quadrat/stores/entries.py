@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from quadrat.errors import DeliveryError, EngineError
 from quadrat.records import SourceRecord
+from quadrat.stores import instance
+from quadrat.stores.files import digest_of
 from quadrat.types import Source
 
 META = "meta"
@@ -57,6 +59,8 @@ def signature_of(source: Source) -> str:
     """Return what changes whenever a local file, or a file in a folder, is written; empty if it cannot be read."""
     path = Path(source.token)
     try:
+        if instance.is_token(source.token):
+            return instance.signature(source.token, _state(instance.list_of(source.token).stat()))
         if not source.token or not path.is_dir():
             return _state(path.stat())
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
@@ -64,6 +68,13 @@ def signature_of(source: Source) -> str:
         return hashlib.sha256("\n".join(states).encode()).hexdigest()
     except OSError:
         return ""
+
+
+def content_digest(source: Source) -> str:
+    """Return the sha256 (hex) of the content of a local source; OSError if it cannot be read."""
+    if instance.is_token(source.token):
+        return instance.digest(source.token)
+    return digest_of(Path(source.token))
 
 
 def _state(status: os.stat_result) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from quadrat.errors import DeliveryError, NotAnImageError, ParameterError, SourceError
 from quadrat.stores.files import try_to_write
+from quadrat.stores.instance import is_token, read_instance
+from quadrat.stores.instances import Instances
 from quadrat.stores.ledger import FolderLedger
 from quadrat.stores.listing import file_urn, list_images, list_videos
 from quadrat.stores.paths import exists
@@ -71,7 +73,7 @@ class FolderStore:
         """The folder or file with the sources; streams, which give other frames each time, have the time instead."""
         if isinstance(self._images, Path):
             return file_urn(self._images)
-        if isinstance(self._images, Places):
+        if isinstance(self._images, Places | Instances):
             return self._images.described
         return f"live streams from {datetime.now(UTC).isoformat(timespec='microseconds')}"
 
@@ -119,7 +121,10 @@ class FolderStore:
 
 @contextmanager
 def pull_file(source: Source) -> Iterator[Blob]:
-    """Give a local file or folder; SourceError if it cannot be opened."""
+    """Give a local file or folder, or a picture in a list of instances; SourceError if it cannot be opened."""
+    if is_token(source.token):
+        yield Blob(_read_instance(source))
+        return
     path = Path(source.token)
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise SourceError(
@@ -133,6 +138,15 @@ def pull_file(source: Source) -> Iterator[Blob]:
     except OSError as error:
         raise SourceError(f"the file cannot be read ({error.strerror})", where=source.name) from error
     yield Blob(path)
+
+
+def _read_instance(source: Source) -> bytes:
+    try:
+        return read_instance(source.token)
+    except SourceError as error:
+        raise error.at(source.name) from error
+    except OSError as error:
+        raise SourceError(f"its list cannot be read ({error.strerror})", where=source.name) from error
 
 
 def must_exist(path: Path, parameter: str) -> None:

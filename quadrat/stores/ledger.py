@@ -26,6 +26,7 @@ from quadrat.stores.entries import (
     Written,
     checked_name,
     column_files,
+    content_digest,
     difference,
     is_final,
     metadata_name,
@@ -248,7 +249,7 @@ class FolderLedger:
             entry: Entry = self._journal.read(offset)
             unchanged = entry.stem == source.stem and (
                 (signature and entry.signature == signature)
-                or (entry.digest and digest_of(Path(source.token)) == entry.digest)
+                or (entry.digest and content_digest(source) == entry.digest)
             )
             if (
                 entry.record is None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from quadrat.errors import NotAnImageError
 from quadrat.formats import skip_reason
+from quadrat.parameters.limits import InstanceSettings
+from quadrat.stores.instances import Instances, is_list
 from quadrat.stores.listing import file_source, file_urn, list_images, list_videos
 from quadrat.types import Failure, Source, StoreItem
 
@@ -18,7 +20,7 @@ from quadrat.types import Failure, Source, StoreItem
 class Places:
     """The sources of one kind in several places; every iteration lists the places anew.
 
-    `files` are taken whatever their names, `folders` are listed with their sub-folders, without the folder
+    `files` are taken whatever their names, lists of instances are read, `folders` are listed with their sub-folders, without the folder
     `results`. With `moving` they are videos, otherwise images. `sequences` takes each folder that contains only
     images as one video. If `both` kinds are measured, each leaves out what belongs to the other without a row.
     Files that several places share are listed once.
@@ -29,6 +31,7 @@ class Places:
     moving: bool = False
     sequences: bool = False
     both: bool = False
+    instances: InstanceSettings = field(default_factory=InstanceSettings)
 
     @property
     def described(self) -> str:
@@ -53,7 +56,9 @@ class Places:
                 yield _named(item, place, prefix)
 
     def _of(self, place: Path) -> Iterator[Source | Failure]:
-        if not place.is_dir():
+        if is_list(place) and not self.moving:
+            yield from Instances(place, self.instances)
+        elif not place.is_dir():
             yield file_source(place, place.name, "video" if self.moving else "image")
         elif self.moving:
             yield from list_videos(place, self.results)

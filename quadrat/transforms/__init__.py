@@ -31,6 +31,7 @@ TRANSFORMS = {
     "Padding": "quadrat.transforms.pad:padding",
     "PaddingByAspectRatio": "quadrat.transforms.pad:padding_by_aspect_ratio",
     "PilResize": "quadrat.transforms.pillow:pil_resize",
+    "ReflectPadding": "quadrat.transforms.reflect:reflect_padding",
     "Resize": "quadrat.transforms.resize:resize",
     "ResizeByLong": "quadrat.transforms.resize:resize_by_long",
     "ResizeByShort": "quadrat.transforms.resize:resize_by_short",
@@ -38,6 +39,7 @@ TRANSFORMS = {
     "ResizeStepScaling": "quadrat.transforms.resize:resize_step_scaling",
     "ResizeToMultiple": "quadrat.transforms.multiples:resize_to_multiple",
     "ToBGR": "quadrat.transforms.letterbox:to_bgr",
+    "ToY": "quadrat.transforms.reflect:to_y",
 }
 """Transform type -> the function that reads its parameters, as "module:attribute"."""
 

@@ -261,3 +261,15 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     out = Path(command[command.index("-o") + 1])
     good(quadrat(*command[1:]))
     assert (out / "survey.csv").exists()
+
+
+def test_a_list_of_instances_is_measured_beside_files(quadrat: Quadrat) -> None:
+    """A list stands among other places; its names are below its own folder."""
+    shutil.copytree(IMAGES, "images")
+    Path("images/list.jsonl").write_text(
+        '{"filenames": "site-b/quadrat-03.jpg"}\n{"filenames": "none.jpg"}\n'
+    )
+    good(quadrat("run", MASKS, "images/list.jsonl", "images/site-a", "-o", "out"))
+    assert surveys(Path("out"))["."] == [
+        "site-b/quadrat-03.jpg", "none.jpg", "site-a/quadrat-01.jpg", "site-a/quadrat-02.jpg",
+    ]  # fmt: skip

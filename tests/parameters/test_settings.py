@@ -49,7 +49,7 @@ def test_what_does_not_shape_a_result() -> None:
     """Logs, failures, speed and pictures; all else may change a number."""
     assert {
         "batch-size", "cpu-threads", "print-detail", "sources-at-once", "outputs", "codec", "on-error",
-        "benchmark", "box-labels", "executor", "index", "load-seconds", "max-failures", "memory-limit", "model-name",
+        "benchmark", "box-labels", "executor", "index", "load-seconds", "max-failures", "max-instance-bytes", "max-instances", "memory-limit", "model-name",
         "overlay-opacity", "overlay-style", "retry-seconds", "source-seconds", "task",
     } == {each.name for each in SETTINGS if not each.shapes_result}  # fmt: skip
 

@@ -17,7 +17,16 @@ from quadrat.types import TransformSpec
 from tests.pictures import drawing
 from tests.transforms.test_parity import CHAINS, SHAPES, specs
 
-OWN = {"CenterCrop", "PilResize", "Letterbox", "PadToMultiple", "ResizeToMultiple", "ToBGR"}
+OWN = {
+    "CenterCrop",
+    "Letterbox",
+    "PadToMultiple",
+    "PilResize",
+    "ReflectPadding",
+    "ResizeToMultiple",
+    "ToBGR",
+    "ToY",
+}
 """Transforms that PaddleSeg does not have."""
 
 

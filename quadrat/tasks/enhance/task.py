@@ -1,4 +1,4 @@
-"""The enhancement task without a network: its prediction is the frame, to which the steps have been applied."""
+"""The enhancement task, with a network or without: then its prediction is the frame, to which the steps have been applied."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quadrat import __version__
-from quadrat.errors import ManifestError, QuadratError
+from quadrat.errors import QuadratError
 from quadrat.geometry import Window
 from quadrat.parameters import PictureSettings, TileSettings
 from quadrat.predictions import Enhanced
+from quadrat.tasks.enhance.network import NetworkPictures, make_network
 from quadrat.types import Frame, ModelPackage, OutputSpec, Part
 
 NAME = "enhance"
@@ -46,12 +47,10 @@ class Steps:
 
 
 def make(
-    package: ModelPackage, _outputs: Sequence[OutputSpec], _tiles: TileSettings, _pictures: PictureSettings
-) -> Steps:
-    """Make the task. Raises ManifestError for an archive with a network."""
-    if package.engines:
-        raise ManifestError("this version has no networks for enhancement", where="meta.json: task")
-    return Steps()
+    package: ModelPackage, outputs: Sequence[OutputSpec], tiles: TileSettings, _pictures: PictureSettings
+) -> Steps | NetworkPictures:
+    """Make the task: that of the archive's network, or of an order without an archive. Raises what NetworkPictures raises."""
+    return make_network(package, outputs, tiles) if package.engines else Steps()
 
 
 def built_in() -> ModelPackage:

@@ -1,0 +1,155 @@
+"""Orders with an archive that makes pictures, from photographs to files."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quadrat.engines.onnx import OnnxEngine
+from quadrat.errors import EngineMemoryError, GraphError, ParameterError
+from quadrat.geometry import HW
+from quadrat.job import run_order
+from quadrat.package.enhance import EnhanceWords
+from quadrat.parameters import parse
+from quadrat.pipeline.models import load_models
+from quadrat.steps import parse_steps
+from quadrat.stores.folder import FolderStore
+from tests.enhancers import DEPTH, enlarger, enlarger_archive, runner
+from tests.networks import brightness_archive
+
+LOG = logging.getLogger("quadrat.test")
+SIZES: dict[str, HW] = {"one": (1, 1), "odd": (37, 51), "wide": (20, 150)}
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder with pictures of several sizes."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed, (name, hw) in enumerate(SIZES.items()):
+        pixels = np.random.default_rng(seed).integers(0, 256, (*hw, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return folder
+
+
+def run(tmp_path, images, out, archive=None, **values):
+    """Run an order, which must succeed, and return the pictures by name and the record of the run."""
+    archive = archive or enlarger_archive(tmp_path / "large.tgz")
+    values = {"engine": "onnx", "executor": "local", **values}
+    outcome = run_order(parse(values), FolderStore(archive, images, tmp_path / out), LOG)
+    assert outcome.exit_status == 0, outcome.error
+    pictures = {
+        name: np.asarray(Image.open(tmp_path / out / "enhanced" / f"{name}.enhanced.png")) for name in SIZES
+    }
+    return pictures, json.loads((tmp_path / out / "run.json").read_text())
+
+
+def test_pictures_are_larger_and_their_tiles_do_not_matter(tmp_path, images):
+    """Two orders with other tiles give bit-equal pictures, those of the network run on the whole."""
+    network = runner(enlarger())
+    pictures, record = run(tmp_path, images, "out")
+    tiled, other = run(tmp_path, images, "out2", tile_size=32, batch_size=4)
+    for name, (height, width) in SIZES.items():
+        pixels = np.asarray(Image.open(images / f"{name}.png")).transpose(2, 0, 1)[None]
+        levels = np.rint(np.clip(network(pixels.astype(np.float32) / 255)[0], 0, 1) * 255).transpose(1, 2, 0)
+        assert pictures[name].shape == (2 * height, 2 * width, 3)
+        assert np.abs(pictures[name].astype(int) - levels).max() <= 1
+        assert np.array_equal(pictures[name], tiled[name])
+    stated = [each["models"][0]["in-force"] for each in (record, other)]
+    assert [each["tile-size"] for each in stated] == ["512 x 512", "32 x 32"]
+    assert [each["tiles"] for each in stated] == ["exact", "exact"]
+    assert stated[0]["tile-overlap"] == 2 * DEPTH
+
+
+def test_blended_tiles_are_stated_in_the_record(tmp_path, images):
+    """Whoever reads run.json knows that tiles were joined by fading."""
+    archive = enlarger_archive(tmp_path / "norm.tgz", enlarger(norm=True), EnhanceWords(scale=2))
+    _, record = run(tmp_path, images, "out", archive, tile_size=64)
+    assert record["models"][0]["in-force"]["tiles"] == "blended"
+
+
+def test_pictures_of_several_sizes_cause_no_warning_about_scales(tmp_path, images, caplog):
+    """That is a warning about measurements."""
+    run(tmp_path, images, "out")
+    assert "different scales" not in caplog.text
+
+
+def test_an_archive_of_pictures_is_refused_beside_models_that_measure(tmp_path):
+    """The line names both, before anything is measured."""
+    archives = [brightness_archive(tmp_path / "a.tgz", name="sand"), enlarger_archive(tmp_path / "b.tgz")]
+    with (
+        pytest.raises(
+            ParameterError, match="'large' makes pictures for people, and 'sand' measures"
+        ) as caught,
+        load_models(archives, parse({}), LOG),
+    ):
+        pass
+    assert caught.value.where == "models"
+
+
+def test_super_resolution_is_refused_as_a_step():
+    """A model would measure what a network has invented."""
+    with pytest.raises(ParameterError, match="invents details"):
+        parse_steps("grey-world,super-resolution")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (EnhanceWords(scale=3), "which is not a picture of 3 channels and 24 x 24 pixels"),
+        (EnhanceWords(order="Y", scale=2), "the network does not run on a picture of 8 x 8 pixels in Y"),
+        (
+            EnhanceWords(scale=2, reach=DEPTH - 1),
+            "a pixel changes the picture 3 pixels away, and the archive states a reach of 2",
+        ),
+    ],
+)
+def test_a_wrong_scale_channel_count_or_reach_is_refused_before_the_first_image(tmp_path, words, said):
+    """The line is not ONNX Runtime's, and has the code of a network that is at fault."""
+    archive = enlarger_archive(tmp_path / "large.tgz", None, words)
+    with (
+        pytest.raises(GraphError, match=said) as caught,
+        load_models([archive], parse({"engine": "onnx"}), LOG),
+    ):
+        pass
+    assert "Pack the network again" in caught.value.hint or "Export" in caught.value.hint
+
+
+def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, images, monkeypatch):
+    """A tile that does not fit is run in pieces, and nobody sees the difference."""
+    expected, _ = run(tmp_path, images, "out")
+    once = OnnxEngine.run
+    fitted = []
+
+    def limited(self, batch, outputs):
+        if batch.size > 3 * 30 * 30:
+            raise EngineMemoryError("too large", where="onnx")
+        fitted.append(batch.shape)
+        return once(self, batch, outputs)
+
+    monkeypatch.setattr(OnnxEngine, "run", limited)
+    found, _ = run(tmp_path, images, "out2", batch_size=4)
+    assert len(fitted) > len(SIZES)
+    for name in SIZES:
+        assert np.array_equal(found[name], expected[name])
+
+
+def test_memory_that_no_piece_fits_into_fails_the_picture_alone(tmp_path, images, monkeypatch):
+    """The others are made."""
+    once = OnnxEngine.run
+
+    def limited(self, batch, outputs):
+        if batch.shape[2] * batch.shape[3] > 64:
+            raise EngineMemoryError("too large", where="onnx")
+        return once(self, batch, outputs)
+
+    monkeypatch.setattr(OnnxEngine, "run", limited)
+    store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), images, tmp_path / "out")
+    outcome = run_order(parse({"engine": "onnx", "executor": "local"}), store, LOG)
+    assert outcome.exit_status == 0
+    assert [path.name for path in sorted((tmp_path / "out" / "enhanced").iterdir())] == ["one.enhanced.png"]
+    assert "E_ENGINE_MEMORY" in (tmp_path / "out" / "survey.csv").read_text()
