@@ -18,13 +18,14 @@ from quadrat.parameters.parse import (
     parse,
 )
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
+from quadrat.parameters.searches import SEARCH, SearchSettings
 from quadrat.parameters.service import CPU, DESCRIPTION, DISK, MEMORY, NAME
 from quadrat.parameters.settings import SETTINGS, Settings
 from quadrat.parameters.tracks import TrackingSettings
 
 __all__ = [
     "CPU", "DESCRIPTION", "DISK", "GROUPS", "INPUTS", "MEMORY", "MODELS", "NAME", "NAMES_OF_FILES", "OUTPUTS", "PARAMETERS",
-    "RESULT_FOLDER", "RUN", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "MaskSettings", "ObjectSettings", "OrderSettings",
-    "Parameter", "PictureSettings", "Settings", "StreamSettings", "TileSettings", "TrackingSettings", "check",
+    "RESULT_FOLDER", "RUN", "SEARCH", "SETTINGS", "EngineSettings", "FrameSettings", "Inputs", "MaskSettings", "ObjectSettings", "OrderSettings",
+    "Parameter", "PictureSettings", "SearchSettings", "Settings", "StreamSettings", "TileSettings", "TrackingSettings", "check",
     "check_inputs", "find", "parameters_of", "parse",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from quadrat.errors import IndexFileError, ParameterError
+from quadrat.errors import ParameterError
 from quadrat.index import archive
 from quadrat.index.identity import Identity
 from quadrat.index.read import IndexReader
@@ -175,17 +175,6 @@ def check_index(models: Sequence[ModelFacts], base: Path | None) -> None:
             reader.embedding.check(embedding, "from-index")
     finally:
         reader.close()
-
-
-def need_same(models: Sequence[ModelFacts], base: Path) -> None:
-    """Raise IndexFileError unless the vectors of an index can be compared with those of a model."""
-    if embedding_of(models) is None:
-        raise IndexFileError(
-            "none of the models gives vectors, which pictures are looked for by",
-            where="model",
-            hint="Give the embedding archive that made the index",
-        )
-    check_index(models, base)
 
 
 def _iso(taken: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import ModelFacts, Tables, finished
+from quadrat.report.base import Fold, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
@@ -33,6 +33,7 @@ class OrderReport:
 
     `settings` are its values by field. `names` allots the names of tables; `folder` holds temporary files. `part` is
     a file to which the rows of survey.csv are written as they come, and which is removed at the end; None for none.
+    `folds` make further products of all records.
     """
 
     def __init__(
@@ -42,12 +43,15 @@ class OrderReport:
         names: Names,
         folder: Path,
         part: Path | None = None,
+        *,
+        folds: Sequence[Fold] = (),
     ) -> None:
         self._every = models
         self._models = [model for model in models if model.counted]
         self._settings = settings
         self._names = names
         self._folder = folder
+        self._folds = [Features(models, names, folder), *folds]
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
@@ -113,12 +117,14 @@ class OrderReport:
         yield run.product(self._record)
         if images.rows:
             yield from self._image_products(images, groups)
-        features = Features(self._models, self._names, self._folder)
         for record in self._marked():
-            features.add(record)
+            for fold in self._folds:
+                fold.add(record)
             for part in record.models:
                 tables[part.model].add(record, part)
-        yield from finished([*(table.products() for table in tables.values()), features.products()])
+        yield from finished(
+            [*(table.products() for table in tables.values()), *(fold.products() for fold in self._folds)]
+        )
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
