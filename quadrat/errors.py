@@ -2,6 +2,7 @@
 
     QuadratError                   E_INTERNAL        exit 1
       ParameterError               E_PARAMETER       exit 2
+        QueryError                 E_INDEX_QUERY              what is looked for in an index has a mistake
       ModelError                   E_MODEL           exit 3   the model archive is at fault
         ArchiveFormatError         E_MODEL_FORMAT             not a complete gzipped tar (truncated, corrupted, trailing bytes)
         ArchiveUnsafeError         E_MODEL_UNSAFE             links, devices, escapes, bombs, code
@@ -11,6 +12,7 @@
         ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
         LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
+        HierarchyError             E_MODEL_HIERARCHY          a classifier's names make no tree
         CascadeError               E_MODEL_SEVERAL            models that cannot be used together
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
@@ -25,6 +27,8 @@
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
         TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best-scoring are counted
         UnmeasuredObjectError      E_OBJECT                   a model could not measure some of the objects: they have no finer result
+        VectorError                E_VECTOR                   a vector without a direction: NaN, infinity or zeros
+        IndexFileError             E_INDEX                    an index is damaged, was changed, or does not fit
         VideoFormatError           E_VIDEO_FORMAT             not a supported video or sequence, or its frames change size
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
@@ -184,6 +188,12 @@ class LayoutError(ModelError):
     """A detector's outputs do not match its layout, or any layout."""
 
     code = "E_MODEL_LAYOUT"
+
+
+class HierarchyError(ModelError):
+    """The parents of a classifier's names make no tree: a loop, two parents, or one that is unknown."""
+
+    code = "E_MODEL_HIERARCHY"
 
 
 class CascadeError(ModelError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,42 @@ class Segmentation:
     members: NDArray[np.float16] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a picture is called: the `index`, `id` (URN) and `name` of a class or of a name above classes.
+
+    `level` is its rank in the hierarchy, "" without one; `probability` is in 0..1. A name above classes has an index
+    after those of all classes.
+    """
+
+    index: int
+    id: str
+    name: str
+    level: str
+    probability: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
-    """`scores` (K,) float32 in 0..1, one per class, after calibration; `features` (D,) float32 if they were asked for."""
+    """`scores` (K,) float32 in 0..1, one per class, after calibration; `features` (D,) float32 if they were asked for.
+
+    `labels` are those that pass the threshold, the most probable first; none if the classifier is unsure or, with
+    several labels per picture, if no class holds. `top` are the most probable classes, at least two if there are two, whether they
+    pass or not. `entropy` in bits says how unsure the classifier is: 0 if it is sure of every class. With `multi_label`,
+    several labels can hold at once. `rule` makes the classification of other scores and features.
+    """
 
     scores: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
+    labels: tuple[Label, ...] = ()
+    top: tuple[Label, ...] = ()
+    entropy: float = 0.0
+    multi_label: bool = False
+    rule: Callable[[NDArray[np.float32], NDArray[np.float32] | None], Classification] | None = None
+
+    def of(self, scores: NDArray[np.float32], features: NDArray[np.float32] | None) -> Classification:
+        """Return the classification of other scores, such as means over time, by the same rule."""
+        return Classification(scores, features) if self.rule is None else self.rule(scores, features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,10 +7,12 @@ from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import IndexInput, Inputs, ResultFolder
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.searches import SearchSettings
+from quadrat.parameters.steps import EnhancementSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (
@@ -18,9 +20,11 @@ GROUPS: tuple[type[Group], ...] = (
     ResultFolder,
     IndexInput,
     FrameSettings,
+    EnhancementSettings,
     MaskSettings,
     TileSettings,
     ObjectSettings,
+    LabelSettings,
     TrackingSettings,
     PictureSettings,
     StreamSettings,

@@ -118,20 +118,21 @@ def _filter(words: ObjectWords, name: str, detector: str, package: ModelPackage)
 
 def _parts(words: ObjectWords, package: ModelPackage) -> tuple[ClassInfo, ...]:
     """Return the classes that can be part of an object: all, without the class that is the background of a mask."""
-    background = words.background
+    background, names = words.background, kind_of(package.task).part("object_names")
+    classes: tuple[ClassInfo, ...] = package.classes if names is None else names(package)
     if words.stated and background is None:
-        return package.classes
+        return classes
     if background is not None:
-        alike = [each for each in package.classes if background in (each.index, each.name, each.id)]
+        alike = [each for each in classes if background in (each.index, each.name, each.id)]
         if not alike:
             raise ManifestError(
                 f"the model has no class {background!r}",
                 where=f"{package.name}: meta.json: objects.background",
             )
-        return tuple(each for each in package.classes if each not in alike)
+        return tuple(each for each in classes if each not in alike)
     if kind_of(package.task).prediction is Segmentation:
         return _foreground(package)
-    return package.classes
+    return classes
 
 
 def _foreground(package: ModelPackage) -> tuple[ClassInfo, ...]:

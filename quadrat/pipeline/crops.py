@@ -12,6 +12,7 @@ from quadrat.errors import UnmeasuredObjectError
 from quadrat.geometry import Geometry, Window
 from quadrat.package.objects import ObjectWords
 from quadrat.pipeline.cascade import AboutObjects
+from quadrat.pipeline.enhance import enhanced
 from quadrat.pipeline.events import (
     FRAME_ERRORS,
     MeasuredFrame,
@@ -23,7 +24,8 @@ from quadrat.pipeline.events import (
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.prepare import part_of, view_of
 from quadrat.predictions import Classification, Detections, Embedding, ObjectResult
-from quadrat.types import Flush, Frame, Part
+from quadrat.steps import Steps
+from quadrat.types import Flush, Frame, ImageU8, Part
 
 HELD_BYTES = 256_000_000
 """The most bytes of frames whose objects wait for a full batch; then an incomplete one runs."""
@@ -62,7 +64,14 @@ class CropStage:
     def _parts(self, item: MeasuredFrame, found: Detections) -> Iterator[Any]:
         """Plan all objects of a frame, then yield their parts."""
         owner = OpenObjects(item, [None] * len(found), self._reasons(found))
-        crops = [self._open(owner, row, found) for row, reason in enumerate(owner.reasons) if not reason]
+        wanted = [row for row, reason in enumerate(owner.reasons) if not reason]
+        try:
+            pixels = self._pixels(item) if wanted else item.result.frame.pixels
+        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
+            for row in wanted:
+                fail(owner, row, error)
+            wanted = []
+        crops = [self._open(owner, row, found, pixels) for row in wanted]
         opened = [crop for crop in crops if crop is not None]
         owner.waiting = len(opened)
         if not opened:
@@ -90,17 +99,21 @@ class CropStage:
             for index, side in zip(found.classes.tolist(), sides.tolist(), strict=True)
         ]
 
-    def _open(self, owner: OpenObjects, row: int, found: Detections) -> OpenCrop | None:
-        """Cut out one object and plan its parts; None if that fails."""
+    def _pixels(self, item: MeasuredFrame) -> ImageU8:
+        """Return the whole frame as it was read, after the model's steps: they would see less of it in a crop."""
+        return enhanced(item.result.frame.pixels, self._model.steps, item.state.source.name)
+
+    def _open(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop | None:
+        """Cut out one object of the `whole` frame and plan its parts; None if that fails."""
         result, model = owner.measured.result, self._model
         pixels, window = crop_windows(result.frame, found.boxes[row], self._about.words)
-        cut = result.frame.pixels[pixels.top : pixels.bottom, pixels.left : pixels.right]
+        cut = whole[pixels.top : pixels.bottom, pixels.left : pixels.right]
         frame = Frame(
             result.frame.key, (window.height, window.width), np.ascontiguousarray(cut), time_s=result.frame.time_s
         )  # fmt: skip
         crop = OpenCrop(owner.measured.state, frame, owner=owner, row=row, window=window)
         try:
-            fold = crop.folds[model.name] = model.task.start(view_of(crop, model.name, model))
+            fold = crop.folds[model.name] = model.task.start(view_of({}, crop, replace(model, steps=Steps())))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             fail(owner, row, error)
             return None

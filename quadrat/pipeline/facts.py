@@ -7,17 +7,16 @@ from dataclasses import replace
 
 from quadrat.package.scale import trained_size
 from quadrat.parameters import ObjectSettings
-from quadrat.pipeline.models import LoadedModel, Pass, label
-from quadrat.report.base import BUILT_IN, ModelFacts
+from quadrat.pipeline.labels import labels_of, urns_of
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.report.base import ModelFacts
 
 
 def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
     """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
-    urns = urns or [f"{BUILT_IN}{model.package.task}" for model in models.values()]
-    urn_of = dict(zip(models.names, urns, strict=True))
-    counted = models.counted
+    urn_of, labels, counted = urns_of(models, urns), labels_of(models), models.counted
     own = {
-        name: _facts(model, order, urn_of[name], labelled=len(counted) > 1, moving=moving)
+        name: _facts(model, order, urn_of[name], labels[name], moving=moving)
         for name, model in models.items()
     }
     details = [(model.about.detector, own[model.name]) for model in models.on_objects if model.about]
@@ -29,19 +28,20 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
     )
 
 
-def _facts(model: LoadedModel, order: str, urn: str, *, labelled: bool, moving: bool) -> ModelFacts:
+def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool) -> ModelFacts:
     classes = model.package.classes if model.about is None else model.about.parts
-    tiled = model.settings.tiles.tile_size or model.about is not None
+    unscaled = model.settings.tiles.tile_size or model.about is not None or not model.kind.compares_scales
     return ModelFacts(
         model.name,
         model.package.task,
-        label(model.name) if labelled else "",
+        label,
         model.provenance(order, urn),
         classes,
         model.package.num_classes,
         model.kind.groups_of(model.settings),
         model.in_force(moving=moving),
-        None if tiled else trained_size(model.package),
+        None if unscaled else trained_size(model.package),
+        stated={key: model.package.meta.get(key) for key in (model.package.task, "classes")},
     )
 
 

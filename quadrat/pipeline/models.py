@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,10 +21,13 @@ from quadrat.engines.none import NoNetwork
 from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
-from quadrat.parameters import EngineSettings, FrameSettings, Settings
+from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
+from quadrat.parameters.steps import JOIN
 from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
+from quadrat.pipeline.labels import label
 from quadrat.protocols import Engine, Task, Transform
+from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
 from quadrat.transforms.chain import Chain
@@ -45,6 +47,7 @@ CLOSE_S = 60.0
 class LoadedModel:
     """Everything that turns a frame into a prediction; `name` identifies the model in its pass.
 
+    `steps` change each picture before it is measured; `variant` names them if an order compares several.
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
     caller may iterate over two videos at once. `about` is set if the model measures the objects of a detector.
     """
@@ -58,6 +61,8 @@ class LoadedModel:
     at_once: int = 1
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
     about: AboutObjects | None = None
+    steps: Steps = field(default_factory=Steps)
+    variant: str = ""
 
     @property
     def kind(self) -> TaskKind:
@@ -76,9 +81,9 @@ class LoadedModel:
     def seen_side(self, hw: HW) -> int:
         """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles.
 
-        It is 0 for a network that makes pictures: nothing is compared between their scales.
+        It is 0 for a task that makes pictures, or brings them to one size: nothing is compared between their scales.
         """
-        if not self.kind.measures:
+        if not (self.kind.measures and self.kind.compares_scales):
             return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)
@@ -124,6 +129,7 @@ class LoadedModel:
             engine_version=self.engine.version,
             precision=self.engine.precision,
             device=self.engine.device,
+            enhance=str(self.steps),
         )
 
 
@@ -180,11 +186,6 @@ class Pass(Mapping[str, LoadedModel]):
         return replace(each[0], max_img_size=largest)
 
 
-def label(name: str) -> str:
-    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
-
-
 @contextmanager
 def load_models(
     archives: Sequence[Path],
@@ -202,8 +203,12 @@ def load_models(
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     at_once = AT_ONCE if throughput else 1
+    where = "compare" if settings.enhancement.compare else "enhance"
+    variants = [
+        (each, parse_steps(",".join(each.enhance) or "none", where)) for each in settings.enhancement.variants
+    ]
     if not archives:
-        yield Pass([_built_in(settings)])
+        yield Pass(_in_variants(_built_in(settings), variants))
         return
     hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
@@ -227,7 +232,23 @@ def load_models(
             )
             for name, each in zip(names, opened, strict=True)
         ]
-        yield Pass(loaded)
+        yield Pass([each for model in loaded for each in _in_variants(model, variants)])
+
+
+def _in_variants(
+    model: LoadedModel, variants: Sequence[tuple[EnhancementSettings, Steps]]
+) -> list[LoadedModel]:
+    """Return a model for each variant of `compare`; they share the network, and each has its own settings."""
+    if len(variants) == 1:
+        return [replace(model, steps=variants[0][1])]
+    made = []
+    for enhancement, steps in variants:
+        variant = str(steps).replace(",", JOIN)
+        name = f"{model.name} {variant}"
+        own = replace(model.settings, enhancement=enhancement)
+        about = model.about and replace(model.about, detector=f"{model.about.detector} {variant}")
+        made.append(replace(model, name=name, settings=own, steps=steps, variant=variant, about=about))
+    return made
 
 
 def _built_in(settings: Settings) -> LoadedModel:

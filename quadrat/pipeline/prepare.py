@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from quadrat.geometry import Geometry, Window
 from quadrat.media.scale import scaled
+from quadrat.pipeline.enhance import enhanced
 from quadrat.pipeline.events import (
     DecodedFrame,
     MeasuredFrame,
@@ -51,7 +52,7 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResul
     for name in models.whole:
         model = models[name]
         try:
-            opened.folds[name] = model.task.start(view_of(opened, name, model))
+            opened.folds[name] = model.task.start(view_of(models, opened, model))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             failed.append(
                 PartResult(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
@@ -65,15 +66,27 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResul
             yield part_of(models[name], opened, number, window)
 
 
-def view_of(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
-    """Return the frame at the size at which a model measures it, and store it if it was read at another size."""
+def view_of(models: Mapping[str, LoadedModel], opened: OpenFrame, model: LoadedModel) -> Frame:
+    """Return the frame as a model measures it, and store it unless it is the frame as it was read.
+
+    It has the model's working size, and the model's steps have been applied to it. Models that measure the same
+    picture share it; `models` are those that may have a view of this frame.
+    """
     frame = opened.frame
     wanted = model.working_hw(frame.source_hw)
-    if wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]:
+    whole = wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]
+    if whole and not model.steps:
         return frame
-    same = next((view for view in opened.views.values() if view.pixels.shape[:2] == wanted), None)
-    opened.views[name] = same or replace(frame, pixels=scaled(frame.pixels, wanted))
-    return opened.views[name]
+    hw = frame.pixels.shape[:2] if whole else wanted
+    views = [(models[name].steps, view) for name, view in opened.views.items() if view.pixels.shape[:2] == hw]
+    same = next((view for steps, view in views if steps == model.steps), None)
+    if same is None:
+        plain = next((view.pixels for steps, view in views if not steps), None)
+        if plain is None:
+            plain = frame.pixels if whole else scaled(frame.pixels, wanted)
+        same = replace(frame, pixels=enhanced(plain, model.steps, opened.state.source.name))
+    opened.views[model.name] = same
+    return same
 
 
 def part_of(

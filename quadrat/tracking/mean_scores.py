@@ -66,4 +66,4 @@ class MeanScores:
         latest: Classification = own.latest.prediction
         mean = (own.scores / (own.count * SCORE_UNITS)).astype(np.float32)
         features = latest.features if result is own.latest else None
-        return ObjectResult(own.latest.window, Classification(mean, features))
+        return ObjectResult(own.latest.window, latest.of(mean, features))

@@ -20,7 +20,8 @@ from quadrat.errors import (
     ParameterError,
 )
 from quadrat.pipeline.facts import facts_of
-from quadrat.pipeline.models import AT_ONCE, Pass, label, load_models
+from quadrat.pipeline.labels import label
+from quadrat.pipeline.models import AT_ONCE, Pass, load_models
 from tests.archives import build, contents
 from tests.moving import LOG, RECTANGLES, load, with_settings
 from tests.networks import brightness_archive, brightness_onnx

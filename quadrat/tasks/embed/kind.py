@@ -12,6 +12,7 @@ KIND = TaskKind(
     collector="quadrat.report.embeddings:EmbeddingCollector",
     tables="quadrat.report.embeddings:EmbeddingTables",
     annotate="",
+    object_cells="quadrat.report.embeddings:cells_of",
     differs="quadrat.tasks.embed.selftest:differs",
     entries="quadrat.report.entries:of_embedding",
     class_urn="urn:ibenthos:embedding:class:",
