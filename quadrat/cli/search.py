@@ -124,5 +124,7 @@ def _values(given: Namespace) -> dict[str, Any]:
         if name not in ("search_index", "photos", "model", "out", *INPUTS)
     }
     completed = complete(own, OrderContext(LOCAL_ORDER, Path(), Path()))
+    if completed.get("task") not in (None, SEARCH):
+        raise ParameterError("this command searches", where="task", hint="Leave it out, or write quadrat run")
     kept = {name: value for name, value in completed.items() if name not in NAMES_OF_FILES}
     return {**kept, "task": SEARCH}

@@ -149,6 +149,8 @@ def spread(table: Floats, count: int) -> tuple[Ints, Floats]:
     chosen = np.zeros(count, np.int64)
     similar = np.full(count, np.nan, np.float32)
     best = np.full(len(table), -np.inf, np.float32)
+    if not count:
+        return chosen, similar
     mean = table.mean(axis=0, dtype=np.float64).astype(np.float32)
     for place in range(count):
         if place:

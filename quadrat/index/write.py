@@ -53,8 +53,7 @@ class IndexWriter:
 
     `embedding` is what gives the vectors, None if nothing does; `models` are the digests of all models by name. An item
     is identified by the content of its source, the frame, and for objects the model and the box, so that appending
-    the same again changes nothing. `rows` counts the new items. Raises IndexFileError if the database has vectors of
-    another embedding. Use it as a context manager: without an error, one file remains.
+    the same again changes nothing. `rows` counts the new items. Use it as a context manager: without an error, one file remains.
     """
 
     def __init__(
@@ -67,8 +66,6 @@ class IndexWriter:
         self._known = identity_in(schema.facts_in(self._open), self._name)
         self._pending = 0
         self.rows = 0
-        if self._known is not None and embedding is not None:
-            self._known.check(embedding, self._name)
 
     def __enter__(self) -> IndexWriter:
         self._open.execute("BEGIN")
@@ -85,7 +82,10 @@ class IndexWriter:
             self._open.close()
 
     def add(self, source: IndexedSource, entries: Iterable[tuple[IndexedFrame, Entry]]) -> None:
-        """Add the entries of a source that the index does not have yet."""
+        """Add the entries of a source that the index does not have yet.
+
+        Raises IndexFileError for a vector of another embedding than those of the index, or without a direction.
+        """
         number = self._source(source)
         for frame, entry in entries:
             self._entry(number, frame, entry)

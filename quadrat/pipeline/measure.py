@@ -104,6 +104,7 @@ class SourceMeasurement:
         moving: bool,
     ) -> None:
         self._models = models
+        self._every = facts
         self._facts = [each for each in facts if each.counted]
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
@@ -158,7 +159,7 @@ class SourceMeasurement:
     def _entries(self, source: Source) -> EntryCollector:
         settings = self._models.settings
         whole = settings.search.index or settings.order.task == SEARCH
-        return EntryCollector(self._facts, source, self._folder, whole=whole)
+        return EntryCollector(self._every, source, self._folder, whole=whole)
 
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from quadrat.errors import ParameterError
+from quadrat.errors import IndexFileError, ParameterError
 from quadrat.index import archive
 from quadrat.index.identity import Identity
 from quadrat.index.read import IndexReader
@@ -40,6 +40,7 @@ class IndexFold:
     """
 
     def __init__(self, models: Sequence[ModelFacts], names: Names, folder: Path, base: Path | None) -> None:
+        check_index(models, base)
         self._model = models[0]
         self._name = names.whole(archive.FILE)
         self._path, self._out = folder / DATABASE, folder / "index.tgz.part"
@@ -59,11 +60,11 @@ class IndexFold:
         try:
             entries = ((IndexedFrame(f.index, f.time_s), entry) for f, entry in entries_of(record))
             self._writer.add(source_of(record), entries)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, IndexFileError) as error:
             self._error = error
 
     def products(self) -> Iterator[Product]:
-        """Yield index.tgz; OSError if it cannot be written."""
+        """Yield index.tgz; OSError if it cannot be written, IndexFileError if it has vectors of another embedding."""
         try:
             self._writer.__exit__(*((None, None, None) if self._error is None else (OSError, None, None)))
             if self._error is not None:
@@ -137,9 +138,10 @@ def content_of(record: SourceRecord) -> str:
 def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
     """Return the embedding whose vectors an index of these models holds, None if no model gives any.
 
-    An embedding archive comes before the features of a classifier. Raises ParameterError if there are several
+    An embedding archive comes before the features of a classifier, which may give some. Raises ParameterError if there are several
     embedding archives, because an index holds the vectors of one.
     """
+    models = [model.own or model for model in models]
     found = [model for model in models if "vector" in _fields(model)]
     if len(found) > 1:
         named = " and ".join(repr(model.name) for model in found)
@@ -148,10 +150,8 @@ def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
             where="index",
             hint="Give one of them, or leave --index out",
         )
-    found = found or [model for model in models if "features" in _fields(model) and _asked(model)]
-    if not found:
-        return None
-    return Identity(found[0].provenance.model_digest, found[0].name)
+    found = found or [model for model in models if "features" in _fields(model)]
+    return Identity(found[0].provenance.model_digest, found[0].name) if found else None
 
 
 def _fields(model: ModelFacts) -> set[str]:
@@ -159,14 +159,10 @@ def _fields(model: ModelFacts) -> set[str]:
     return {each.name for each in fields(kind)} if is_dataclass(kind) else set()
 
 
-def _asked(model: ModelFacts) -> bool:
-    """Return True if a classifier's features are asked for."""
-    return any(getattr(group, "features", False) for group in model.groups)
-
-
 def check_index(models: Sequence[ModelFacts], base: Path | None) -> None:
-    """Raise IndexFileError or ParameterError for what would make an index of several embeddings, before measuring."""
-    embedding = embedding_of(models)
+    """Raise IndexFileError if an index has vectors of another embedding than an archive of the order."""
+    certain = [model for model in models if "vector" in _fields(model.own or model)]
+    embedding = embedding_of(certain)
     if base is None or embedding is None:
         return
     reader = IndexReader(base)

@@ -119,14 +119,17 @@ class OrderReport:
         yield run.product(self._record)
         if images.rows:
             yield from self._image_products(images, groups)
+        yield from self._last_products()
+
+    def _last_products(self) -> Iterator[Product]:
+        """Yield the tables of each model, and then what the folds make."""
         for record in self._marked():
             for fold in self._folds:
                 fold.add(record)
             for part in record.models:
-                tables[part.model].add(record, part)
-        yield from finished(
-            [*(table.products() for table in tables.values()), *(fold.products() for fold in self._folds)]
-        )
+                self._made[part.model].add(record, part)
+        tables = (table.products() for table in self._made.values())
+        yield from finished([*tables, *(fold.products() for fold in self._folds)])
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""

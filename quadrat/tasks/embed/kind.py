@@ -13,6 +13,7 @@ KIND = TaskKind(
     tables="quadrat.report.embeddings:EmbeddingTables",
     annotate="",
     object_cells="quadrat.report.embeddings:cells_of",
+    compares_scales=False,
     differs="quadrat.tasks.embed.selftest:differs",
     entries="quadrat.report.entries:of_embedding",
     class_urn="urn:ibenthos:embedding:class:",
