@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from export_model import ARTIFACT, counts, embeddings, from_detector, metadata_path, objects, selftest
+from export_model import (
+    ARTIFACT,
+    counts,
+    embeddings,
+    from_detector,
+    label_parity,
+    metadata_path,
+    objects,
+    selftest,
+)
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
@@ -19,7 +28,7 @@ from quadrat.package.masks import read_masks
 from quadrat.package.write import archive_members, replace_file, to_json
 from quadrat.transforms import build
 
-INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
+INPUT, LABELS, PROBABILITIES = "selftest-input.npy", "selftest-labels.npy", "selftest-probabilities.npy"
 MAX_CLASSES = 255
 TOLERANCE = 0.0
 """Share of the self-test's pixels that an engine may label differently, or of its objects that it may miss."""
@@ -96,6 +105,18 @@ def _objects(
     return arrays, stated, counts.count_classes(network.detect, shapes)
 
 
+def _shares(
+    network: Network, _classes: Sequence[Mapping[str, Any]], warn: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any], int | None]:
+    """Make the self-test of a classifier: its arrays by member, its entry in meta.json, and the number of classes."""
+    image, probabilities = label_parity.choose(network)
+    if probabilities.std() < label_parity.SHARES:
+        warn("the self-test shows little: the network gives every class of the drawings the same probability")
+    arrays = {INPUT: image, PROBABILITIES: probabilities}
+    stated = {"input": INPUT, "probabilities": PROBABILITIES, "tolerance": label_parity.SHARES}
+    return arrays, stated, len(probabilities)
+
+
 def check_readable(members: Mapping[str, bytes]) -> None:
     """Read the archive's members as an order will, so that what it would refuse is refused now. Raises ModelError."""
     with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
@@ -121,5 +142,7 @@ def _single(network: Network, batched: int) -> Any:
     return run
 
 
-SELF_TESTS = {"segment": _labels, "detect": _objects, "embed": embeddings.self_test}
+SELF_TESTS = {
+    "segment": _labels, "detect": _objects, "classify": _shares, "embed": embeddings.self_test,
+}  # fmt: skip
 """How the self-test of an archive is made, by task."""

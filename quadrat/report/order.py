@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import Fold, ModelFacts, Tables, finished
+from quadrat.report.base import Fold, ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
@@ -126,8 +126,7 @@ class OrderReport:
         for record in self._marked():
             for fold in self._folds:
                 fold.add(record)
-            for part in record.models:
-                self._made[part.model].add(record, part)
+            _add(self._made, record)
         tables = (table.products() for table in self._made.values())
         yield from finished([*tables, *(fold.products() for fold in self._folds)])
 
@@ -187,3 +186,12 @@ class OrderReport:
         several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
         own = {} if several else totals[first.name]
         return survey_aspect(first.provenance, self.totals.counts, own, several, self.totals.flags)
+
+
+def _add(tables: Mapping[str, Tables], record: SourceRecord) -> None:
+    """Write the rows of a source in the tables of all models."""
+    for part in record.models:
+        tables[part.model].add(record, part)
+    for name in tables.keys() - {part.model for part in record.models}:
+        if isinstance(table := tables[name], ListsUnmeasured):
+            table.unmeasured(record)

@@ -82,6 +82,7 @@ def test_names_above_sum_what_is_below(values: np.ndarray) -> None:
         ((0.7, 0.2, 0.05, 0.05), "ocellaris", "species", 0.7),
         ((0.45, 0.4, 0.1, 0.05), "Amphiprion", "genus", 0.85),
         ((0.3, 0.15, 0.45, 0.1), "Pomacentridae", "family", 0.9),
+        ((0.25, 0.15, 0.15, 0.45), "Pomacentridae", "family", 0.55),
         ((0.1, 0.1, 0.1, 0.7), "blank", "", 0.7),
         ((0.2, 0.15, 0.14, 0.5), "blank", "", 0.5),
     ],
@@ -113,6 +114,14 @@ def test_a_class_can_be_a_parent() -> None:
     assert [(label.name, label.probability) for label in found.labels] == [
         ("Amphiprion", pytest.approx(0.75))
     ]
+
+
+@given(st.floats(0.01, 0.99), st.floats(0, 1))
+def test_a_binary_threshold_is_never_unsure(least: float, value: float) -> None:
+    """Law: with thresholds 1 - t and t, the second class is reported from t on, and the first below it."""
+    found = rule(("no fire", "fire"), threshold=[1 - least, least]).classify(scores(1 - value, value))
+    if abs(value - least) > 1e-6:
+        assert [label.name for label in found.labels] == ["fire" if value > least else "no fire"]
 
 
 def test_several_labels() -> None:
