@@ -68,7 +68,7 @@ def _outcome(source: SourceRecord, record: ModelRecord | None) -> tuple[str, str
     faults = source.faults if record is None or not record.faults else record.faults
     error = error_text(faults, source.source.name) or source.reason
     measured = record is not None and summary_of(record) is not None
-    if not measured and source.status in ("ok", "flagged", "partial"):
+    if not measured and len(source.models) > 1 and source.status in ("ok", "flagged", "partial"):
         return ("failed" if faults else "skipped"), error
     return source.status, error
 

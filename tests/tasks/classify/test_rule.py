@@ -155,17 +155,17 @@ def test_entropy_is_shannons(values: np.ndarray) -> None:
     assert entropy(scores(1, 0), False) == 0
 
 
-def test_tens_of_thousands_of_classes() -> None:
+def test_thousands_of_classes() -> None:
     """Memory grows with the number of names, not with its square."""
-    names = [f"species {n}" for n in range(20_000)]
-    parents = {name: f"genus {n % 4000}" for n, name in enumerate(names)}
+    names = [f"species {n}" for n in range(5000)]
+    parents = {name: f"genus {n % 1000}" for n, name in enumerate(names)}
     tracemalloc.start()
-    made = rule(names, parents={**parents, **{f"genus {n}": None for n in range(4000)}})
+    made = rule(names, parents={**parents, **{f"genus {n}": None for n in range(1000)}})
     values = np.full(len(names), 0.4 / (len(names) - 5), np.float32)
-    values[[7, 4007, 8007, 12007, 16007]] = 0.12
+    values[[7, 1007, 2007, 3007, 4007]] = 0.12
     found = made.classify(values)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     assert [label.name for label in found.labels] == ["genus 7"]
-    assert most < 100_000_000
+    assert most < 20_000_000
