@@ -305,7 +305,7 @@ class Order:
             wall_s = perf_counter() - begin
             if self._settings.order.benchmark:
                 self._log_times(run, report, wall_s - run.warm_up_s)
-            failed = self._deliver_each(report.products(run.stages, wall_s), folder)
+            failed = self._deliver_each(report.products(run.stages, wall_s, run.tuning), folder)
             self._log_shrunk()
             for line in report.warnings():
                 self._log.warning("%s", line)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.media.facts import FLAGS
-from quadrat.records import SourceRecord
+from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
@@ -21,6 +21,7 @@ from quadrat.report.sheet import Sheet
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
+from quadrat.report.tuning import tuning_products
 from quadrat.types import Product
 
 TABLE = "survey.csv"
@@ -73,8 +74,10 @@ class OrderReport:
                 self._part.add(record)
                 self._part.flush()
 
-    def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
+    def products(
+        self, stages: Sequence[Timed], wall_s: float, tuning: Sequence[Tuning] = ()
+    ) -> Iterator[Product]:
+        """Yield survey.csv first, then run.json, what was tried for auto, images.csv, totals.csv, and the tables of each model.
 
         All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
         be written are yielded; OSError after the last one if there was one that could not.
@@ -110,11 +113,17 @@ class OrderReport:
             sources=readings,
             means=means,
             warnings=[*self._scales.warnings(), *self._enhanced()],
+            tuning=tuning,
         )
         yield run.product(self._record)
+        yield from tuning_products(tuning, self._models[0].provenance, self._names)
         yield from self._sheet.products()
         if images.rows:
             yield from self._image_products(images, groups)
+        yield from self._model_products(tables)
+
+    def _model_products(self, tables: Mapping[str, Tables]) -> Iterator[Product]:
+        """Yield the tables of each model, and the features of all; OSError as `products`."""
         features = Features(self._models, self._names, self._folder)
         for record in self._marked():
             features.add(record)
