@@ -45,6 +45,7 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         stated=json.dumps(
             {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes")}
         ),
+        variant=model.variant,
     )
 
 

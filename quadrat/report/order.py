@@ -11,6 +11,7 @@ from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
+from quadrat.report.comparison import Comparison
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
 from quadrat.report.images import ImageTable
@@ -60,6 +61,7 @@ class OrderReport:
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
         self._made = self._tables()
+        self._comparison = Comparison(self._models, self._made, names, folder)
         made = {model.name: model.provenance.enhance for model in models}
         self._steps = {name: steps for name, steps in made.items() if steps != "none"}
         self._part = Survey(part, self._made, self._steps) if part is not None else None
@@ -93,7 +95,7 @@ class OrderReport:
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
-            for fold in (self.totals, survey, images, groups, self._scales, self._sheet):
+            for fold in (self.totals, survey, images, groups, self._scales, self._sheet, self._comparison):
                 fold.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
@@ -118,6 +120,7 @@ class OrderReport:
         yield run.product(self._record)
         yield from tuning_products(tuning, self._models[0].provenance, self._names)
         yield from self._sheet.products()
+        yield from self._comparison.products()
         if images.rows:
             yield from self._image_products(images, groups)
         yield from self._model_products(tables)
@@ -133,7 +136,7 @@ class OrderReport:
     @property
     def pictures(self) -> tuple[str, ...]:
         """The names of the pictures of the whole order, which people look at first."""
-        return (self._sheet.name,) if self._sheet.name else ()
+        return (self._sheet.name, *self._comparison.named[:1])
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
