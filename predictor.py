@@ -351,7 +351,7 @@ class Predictor(AbstractContextManager["Predictor"]):
 def _only_settings(given: Mapping[str, object]) -> None:
     """Raise ParameterError for a parameter that names files, which has no effect here."""
     for name in given:
-        if find(name).name in NAMES_OF_FILES:
+        if find(name).field in NAMES_OF_FILES:
             hint = "Give the archive to Predictor, and images and videos to its methods"
             raise ParameterError("it names a file, which is not a setting", where=name, hint=hint)
         if name == "compare":

@@ -145,6 +145,16 @@ class Tables(Protocol):
         """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
 
 
+class Fold(Protocol):
+    """Folds the records of an order, in their final order, into products that are not those of one model."""
+
+    def add(self, record: SourceRecord) -> None:
+        """Add a record."""
+
+    def products(self) -> Iterator[Product]:
+        """Yield the products, after the last record; OSError, at the end, if one could not be written."""
+
+
 @runtime_checkable
 class ListsUnmeasured(Protocol):
     """Tables that also list the sources that their model could not measure."""
