@@ -11,12 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from export_model import ARTIFACT, counts, embeddings, from_detector, metadata_path, objects, selftest
+from export_model import (
+    ARTIFACT,
+    counts,
+    embeddings,
+    from_detector,
+    from_enhancer,
+    metadata_path,
+    objects,
+    selftest,
+)
 from export_model.network import F32, Network
 from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
 from quadrat.package.masks import read_masks
 from quadrat.package.write import archive_members, replace_file, to_json
+from quadrat.task_kinds import kind_of
 from quadrat.transforms import build
 
 INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
@@ -104,6 +114,13 @@ def check_readable(members: Mapping[str, bytes]) -> None:
         build(read_package(Path(folder), name="model", digest="").transforms)
 
 
+def count_words(task: str, classes: Sequence[Mapping[str, Any]], channels: int | None) -> str:
+    """Say how many classes an archive has; `channels` is the network's own number, None if it is not known."""
+    if classes or not kind_of(task).max_classes:
+        return str(len(classes) or "none")
+    return f"{channels or 'unknown number'}, unnamed"
+
+
 def write_metadata(members: Mapping[str, bytes], archive: Path) -> Path:
     """Write meta.json beside the archive, with a placeholder for the URN of the artifact, and return its path."""
     meta = json.loads(members["meta.json"])
@@ -121,5 +138,10 @@ def _single(network: Network, batched: int) -> Any:
     return run
 
 
-SELF_TESTS = {"segment": _labels, "detect": _objects, "embed": embeddings.self_test}
+SELF_TESTS = {
+    "segment": _labels,
+    "detect": _objects,
+    "embed": embeddings.self_test,
+    "enhance": from_enhancer.self_test,
+}
 """How the self-test of an archive is made, by task."""

@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, labels, masks, pictures, preprocessing, sizes
+from export_model import archive, from_enhancer, labels, masks, pictures, preprocessing, sizes
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
@@ -34,6 +34,7 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     _add_source(made)
     _add_meaning(made)
     _add_detector(made)
+    from_enhancer.add_options(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )
@@ -196,7 +197,7 @@ def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
     network, classes = read(given)
     network = replace(network, trained_size=given.trained_size)
-    if given.trained_size is None and not sizes.fixed(network):
+    if given.trained_size is None and kind_of(network.task).measures and not sizes.fixed(network):
         print("no --trained-size: orders cannot warn of images at another scale than those of the training")
     name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
@@ -206,7 +207,7 @@ def export(given: argparse.Namespace) -> None:
     size = given.save_path.stat().st_size
     forms = ", ".join(network.engines.values())
     heads = ", ".join(network.outputs) or "those of the Paddle network"
-    named = str(len(classes)) if classes else f"{channels or 'unknown number'}, unnamed"
+    named = archive.count_words(network.task, classes, channels)
     weight = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"{given.save_path}: {weight}, sha256 {digest}")
     print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
@@ -218,7 +219,8 @@ def read(given: argparse.Namespace) -> tuple[Network, list[dict[str, Any]]]:
     pipeline = _pipeline(given)
     _check(given)
     network, classes = READERS[given.task](given, _classes(given, pipeline))
-    sizes.check(network)
+    if kind_of(given.task).measures:  # what makes pictures takes every size, in tiles
+        sizes.check(network)
     return network, classes
 
 
@@ -381,11 +383,13 @@ def _embedding(
     return embeddings.load(given.onnx, given.onnx_output, shape, _preprocessing(given)), []
 
 
-READERS = {"segment": _masks, "detect": _detector, "embed": _embedding}
+READERS = {"segment": _masks, "detect": _detector, "embed": _embedding, "enhance": from_enhancer.read}
 """How a network is read, by task."""
-ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"), "embed": ("onnx",)}
+ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"), "embed": ("onnx",),
+          "enhance": ("torch", "onnx")}  # fmt: skip
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples")}
+OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples"),
+           "enhance": ("scale", "multiple_of", "output_range")}  # fmt: skip
 """Options for one task only."""
 
 
