@@ -17,7 +17,8 @@ from quadrat.geometry import Geometry
 from quadrat.job import Order
 from quadrat.media.images import decode
 from quadrat.parameters import Settings
-from quadrat.pipeline.models import facts_of, load_models
+from quadrat.pipeline.facts import facts_of
+from quadrat.pipeline.models import load_models
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Blob, FrameKey
 

@@ -41,8 +41,9 @@ from quadrat.parameters import EngineSettings, FrameSettings, Settings
 from quadrat.pipeline.batches import Batches
 from quadrat.pipeline.chain import Stage, run_chain
 from quadrat.pipeline.events import DecodedFrame
+from quadrat.pipeline.facts import facts_of
 from quadrat.pipeline.filter import FrameFilter
-from quadrat.pipeline.models import LoadedModel, Pass, facts_of, load_models
+from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage

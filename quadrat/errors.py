@@ -11,6 +11,8 @@
         ClassesError               E_MODEL_CLASSES            classes and network outputs disagree
         GraphError                 E_MODEL_GRAPH              an engine cannot read the network
         LayoutError                E_MODEL_LAYOUT             a detector's outputs do not match its layout
+        HierarchyError             E_MODEL_HIERARCHY          a classifier's names make no tree
+        CascadeError               E_MODEL_SEVERAL            models that cannot be used together
       EngineError                  E_ENGINE          exit 4   the engine, not the model, is at fault
         EngineUnavailableError     E_ENGINE_MISSING           no engine can start on this machine
         DeviceError                E_DEVICE                   the requested device or precision is not available
@@ -23,6 +25,7 @@
         ImageTruncatedError        E_IMAGE_TRUNCATED          the file ends early or is damaged
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
         TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best-scoring are counted
+        UnmeasuredObjectError      E_OBJECT                   a model could not measure some of the objects: they have no finer result
         VideoFormatError           E_VIDEO_FORMAT             not a supported video or sequence, or its frames change size
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
@@ -178,6 +181,18 @@ class LayoutError(ModelError):
     code = "E_MODEL_LAYOUT"
 
 
+class HierarchyError(ModelError):
+    """The parents of a classifier's names make no tree: a loop, two parents, or one that is unknown."""
+
+    code = "E_MODEL_HIERARCHY"
+
+
+class CascadeError(ModelError):
+    """Models that cannot be used together: a model of objects without one detector, or two models of one name."""
+
+    code = "E_MODEL_SEVERAL"
+
+
 class EngineError(QuadratError):
     """The engine, not the model, is at fault."""
 
@@ -265,6 +280,12 @@ class TooManyObjectsError(InputError):
             where=where,
             hint="Raise --max-detections, or --min-score where they are not real",
         )
+
+
+class UnmeasuredObjectError(InputError):
+    """A model that is about objects could not measure some of them; these objects have no finer result."""
+
+    code = "E_OBJECT"
 
 
 class VideoFormatError(InputError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,42 @@ class Segmentation:
     members: NDArray[np.float16] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a picture is called: the `index`, `id` (URN) and `name` of a class or of a name above classes.
+
+    `level` is its rank in the hierarchy, "" without one; `probability` is in 0..1. A name above classes has an index
+    after those of all classes.
+    """
+
+    index: int
+    id: str
+    name: str
+    level: str
+    probability: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
-    """`scores` (K,) float32 in 0..1, one per class, after calibration; `features` (D,) float32 if they were asked for."""
+    """`scores` (K,) float32 in 0..1, one per class, after calibration; `features` (D,) float32 if they were asked for.
+
+    `labels` are those that pass the threshold, the most probable first; none if the classifier is unsure or, with
+    several labels per picture, if no class holds. `top` are the most probable classes, at least two if there are two, whether they
+    pass or not. `entropy` in bits says how unsure the classifier is: 0 if it is sure of every class. With `multi_label`,
+    several labels can hold at once. `rule` makes the classification of other scores and features.
+    """
 
     scores: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
+    labels: tuple[Label, ...] = ()
+    top: tuple[Label, ...] = ()
+    entropy: float = 0.0
+    multi_label: bool = False
+    rule: Callable[[NDArray[np.float32], NDArray[np.float32] | None], Classification] | None = None
+
+    def of(self, scores: NDArray[np.float32], features: NDArray[np.float32] | None) -> Classification:
+        """Return the classification of other scores, such as means over time, by the same rule."""
+        return Classification(scores, features) if self.rule is None else self.rule(scores, features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +97,7 @@ class Detections:
     unique within the source, -1 for an object without a track, or None if objects are not tracked. `capped` is True
     if there were more than max-detections, so that counts are too low. `details` holds, by the name of each model
     that is about objects, its result for each row; None for an object that it was not given or could not measure.
+    `reasons` holds, by the same names, why a row was not measured: "small", "class", "failed", or "" if it was.
     """
 
     boxes: NDArray[np.float32]
@@ -75,6 +106,7 @@ class Detections:
     tracks: NDArray[np.int32] | None = None
     capped: bool = False
     details: Mapping[str, tuple[ObjectResult | None, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the objects."""
@@ -85,8 +117,9 @@ class Detections:
         tracks = None if self.tracks is None else self.tracks[index]
         rows = np.arange(len(self))[index].tolist() if self.details else []
         details = {model: tuple(each[row] for row in rows) for model, each in self.details.items()}
+        reasons = {model: tuple(each[row] for row in rows) for model, each in self.reasons.items()}
         return Detections(
-            self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped, details
+            self.boxes[index], self.scores[index], self.classes[index], tracks, self.capped, details, reasons
         )
 
     @classmethod

@@ -16,6 +16,7 @@ from quadrat.errors import ManifestError
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
     "detect": "quadrat.tasks.detect.kind:KIND",
+    "classify": "quadrat.tasks.classify.kind:KIND",
     "embed": "quadrat.tasks.embed.kind:KIND",
     "enhance": "quadrat.tasks.enhance.kind:KIND",
 }
@@ -41,17 +42,23 @@ class TaskKind:
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
     - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
       prediction; `model` lists the classes;
+    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
+    - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can;
+    - `object_names(package) -> classes`, which lists the classes that `object_class` can name, if there are more than
+      those of the archive;
     - `built_in() -> ModelPackage`, which returns the package of an order with this task and without an archive.
 
-    The last seven may be empty: the task then has no part of meta.json, archives that state no values of settings,
-    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index, and
-    needs an archive. A task without pictures has no `annotate`.
+    The last ten may be empty: the task then has no part of meta.json, archives that state no values of settings,
+    cannot tell whether it found nothing, always predicts completely, has no self-test, has nothing for an index,
+    cannot measure the objects of a detector, does not give an object a class, names only classes of the archive, and needs an archive. A task without
+    pictures has no `annotate`.
 
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
     objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
-    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all.
+    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
+    `compares_scales` is False if every picture is brought to one size, so that the scale of an order's images is no warning.
     """
 
     name: str
@@ -72,11 +79,15 @@ class TaskKind:
     fault: str = ""
     differs: str = ""
     entries: str = ""
+    object_cells: str = ""
+    object_class: str = ""
+    object_names: str = ""
     built_in: str = ""
     measures: bool = True
     tracks: bool = False
     shrinks: bool = False
     first_roles: tuple[str, ...] = ()
+    compares_scales: bool = True
 
     def part(self, name: str) -> Any:
         """Resolve the part that a field names; None if the task does not have it."""

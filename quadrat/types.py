@@ -321,7 +321,10 @@ class ModelPackage:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a product was made with; part of every aspect."""
+    """What a product was made with; part of every aspect.
+
+    `enhance` names the steps that changed the pictures before they were measured, in order; "none" if nothing did.
+    """
 
     order: str
     model: str
@@ -332,6 +335,7 @@ class Provenance:
     engine_version: str
     precision: str
     device: str
+    enhance: str = "none"
 
 
 StoreItem = Source | Failure | Flush

@@ -16,7 +16,8 @@ from PIL import Image
 from quadrat import job
 from quadrat.errors import DeliveryError, EngineRunError
 from quadrat.executors.local import LocalExecutor
-from quadrat.pipeline.models import Pass, facts_of, load_models
+from quadrat.pipeline.facts import facts_of
+from quadrat.pipeline.models import Pass, load_models
 from quadrat.stores.folder import FolderStore
 from quadrat.types import Product, Source
 from tests import pictures, results

@@ -212,19 +212,28 @@ def test_the_record_of_the_run_describes_each_model(tmp_path: Path, bright: Path
     ]
 
 
-def test_equal_archives_are_told_apart(tmp_path: Path) -> None:
-    """Names of models that occur again are numbered, and so are their products."""
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "a.png").write_bytes(pictures.png(draw([(20, 30, 80, 90)])))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rectangles", "two models have the name 'rectangles'"),
+        ("Rectangles", "two models have the name 'Rectangles'"),
+        ("", "the archive of the model 'rectangles' is given twice"),
+    ],
+)
+def test_two_models_of_one_name_are_refused(tmp_path: Path, name: str, said: str) -> None:
+    """Nothing could tell their results apart, and numbers would depend on the order of files; nothing is written."""
+    folder = photos(tmp_path / "in")
     again = tmp_path / "again.tgz"
-    again.write_bytes(RECTANGLES.read_bytes())
-    ran = order([RECTANGLES, again], folder, tmp_path / "out", moving=False, outputs="annotated")
+    if name:
+        detector_archive(again, name=name, hw=(64, 96))
+    else:
+        again.write_bytes(RECTANGLES.read_bytes())
+    ran = order([RECTANGLES, again], folder, tmp_path / "out", moving=False)
 
-    assert ran.status == 0
-    assert ["rectangles", "rectangles-2"] == list(dict.fromkeys(row["model"] for row in ran.rows))
-    assert ran.body("a.rectangles.annotated.jpg") == ran.body("a.rectangles-2.annotated.jpg")
-    assert ran.body("rectangles.detections.csv") == ran.body("rectangles-2.detections.csv")
+    assert 3 == ran.status
+    (line,) = ran.errors
+    assert line.startswith(f"E_MODEL_SEVERAL {said}")
+    assert {} == ran.products
 
 
 @pytest.mark.parametrize(("on_error", "status"), [("skip", 0), ("stop", 5)])

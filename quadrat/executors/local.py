@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from quadrat.executors.work import Work
+from quadrat.pipeline.facts import facts_of
 from quadrat.pipeline.measure import SourceMeasurement
-from quadrat.pipeline.models import Pass, facts_of, load_models
+from quadrat.pipeline.models import Pass, load_models
 from quadrat.pipeline.read import Pull
 from quadrat.report.base import ModelFacts
 from quadrat.types import StoreItem

@@ -10,6 +10,7 @@ from typing import Any
 
 from quadrat.errors import DigestError, ManifestError
 from quadrat.package.classes import is_int, read_classes, text
+from quadrat.package.objects import read_objects
 from quadrat.package.onnx_scan import check_graph
 from quadrat.package.scale import trained_size
 from quadrat.stores.strict import (
@@ -53,8 +54,14 @@ def read_package(root: Path, *, name: str, digest: str) -> ModelPackage:
     classes, num_classes = read_classes(meta)
     self_test = meta.get("self-test")
     task = text(meta.get("task", default_task()), "meta.json: task")
-    if check := kind_of(task, "meta.json").part("read_meta"):
+    kind = kind_of(task, "meta.json")
+    if check := kind.part("read_meta"):
         check(meta)
+    if read_objects(meta) is not None and not kind.object_cells:
+        raise ManifestError(
+            f"a model of the task {task} cannot measure the objects of a detector",
+            where="meta.json: on", hint='Leave "on" out: the model then measures whole frames',
+        )  # fmt: skip
     package = ModelPackage(
         root=root,
         name=text(meta.get("name") or name, "meta.json: name"),

@@ -16,6 +16,12 @@ def check_combinations(settings: Settings) -> None:
     """Raise ParameterError for the first combination that is refused."""
     _check_engine(settings.engine)
     _check_tiles(settings.tiles)
+    if settings.enhancement.enhance and settings.enhancement.compare:
+        raise ParameterError(
+            "compare says itself which steps each variant has",
+            where="enhance, compare",
+            hint="Leave one of them out; steps of one variant are joined by +, as in none,grey-world+clahe",
+        )
     if settings.frames.frame_step > 1 and settings.frames.frame_seconds > 0:
         raise ParameterError(
             "frames are sampled by count or by time, not both",

@@ -12,6 +12,7 @@ Value = int | float | bool | str | tuple[str, ...] | None
 
 MASKS = ("segment",)
 OBJECTS = ("detect",)
+LABELS = ("classify",)
 TILED = (*MASKS, *OBJECTS, "enhance")
 """Tasks that a parameter applies to."""
 MOVING = ("video", "stream")

@@ -7,19 +7,23 @@ from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.inputs import Inputs, ResultFolder
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.searches import SearchSettings
+from quadrat.parameters.steps import EnhancementSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 GROUPS: tuple[type[Group], ...] = (
     Inputs,
     ResultFolder,
     FrameSettings,
+    EnhancementSettings,
     MaskSettings,
     TileSettings,
     ObjectSettings,
+    LabelSettings,
     TrackingSettings,
     PictureSettings,
     StreamSettings,

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
 
-TASK_CHOICES = ("segment", "detect", "embed", "enhance")
+TASK_CHOICES = ("segment", "detect", "classify", "embed", "enhance")
 """Values of the parameter `task`: all tasks."""
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "enhanced", "none")
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "enhanced", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
 
@@ -23,8 +23,8 @@ class PictureSettings(Group):
     outputs: tuple[str, ...] = parameter(
         "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
-        "auto is pseudo for masks (overlay in videos), annotated for objects and enhanced for task=enhance; none delivers "
-        "only tables.",
+        "auto is pseudo for masks (overlay in videos), annotated for objects, labelled for labels and enhanced for "
+        "task=enhance; none delivers only tables.",
         default="auto",
         unset=(),
         since="1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from quadrat.errors import ParameterError
@@ -16,6 +16,7 @@ from quadrat.parameters.inputs import ResultFolder
 from quadrat.parameters.orders import OUTPUTS
 from quadrat.parameters.settings import Settings
 from quadrat.parameters.sizes import check_size
+from quadrat.parameters.steps import check_steps, check_variants
 
 INPUTS = {"image": "image", "images": "image", "video": "video", "videos": "video", "streams": "stream"}
 """The parameters that name the sources, each with its media; an order has exactly one of them."""
@@ -74,8 +75,8 @@ def check_inputs(given: Mapping[str, object | None]) -> str:
 
 def check(parameter: Parameter, value: Any) -> Any:
     """Return a value as Settings stores it; ParameterError for a wrong type or a value out of range."""
-    if parameter.name == "outputs":
-        return _check_outputs(parameter, value)
+    if parameter.name in LISTS:
+        return LISTS[parameter.name](parameter, value)
     if parameter.kind == "bool":
         if isinstance(value, bool):
             return value
@@ -124,6 +125,14 @@ def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:
         text = f"{unknown[0]!r} is not an output" if unknown else "no output is named"
         raise ParameterError(text, where="outputs", hint="Choose from " + ", ".join(OUTPUTS))
     return names
+
+
+LISTS: Mapping[str, Callable[[Parameter, Any], tuple[str, ...]]] = {
+    "outputs": _check_outputs,
+    "enhance": lambda _, value: check_steps(value),
+    "compare": lambda _, value: check_variants(value),
+}
+"""The parameters whose values are lists, each with its check."""
 
 
 def _wrong(parameter: Parameter, value: Any, wanted: str) -> ParameterError:

@@ -32,7 +32,7 @@ class MaskSettings(Group):
         high=1.0,
         tasks=MASKS,
         shapes_result=True,
-        hints=(("detect", "Use --min-score for objects"),),
+        hints=(("detect", "Use --min-score for objects"), ("classify", "Use --min-probability for labels")),
         since="1",
     )
     with_argmax: bool = parameter(
@@ -59,6 +59,7 @@ class TileSettings(Group):
         low=0,
         high=65536,
         tasks=TILED,
+        hints=(("classify", "Leave --tile-size out: a classifier labels the whole picture"),),
         shapes_result=True,
         since="2",
     )

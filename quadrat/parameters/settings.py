@@ -13,10 +13,12 @@ from quadrat.parameters.declare import Group, Parameter, Value
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
 from quadrat.parameters.groups import PARAMETERS
+from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
 from quadrat.parameters.searches import SearchSettings
+from quadrat.parameters.steps import EnhancementSettings
 from quadrat.parameters.tracks import TrackingSettings
 
 WHOLE_MASK_PIXELS = 1_000_000
@@ -28,9 +30,11 @@ class Settings:
     """The checked settings of one run, in groups. The store, not the settings, holds the sources and models."""
 
     frames: FrameSettings = field(default_factory=FrameSettings)
+    enhancement: EnhancementSettings = field(default_factory=EnhancementSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     objects: ObjectSettings = field(default_factory=ObjectSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     pictures: PictureSettings = field(default_factory=PictureSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)

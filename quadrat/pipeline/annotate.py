@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from quadrat.pipeline.events import MeasuredFrame
-from quadrat.pipeline.models import Pass
-from quadrat.types import ImageU8, Result
+from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.types import ClassInfo, ImageU8, Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,12 +23,12 @@ class Annotator:
     """The stage that draws predictions into the frames of videos."""
 
     def __init__(self, models: Pass, drawn: tuple[str, ...]) -> None:
-        self._classes = {name: models[name].package.classes for name in drawn}
+        self._classes = {name: _classes(models[name]) for name in drawn}
         self._style = models.settings.pictures
         self._beside = self._style.overlay_style == "beside"
-        self._overlaid = {name for name in drawn if "overlay" in models[name].kind.all_pictures}
+        self._overlaid = {name for name in drawn if "overlay" in models.kind_of(name).all_pictures}
         self._draw: dict[str, Callable[..., ImageU8]] = {
-            name: models[name].kind.part("annotate") for name in drawn
+            name: models.kind_of(name).part("annotate") for name in drawn
         }
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -58,3 +58,7 @@ class Annotator:
         if result.frame.skipped or name not in result.predictions:
             return draw_note(frame.pixels, f"not measured: {result.frame.skipped or 'failed'}")
         return self._draw[name](frame, result.predictions[name], self._classes[name], self._style)
+
+
+def _classes(model: LoadedModel) -> tuple[ClassInfo, ...]:
+    return model.package.classes if model.about is None else model.about.parts

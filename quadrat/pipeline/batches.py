@@ -144,7 +144,7 @@ class Batches:
         engine, limit = self.model.engine, self.model.settings.limits.source_seconds
         if limit is None or not isinstance(engine, HostedEngine):
             return engine.run(batch, wanted)
-        frames = list({id(one.frame): one.frame for one in inputs}.values())
+        frames = list({id(one.frame.account): one.frame.account for one in inputs}.values())
         left = max(limit - frame.spent_s for frame in frames)
         if left <= 0:  # a run would end the child, and count against the network
             raise EngineTimeoutError(

@@ -43,7 +43,7 @@ class FrameBudget:
     """
 
     def __init__(self, models: Pass) -> None:
-        self.least = 1 + HELD * sum(model.kind.tracks for model in models.values())
+        self.least = 1 + HELD * sum(models[name].kind.tracks for name in models.whole)
         self._max_img_size = models.frames.max_img_size
         outputs = models.settings.pictures.outputs
         self._drawn = 0 if "none" in outputs else len(models)

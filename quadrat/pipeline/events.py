@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quadrat.errors import EngineRunError, QuadratError, SourceError
+from quadrat.errors import EngineRunError, InputError, QuadratError, SourceError
+from quadrat.geometry import Window
 from quadrat.pipeline.state import SourceState
+from quadrat.predictions import ObjectResult
 from quadrat.protocols import Fold
 from quadrat.types import Frame, Part, Result, Sample
+
+FRAME_ERRORS = (EngineRunError, InputError, MemoryError)
+"""Errors that concern one frame or object. Any other error is a fault of the model and ends the run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +54,41 @@ class OpenFrame:
     views: dict[str, Frame] = field(default_factory=dict)
     errors: dict[str, tuple[QuadratError, str]] = field(default_factory=dict)
     spent_s: float = 0.0
+
+    @property
+    def account(self) -> OpenFrame | OpenObjects:
+        """What the time of networks is added to."""
+        return self
+
+
+@dataclass(slots=True, eq=False)
+class OpenObjects:
+    """A frame whose objects a model is measuring: the results and reasons by row, and the objects still to come.
+
+    `errors` are those of the objects that could not be measured. `spent_s` are the seconds that the network has taken
+    for all of them.
+    """
+
+    measured: MeasuredFrame
+    results: list[ObjectResult | None]
+    reasons: list[str]
+    waiting: int = 0
+    errors: list[QuadratError] = field(default_factory=list)
+    spent_s: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class OpenCrop(OpenFrame):
+    """One object that is being measured, as a frame of its own: row `row` of `owner`, cut out at `window`."""
+
+    owner: OpenObjects = field(kw_only=True)
+    row: int = field(kw_only=True)
+    window: Window = field(kw_only=True)
+
+    @property
+    def account(self) -> OpenObjects:
+        """The objects of a frame share its time."""
+        return self.owner
 
 
 @dataclass(frozen=True, slots=True, eq=False)

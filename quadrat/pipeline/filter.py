@@ -52,5 +52,5 @@ class FrameFilter:
         state.under_way -= 1
         empty = [self._models[name].is_empty(found) for name, found in predictions.items()]
         known = [each for each in empty if each is not None]
-        if known and all(known) and len(predictions) == len(self._models):
+        if known and all(known) and len(predictions) == len(self._models.whole):
             state.idle_until = frame.time_s + self._idle_s

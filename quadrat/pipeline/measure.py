@@ -103,7 +103,7 @@ class SourceMeasurement:
         moving: bool,
     ) -> None:
         self._models = models
-        self._facts = facts
+        self._facts = [each for each in facts if each.counted]
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
         self._run = Run(models, items, pull, moving=moving, videos=folder if drawn else None)
@@ -191,9 +191,7 @@ class SourceMeasurement:
             for product in collector.picture(result):
                 names.append(product.name)
                 yield ProductMade(source, product)
-            height, width = result.view(name).pixels.shape[:2]
-            side = self._models[name].seen_side((height, width))
-            parts.append(replace(collector.record(), side=side))
+            parts.append(replace(collector.record(), side=self._side(result, name)))
         if result.frame.skipped:
             reason = f"the picture is {result.frame.skipped}"
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
@@ -203,6 +201,12 @@ class SourceMeasurement:
         status: Status = "partial" if faults else "ok"
         record = SourceRecord(source, status, faults, image=facts, models=tuple(parts), products=tuple(names))
         yield SourceDone(replace(record, entries=entries.finish()), self._is_shrunk(result))
+
+    def _side(self, result: Result, name: str) -> int:
+        """Return the long side at which a network saw an image; 0 for one that sees objects, not images."""
+        height, width = result.view(name).pixels.shape[:2]
+        model = self._models[name]
+        return model.seen_side((height, width)) if model.about is None else 0
 
     def _closed(self, closed: SourceClosed) -> Iterator[Event]:
         source = closed.source

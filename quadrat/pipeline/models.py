@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,11 +21,13 @@ from quadrat.engines.none import NoNetwork
 from quadrat.errors import EngineMemoryError, ParameterError, QuadratError
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
-from quadrat.package.scale import trained_size
-from quadrat.parameters import EngineSettings, FrameSettings, Settings
+from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
+from quadrat.parameters.steps import JOIN
+from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
+from quadrat.pipeline.labels import label
 from quadrat.protocols import Engine, Task, Transform
-from quadrat.report.base import BUILT_IN, ModelFacts
+from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
 from quadrat.transforms.chain import Chain
@@ -46,8 +47,9 @@ CLOSE_S = 60.0
 class LoadedModel:
     """Everything that turns a frame into a prediction; `name` identifies the model in its pass.
 
+    `steps` change each picture before it is measured; `variant` names them if an order compares several.
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
-    caller may iterate over two videos at once.
+    caller may iterate over two videos at once. `about` is set if the model measures the objects of a detector.
     """
 
     package: ModelPackage
@@ -58,6 +60,9 @@ class LoadedModel:
     name: str = ""
     at_once: int = 1
     turns: threading.Semaphore = field(default_factory=threading.Semaphore)
+    about: AboutObjects | None = None
+    steps: Steps = field(default_factory=Steps)
+    variant: str = ""
 
     @property
     def kind(self) -> TaskKind:
@@ -76,9 +81,9 @@ class LoadedModel:
     def seen_side(self, hw: HW) -> int:
         """Return the long side, in pixels, at which the network sees an image of `hw`; that of the image with tiles.
 
-        It is 0 for a network that makes pictures: nothing is compared between their scales.
+        It is 0 for a task that makes pictures, or brings them to one size: nothing is compared between their scales.
         """
-        if not self.kind.measures:
+        if not (self.kind.measures and self.kind.compares_scales):
             return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)
@@ -124,6 +129,7 @@ class LoadedModel:
             engine_version=self.engine.version,
             precision=self.engine.precision,
             device=self.engine.device,
+            enhance=str(self.steps),
         )
 
 
@@ -149,38 +155,35 @@ class Pass(Mapping[str, LoadedModel]):
         return tuple(self._models)
 
     @property
+    def whole(self) -> tuple[str, ...]:
+        """The names of the models that measure whole frames."""
+        return tuple(name for name, model in self._models.items() if model.about is None)
+
+    @property
+    def on_objects(self) -> tuple[LoadedModel, ...]:
+        """The models that measure the objects of a detector."""
+        return tuple(model for model in self._models.values() if model.about is not None)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names of the models with predictions of their own: those of whole frames, and those that name classes."""
+        every = self._models.items()
+        return tuple(name for name, model in every if model.about is None or model.kind.object_class)
+
+    def kind_of(self, name: str) -> TaskKind:
+        """Return the record of the task that a model's predictions belong to: the detector's for one about objects."""
+        about = self._models[name].about
+        return self._models[name if about is None else about.detector].kind
+
+    @property
     def frames(self) -> FrameSettings:
         """The frame settings for reading, with the largest size that a model measures at."""
-        each = [model.frames for model in self._models.values()]
+        each = [self._models[name].frames for name in self.whole]
         sizes = [frames.max_img_size for frames in each if isinstance(frames.max_img_size, int)]
         if len(sizes) < len(each):  # a given size is the same for all
             return each[0]
         largest = -1 if min(sizes) < 0 else max(sizes)
         return replace(each[0], max_img_size=largest)
-
-
-def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> tuple[ModelFacts, ...]:
-    """Return the facts of all models; `urns` are their URNs in the same order, none for a built-in task."""
-    urns = urns or [f"{BUILT_IN}{model.package.task}" for model in models.values()]
-    return tuple(
-        ModelFacts(
-            model.name,
-            model.package.task,
-            label(model.name) if len(models) > 1 else "",
-            model.provenance(order, urn),
-            model.package.classes,
-            model.package.num_classes,
-            model.kind.groups_of(model.settings),
-            model.in_force(moving=moving),
-            None if model.settings.tiles.tile_size else trained_size(model.package),
-        )
-        for model, urn in zip(models.values(), urns, strict=True)
-    )
-
-
-def label(name: str) -> str:
-    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
 
 
 @contextmanager
@@ -200,8 +203,12 @@ def load_models(
     ParameterError for a setting that applies to no model or that a model cannot satisfy.
     """
     at_once = AT_ONCE if throughput else 1
+    where = "compare" if settings.enhancement.compare else "enhance"
+    variants = [
+        (each, parse_steps(",".join(each.enhance) or "none", where)) for each in settings.enhancement.variants
+    ]
     if not archives:
-        yield Pass([_built_in(settings)])
+        yield Pass(_in_variants(_built_in(settings), variants))
         return
     hosts = engines.isolation(limits_of(settings)) if isolated else None
     with ExitStack() as stack:
@@ -209,7 +216,8 @@ def load_models(
             opened = [stack.enter_context(_unpacked(archive)) for archive in archives]
         if hosts is not None:
             stack.callback(hosts.end)
-        names = _distinct([each.name for each in opened])
+        names = distinct_names(opened, label)
+        about = cascades_of(dict(zip(names, opened, strict=True)))
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_alone({name: kind.measures for name, kind in kinds.items()})
@@ -219,10 +227,28 @@ def load_models(
             {kind.name: kind.all_pictures for kind in kinds.values()},
         )
         loaded = [
-            stack.enter_context(_started(each, name, settings, log, at_once=at_once, hosts=hosts))
+            stack.enter_context(
+                _started(each, name, settings, log, at_once=at_once, hosts=hosts, about=about)
+            )
             for name, each in zip(names, opened, strict=True)
         ]
-        yield Pass(loaded)
+        yield Pass([each for model in loaded for each in _in_variants(model, variants)])
+
+
+def _in_variants(
+    model: LoadedModel, variants: Sequence[tuple[EnhancementSettings, Steps]]
+) -> list[LoadedModel]:
+    """Return a model for each variant of `compare`; they share the network, and each has its own settings."""
+    if len(variants) == 1:
+        return [replace(model, steps=variants[0][1])]
+    made = []
+    for enhancement, steps in variants:
+        variant = str(steps).replace(",", JOIN)
+        name = f"{model.name} {variant}"
+        own = replace(model.settings, enhancement=enhancement)
+        about = model.about and replace(model.about, detector=f"{model.about.detector} {variant}")
+        made.append(replace(model, name=name, settings=own, steps=steps, variant=variant, about=about))
+    return made
 
 
 def _built_in(settings: Settings) -> LoadedModel:
@@ -237,18 +263,6 @@ def _built_in(settings: Settings) -> LoadedModel:
     engine = NoNetwork()
     made: Task = kind.part("make")(package, engine.outputs, *kind.groups_of(settings))
     return LoadedModel(package, Chain(()), engine, made, settings, package.name)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number names that occur more than once, so that every model has its own name and label."""
-    given: list[str] = []
-    for name in names:
-        number, candidate = 1, name
-        while label(candidate).casefold() in [label(other).casefold() for other in given]:
-            number += 1
-            candidate = f"{name}-{number}"
-        given.append(candidate)
-    return given
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -273,8 +287,15 @@ def _started(
     *,
     at_once: int,
     hosts: Isolation | None,
+    about: Mapping[str, AboutObjects],
 ) -> Iterator[LoadedModel]:
-    """Start the network of an archive and make its task."""
+    """Start the network of an archive and make its task.
+
+    The results of a model that is about objects are in pixels of the source, whatever size its crops have.
+    """
+    own = about.get(name)
+    if own is not None:
+        settings = replace(settings, masks=replace(settings.masks, result_size="source"))
     transform = transforms.build(opened.transforms)
     _log_fixed_batch(opened, settings, log)
     _check_memory(opened, settings)
@@ -289,7 +310,7 @@ def _started(
             check(engine)
         states = kind.part("settings")
         in_force = settings if states is None else states(opened, settings)
-        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns)
+        yield LoadedModel(opened, transform, engine, task, in_force, name, engine.at_once, turns, own)
     finally:
         if not isinstance(engine, HostedEngine):
             _wait_for_runs(turns, engine.at_once)

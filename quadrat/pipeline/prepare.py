@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from quadrat.geometry import Geometry, Window
 from quadrat.media.scale import scaled
+from quadrat.pipeline.enhance import enhanced
 from quadrat.pipeline.events import (
     DecodedFrame,
     MeasuredFrame,
@@ -43,11 +44,15 @@ def prepare(models: Pass, frame_filter: FrameFilter, items: Iterator[Any]) -> It
 
 
 def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResult | OpenFrame]:
-    """Plan the parts of a frame for all models, then yield them; a model that cannot plan gives one PartResult."""
+    """Plan the parts of a frame for all models of whole frames, then yield them.
+
+    A model that cannot plan gives one PartResult.
+    """
     failed: list[PartResult] = []
-    for name, model in models.items():
+    for name in models.whole:
+        model = models[name]
         try:
-            opened.folds[name] = model.task.start(_view(opened, name, model))
+            opened.folds[name] = model.task.start(view_of(models, opened, model))
         except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
             failed.append(
                 PartResult(opened, name, 0, to_quadrat_error(error, opened.state.source.name), stage="read")
@@ -58,23 +63,36 @@ def _parts(models: Pass, opened: OpenFrame) -> Iterator[PreparedPart | PartResul
         yield opened
     for name, fold in list(opened.folds.items()):  # the stage that adds parts removes folds
         for number, window in enumerate(fold.windows):
-            yield _part(models[name], opened, number, window)
+            yield part_of(models[name], opened, number, window)
 
 
-def _view(opened: OpenFrame, name: str, model: LoadedModel) -> Frame:
-    """Return the frame at the size at which a model measures it, and store it if it was read at another size."""
+def view_of(models: Mapping[str, LoadedModel], opened: OpenFrame, model: LoadedModel) -> Frame:
+    """Return the frame as a model measures it, and store it unless it is the frame as it was read.
+
+    It has the model's working size, and the model's steps have been applied to it. Models that measure the same
+    picture share it; `models` are those that may have a view of this frame.
+    """
     frame = opened.frame
     wanted = model.working_hw(frame.source_hw)
-    if wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]:
+    whole = wanted[0] * wanted[1] >= frame.pixels.shape[0] * frame.pixels.shape[1]
+    if whole and not model.steps:
         return frame
-    same = next((view for view in opened.views.values() if view.pixels.shape[:2] == wanted), None)
-    opened.views[name] = same or replace(frame, pixels=scaled(frame.pixels, wanted))
-    return opened.views[name]
+    hw = frame.pixels.shape[:2] if whole else wanted
+    views = [(models[name].steps, view) for name, view in opened.views.items() if view.pixels.shape[:2] == hw]
+    same = next((view for steps, view in views if steps == model.steps), None)
+    if same is None:
+        plain = next((view.pixels for steps, view in views if not steps), None)
+        if plain is None:
+            plain = frame.pixels if whole else scaled(frame.pixels, wanted)
+        same = replace(frame, pixels=enhanced(plain, model.steps, opened.state.source.name))
+    opened.views[model.name] = same
+    return same
 
 
-def _part(
+def part_of(
     model: LoadedModel, opened: OpenFrame, number: int, window: Window | None
 ) -> PreparedPart | PartResult:
+    """Make the network's input for part `number` of a frame; an error gives a PartResult."""
     frame = opened.views.get(model.name, opened.frame)
     start = Geometry.identity(frame.source_hw).resized((frame.pixels.shape[0], frame.pixels.shape[1]))
     try:

@@ -3,7 +3,10 @@
 images     read + prepare | infer | task, in the caller's thread
 videos     read | prepare | infer | task | track | draw | encode
 
-With several models, each has its own infer stage, and each that tracks has its own track stage.
+With several models, each has its own infer stage, and each that tracks has its own track stage. A model about objects
+has its stages after the task, for images and videos alike:
+
+cascade    ... task + crop | infer | join | [track] | finer ...
 """
 
 from __future__ import annotations
@@ -15,9 +18,12 @@ from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.pipeline.batches import Batches
+from quadrat.pipeline.cascade import AboutObjects
 from quadrat.pipeline.chain import Stage, StageWork, run_chain
+from quadrat.pipeline.crops import CropStage, JoinStage
 from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.filter import FrameFilter
+from quadrat.pipeline.finer import FinerStage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.read import AHEAD, Pull, SourceReader
@@ -50,7 +56,8 @@ class Run:
         self._items = items
         self._filter = FrameFilter(models)
         self._reader = SourceReader(pull, models)
-        self._batches = [Batches(model) for model in models.values()]
+        self._batches = [Batches(models[name]) for name in models.whole]
+        self._on_objects = [Batches(model) for model in models.on_objects]
         self._task = TaskStage(models, self._filter)
         self._open: dict[int, SourceState] = {}
         self._stop = threading.Event()
@@ -60,30 +67,52 @@ class Run:
         return prepare(self._models, self._filter, items)
 
     def _infer_name(self, batches: Batches) -> str:
-        return "infer" if len(self._batches) == 1 else f"infer {batches.model.name}"
+        return "infer" if len(self._models) == 1 else f"infer {batches.model.name}"
 
     def _for_images(self) -> tuple[list[Stage], Stage | None]:
         """Return the stages for images; another thread for the task would cost more than it gains."""
         read = Stage("read", _joined(self._reader.pictures, self._prepare))
         infer = [Stage(self._infer_name(each), each) for each in self._batches]
-        return [read, *infer], Stage("task", self._task)
+        if not self._on_objects:
+            return [read, *infer], Stage("task", self._task)
+        works, last = self._cascade(self._task)
+        return [read, *infer, *works], Stage("join", _joined(last, FinerStage(self._models)))
+
+    def _cascade(self, before: StageWork) -> tuple[list[Stage], StageWork]:
+        """Return the stages of the models about objects, and the work that joins the results of the last one.
+
+        `before` is the work of the stage before them, which the first cuts out objects in.
+        """
+        stages: list[Stage] = []
+        for place, batches in enumerate(self._on_objects, 1):
+            model, about = batches.model, batches.model.about or AboutObjects("")
+            name = "task" if place == 1 else f"crop {model.name}"
+            stages.append(Stage(name, _joined(before, CropStage(model, about))))
+            stages.append(Stage(self._infer_name(batches), batches, batches.size))
+            before = JoinStage(model, about, last=place == len(self._on_objects))
+        return stages, before
 
     def _for_videos(self, videos: Path | None) -> tuple[list[Stage], Stage | None]:
         """Return the stages for videos. With idle-seconds, a frame decides on later frames, so one stage measures."""
         read = Stage("read", self._reader.moving)
         if self._models.settings.frames.idle_seconds:
             measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
+            cascade, last = self._cascade(_unchanged) if self._on_objects else ([], None)
         else:
             ahead = max(each.size for each in self._batches)
             measure = [
                 Stage("prepare", self._prepare, ahead),
                 *(Stage(self._infer_name(each), each, each.size) for each in self._batches),
-                Stage("task", self._task),
             ]
-        return [read, *measure, *self._track(), *self._draw(videos)], None
+            cascade, last = (
+                self._cascade(self._task) if self._on_objects else ([Stage("task", self._task)], None)
+            )
+        join = [] if last is None else [Stage("join", last)]
+        finer = [Stage("finer", FinerStage(self._models))] if self._on_objects else []
+        return [read, *measure, *cascade, *join, *self._track(), *finer, *self._draw(videos)], None
 
     def _track(self) -> list[Stage]:
-        tracked = [model for model in self._models.values() if model.kind.tracks]
+        tracked = [model for model in self._models.values() if model.kind.tracks and model.about is None]
         if not tracked:
             return []
         from quadrat.pipeline.track import TrackStage
@@ -100,8 +129,9 @@ class Run:
         outputs = self._models.settings.pictures.outputs
         drawn = tuple(
             name
-            for name, model in self._models.items()
-            if model.kind.all_pictures and (not outputs or set(outputs) & set(model.kind.all_pictures))
+            for name in self._models.counted
+            if (pictures := self._models.kind_of(name).all_pictures)
+            and (not outputs or set(outputs) & set(pictures))
         )
         if not drawn:
             return []
@@ -114,7 +144,7 @@ class Run:
     @property
     def warm_up_s(self) -> float:
         """Seconds spent in warm-up runs."""
-        return sum(each.warm_up_s for each in self._batches)
+        return sum(each.warm_up_s for each in (*self._batches, *self._on_objects))
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -135,7 +165,8 @@ class Run:
 
     def _with_network(self, stage: Stage) -> Stage:
         """Count the time in which the network runs as busy, even if its stage waits for items meanwhile."""
-        batches = next((each for each in self._batches if stage.work is each), None)
+        every = (*self._batches, *self._on_objects)
+        batches = next((each for each in every if stage.work is each), None)
         if batches is None or batches.model.at_once == 1:
             return stage
         counted = Stage(stage.name, stage.work, stage.ahead)
@@ -149,7 +180,7 @@ class Run:
     def seconds(self) -> dict[str, float]:
         """Busy seconds by stage, without warm-up."""
         spent = {stage.name: stage.busy_s for stage in self.stages}
-        for batches in self._batches:
+        for batches in (*self._batches, *self._on_objects):
             name = self._infer_name(batches)
             if name in spent:
                 spent[name] -= batches.warm_up_s
@@ -197,6 +228,10 @@ def _ended(ending: SourceEnd) -> SourceClosed | Failure:
     if ending.error is not None:
         return Failure(ending.state.source, "read", ending.error)
     return ending.state.close()
+
+
+def _unchanged(items: Iterator[Any]) -> Iterator[Any]:
+    yield from items
 
 
 def _joined(*works: StageWork) -> StageWork:

@@ -23,7 +23,7 @@ class ModelState:
 
     `failed` is the error of the first frame that could not be measured, and `stage` is where it occurred;
     `incomplete` is the error of the first incomplete prediction; `undrawn` is the reason why there is no annotated
-    video. `trail` belongs to the track stage, `writer` to the encode stage.
+    video. `trail` belongs to the track stage, or to the finer stage for a model about objects; `writer` to the encode stage.
     """
 
     measured: int = 0

@@ -6,25 +6,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from quadrat.errors import EngineRunError, InputError, QuadratError, distinct
-from quadrat.pipeline.events import MeasuredFrame, OpenFrame, PartResult, to_quadrat_error
+from quadrat.errors import QuadratError, distinct
+from quadrat.pipeline.events import FRAME_ERRORS, MeasuredFrame, OpenFrame, PartResult, to_quadrat_error
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.models import Pass
 from quadrat.types import Failure, Flush, Part, Result
 
-FRAME_ERRORS = (EngineRunError, InputError, MemoryError)
-"""Errors that concern one frame. Any other error is a fault of the model and ends the run."""
-
 
 class TaskStage:
-    """The stage that turns network outputs into predictions."""
+    """The stage that turns network outputs into predictions of whole frames."""
 
     def __init__(self, models: Pass, frame_filter: FrameFilter) -> None:
         self._models = models
         self._filter = frame_filter
+        self._about = {model.name: model.about.detector for model in models.on_objects if model.about}
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Yield a MeasuredFrame for every frame, and everything else except Flush unchanged.
+        """Yield a MeasuredFrame for every frame, and everything else unchanged; Flush only if there are later batches.
 
         An image that no model can measure is a Failure; a video continues without such a frame. A fault of a model
         is raised.
@@ -40,7 +38,7 @@ class TaskStage:
                 for each in item.state.models.values():
                     each.skipped[item.result.frame.skipped] += 1
                 yield item
-            elif not isinstance(item, Flush):
+            elif self._about or not isinstance(item, Flush):
                 yield item
 
     def _add(self, ran: PartResult) -> None:
@@ -64,7 +62,7 @@ class TaskStage:
 
     def _finished(self, frame: OpenFrame) -> MeasuredFrame | Failure:
         predictions: dict[str, Any] = {}
-        for name in self._models.names:
+        for name in self._models.whole:
             if name in frame.errors:
                 continue
             try:
@@ -74,9 +72,11 @@ class TaskStage:
         self._filter.measured(frame.state, frame.frame, predictions)
         source = frame.state.source
         faults = {name: to_quadrat_error(error, source.name) for name, (error, _) in frame.errors.items()}
+        whole = self._models.whole
         if source.media == "image" and not predictions:
-            first, *others = distinct([faults[name] for name in self._models.names])
-            return Failure(source, frame.errors[self._models.names[0]][1], first, tuple(others))
+            first, *others = distinct([faults[name] for name in whole])
+            return Failure(source, frame.errors[whole[0]][1], first, tuple(others))
+        faults |= {name: faults[each] for name, each in self._about.items() if each in faults}
         if source.media != "image":
             self._count(frame, predictions, faults)
         taken = frame.frame if predictions else replace(frame.frame, skipped="failed")
@@ -84,6 +84,8 @@ class TaskStage:
 
     def _count(self, frame: OpenFrame, predictions: dict[str, Any], faults: dict[str, QuadratError]) -> None:
         for name, state in frame.state.models.items():
+            if self._about.get(name) in predictions:
+                continue  # the stage that measures its objects counts the frame
             if name in predictions:
                 state.measured += 1
                 if state.incomplete is None:

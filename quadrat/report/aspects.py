@@ -59,7 +59,7 @@ def inference_aspect(
         "cover": [_cover(c) for c in covers],
         "mean-confidence": _rounded(confidence),
         "min-confidence": min_confidence,
-        **_facts(frame),
+        **facts_part(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
@@ -136,7 +136,7 @@ def detection_aspect(
         "objects": len(detections),
         "classes": [_found(one) for one in found],
         "detections": _objects(detections, {one.info.index: one.info for one in found}),
-        **_facts(frame),
+        **facts_part(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
@@ -156,7 +156,7 @@ def enhanced_aspect(
         "height": size[0],
         "source-width": frame.source_hw[1],
         "source-height": frame.source_hw[0],
-        **_facts(frame),
+        **facts_part(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},
     }
@@ -270,7 +270,7 @@ def provenance_part(provenance: Provenance) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
 
 
-def _facts(frame: Frame) -> dict[str, Any]:
+def facts_part(frame: Frame) -> dict[str, Any]:
     """Return the facts and flags of an image; whether it is a duplicate is known only in the tables."""
     if frame.facts is None:
         return {}

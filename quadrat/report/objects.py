@@ -97,7 +97,7 @@ class ObjectCollector:
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
         self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
-        self._book = TrackBook()
+        self._book = TrackBook(last_class=bool(model.about))
         self._record = ModelRecord(model.name, model.task)
 
     def picture(self, result: Result) -> Iterator[Product]:
@@ -106,6 +106,7 @@ class ObjectCollector:
         self._book.add(frame, detections)
         found = self._book.found(self._classes.of)
         error = self._model.kind.part("fault")(detections, self._source.name)
+        error = error or result.faults.get(self._model.name)
         name = ""
         if self._drawn:
             name = self._model.product_name(self._source.stem, ".annotated.jpg")
@@ -127,7 +128,7 @@ class ObjectCollector:
             size=(frame.pixels.shape[0], frame.pixels.shape[1]),
             product=name,
             summary=ObjectSummary(tuple(found)),
-            text=text if error is None else f"{text}, and more than max-detections",
+            text=f"{text}, and more than max-detections" if detections.capped else text,
         )
 
     def frame(self, result: Result) -> None:
@@ -157,9 +158,8 @@ class ObjectCollector:
         lines = Spool(self._folder / self._model.temporary_name(stem, ".mot"))
         for chunk, rows in _rows(columns):
             for place, frame in enumerate(chunk.frames):
-                lines.write(
-                    mot.mot_lines(frame.index, rows[chunk.rows(place)], self._tracked, self._classes.kept)
-                )
+                of_frame = self._named_by_track(rows[chunk.rows(place)])
+                lines.write(mot.mot_lines(frame.index, of_frame, self._tracked, self._classes.kept))
         lines.flush()
         metadata = aspect
         if closing.video is not None:
@@ -181,6 +181,12 @@ class ObjectCollector:
     def record(self) -> ModelRecord:
         """Return the objects of the source; an image that was not measured is one skipped frame."""
         return replace(self._record, columns=self._columns.finish())
+
+    def _named_by_track(self, rows: Sequence[DetectionRow]) -> Sequence[DetectionRow]:
+        """Give finer classes, which are means over the track so far, as those of whole tracks: evaluators need one class."""
+        if not self._model.about:
+            return rows
+        return [replace(row, index=self._book.class_of(row.track, row.index)) for row in rows]
 
     def _detections(self, result: Result) -> Detections:
         prediction = result.predictions[self._model.name]

@@ -43,7 +43,8 @@ class OrderReport:
         folder: Path,
         part: Path | None = None,
     ) -> None:
-        self._models = models
+        self._every = models
+        self._models = [model for model in models if model.counted]
         self._settings = settings
         self._names = names
         self._folder = folder
@@ -51,12 +52,14 @@ class OrderReport:
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
         self._originals: dict[int, str] = {}
-        self._scales = Scales(models)
+        self._scales = Scales(self._models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
         self._made = self._tables()
-        self._part = Survey(part, self._made) if part is not None else None
+        made = {model.name: model.provenance.enhance for model in models}
+        self._steps = {name: steps for name, steps in made.items() if steps != "none"}
+        self._part = Survey(part, self._made, self._steps) if part is not None else None
 
     def add(self, record: SourceRecord, place: int | None = None) -> None:
         """Add the record of a finished source; `place` is its place among images. OSError as `RecordBook.add`."""
@@ -76,7 +79,7 @@ class OrderReport:
         """
         tables = self._made
         self._decide(tables)
-        survey = Survey(self._folder / "survey.csv", tables)
+        survey = Survey(self._folder / "survey.csv", tables, self._steps)
         images = ImageTable(
             self._folder / "images.csv", tables, {model.name: model.label for model in self._models}
         )
@@ -101,13 +104,13 @@ class OrderReport:
             self._part.delete()
         run = run_record(
             self._settings,
-            self._models,
+            self._every,
             stages,
             self.totals,
             wall_s,
             sources=readings,
             means=means,
-            warnings=self._scales.warnings(),
+            warnings=[*self._scales.warnings(), *self._enhanced()],
         )
         yield run.product(self._record)
         if images.rows:
@@ -124,7 +127,17 @@ class OrderReport:
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
         flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
-        return [text[0].upper() + text[1:] for text in (*self._scales.warnings(), *flagged)]
+        return [
+            text[0].upper() + text[1:] for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
+        ]
+
+    def _enhanced(self) -> list[str]:
+        """Say that numbers are those of enhanced pictures, if all are: in a comparison, the tables say it."""
+        measured = [self._steps.get(model.name, "") for model in self._models if not model.kind.built_in]
+        if not measured or not all(measured):
+            return []
+        steps = " and ".join(dict.fromkeys(measured))
+        return [f"the numbers are those of enhanced pictures ({steps}); say so wherever you publish them"]
 
     def _decide(self, tables: Mapping[str, Tables]) -> None:
         """Find duplicates, and let the tables learn all classes.

@@ -142,7 +142,8 @@ def _model(model: ModelFacts) -> dict[str, Any]:
     """Describe one model of the run."""
     return {
         "name": model.name,
-        "task": model.task,
+        "task": (model.own or model).task,
+        **({"on-objects-of": model.about} if model.about else {}),
         "label": model.label or None,
         **provenance_part(model.provenance),
         "in-force": dict(model.in_force),

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from quadrat.errors import QuadratError
@@ -28,17 +29,23 @@ COLUMNS = (
 """The first 19 are older than videos, and stay first."""
 MODEL = "model"
 """An additional last column, if there are several models."""
+ENHANCE = "enhance"
+"""An additional column, if pictures were changed before they were measured: the steps."""
 
 
 class Survey:
     """Folds records, in their final order, into the rows of the order's table.
 
-    `tables` are those of each model, by model name; they give the cells of its task.
+    `tables` are those of each model, by model name; they give the cells of its task. `steps` are the steps of each
+    model that changed pictures before it measured them.
     """
 
-    def __init__(self, path: Path, tables: Mapping[str, Tables]) -> None:
+    def __init__(
+        self, path: Path, tables: Mapping[str, Tables], steps: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._tables = tables
-        self._columns = (*COLUMNS, MODEL) if len(tables) > 1 else COLUMNS
+        self._steps = steps
+        self._columns = (*COLUMNS, *[ENHANCE] * bool(steps), *[MODEL] * (len(tables) > 1))
         self._lines = Spool(path, vital=True)
         self._write(self._columns)
 
@@ -51,7 +58,7 @@ class Survey:
             own = head | _of_model(record, part)
             rows = self._tables[part.model].cells(part) or [{}]
             for cells in rows:
-                self._add_row(own | cells | {MODEL: part.model})
+                self._add_row(own | cells | {MODEL: part.model, ENHANCE: self._steps.get(part.model, "none")})
 
     def finish(self) -> Path | bytes:
         """Complete the table and return its path, or the table itself if the disk is full.

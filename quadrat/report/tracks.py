@@ -34,10 +34,11 @@ class Track:
     """One track: `weights` are the sums of its scores by class, `path` is the time, x and y of each point in turn."""
 
     __slots__ = (
-        "first", "first_s", "highest", "last", "last_s", "last_xy", "path", "seen", "stride", "total", "weights",
+        "first", "first_s", "highest", "last", "last_class", "last_s", "last_xy", "path", "seen", "stride", "total", "weights",
     )  # fmt: skip
 
-    def __init__(self, frame: int, time_s: float) -> None:
+    def __init__(self, frame: int, time_s: float, *, last_class: bool = False) -> None:
+        self.last_class: int | None = -1 if last_class else None
         self.first = self.last = frame
         self.first_s = self.last_s = time_s
         self.seen, self.stride = 0, 1
@@ -54,6 +55,8 @@ class Track:
             if self.seen % self.stride == 0:
                 self.path.extend((self.last_s, x, y))
         self.seen += 1
+        if self.last_class is not None:
+            self.last_class = index
         self.total += score
         self.highest = max(self.highest, score)
         self.weights[index] = self.weights.get(index, 0.0) + score
@@ -61,7 +64,9 @@ class Track:
 
     @property
     def index(self) -> int:
-        """The class with the greatest sum of scores; the first by index if several have it."""
+        """The class with the greatest sum of scores, the first by index if several have it; or that of the last frame."""
+        if self.last_class is not None:
+            return self.last_class
         return max(sorted(self.weights), key=self.weights.__getitem__)
 
     def points(self, most: int = PATH) -> list[list[float]]:
@@ -117,9 +122,13 @@ def track_lines(
 
 
 class TrackBook:
-    """The tracks of one source, and its detections counted by class; memory grows with tracks, not with frames."""
+    """The tracks of one source, and its detections counted by class; memory grows with tracks, not with frames.
 
-    def __init__(self) -> None:
+    With `last_class`, a track has the class of its last detection, for classes that are means over the track so far.
+    """
+
+    def __init__(self, *, last_class: bool = False) -> None:
+        self._last_class = last_class
         self._tracks: dict[int, Track] = {}
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._sums: NDArray[np.float64] = np.zeros(0, np.float64)
@@ -152,9 +161,14 @@ class TrackBook:
                 continue
             track = self._tracks.get(number)
             if track is None:
-                track = self._tracks[number] = Track(index, time_s)
+                track = self._tracks[number] = Track(index, time_s, last_class=self._last_class)
             track.last, track.last_s = index, time_s
             track.add(kind, score, x, y)
+
+    def class_of(self, number: int, other: int) -> int:
+        """Return the class of a track, or `other` for an object without one."""
+        track = self._tracks.get(number)
+        return other if track is None else track.index
 
     def found(self, class_of: Callable[[int], ClassInfo]) -> list[ClassCount]:
         """Count detections, tracks and the most at once by class, in index order, without classes that were not seen."""

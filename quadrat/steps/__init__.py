@@ -27,6 +27,9 @@ STEPS: dict[str, str] = {
     "shades-of-grey": "quadrat.steps.colour:SHADES_OF_GREY",
     "lab-grey-world": "quadrat.steps.colour:LAB_GREY_WORLD",
     "red-compensation": "quadrat.steps.colour:RED_COMPENSATION",
+    "fusion": "quadrat.steps.fusion:FUSION",
+    "udcp": "quadrat.steps.udcp:UDCP",
+    "msrcr": "quadrat.steps.retinex:MSRCR",
     "clahe": "quadrat.steps.contrast:CLAHE",
     "stretch": "quadrat.steps.contrast:STRETCH",
 }

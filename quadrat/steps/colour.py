@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from quadrat.steps.arrays import MAX_GAIN, bands, histograms, look_up, neutral_gains, scale
+from quadrat.steps.arrays import MAX_GAIN, bands, from_lab, histograms, look_up, neutral_gains, scale, to_lab
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
 
@@ -38,20 +38,13 @@ def lab_grey_world(pixels: ImageU8) -> ImageU8:
     It changes dark areas less than grey world, and keeps highlights. Source: Bianco, Muzzupappa, Bruno, Garcia and
     Neumann, A new color correction method for underwater imaging, ISPRS Archives 2015, with CIE Lab for l-alpha-beta.
     """
-    parts = list(bands(pixels))
-    lab = np.empty(pixels.shape, np.float32)
     total = np.zeros(4)
-    for part in parts:
-        lab[part] = cv2.cvtColor(
-            cv2.multiply(pixels[part], (1 / 255,) * 4, dtype=cv2.CV_32F), cv2.COLOR_RGB2LAB
-        )
-        total += cv2.sumElems(lab[part])
+    for part in bands(pixels):
+        total += cv2.sumElems(to_lab(pixels[part]))
     mean = total / (pixels.shape[0] * pixels.shape[1])
     balanced = np.empty_like(pixels)
-    for part in parts:
-        shifted = cv2.subtract(lab[part], (0.0, mean[1], mean[2], 0.0))
-        rgb = cv2.cvtColor(shifted, cv2.COLOR_LAB2RGB)
-        cv2.multiply(rgb, (255.0,) * 4, balanced[part], dtype=cv2.CV_8U)
+    for part in bands(pixels):
+        balanced[part] = from_lab(cv2.subtract(to_lab(pixels[part]), (0.0, mean[1], mean[2], 0.0)))
     return balanced
 
 

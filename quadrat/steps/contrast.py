@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.steps.arrays import MAX_GAIN, histograms, look_up
+from quadrat.steps.arrays import MAX_GAIN, bands, from_lab, histograms, look_up, to_lab
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
 
@@ -18,22 +18,33 @@ MIN_TILE = 8
 """A tile of CLAHE has at least this many pixels along each side: with fewer, a histogram says nothing."""
 TAILS = (0.5, 99.5)
 """The percentiles that the stretch makes black and white."""
+_LEVELS = 255 / 100
+"""Levels of the 8-bit lightness that is equalised, per unit of L."""
 
 
 def clahe(pixels: ImageU8) -> ImageU8:
     """Equalise the lightness L of CIE Lab in tiles, with limited contrast; the colour a, b stays.
 
     Source: Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV, 1994, as OpenCV has it,
-    with clip limit 2 and 8x8 tiles, fewer in a picture under 64 pixels. A picture with a side under 8 pixels is
+    with clip limit 2 and 8x8 tiles, fewer in a picture under 64 pixels. Lightness is equalised in 256 levels, but the
+    picture is never rounded to 8-bit Lab, which alone changes values by up to 25. A picture with a side under 8 pixels is
     returned as it is.
     """
     grid = [min(GRID, side // MIN_TILE) for side in pixels.shape[1::-1]]
     if 0 in grid:
         return pixels.copy()
-    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-    lightness = cv2.createCLAHE(CLIP_LIMIT, tuple(grid)).apply(cv2.extractChannel(lab, 0))
-    cv2.insertChannel(lightness, lab, 0)
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB, lab), np.uint8)
+    before = np.empty(pixels.shape[:2], np.uint8)
+    for part in bands(pixels):
+        before[part] = cv2.extractChannel(cv2.cvtColor(pixels[part], cv2.COLOR_RGB2LAB), 0)
+    after = cv2.createCLAHE(CLIP_LIMIT, tuple(grid)).apply(before)
+    found = np.empty_like(pixels)
+    for part in bands(pixels):
+        lab = to_lab(pixels[part])
+        gained = cv2.subtract(after[part], before[part], dtype=cv2.CV_32F)
+        lightness = cv2.scaleAdd(gained, 1 / _LEVELS, cv2.extractChannel(lab, 0))
+        cv2.insertChannel(lightness, lab, 0)
+        found[part] = from_lab(lab)
+    return found
 
 
 def stretch(pixels: ImageU8) -> ImageU8:

@@ -53,11 +53,7 @@ def test_a_task_that_needs_no_model(quadrat: Quadrat) -> None:
     """All words are pictures then, unless the first is an archive; a config file can state the task."""
     words = ("run", IMAGES / "site-a", IMAGES / "site-b", "-o", "out")
     good(quadrat(*words, "--task", "enhance"))
-    assert (
-        surveys(Path("out"))["."]
-        == ["quadrat-01.jpg", "quadrat-02.jpg", "quadrat-01.jpg", "quadrat-03.jpg"][:0]
-        or True
-    )
+    assert len(surveys(Path("out"))["."]) == 4
     Path("plan.yaml").write_text("task: enhance\n")
     good(quadrat(*words, "--config", "plan.yaml"))
     refused = quadrat("run", MASKS, IMAGES, "-o", "other", "--task", "enhance")

@@ -43,7 +43,7 @@ def test_a_changed_value_applies_to_the_task_or_is_refused(parameter: Parameter,
         check_tasks(settings, {"m": task}, PICTURES)
     assert parameter.name == caught.value.where
     assert (
-        f"it applies only to the task {parameter.tasks[0]}, but the task of the model 'm' is {task}"
+        f"it applies only to the task {' or '.join(parameter.tasks)}, but the task of the model 'm' is {task}"
         == caught.value.what
     )
     assert caught.value.hint
@@ -109,6 +109,7 @@ def test_pictures_of_another_task_are_refused_in_the_same_words() -> None:
     assert lines == {
         "segment": same.format("annotated", "segment", "pseudo, labels, confidence, overlay"),
         "detect": same.format("pseudo", "detect", "annotated"),
+        "classify": same.format("annotated", "classify", "labelled"),
         "enhance": same.format("annotated", "enhance", "enhanced"),
     }
 

@@ -20,7 +20,7 @@ from quadrat.parameters import (
     Settings,
     parameters_of,
 )
-from quadrat.parameters.declare import Group
+from quadrat.parameters.declare import TILED, Group
 from tests.parameters.values import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,9 @@ def test_a_declaration_is_consistent(parameter: Parameter) -> None:
 def test_the_parameters_of_a_task(task: str) -> None:
     """Those that name the task, and those that name none."""
     names = {each.name for each in parameters_of(task)}
-    assert {"model", "images", "tile-size", "batch-size", "outputs"} <= names
+    assert {"model", "images", "batch-size", "outputs"} <= names
+    assert ("tile-size" in names) == (task in TILED)
+    assert ("min-probability" in names) == ("top-k" in names) == (task == "classify")
     assert ("min-score" in names) == ("tracker" in names) == (task == "detect")
     assert ("min-confidence" in names) == ("result-size" in names) == (task == "segment")
     assert list(PARAMETERS) == parameters_of()
@@ -113,7 +115,7 @@ def test_the_parameters_of_an_unknown_task() -> None:
     with pytest.raises(ParameterError) as caught:
         parameters_of("dance")
     assert (
-        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, enhance, segment"
+        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from classify, detect, enhance, segment"
         == caught.value.line
     )
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from quadrat.parameters import SETTINGS, Parameter
 
 MEDIA = ("image", "video", "stream")
-TASKS = ("segment", "detect", "enhance")
+TASKS = ("segment", "detect", "classify", "enhance")
 
 SIZES: dict[str, object] = {
     "max-img-size": 1_000_000,
     "tile-size": 640,
     "sample-bits": 12,
     "outputs": ("none",),
+    "enhance": ("clahe",),
+    "compare": ("none", "clahe"),
     "model-name": "a",
     "classes": "person",
     "memory-limit": 8000,
     "load-seconds": 300.0,
     "source-seconds": 300.0,
     "min-score": 0.5,
+    "min-probability": 0.7,
+    "top-k": 3,
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from quadrat.errors import EngineRunError, NotAnImageError, SourceError, StoppedError
+from quadrat.pipeline.facts import facts_of
 from quadrat.pipeline.measure import (
     FrameDone,
     ProductMade,
@@ -20,7 +21,7 @@ from quadrat.pipeline.measure import (
     failed_record,
     not_reached_record,
 )
-from quadrat.pipeline.models import LoadedModel, Pass, facts_of, load_models
+from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.records import SourceRecord
 from quadrat.types import Failure, Source, SourceOpened, StoreItem
 from tests import pictures

@@ -19,7 +19,9 @@ from quadrat.errors import (
     ModelError,
     ParameterError,
 )
-from quadrat.pipeline.models import AT_ONCE, Pass, facts_of, label, load_models
+from quadrat.pipeline.facts import facts_of
+from quadrat.pipeline.labels import label
+from quadrat.pipeline.models import AT_ONCE, Pass, load_models
 from tests.archives import build, contents
 from tests.moving import LOG, RECTANGLES, load, with_settings
 from tests.networks import brightness_archive, brightness_onnx
@@ -58,16 +60,16 @@ def named(path: Path, name: str, **changes: object) -> Path:
     return brightness_archive(path, name=name, **changes)
 
 
-def test_equal_names_are_numbered(tmp_path: Path) -> None:
-    """Every model of a pass has a name, and a label for file names, that no other has, whatever its case."""
-    names = ("reef", "Reef", "reef-2", "reef!", "reef")
+def test_equal_labels_are_numbered(tmp_path: Path) -> None:
+    """Every model of a pass has a label for file names that no other has, whatever its case."""
+    names = ("reef", "Reef!", "reef-2", "reef?", "海草", "model")
     archives = [named(tmp_path / f"{n}.tgz", name) for n, name in enumerate(names)]
     with load_models(archives, settings_of(), LOG) as models:
-        facts = facts_of(models, "urn:order", [f"urn:{n}" for n in range(5)], moving=False)
+        facts = facts_of(models, "urn:order", [f"urn:{n}" for n in range(6)], moving=False)
 
-    assert ("reef", "Reef-2", "reef-2-2", "reef!-2", "reef-3") == models.names
-    assert ["reef", "Reef-2", "reef-2-2", "reef--2", "reef-3"] == [each.label for each in facts]
-    assert [f"urn:{n}" for n in range(5)] == [each.provenance.model for each in facts]
+    assert ("reef", "Reef!-2", "reef-2", "reef?-3", "海草", "model-2") == models.names
+    assert ["reef", "Reef--2", "reef-2", "reef--3", "model", "model-2"] == [each.label for each in facts]
+    assert [f"urn:{n}" for n in range(6)] == [each.provenance.model for each in facts]
     assert facts == pickle.loads(pickle.dumps(facts))
 
 
@@ -130,9 +132,8 @@ def test_a_bad_archive_among_good_ones_frees_the_others(
 ) -> None:
     """The networks that have started are closed, and the unpacked archives are gone."""
     good = brightness_archive(tmp_path / "m.tgz")
-    bad = build(
-        tmp_path / "bad.tgz", contents(network=("model.onnx", b"rubbish" + brightness_onnx()), params=None)
-    )
+    network = ("model.onnx", b"rubbish" + brightness_onnx())
+    bad = build(tmp_path / "bad.tgz", contents(network=network, params=None, name="bad"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))

@@ -53,10 +53,18 @@ def short(value: str | bytes) -> str:
     return ascii(value)[:40]
 
 
+LISTS = {
+    "outputs": ["auto", "none", "overlay", "annotated,overlay"],
+    "enhance": ["none", "clahe", "clahe,grey-world"],
+    "compare": ["none", "clahe", "clahe,grey-world"],
+}
+"""Values of the parameters that are lists of names."""
+
+
 def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Draw what a parameter takes by itself."""
-    if parameter.name == "outputs":
-        return st.sampled_from(["auto", "none", "overlay", "annotated,overlay"])
+    if parameter.name in LISTS:
+        return st.sampled_from(LISTS[parameter.name])
     if parameter.kind == "bool":
         return st.booleans()
     if parameter.kind == "option":

@@ -292,7 +292,9 @@ def test_an_unknown_task_is_one_line(
         ivcap_order.serve(lambda values, log: 0)
 
     assert (ended.value.code, sdk.registered) == (2, [])
-    line = "E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment\n"
+    line = (
+        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from classify, detect, enhance, segment\n"
+    )
     assert ("", line) == capsys.readouterr()
 
 

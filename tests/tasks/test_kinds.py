@@ -11,6 +11,7 @@ from quadrat.parameters.applies import check_tasks
 from quadrat.task_kinds import TASKS, kind_of
 from quadrat.types import ModelPackage, OutputSpec
 from tests import detectors
+from tests.tasks.classify import labels
 from tests.tasks.embed import test_task as embedding
 from tests.tasks.folding import make_task
 from tests.tasks.segment.masks import LABELS, package
@@ -19,6 +20,7 @@ from tests.values import settings_of
 PACKAGES: dict[str, tuple[ModelPackage, tuple[OutputSpec, ...]]] = {
     "segment": (package(), (LABELS,)),
     "detect": (detectors.package("yolov8"), detectors.specs("yolov8", 2)),
+    "classify": (labels.PACKAGE, (labels.VALUES,)),
     "embed": (embedding.PACKAGE, (embedding.OUTPUT,)),
     "enhance": (kind_of("enhance").part("built_in")(), ()),
 }
@@ -56,6 +58,10 @@ def test_an_unknown_task_is_a_fault_of_the_archive() -> None:
         ("detect", {"min_confidence": 0.5}, "min-confidence"),
         ("detect", {"result_size": "source"}, "result-size"),
         ("detect", {"outputs": ("pseudo",)}, "outputs"),
+        ("classify", {"tile_size": 640}, "tile-size"),
+        ("classify", {"min_score": 0.4}, "min-score"),
+        ("classify", {"min_confidence": 0.4}, "min-confidence"),
+        ("detect", {"min_probability": 0.4}, "min-probability"),
         ("embed", {"outputs": ("annotated",)}, "outputs"),
         ("embed", {"tile_size": 640}, "tile-size"),
     ],

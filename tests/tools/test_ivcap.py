@@ -209,7 +209,9 @@ def test_the_description_of_an_unknown_task_is_refused(ivcap, capsys):
     words = ["--cli", "no-such-program", "--name", "infer", "describe", "--image", "i:1", "--task", "dance"]
     assert ivcap.main(words) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.endswith("E_PARAMETER TASK: there is no such task as 'dance'. Choose from detect, segment")
+    assert last.endswith(
+        "E_PARAMETER TASK: there is no such task as 'dance'. Choose from classify, detect, enhance, segment"
+    )
 
 
 def test_register_without_a_cli(ivcap, capsys):

@@ -1,0 +1,37 @@
+"""What tells the models of a pass apart: URNs, and parts of file names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quadrat.report.base import BUILT_IN
+
+if TYPE_CHECKING:
+    from quadrat.pipeline.models import Pass
+
+
+def label(name: str) -> str:
+    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+
+
+def labels_of(models: Pass) -> dict[str, str]:
+    """Return what tells each model apart in names of files: nothing if it is alone, the variant if only that differs."""
+    if len(models.counted) == 1:
+        return dict.fromkeys(models, "")
+    variants = [models[name].variant for name in models.counted]
+    alone = all(variants) and len(set(variants)) == len(variants)
+    return {name: label(model.variant if alone else name) for name, model in models.items()}
+
+
+def urns_of(models: Pass, urns: Sequence[str]) -> dict[str, str]:
+    """Return the URN of each model by its name; `urns` are those of the archives, in order.
+
+    Variants of one archive have one URN, and a built-in task has that of its task.
+    """
+    if not urns:
+        return {name: f"{BUILT_IN}{model.package.task}" for name, model in models.items()}
+    each = len(models) // len(urns)
+    return {name: urns[number // each] for number, name in enumerate(models)}

@@ -1,0 +1,245 @@
+"""A model about objects gets the crop of each detection: one pass, one table, both classes and both scores."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from examples.rectangles_net import COLORS
+from quadrat import engines, task_kinds
+from tests import pictures
+from tests.detectors import detector_archive
+from tests.executors.orders import everything
+from tests.finer import NAMES, TASK, colour_archive
+from tests.moving import CRAB, FISH, RECTANGLES, SAND, URCHIN, Order, Watched, draw, film, order, swim
+
+FINER = {FISH: "blue", CRAB: "red", URCHIN: "green"}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register the made-up classifier."""
+    monkeypatch.setitem(task_kinds.TASKS, TASK, "tests.finer:KIND")
+
+
+def scene(*objects: tuple[int, tuple[int, int, int, int]]) -> np.ndarray:
+    """Draw objects of several classes on sand."""
+    pixels = np.full((144, 192, 3), SAND, np.uint8)
+    for kind, (x0, y0, x1, y1) in objects:
+        pixels[y0:y1, x0:x1] = COLORS[kind]
+    return pixels
+
+
+def photos(folder: Path) -> Path:
+    """Write pictures with three, no, one and eleven objects, and a broken one."""
+    folder.mkdir()
+    many = [
+        (n % 3, (6 + 46 * (n % 4), 6 + 46 * (n // 4), 36 + 46 * (n % 4), 36 + 46 * (n // 4)))
+        for n in range(11)
+    ]
+    for name, pixels in (
+        ("a", scene((FISH, (20, 30, 80, 90)), (URCHIN, (100, 60, 150, 120)), (CRAB, (150, 10, 180, 40)))),
+        ("b", scene()),
+        ("c", scene((CRAB, (30, 20, 90, 80)))),
+        ("d", scene(*many)),
+    ):  # fmt: skip
+        (folder / f"{name}.png").write_bytes(pictures.png(pixels))
+    (folder / "torn.jpg").write_bytes(pictures.truncated(pictures.jpeg()))
+    return folder
+
+
+def dives(folder: Path) -> Path:
+    """Write two videos and an empty one."""
+    folder.mkdir()
+    film(folder / "east.mp4", swim(8))
+    film(folder / "west.mp4", swim(7, y=60, kind=CRAB))
+    film(folder / "sand.mp4", [draw([])] * 4)
+    return folder
+
+
+def rows(ran: Order, table: str) -> list[dict[str, str]]:
+    """Read a table."""
+    return list(csv.DictReader(io.StringIO(ran.body(table).decode())))
+
+
+def finer(ran: Order, name: str = "") -> Counter[str]:
+    """Count the finer classes of an order or a source."""
+    return Counter(row["class"] for row in rows(ran, "colour.detections.csv") if name in ("", row["name"]))
+
+
+def test_each_object_has_the_class_of_its_crop(tmp_path: Path) -> None:
+    """Both models have tables, counts and pictures; score and class are those of the network on the crop alone."""
+    ran = order(
+        [RECTANGLES, colour_archive(tmp_path / "colour.tgz")], photos(tmp_path / "in"), tmp_path / "out", moving=False
+    )  # fmt: skip
+
+    assert 0 == ran.status
+    coarse, fine = rows(ran, "rectangles.detections.csv"), rows(ran, "colour.detections.csv")
+    assert 15 == len(coarse) == len(fine)
+    named = {"fish": "blue", "crab": "red", "urchin": "green"}
+    for one, other in zip(coarse, fine, strict=True):
+        assert [one[key] for key in ("name", "x0", "y0", "x1", "y1")] == [
+            other[key] for key in ("name", "x0", "y0", "x1", "y1")
+        ]
+        assert named[one["class"]] == other["class"]
+        color = COLORS[list(named).index(one["class"])]
+        assert float(other["score"]) == pytest.approx(max(color) / sum(color), abs=0.03)
+    images = {row["name"]: row for row in rows(ran, "images.csv")}
+    assert ["1", "1", "1"] == [images["a.png"][f"colour.count_{name}"] for name in NAMES]
+    assert ["0", "0", "0"] == [images["b.png"][f"colour.count_{name}"] for name in NAMES]
+    assert "" == images["torn.jpg"]["colour.count_red"]
+
+
+@pytest.mark.parametrize("moving", [False, True], ids=["pictures", "videos"])
+@pytest.mark.parametrize("how", [{"batch_size": 8}, {"executor": "isolated"}], ids=["batch", "isolated"])
+def test_it_is_the_same_however_it_runs(tmp_path: Path, moving: bool, how: dict[str, Any]) -> None:
+    """Batch 1 equals batch 8, and local equals isolated, to the byte."""
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")]
+    folder = (dives if moving else photos)(tmp_path / "in")
+    plain = {"batch_size": 1} if "batch_size" in how else {}
+    one = order(models, folder, tmp_path / "one", moving=moving, **plain)
+    other = order(models, folder, tmp_path / "other", moving=moving, **how)
+
+    assert [0, 0] == [one.status, other.status]
+    assert one.products == other.products
+
+
+@pytest.mark.parametrize("moving", [False, True], ids=["pictures", "videos"])
+def test_a_cascade_on_zero_objects_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moving: bool
+) -> None:
+    """The network never runs, and its counts are 0, not missing."""
+    runs, start = Counter[str](), engines.start
+
+    def started(package: Any, *how: Any, **named: Any) -> Any:
+        def count(_: Any) -> None:
+            runs[package.name] += 1
+
+        return Watched(start(package, *how, **named), count)
+
+    monkeypatch.setattr(engines, "start", started)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    if moving:
+        film(folder / "sand.mp4", [draw([])] * 4)
+    else:
+        (folder / "sand.png").write_bytes(pictures.png(draw([])))
+    ran = order(
+        [RECTANGLES, colour_archive(tmp_path / "colour.tgz")], folder, tmp_path / "out", moving=moving
+    )
+
+    assert 0 == ran.status
+    assert {"rectangles"} == set(runs)
+    own = [row for row in ran.rows if row["model"] == "colour"]
+    assert [("0", "ok" if moving else "flagged")] * 3 == [(row["objects"], row["status"]) for row in own]
+
+
+def test_videos_have_the_finer_class_of_each_track(tmp_path: Path) -> None:
+    """In tracks.csv and in MOT, and the annotated video is of both."""
+    ran = order(
+        [RECTANGLES, colour_archive(tmp_path / "colour.tgz")], dives(tmp_path / "in"), tmp_path / "out"
+    )
+
+    assert 0 == ran.status
+    tracks = {(row["name"], row["class"], row["frames"]) for row in rows(ran, "colour.tracks.csv")}
+    assert {("east.mp4", "blue", "8"), ("west.mp4", "red", "7")} == tracks
+    mot = ran.body("west.colour.mot.txt").decode().splitlines()
+    assert ["1"] * 7 == [line.split(",")[7] for line in mot]
+    assert {"west.colour.mp4", "west.rectangles.mp4"} <= set(ran.products)
+
+
+def test_a_resumed_cascade_is_an_undisturbed_one(tmp_path: Path) -> None:
+    """A source whose record is known has its objects, finer classes and counts from there."""
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")]
+    folder = photos(tmp_path / "in")
+    undisturbed = order(models, folder, tmp_path / "one", moving=False)
+    (folder / "e.png").write_bytes(b"not yet a picture")
+    first = order(models, folder, tmp_path / "two", moving=False)
+    (folder / "e.png").unlink()
+    again = order(models, folder, tmp_path / "two", moving=False)
+
+    assert [0, 0, 0] == [undisturbed.status, first.status, again.status]
+    assert any("unchanged since an earlier run" in line for line in again.infos)
+    assert everything(undisturbed).keys() == everything(again).keys()
+    assert undisturbed.products == again.products
+
+
+def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path) -> None:
+    """It has no finer class; the source is measured in part, with the number of objects and the first reason."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    plain = scene((FISH, (20, 30, 80, 90)), (CRAB, (100, 60, 150, 120)))
+    (folder / "a.png").write_bytes(pictures.png(plain))
+    monkey = colour_archive(tmp_path / "colour.tgz", fragile=0.66)
+    ran = order([RECTANGLES, monkey], folder, tmp_path / "out", moving=False)
+
+    assert 0 == ran.status
+    assert Counter({"blue": 1}) == finer(ran)
+    row = next(row for row in ran.rows if row["model"] == "colour")
+    assert ("partial", "E_OBJECT") == (row["status"], row["code"])
+    assert "colour could not measure 1 object: E_ENGINE_RUN this crop is too plain" in row["reason"]
+    assert {"flagged"} == {row["status"] for row in ran.rows if row["model"] == "rectangles"}
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ({"min-size": 31}, {"blue": 1, "green": 1}),
+        ({"classes": ["crab", 2]}, {"red": 1, "green": 1}),
+        ({"classes": ["urn:ibenthos:detection:class:fish"]}, {"blue": 1}),
+    ],
+)
+def test_an_archive_states_which_objects_it_measures(
+    tmp_path: Path, words: dict[str, Any], left: dict[str, int]
+) -> None:
+    """The others keep the detector's class, and have no finer one."""
+    folder = photos(tmp_path / "in")
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz", objects=words)]
+    ran = order(models, folder, tmp_path / "out", moving=False)
+
+    assert 0 == ran.status
+    assert 3 == sum(row["name"] == "a.png" for row in rows(ran, "rectangles.detections.csv"))
+    assert Counter(left) == finer(ran, "a.png")
+
+
+REFUSED: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
+    "no detector": (
+        lambda folder: [colour_archive(folder / "colour.tgz")],
+        "E_MODEL_SEVERAL the model 'colour' is about objects, but no model finds any",
+    ),
+    "two detectors": (
+        lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b"), colour_archive(folder / "c.tgz")],
+        "E_MODEL_SEVERAL the model 'colour' is about objects, and it is not clear of which detector: rectangles, b",
+    ),
+    "a detector": (
+        lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b", on="objects")],
+        "E_MODEL_MANIFEST b.tgz: meta.json: on: a model of the task detect cannot measure the objects of a detector",
+    ),
+    "another class": (
+        lambda folder: [RECTANGLES, colour_archive(folder / "c.tgz", objects={"classes": ["whale"]})],
+        "E_MODEL_MANIFEST colour: meta.json: objects.classes: it names a class that the detector 'rectangles' does not",
+    ),
+    "another key": (
+        lambda folder: [RECTANGLES, colour_archive(folder / "c.tgz", objects={"pad": 1})],
+        "E_MODEL_MANIFEST c.tgz: meta.json: objects: 'pad' is not one of its keys",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_measured_is_refused(tmp_path: Path, case: str) -> None:
+    """In one line with a code, before anything is written."""
+    make, said = REFUSED[case]
+    ran = order(make(tmp_path), photos(tmp_path / "in"), tmp_path / "out", moving=False)
+
+    assert 3 == ran.status
+    (line,) = ran.errors
+    assert line.startswith(said)
+    assert {} == ran.products
