@@ -11,7 +11,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, from_enhancer, labels, masks, pictures, preprocessing, sizes
+from export_model import (
+    archive,
+    enhancer_options,
+    from_enhancer,
+    labels,
+    masks,
+    pictures,
+    preprocessing,
+    sizes,
+)
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
@@ -34,7 +43,7 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     _add_source(made)
     _add_meaning(made)
     _add_detector(made)
-    from_enhancer.add_options(made)
+    enhancer_options.add_options(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )
@@ -351,7 +360,7 @@ def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Ne
 
 
 def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
-    return preprocessing.of(given, _listed(given.transforms) if given.transforms else None)
+    return preprocessing.of(given, labels.read_transforms(given.transforms) if given.transforms else None)
 
 
 def _shape(shape: list[int] | None) -> Shape | None:
@@ -360,15 +369,6 @@ def _shape(shape: list[int] | None) -> Shape | None:
     if any(s == 0 or s < -1 for s in shape) or shape[1] not in (3, -1):
         raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
     return tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
-
-
-def _listed(path: Path) -> tuple[dict[str, Any], ...]:
-    listed = labels.read_document(path, "--transforms")
-    if not isinstance(listed, list) or not all(
-        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
-    ):
-        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
-    return tuple(listed)
 
 
 def _embedding(

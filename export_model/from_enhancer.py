@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model import from_onnx, heads, prepare, reach, sizes
+from export_model.enhancer_options import Options, options_of
 from export_model.network import DYNAMIC, Network, Shape, digest, existing, need
 from export_model.preprocessing import assumed
 from export_model.questions import Question, ask
@@ -19,7 +20,6 @@ from quadrat.errors import GraphError, ParameterError
 from quadrat.package.enhance import MAX_SCALE, RANGES, EnhanceWords, read_enhance, to_meta, transforms_of
 from quadrat.tasks.enhance.picture import read_picture, to_levels
 
-Range = tuple[int, int]
 LIKE = 0.15
 """Largest mean difference between a picture and its input, in 0..1, for a network that only enlarges."""
 OUTSIDE = 0.25
@@ -30,71 +30,22 @@ SELF_TEST = (48, 64)
 """(height, width) of the self-test's input, if the network takes any size."""
 CONTRAST = 0.02
 """Least standard deviation of the picture of a picture, in 0..1."""
-NO_EFFECT = (
-    "names", "classes", "background", "activation", "threshold", "letterbox", "stretch", "position", "pad", "mean",
-    "std", "transforms", "trained_size", "cv_config",
-)  # fmt: skip
-"""Options that say nothing about a network that makes pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of the command line; None if not given. `multiple`, `scale` and the ranges are checked by running."""
-
-    output: str | None = None
-    shape: Shape | None = None
-    bgr: bool | None = None
-    pixel_range: Range | None = None
-    output_range: Range | None = None
-    scale: int | None = None
-    multiple: int | None = None
-
-
-def add_options(made: argparse.ArgumentParser) -> None:
-    """Add the options for networks that make pictures to a command line."""
-    group = made.add_argument_group("networks that make pictures (--task enhance)")
-    group.add_argument(
-        "--scale", type=int, metavar="N", help="how much larger the pictures are; checked by a run"
-    )
-    group.add_argument(
-        "--multiple-of",
-        type=int,
-        metavar="N",
-        help="what width and height must be multiples of; found by trying",
-    )
-    group.add_argument(
-        "--output-range", type=float, nargs=2, metavar=("LOW", "HIGH"),
-        help="values of black and white in the output [those of --range]",
-    )  # fmt: skip
 
 
 def read(
     given: argparse.Namespace, _classes: Sequence[Mapping[str, Any]]
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Read the network that the options name; it has no classes. Raises ParameterError, ModelError and GraphError."""
-    for option in NO_EFFECT:
-        if getattr(given, option, None) not in (None, False):
-            where = "--" + {"names": "class"}.get(option, option).replace("_", "-")
-            raise ParameterError("it has no effect on a network that makes pictures", where=where)
-    options = Options(
-        given.onnx_output, _shape(given.input_shape), given.bgr, _range(given.pixel_range, "--range"),
-        _range(given.output_range, "--output-range"), given.scale, given.multiple_of,
-    )  # fmt: skip
-    for value, most, where in (
-        (given.scale, MAX_SCALE, "--scale"),
-        (given.multiple_of, 1024, "--multiple-of"),
-    ):
-        if value is not None and not 1 <= value <= most:
-            raise ParameterError(f"a whole number from 1 to {most} is needed", where=where)
+    options = options_of(given)
     if given.torch is not None:
         return _from_torch(given.torch, given.weights, options, print), []
-    import_path = given.onnx
-    data = from_onnx.read(import_path)
+    path: Path = given.onnx
+    data = from_onnx.read(path)
     import onnx
 
     return complete(
-        data, str(import_path), options, print, name=import_path.stem, model={"type": "onnx", "file": import_path.name},
-        provenance={"sources": {import_path.name: digest(import_path)}, "versions": {"onnx": onnx.__version__}},
+        data, str(path), options, print, name=path.stem, model={"type": "onnx", "file": path.name},
+        provenance={"sources": {path.name: digest(path)}, "versions": {"onnx": onnx.__version__}},
     ), []  # fmt: skip
 
 
@@ -134,8 +85,9 @@ def complete(
 
     words = _ranges(reach.Subject(run, image.shape, words), options, where, notify)
     words = _sizes(reach.Subject(run, image.shape, words), options, where)
-    words = reach.find_reach(reach.Subject(run, image.shape, words))
-    _tell(words, image.shape, notify)
+    if not options.quick:
+        words = reach.find_reach(reach.Subject(run, image.shape, words))
+    _tell(words, image.shape, options, notify)
     return Network(
         name=name, model=model, files={"model.onnx": done}, engines={"onnx": "model.onnx"},
         outputs={"picture": output}, shape=image.shape, input_name=image.name, run=runner.every,
@@ -374,7 +326,7 @@ def _sizes(subject: reach.Subject, options: Options, where: str) -> EnhanceWords
     return replace(words, least=reach.find_least(subject))
 
 
-def _tell(words: EnhanceWords, shape: Shape, notify: Callable[[str], None]) -> None:
+def _tell(words: EnhanceWords, shape: Shape, options: Options, notify: Callable[[str], None]) -> None:
     """Print what was found about sizes and tiles."""
     height, width = shape[2:]
     size = f"{width} x {height} pixels only" if height and width else (
@@ -382,29 +334,11 @@ def _tell(words: EnhanceWords, shape: Shape, notify: Callable[[str], None]) -> N
     )  # fmt: skip
     least = f", at least {words.least}" if words.least > words.multiple else ""
     notify(f"pictures: {words.scale} times as large, {words.layout}; sizes: {size}{least}")
+    if options.quick:
+        return
     if words.reach is None:
         notify("tiles: the network sees its whole input, so neighbouring tiles fade into each other")
     else:
         notify(
             f"tiles: a pixel is seen {words.reach} pixels away, so tiles give the picture of the whole exactly"
         )
-
-
-def _shape(shape: list[int] | None) -> Shape | None:
-    if shape is None:
-        return None
-    if any(side == 0 or side < -1 for side in shape) or shape[1] not in (1, 3, -1):
-        raise ParameterError("four sizes are needed, above 0 or -1; C is 3 or 1", where="--input-shape")
-    return tuple(None if side == -1 else side for side in shape)
-
-
-def _range(given: Sequence[float] | None, where: str) -> Range | None:
-    if given is None:
-        return None
-    for known in RANGES:
-        if tuple(given) == known:
-            return known
-    raise ParameterError(
-        f"{given[0]:g} to {given[1]:g} is not a range that networks which make pictures have", where=where,
-        hint="Give 0 1, -1 1 or 0 255",
-    )  # fmt: skip

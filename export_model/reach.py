@@ -124,15 +124,14 @@ def _distances(subject: Subject, hw: HW) -> Iterator[int]:
     """Yield how far changes of pixels are seen: small and large ones, at several places in a cell of the grid."""
     grid = subject.words.grid
     offsets = sorted({0, 1, grid // 2, grid - 1} & set(range(max(2, grid))))
-    for seed in (0, 1):
-        image = subject.noise(hw, seed)
-        usual = subject.picture(image).copy()
-        for offset in offsets:
-            at = (hw[0] // 2 // grid * grid + offset, hw[1] // 2 // grid * grid + offset)
-            for change in CHANGES:
-                other = image.copy()
-                other[:, :, at[0], at[1]] += np.float32(change)
-                yield distance(usual, subject.picture(other), at, subject.words.scale)
+    images = [subject.noise(hw, seed) for seed in (0, 1)]
+    usual = [subject.picture(image).copy() for image in images]
+    for number, offset in enumerate(offsets):
+        at = (hw[0] // 2 // grid * grid + offset, hw[1] // 2 // grid * grid + offset)
+        for change in CHANGES:
+            other = images[number % 2].copy()
+            other[:, :, at[0], at[1]] += np.float32(change)
+            yield distance(usual[number % 2], subject.picture(other), at, subject.words.scale)
 
 
 def _proven(subject: Subject) -> bool:
