@@ -254,51 +254,50 @@ def _as_picture(
 def _ranges(
     subject: reach.Subject, options: Options, where: str, notify: Callable[[str], None]
 ) -> EnhanceWords:
-    """Return what is known with the ranges of input and output: those given, if a run agrees, or those that look right."""
+    """Return what is known with the ranges of input and output: those given, or the first usual ones.
+
+    A run must give a picture like its input with them; for most networks, several ranges do. Raises GraphError.
+    """
     given = [options.pixel_range] if options.pixel_range else list(RANGES)
-    found: list[tuple[float, EnhanceWords]] = []
     faults: list[str] = []
     for one in given:
         words = replace(subject.words, range=one, output_range=options.output_range or one)
-        off, fault = _judged(reach.Subject(subject.run, subject.shape, words))
-        if fault:
-            faults.append(f"with pixels from {one[0]} to {one[1]} {fault}")
-        else:
-            found.append((off, words))
-    if not found:
+        fault = _fault(reach.Subject(subject.run, subject.shape, words))
+        if not fault:
+            break
+        faults.append(f"with pixels from {one[0]} to {one[1]} {fault}")
+    else:
         raise GraphError(
             f"its pictures do not look like pictures: {'; '.join(faults)}", where=where,
             hint="Give the values that it was trained with: --range 0 1, --range -1 1 or --range 0 255, and --output-range "
             "if those of its output differ",
         )  # fmt: skip
-    least = min(off for off, _ in found)
-    words = next(words for off, words in found if off <= 3 * least + 0.02)  # prefer the usual range
     if options.pixel_range is None:
         low, high = words.range
         notify(assumed(f"pixels from {low} to {high}", "--range and --output-range"))
     return words
 
 
-def _judged(subject: reach.Subject) -> tuple[float, str]:
-    """Return how far the picture of a picture is from it, in 0..1, and why it cannot be one, or ""."""
+def _fault(subject: reach.Subject) -> str:
+    """Return why the picture that the network makes of a picture cannot be one, or ""."""
     words = subject.words
     height, width = sizes.runnable(subject.run, subject.shape)[2:]
     image = subject.noise((height or prepare.SIDE, width or prepare.SIDE), 1)
     (low, high), (dark, bright) = words.range, words.output_range
     values = (subject.picture(image) - dark) / (bright - dark)
     if not np.isfinite(values).all():
-        return 1.0, "it gives NaN or infinity"
+        return "it gives NaN or infinity"
     least, most = (values.min() * (bright - dark) + dark, values.max() * (bright - dark) + dark)
     within = float(((values >= -OUTSIDE) & (values <= 1 + OUTSIDE)).mean())
     if within < WITHIN or values.std() < CONTRAST:
-        return 1.0, f"they have values from {least:.3g} to {most:.3g}, not {dark} to {bright}"
+        return f"they have values from {least:.3g} to {most:.3g}, not {dark} to {bright}"
     scale, source = words.scale, (image[0] - low) / (high - low)
     channels, tall, broad = values.shape
     small = values.reshape(channels, tall // scale, scale, broad // scale, scale).mean((2, 4))
     off = float(np.abs(small - source).mean())
     if scale > 1 and off > LIKE:
-        return off, f"they differ from the input by {off:.0%} on average"
-    return off, ""
+        return f"they differ from the input by {off:.0%} on average"
+    return ""
 
 
 def _sizes(subject: reach.Subject, options: Options, where: str) -> EnhanceWords:
