@@ -29,7 +29,7 @@ import numpy as np
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURE_HINT, VIDEO_HINT
 from quadrat.parameters import NAMES_OF_FILES, find, parse
-from quadrat.predictions import Detections, Segmentation
+from quadrat.predictions import Classification, Detections, Segmentation
 from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
 from quadrat.stores.listing import file_source, list_images
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     Given = str | Path | ImageU8
 
-__all__ = ["Failure", "Measurement", "Objects", "Predictor", "QuadratError"]
+__all__ = ["Failure", "Labels", "Measurement", "Objects", "Predictor", "QuadratError"]
 
 IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8 RGB; for an image of Pillow, give its file"
 ONE_VIDEO = "Give the path of a video, or of a folder of images"
@@ -170,6 +170,42 @@ class Objects:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """The labels of one image, or frame of a video.
+
+    `labels` gives the probability of each label by name: none if the classifier is unsure; `scores` those of all
+    classes; `found` has all of it, with the features if they were asked for; the other fields are those of Objects.
+    """
+
+    name: str
+    found: Classification
+    pixels: ImageU8 = field(repr=False)
+    source_hw: tuple[int, int]
+    classes: Sequence[ClassInfo]
+    frame: int = 0
+    time_s: float | None = None
+
+    @property
+    def labels(self) -> dict[str, float]:
+        """Probability by name of a class, or of a name above classes."""
+        return {label.name: label.probability for label in self.found.labels}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Probability of each class by name."""
+        names = {info.index: info.name for info in self.classes}
+        return {names.get(n, f"class {n}"): score for n, score in enumerate(self.found.scores.tolist())}
+
+    def labelled(self) -> Image:
+        """Draw the picture with its labels and the most probable classes below it."""
+        from PIL import Image
+
+        from quadrat.render.labelled import draw_labels
+
+        return Image.fromarray(draw_labels(self.pixels, self.found))
+
+
 class Predictor(AbstractContextManager["Predictor"]):
     """A loaded model archive. Use it as a context manager, or close it.
 
@@ -229,11 +265,11 @@ class Predictor(AbstractContextManager["Predictor"]):
 
     def predict(
         self, images: Given | Iterable[Given], *, on_error: str = "stop"
-    ) -> Iterator[Measurement | Objects | Failure]:
+    ) -> Iterator[Measurement | Objects | Labels | Failure]:
         """Measure files, folders with their sub-folders, and arrays, one at a time, as the results are consumed.
 
         An array is an upright picture (h, w, 3) uint8 RGB, or (h, w) uint8; its name is its number, as in "array 0".
-        A segmentation model gives a Measurement for each, a detector Objects. With `on_error` "stop", the first image
+        A segmentation model gives a Measurement for each, a detector Objects, a classifier Labels. With `on_error` "stop", the first image
         that cannot be measured raises its error; with "skip", it is yielded as a Failure. Files in folders that are
         not images are ignored.
         """
@@ -242,7 +278,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         items = (item for given in _several(images) for item in _items(given, held))
         return self._run(items, held.pull, stop=stop, moving=False)
 
-    def video(self, path: str | Path) -> Iterator[Measurement | Objects]:
+    def video(self, path: str | Path) -> Iterator[Measurement | Objects | Labels]:
         """Measure a video, or a folder of images as a sequence, one frame at a time, as the results are consumed.
 
         The `tracker` setting decides how objects are followed. Raises the error of a video that cannot be read. If
@@ -256,7 +292,7 @@ class Predictor(AbstractContextManager["Predictor"]):
 
     def _run(
         self, items: Iterator[StoreItem], pull: Pull, *, stop: bool, moving: bool
-    ) -> Iterator[Measurement | Objects | Failure]:
+    ) -> Iterator[Measurement | Objects | Labels | Failure]:
         from quadrat.pipeline.run import Run
 
         for item in Run(self._models, items, pull, moving=moving):
@@ -279,7 +315,7 @@ class Predictor(AbstractContextManager["Predictor"]):
     ) -> None:
         self.close()
 
-    def _measure(self, result: Result) -> Measurement | Objects:
+    def _measure(self, result: Result) -> Measurement | Objects | Labels:
         """Turn a result into a public value; a skipped frame has no objects."""
         from quadrat.report.cover import measure
 
@@ -289,6 +325,10 @@ class Predictor(AbstractContextManager["Predictor"]):
             covers = measure(self._package, found, self._settings.masks.min_confidence)
             return Measurement(
                 name, found, frame.pixels, frame.source_hw, covers, frame.key.index, frame.time_s
+            )
+        if isinstance(found, Classification):
+            return Labels(
+                name, found, frame.pixels, frame.source_hw, self.classes, frame.key.index, frame.time_s
             )
         return Objects(
             name,

@@ -1,6 +1,6 @@
 """Compare each enhancement step with plain compositions of OpenCV, NumPy and scikit-image calls.
 
-    python -m benchmarks.steps [--rounds 5] [--quick] [--photo FILE]
+    python -m benchmarks.steps [--rounds 5] [--smoke] [--photo FILE]
 
 Run it in .venv-peers (make setup-peers) for the compositions that need scikit-image; elsewhere they are left out. Times
 are CPU times with one thread, interleaved in one run: the median of the rounds' ratios, and the least and greatest.
@@ -23,14 +23,17 @@ from benchmarks.plain_steps import PLAIN, Pixels
 from quadrat.steps import load
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-PIXELS, QUICK_PIXELS = 1_000_000, 60_000
+PIXELS, SMOKE_PIXELS = 1_000_000, 60_000
 LEAST_S = 0.02
 """A measurement repeats a step until it has run this long."""
 
 
 def read(path: Path, pixels: int) -> Pixels:
-    """Read a photograph, shrunk to about `pixels` by area averaging, as the service does."""
-    found = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    """Read a photograph, shrunk to about `pixels` by area averaging, as the service does; noise if there is none."""
+    if path.is_file():
+        found = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    else:
+        found = np.random.default_rng(0).integers(0, 256, (900, 1100, 3), np.uint8)
     scale = min(1.0, (pixels / (found.shape[0] * found.shape[1])) ** 0.5)
     return np.asarray(cv2.resize(found, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -68,11 +71,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one round on a small picture")
+    parser.add_argument("--smoke", action="store_true", help="one round on a small picture")
     parser.add_argument("--photo", type=Path, default=SHARED / "photos" / "576.JPG")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    pixels = read(options.photo, QUICK_PIXELS if options.quick else PIXELS)
+    pixels = read(options.photo, SMOKE_PIXELS if options.smoke else PIXELS)
     print(f"{options.photo.name}, {pixels.shape[1]} x {pixels.shape[0]}\n")
     print("| step | plain composition | ours, CPU ms | plain, CPU ms | plain / ours | greatest | mean |")
     print("|---|---|---|---|---|---|---|")
@@ -80,7 +83,7 @@ def main() -> None:
         for peer in peers:
             if "scikit-image" in peer and not find_spec("skimage"):
                 continue
-            print(compare(name, peer, pixels, 1 if options.quick else options.rounds), flush=True)
+            print(compare(name, peer, pixels, 1 if options.smoke else options.rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from export_model import (
     embeddings,
     from_detector,
     from_enhancer,
+    label_parity,
     metadata_path,
     objects,
     selftest,
@@ -29,7 +30,7 @@ from quadrat.package.write import archive_members, replace_file, to_json
 from quadrat.task_kinds import kind_of
 from quadrat.transforms import build
 
-INPUT, LABELS = "selftest-input.npy", "selftest-labels.npy"
+INPUT, LABELS, PROBABILITIES = "selftest-input.npy", "selftest-labels.npy", "selftest-probabilities.npy"
 MAX_CLASSES = 255
 TOLERANCE = 0.0
 """Share of the self-test's pixels that an engine may label differently, or of its objects that it may miss."""
@@ -106,6 +107,18 @@ def _objects(
     return arrays, stated, counts.count_classes(network.detect, shapes)
 
 
+def _shares(
+    network: Network, _classes: Sequence[Mapping[str, Any]], warn: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any], int | None]:
+    """Make the self-test of a classifier: its arrays by member, its entry in meta.json, and the number of classes."""
+    image, probabilities = label_parity.choose(network)
+    if probabilities.std() < label_parity.SHARES:
+        warn("the self-test shows little: the network gives every class of the drawings the same probability")
+    arrays = {INPUT: image, PROBABILITIES: probabilities}
+    stated = {"input": INPUT, "probabilities": PROBABILITIES, "tolerance": label_parity.SHARES}
+    return arrays, stated, len(probabilities)
+
+
 def check_readable(members: Mapping[str, bytes]) -> None:
     """Read the archive's members as an order will, so that what it would refuse is refused now. Raises ModelError."""
     with tempfile.TemporaryDirectory(prefix="quadrat-export-") as folder:
@@ -139,9 +152,7 @@ def _single(network: Network, batched: int) -> Any:
 
 
 SELF_TESTS = {
-    "segment": _labels,
-    "detect": _objects,
-    "embed": embeddings.self_test,
+    "segment": _labels, "detect": _objects, "classify": _shares, "embed": embeddings.self_test,
     "enhance": from_enhancer.self_test,
-}
+}  # fmt: skip
 """How the self-test of an archive is made, by task."""

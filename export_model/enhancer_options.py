@@ -13,7 +13,7 @@ from quadrat.package.enhance import MAX_MULTIPLE, MAX_SCALE, RANGES
 Range = tuple[int, int]
 NO_EFFECT = (
     "names", "classes", "background", "activation", "threshold", "letterbox", "stretch", "position", "pad", "mean",
-    "std", "transforms", "trained_size", "cv_config",
+    "std", "transforms", "trained_size", "cv_config", "short_side", "crop", "resample",
 )  # fmt: skip
 """Options that say nothing about a network that makes pictures."""
 

@@ -1,4 +1,4 @@
-"""Make a model archive, model.tgz, from a PaddleSeg config, a torch module or an ONNX file."""
+"""Make a model archive, model.tgz, from an ONNX file, a torch module, a Hugging Face folder or a PaddleSeg config."""
 
 from __future__ import annotations
 
@@ -11,178 +11,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import (
-    archive,
-    enhancer_options,
-    from_enhancer,
-    labels,
-    masks,
-    pictures,
-    preprocessing,
-    sizes,
-)
+from export_model import archive, classifier, from_enhancer, labels, masks, pictures, preprocessing, sizes
+from export_model.command import parser
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
+from quadrat.package.detectors import CHOICES
 from quadrat.package.write import write_archive
-from quadrat.task_kinds import TASKS, default_task, kind_of
-
-DEFAULT_PATH = Path("model.artifact.tgz")
-EXAMPLES = """\
-examples:
-  {prog} --onnx reef.onnx --class sand --class seagrass --save-path reef.tgz
-  {prog} --onnx best.onnx --task detect --save-path fish.tgz
-  {prog} --config model.yml --model model.pdparams --save-path seagrass.tgz
-"""
-
-
-def parser(prog: str = "export.py") -> argparse.ArgumentParser:
-    """Return the parser of the command line. The original exporter's options keep their names."""
-    made = _empty(prog)
-    _add_source(made)
-    _add_meaning(made)
-    _add_detector(made)
-    enhancer_options.add_options(made)
-    made.add_argument(
-        "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
-    )
-    return made
-
-
-def _add_source(made: argparse.ArgumentParser) -> None:
-    source = made.add_argument_group("what to export (one of)")
-    source.add_argument(
-        "--config", type=Path, metavar="YML", help="PaddleSeg config; needs paddle and paddleseg"
-    )
-    source.add_argument(
-        "--cv-config",
-        type=Path,
-        metavar="JSON",
-        help="cv-pipeline JSON, which names config, weights, classes and colours",
-    )
-    source.add_argument(
-        "--torch", metavar="MODULE:FACTORY", help="function without arguments that returns a torch module"
-    )
-    source.add_argument(
-        "--onnx", type=Path, metavar="FILE", help="ONNX network that outputs scores or labels"
-    )
-    source.add_argument(
-        "--paddle",
-        type=Path,
-        metavar="FILE",
-        help="exported Paddle network: .pdmodel or .json, with .pdiparams and perhaps deploy.yaml beside it",
-    )
-    weights = made.add_argument_group("weights and outputs")
-    weights.add_argument("--model", "--model-path", type=Path, metavar="PDPARAMS", help="Paddle weights")
-    weights.add_argument(
-        "--weights", type=Path, metavar="FILE", help="torch weights: safetensors or a state_dict"
-    )
-    weights.add_argument(
-        "--onnx-output", metavar="NAME", help="output of the --onnx network that holds the scores"
-    )
-    weights.add_argument(
-        "--without-argmax", action="store_true", help="make the Paddle network output scores, not classes"
-    )
-    weights.add_argument(
-        "--with-softmax", action="store_true", help="make the Paddle network output probabilities"
-    )
-    weights.add_argument(
-        "--input-shape",
-        type=int,
-        nargs=4,
-        metavar=("N", "C", "H", "W"),
-        help="shape of the input; -1 leaves an axis dynamic",
-    )
-    weights.add_argument(
-        "--onnx-python", metavar="PYTHON", default=sys.executable,
-        help="interpreter that has paddle2onnx; '' exports a Paddle network without ONNX",
-    )  # fmt: skip
-
-
-def _empty(prog: str) -> argparse.ArgumentParser:
-    """Return a parser without options, with examples under its help."""
-    return argparse.ArgumentParser(
-        prog=prog,
-        description=__doc__,
-        epilog=EXAMPLES.format(prog=prog),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _add_meaning(made: argparse.ArgumentParser) -> None:
-    meaning = made.add_argument_group("classes and scores")
-    meaning.add_argument(
-        "--class", dest="names", action="append", metavar="NAME[=#RRGGBB]", help="one class, in order"
-    )
-    meaning.add_argument(
-        "--classes",
-        type=Path,
-        metavar="FILE",
-        help="classes in order: a JSON or YAML list, or .names or .txt with one name per line",
-    )
-    meaning.add_argument(
-        "--background",
-        metavar="NAME|INDEX|none",
-        help="masks: the class of pixels where no other class is over its threshold; "
-        f"detectors: the class that means no object ({', '.join(WITH_BACKGROUND)})",
-    )
-    meaning.add_argument(
-        "--activation",
-        choices=("softmax", "sigmoid", "none"),
-        help="what makes probabilities of the scores; by default found from their values",
-    )
-    meaning.add_argument(
-        "--threshold",
-        type=float,
-        nargs="+",
-        metavar="T",
-        help="least score of a class, or one for each class in order [masks: 0.5]",
-    )
-    meaning.add_argument(
-        "--multi-label", action="store_true", help="masks: several classes can hold at one pixel"
-    )
-    meaning.add_argument(
-        "--multiples",
-        choices=("pad", "resize"),
-        help="masks: bring images to the multiples that the network needs",
-    )
-    meaning.add_argument("--name", help="name of the model; by default that of the config, factory or file")
-    meaning.add_argument(
-        "--trained-size",
-        type=int,
-        metavar="PIXELS",
-        help="long side of the images that the network was trained on, as it saw them",
-    )
-
-
-def _add_detector(made: argparse.ArgumentParser) -> None:
-    preprocessing.add_options(made)
-    finds = made.add_argument_group("task")
-    finds.add_argument(
-        "--task",
-        choices=tuple(TASKS),
-        default=default_task(),
-        help=f"what the network does [{default_task()}]; detect goes with --onnx or --torch",
-    )
-    finds.add_argument(
-        "--layout", choices=LAYOUTS, help="layout of a detector's outputs; by default it is guessed"
-    )
-    finds.add_argument(
-        "--picture", dest="pictures", action="append", type=Path, metavar="FILE",
-        help="photograph with objects that the network knows, to check the layout on and for the self-test",
-    )  # fmt: skip
-    finds.add_argument(
-        "--nms",
-        choices=CHOICES["nms"],
-        help="whether overlapping boxes are dropped within a class, or of all classes",
-    )
-    finds.add_argument(
-        "--boxes", choices=CHOICES["boxes"], help=f"how boxes are written ({', '.join(BELONGS['boxes'])})"
-    )
-    finds.add_argument(
-        "--unit", choices=CHOICES["unit"], help=f"unit of boxes ({', '.join(BELONGS['unit'])})"
-    )
+from quadrat.task_kinds import default_task, kind_of
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int:
@@ -251,11 +87,13 @@ def _pipeline(given: argparse.Namespace) -> dict[str, Any]:
 
 def _check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other or have no effect."""
-    routes = [r for r in ("config", "paddle", "torch", "onnx") if getattr(given, r) is not None]
+    routes = [
+        r for r in ("config", "paddle", "transformers", "torch", "onnx") if getattr(given, r) is not None
+    ]
     if len(routes) != 1:
         raise ParameterError(
             "exactly one source is needed, " + (" and ".join(routes) or "none") + " given",
-            where="--config, --cv-config, --paddle, --torch, --onnx",
+            where="--config, --cv-config, --paddle, --transformers, --torch, --onnx",
             hint="Give --onnx FILE, --torch MODULE:FACTORY or --config YML",
         )
     belongs = {"model": "config", "without_argmax": "config", "with_softmax": "config", "weights": "torch",
@@ -263,6 +101,8 @@ def _check(given: argparse.Namespace) -> None:
     for option, route in belongs.items():
         if getattr(given, option) and route != routes[0]:
             raise ParameterError(f"it only goes with --{route}", where="--" + option.replace("_", "-"))
+    if given.task is None:
+        given.task = classifier.TASK if given.transformers else default_task()
     _check_task(given, routes[0])
     if given.names and given.classes:
         raise ParameterError("classes are given twice", where="--class, --classes")
@@ -274,7 +114,7 @@ def _check(given: argparse.Namespace) -> None:
             hint="Export the network with PaddleSeg, and pack that with --paddle",
         )
     preprocessing.check(given)
-    if given.multiples and (given.letterbox or given.stretch or given.transforms):
+    if given.multiples and (given.letterbox or given.stretch or given.crop or given.transforms):
         raise ParameterError("it has no effect with another size", where="--multiples")
     if given.trained_size is not None and not 1 <= given.trained_size <= 1_000_000:
         raise ParameterError("a number of pixels is needed", where="--trained-size")
@@ -288,11 +128,11 @@ def _check_task(given: argparse.Namespace, route: str) -> None:
     if route not in routes:
         ways = " or ".join(f"--{each}" for each in reversed(routes))
         raise ParameterError(f"its networks come from {ways}", where=f"--task {given.task}")
-    for task, options in OPTIONS.items():
-        for option in options:
-            if getattr(given, option) and given.task != task:
-                where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
-                raise ParameterError(f"it only goes with --task {task}", where=where)
+    for option in dict.fromkeys(option for options in OPTIONS.values() for option in options):
+        tasks = [task for task, options in OPTIONS.items() if option in options]
+        if getattr(given, option) and given.task not in tasks:
+            where = "--" + {"pictures": "picture"}.get(option, option).replace("_", "-")
+            raise ParameterError(f"it only goes with --task {' or '.join(tasks)}", where=where)
 
 
 def _classes(given: argparse.Namespace, pipeline: dict[str, Any]) -> list[dict[str, Any]]:
@@ -349,6 +189,11 @@ def _detector(
     return from_detector.load(given.onnx, options, print)
 
 
+def _labels(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
+    """Read a classifier, with its classes: the given ones, or those that its file or folder states."""
+    return classifier.read(given, classes, _shape(given.input_shape), _preprocessing(given), print)
+
+
 def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Network, list[dict[str, Any]]]:
     """Read a network that makes masks; its classes are those of the command line, or those that its file states."""
     options = ScoreOptions(
@@ -360,7 +205,7 @@ def _masks(given: argparse.Namespace, classes: list[dict[str, Any]]) -> tuple[Ne
 
 
 def _preprocessing(given: argparse.Namespace) -> preprocessing.Preprocessing:
-    return preprocessing.of(given, labels.read_transforms(given.transforms) if given.transforms else None)
+    return preprocessing.of(given)
 
 
 def _shape(shape: list[int] | None) -> Shape | None:
@@ -383,14 +228,25 @@ def _embedding(
     return embeddings.load(given.onnx, given.onnx_output, shape, _preprocessing(given)), []
 
 
-READERS = {"segment": _masks, "detect": _detector, "embed": _embedding, "enhance": from_enhancer.read}
+READERS = {
+    "segment": _masks,
+    "detect": _detector,
+    "classify": _labels,
+    "embed": _embedding,
+    "enhance": from_enhancer.read,
+}
 """How a network is read, by task."""
-ROUTES = {"segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"), "embed": ("onnx",),
-          "enhance": ("torch", "onnx")}  # fmt: skip
+ROUTES = {
+    "segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"),
+    "classify": ("transformers", "torch", "onnx"), "embed": ("onnx",),
+    "enhance": ("torch", "onnx"),
+}  # fmt: skip
 """What a network can come from, by task."""
-OPTIONS = {"detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples"),
-           "enhance": ("scale", "multiple_of", "output_range")}  # fmt: skip
-"""Options for one task only."""
+OPTIONS = {
+    "detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples"),
+    "classify": ("multi_label", "hierarchy", "levels", "features"), "enhance": ("scale", "multiple_of", "output_range"),
+}  # fmt: skip
+"""Options for some tasks only."""
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def complete(
     names = labels.from_metadata({p.key: p.value for p in model.metadata_props})
     options = options if options.names else replace(options, names=names)
     notes: list[str] = []
-    image = _image(model, where, shape)
+    image = image_input(model, where, shape)
     notes += image.notes
     heads.with_shape(model, image.shape)
     if output is None and set(heads.ROLES) <= {o.name for o in model.graph.output}:
@@ -238,7 +238,7 @@ def _ending(model: Any, name: str) -> str:
     return str(makers[name].op_type) if name in makers else ""
 
 
-def _image(model: Any, where: str, wanted: Shape | None) -> prepare.Image:
+def image_input(model: Any, where: str, wanted: Shape | None) -> prepare.Image:
     """Prepare the only input, an image, with the axes that `wanted` fixes."""
     prepare.drop_held_inputs(model)
     inputs = model.graph.input

@@ -99,8 +99,14 @@ def inspect(path: Path) -> Inspection:
     known = replace(known, outputs=tuple(_ranged(name, array) for name, array in outputs.items()))
     kind = kinds.recognise(outputs, picture)
     if kind is not None:
-        named = replace(known, kind=kind.name, reason=kind.reason, sure=kind.sure)
-        return _packed(path, named, ("enhance",)) if kind.picture else named
+        named = replace(known, kind=kind.name, reason=kind.reason, sure=kind.sure, task=kind.task)
+        return (
+            _packed(path, named, ("enhance",))
+            if kind.picture
+            else _as_labels(path, named)
+            if kind.task
+            else named
+        )
     if shape[1] not in (None, 3):
         return replace(known, reason=f"it takes pictures of {shape[1]} channels")
     return _packed(path, known, _tasks(outputs, (picture.shape[2], picture.shape[3])))
@@ -165,6 +171,21 @@ def _packed(path: Path, known: Inspection, tasks: Sequence[str]) -> Inspection:
             words += answer[0]
             assumed += [answer[1]] if answer[1] else []
     return replace(known, reason=fault)
+
+
+def _as_labels(path: Path, known: Inspection) -> Inspection:
+    """Return what is known of a classifier, with the command that packs it.
+
+    What packing asks for and no guess answers is left to the command.
+    """
+    known = replace(known, count=max(each.shape[-1] or 0 for each in known.outputs))
+    packed = _packed(path, known, (known.task,))
+    if packed.command:
+        return replace(
+            known, command=packed.command, assumed=packed.assumed, notes=packed.notes, size=packed.size
+        )
+    words = ["quadrat", "pack", "--onnx", str(path), "--task", known.task, "--save-path", f"{path.stem}.tgz"]
+    return replace(known, command=shlex.join(words), assumed=(f"nothing yet; packing asks: {packed.reason}",))
 
 
 def _try(words: Sequence[str]) -> tuple[tuple[str, ...], Network | None, QuadratError | None]:

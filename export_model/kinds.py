@@ -1,4 +1,4 @@
-"""Recognise networks that quadrat has no task for: classifiers, embeddings, and networks that make pictures."""
+"""Recognise networks that make neither masks nor boxes: classifiers, embeddings, and networks that make pictures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ LISTS = (1000, 1001, 21841, 365, 10, 100)
 class Kind:
     """What a network is, in words, the reason, and how sure that is: "certain" or "likely".
 
-    `picture` is True if it makes pictures.
+    `picture` is True if it makes pictures; `task` is the one that it can be packed for, "" for none.
     """
 
     name: str
     reason: str
     sure: str
     picture: bool = False
+    task: str = ""
 
 
 def recognise(outputs: Mapping[str, NDArray[Any]], image: F32) -> Kind | None:
@@ -42,8 +43,9 @@ def recognise(outputs: Mapping[str, NDArray[Any]], image: F32) -> Kind | None:
     if not arrays or len(arrays) != len(outputs):
         return None
     flat = [a.reshape(len(a), -1) for a in arrays if a.ndim == 2 or (a.ndim == 4 and max(a.shape[2:]) == 1)]
-    if len(flat) == len(arrays) == 1:
-        return _of_whole_picture(flat[0])
+    if flat and len(flat) == len(arrays):
+        found = [_of_whole_picture(rows) for rows in flat]
+        return next((kind for kind in found if kind.task), found[0])
     if len(arrays) == 1:
         return as_picture(arrays[0], image)
     return None
@@ -54,12 +56,12 @@ def _of_whole_picture(rows: NDArray[Any]) -> Kind:
     count, values = rows.shape[1], rows.astype(np.float64)
     many = f"it gives {count} numbers for the whole picture"
     if values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-2):
-        return Kind("a classifier", f"{many}, which sum to 1", "certain")
+        return Kind("a classifier", f"{many}, which sum to 1", "certain", task="classify")
     if np.allclose(np.linalg.norm(values, axis=1), 1, atol=1e-2):
         return Kind("an embedding", f"{many}, a vector of length 1", "certain")
     if count in WIDTHS and count not in LISTS:
         return Kind("an embedding", f"{many}, which are no probabilities", "likely")
-    return Kind("a classifier", f"{many}, which may be the scores of classes", "likely")
+    return Kind("a classifier", f"{many}, which may be the scores of classes", "likely", task="classify")
 
 
 def as_picture(array: NDArray[Any], image: F32) -> Kind | None:

@@ -174,13 +174,3 @@ def _described(item: Any, where: str, urn: str = MASK_URN) -> dict[str, Any]:
     if isinstance(item.get("id"), str):
         made["id"] = clean(item["id"], where)
     return made
-
-
-def read_transforms(path: Path) -> tuple[dict[str, Any], ...]:
-    """Read the list of transforms that --transforms names. Raises ParameterError if it is none."""
-    listed = read_document(path, "--transforms")
-    if not isinstance(listed, list) or not all(
-        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
-    ):
-        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
-    return tuple(listed)

@@ -14,9 +14,11 @@ from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
 from quadrat.package.enhance import read_enhance
+from quadrat.package.labels import read_labels
 from quadrat.package.masks import read_masks
 from quadrat.parameters import TileSettings
 from quadrat.protocols import Engine
+from quadrat.tasks.classify.reader import ScoreReader
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.embed.task import VECTOR, unit, vector_output
 from quadrat.tasks.enhance.network import make_network
@@ -39,14 +41,15 @@ class Answer:
     """The output of one engine for one network.
 
     For masks: `labels` (1, h, w) integer, or (1, K, h, w) with several classes per pixel, and `confidence` (1, h, w)
-    or None; for a detector: `objects`; for an embedding: `vector` (D,) of length 1; for a
-    network that makes pictures: `picture` (H, W, K) in RGB order.
+    or None; for a detector: `objects`; for a classifier: `probabilities` (K,); for an embedding: `vector` (D,) of length 1;
+    for a network that makes pictures: `picture` (H, W, K) in RGB order.
     """
 
     who: str
     labels: NDArray[np.integer] | None = None
     confidence: NDArray[np.float32] | None = None
     objects: objects.CanonicalObjects | None = None
+    probabilities: NDArray[np.float32] | None = None
     vector: NDArray[np.float32] | None = None
     picture: NDArray[np.uint8] | None = None
 
@@ -238,6 +241,53 @@ class Boxes:
         )
 
 
+class Probabilities:
+    """Compares the probabilities of a classifier's classes, at a temperature of 1."""
+
+    header: tuple[str, ...] = ("best class", "probabilities")
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+
+    def test(self) -> SelfTest:
+        """Read the input and its probabilities (K,)."""
+        arrays, tolerance = _stated(self._package, "probabilities")
+        image, expected = arrays["input"], arrays["probabilities"]
+        if image.ndim != 4 or expected.ndim != 1 or not expected.size or expected.dtype.kind != "f":
+            raise ManifestError(
+                f"its self-test is {image.shape} with probabilities {expected.shape}",
+                where=self._package.name,
+            )
+        return SelfTest(
+            _batch(self._package, image), Answer("the self-test", probabilities=expected), tolerance
+        )
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Return the probabilities of the first picture."""
+        reader = ScoreReader.of(
+            self._package, engine.outputs, read_labels(self._package.meta), features=False
+        )
+        given = {name: array[0] for name, array in engine.run(image, reader.wanted).items()}
+        return Answer(who, probabilities=reader.read(given, calibrated=False))
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Compare each probability."""
+        one, two = _shares(answer), _shares(other)
+        if one.shape != two.shape:
+            return ParityRow(who, ("-", "all"), "FAILS")
+        off = float(np.abs(one - two).max())
+        best = "same" if one.argmax() == two.argmax() else "other"
+        return ParityRow(who, (best, f"{off:.1e}"), AGREES if off <= allowed else "FAILS")
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """State the number of classes and how closely they must match."""
+        return f"{_shares(test.expected).size} classes: their probabilities may differ by {allowed:g}"
+
+
+def _shares(answer: Answer) -> NDArray[np.float64]:
+    return (np.zeros(0) if answer.probabilities is None else answer.probabilities).astype(np.float64)
+
+
 class Vectors:
     """Compares the direction of vectors."""
 
@@ -316,6 +366,7 @@ class Pictures:
 PARITIES: Mapping[str, Callable[[ModelPackage], Parity]] = {
     "segment": Masks,
     "detect": Boxes,
+    "classify": Probabilities,
     "embed": Vectors,
     "enhance": Pictures,
 }

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export_model import labels
 from quadrat.errors import ParameterError
+from quadrat.transforms.pillow import FILTERS
 
 Transforms = tuple[Mapping[str, Any], ...]
 INEFFECTIVE = {
     "stretch": ("position", "pad"),
-    "transforms": ("position", "pad", "bgr", "pixel_range", "mean", "std"),
+    "crop": ("position", "pad"),
+    "letterbox": ("resample",),
+    "transforms": ("position", "pad", "bgr", "pixel_range", "mean", "std", "resample"),
 }
 """Options that have no effect together with another one."""
 UNIT = (0.0, 1.0)
@@ -34,7 +38,8 @@ class Usual:
     `stretch` is False for a letterbox, which is `centred` or in the upper left corner, and padded with `pad`, and
     None if families differ;
     `normalize` is mean and standard deviation of pixels in 0..1, in the order of the channels, None if families
-    differ; `ask` says what must be given instead of what is usual.
+    differ; `ask` says what must be given instead of what is usual; `resample` is the filter of Pillow that resizes, ""
+    for OpenCV.
     """
 
     stretch: bool | None = False
@@ -43,13 +48,15 @@ class Usual:
     bgr: bool = False
     normalize: tuple[Sequence[float], Sequence[float]] | None = PLAIN
     ask: str = ""
+    resample: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """The options of the command line; None if not given.
 
-    `letterbox` and `stretch` are (width, height), `position` "center" or "upper-left", `pad` a grey value, `mean`
+    `letterbox`, `stretch` and `crop` are (width, height); `short_side` is the length in pixels of the short side before
+    the crop; `resample` is one of Pillow's filters, without which OpenCV resizes; `position` "center" or "upper-left", `pad` a grey value, `mean`
     and `std` refer to pixels scaled to `pixel_range`, `transforms` is the complete list.
     """
 
@@ -62,11 +69,14 @@ class Preprocessing:
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     transforms: Transforms | None = None
+    crop: tuple[int, int] | None = None
+    short_side: int | None = None
+    resample: str | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
         """The (width, height) that images are brought to, if it is given."""
-        return self.letterbox or self.stretch
+        return self.letterbox or self.stretch or self.crop
 
     @property
     def normalized(self) -> bool:
@@ -92,7 +102,14 @@ class Preprocessing:
                 "how images are brought to its size is not known", where="--letterbox, --stretch",
                 hint=f"Give --stretch {size[0]} {size[1]} or --letterbox {size[0]} {size[1]}. {usual.ask}",
             )  # fmt: skip
+        resample = self.resample or usual.resample
+        if self.crop is not None:
+            short = self.short_side or min(self.crop)
+            resized = {"type": "PilResize", "short_size": short, "resample": resample or "bilinear"}
+            return (resized, {"type": "CenterCrop", "size": list(self.crop)})
         stretch = bool(self.stretch) or (self.letterbox is None and bool(usual.stretch))
+        if stretch and resample:
+            return ({"type": "PilResize", "target_size": list(size), "resample": resample},)
         if stretch:
             return ({"type": "Resize", "target_size": list(size)},)
         centred = usual.centred if self.position is None else self.position == "center"
@@ -150,6 +167,18 @@ def add_options(made: argparse.ArgumentParser) -> None:
             way, type=int, nargs=2, metavar=("W", "H"), help=f"resize images to this size: {what}"
         )
     group.add_argument(
+        "--crop", type=int, nargs=2, metavar=("W", "H"),
+        help="resize so that the short side is --short-side, and cut this size out of the middle, as many classifiers do",
+    )  # fmt: skip
+    group.add_argument(
+        "--short-side", type=int, metavar="PIXELS", help="short side before --crop [that of the crop]"
+    )
+    group.add_argument(
+        "--resample",
+        choices=tuple(FILTERS),
+        help="resize with this filter of Pillow, as torchvision and timm do",
+    )
+    group.add_argument(
         "--position", choices=("center", "upper-left"), help="where --letterbox puts the image [center]"
     )
     group.add_argument(
@@ -173,10 +202,18 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 def check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other, have no effect, or are out of range."""
-    ways = [option for option in ("letterbox", "stretch", "transforms") if getattr(given, option) is not None]
+    ways = [
+        option
+        for option in ("letterbox", "stretch", "crop", "transforms")
+        if getattr(given, option) is not None
+    ]
     if len(ways) > 1:
         raise ParameterError("give only one of them", where=", ".join(f"--{way}" for way in ways))
-    for option in ("letterbox", "stretch"):
+    if given.short_side is not None and given.crop is None:
+        raise ParameterError("it only goes with --crop", where="--short-side")
+    if given.crop and given.short_side is not None and given.short_side < min(given.crop):
+        raise ParameterError("it is at least the short side of --crop", where="--short-side")
+    for option in ("letterbox", "stretch", "crop"):
         if any(side < 1 for side in getattr(given, option) or ()):
             raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
     for option, names in INEFFECTIVE.items():
@@ -210,16 +247,32 @@ def _check_values(given: argparse.Namespace) -> None:
         )
 
 
-def of(given: argparse.Namespace, transforms: Transforms | None) -> Preprocessing:
-    """Return the options of a parsed command line; `transforms` is the list that --transforms names."""
+def of(given: argparse.Namespace) -> Preprocessing:
+    """Return the options of a parsed command line. Raises ParameterError for a --transforms file that is no list."""
     return Preprocessing(
-        letterbox=tuple(given.letterbox) if given.letterbox else None,
-        stretch=tuple(given.stretch) if given.stretch else None,
+        letterbox=_pair(given.letterbox),
+        stretch=_pair(given.stretch),
         position=given.position,
         pad=given.pad,
         bgr=given.bgr,
         pixel_range=tuple(given.pixel_range) if given.pixel_range else None,
         mean=given.mean,
         std=given.std,
-        transforms=transforms,
+        transforms=_read(given.transforms) if given.transforms else None,
+        crop=_pair(given.crop),
+        short_side=given.short_side,
+        resample=given.resample,
     )
+
+
+def _pair(sides: list[int] | None) -> tuple[int, int] | None:
+    return (sides[0], sides[1]) if sides else None
+
+
+def _read(path: Path) -> Transforms:
+    listed = labels.read_document(path, "--transforms")
+    if not isinstance(listed, list) or not all(
+        isinstance(t, dict) and isinstance(t.get("type"), str) for t in listed
+    ):
+        raise ParameterError("a list of {type: ...} is needed", where=f"--transforms {path}")
+    return tuple(listed)

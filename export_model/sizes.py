@@ -75,6 +75,16 @@ def fixed(network: Network) -> bool:
     return all(network.shape[2:]) or bool(names & {"Resize", "Letterbox", "ResizeByLong"})
 
 
+def reached(transforms: Sequence[Mapping[str, Any]]) -> HW | None:
+    """Return the (height, width) to which the transforms bring photographs of every size; None if that differs."""
+    chain = _chain(transforms)
+    found: set[HW] = set()
+    for hw in (*PHOTOGRAPHS, *ODD):
+        tensor, _ = chain(np.zeros((*hw, 3), np.uint8), Geometry.identity(hw))
+        found.add((int(tensor.shape[1]), int(tensor.shape[2])))
+    return found.pop() if len(found) == 1 else None
+
+
 def multiples(way: str, divisor: int) -> Mapping[str, Any]:
     """Return the transform that brings images to multiples: `way` is "pad" or "resize"."""
     return {"type": "PadToMultiple" if way == "pad" else "ResizeToMultiple", "divisor": divisor}

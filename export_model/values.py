@@ -15,7 +15,7 @@ from export_model.selftest import picture
 from quadrat.errors import GraphError
 from quadrat.geometry import HW
 
-NO_TASK = "quadrat makes masks and finds objects; it has no task for such a network"
+NO_TASK = "quadrat has no task for such a network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ def as_scores(given: Given, name: str, where: str) -> Scores:
     array = given.arrays[0]
     kind = kinds.recognise({name: given.arrays[-1]}, given.image)
     if kind is not None and not kind.picture:
-        raise GraphError(f"it is {kind.name}: {kind.reason}", where=where, hint=NO_TASK)
+        hint = f"Give --task {kind.task}" if kind.task else NO_TASK
+        raise GraphError(f"it is {kind.name}: {kind.reason}", where=where, hint=hint)
     if array.ndim != 4 or array.dtype not in (np.float32, np.float16):
         raise GraphError(
             f"output {name} is {array.dtype} {array.shape}, not float32 (N, classes, H, W)",

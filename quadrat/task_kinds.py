@@ -42,7 +42,7 @@ class TaskKind:
     - `differs(package, engine, allowed) -> str`, which compares an engine with the archive's self-test;
     - `entries(prediction, model, *groups) -> list of Entry`, which lists what features files and indexes hold of a
       prediction; `model` lists the classes;
-    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column;
+    - `object_cells(prediction, classes, *groups) -> dict`, which gives the cells of one object in objects.csv by column, texts and numbers;
     - `object_class(prediction, *groups) -> (class index, score) | None`, which names the class of one object, if it can;
     - `object_names(package) -> classes`, which lists the classes that `object_class` can name, if there are more than
       those of the archive;

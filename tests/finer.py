@@ -65,7 +65,7 @@ def object_cells(prediction: Classification, classes: Sequence[ClassInfo]) -> Ma
     return {
         "class_id": classes[index].id,
         "class": classes[index].name,
-        "score": f"{prediction.scores[index]:.4f}",
+        "score": round(float(prediction.scores[index]), 4),
     }
 
 

@@ -19,6 +19,8 @@ from tests.detectors import detector_archive
 from tests.executors.orders import everything
 from tests.finer import NAMES, TASK, colour_archive
 from tests.moving import CRAB, FISH, RECTANGLES, SAND, URCHIN, Order, Watched, draw, film, order, swim
+from tests.networks import brightness_archive
+from tests.report.test_finer import decoded
 
 FINER = {FISH: "blue", CRAB: "red", URCHIN: "green"}
 
@@ -243,3 +245,69 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path, case: str) -> None:
     (line,) = ran.errors
     assert line.startswith(said)
     assert {} == ran.products
+
+
+def test_a_segmentation_model_gives_each_object_a_mask(tmp_path: Path) -> None:
+    """Areas are in pixels of the source, also if the frame was shrunk; masks are in COCO's file and in the picture."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = np.full((144, 192, 3), 250, np.uint8)
+    pixels[30:90, 20:80] = COLORS[FISH]
+    (folder / "a.png").write_bytes(pictures.png(pixels))
+    mask = brightness_archive(
+        tmp_path / "mask.tgz", name="mask", on="objects", objects={"background": "seagrass", "padding": 0.25}
+    )  # fmt: skip
+    ran = order([RECTANGLES, mask], folder, tmp_path / "out", moving=False)
+    small = order([RECTANGLES, mask], folder, tmp_path / "small", moving=False, max_img_size="100px")
+
+    assert [0, 0] == [ran.status, small.status], small.errors
+    (row,) = rows(ran, "objects.csv")
+    assert 3600 == int(row["mask.area"])
+    assert int(rows(small, "objects.csv")[0]["mask.area"]) == pytest.approx(3600, rel=0.1)
+    (annotation,) = ran.json("coco.json")["annotations"]
+    assert (3600, [144, 192]) == (annotation["area"], annotation["segmentation"]["size"])
+    np.testing.assert_array_equal((pixels < 250).any(axis=2), decoded(annotation["segmentation"]))
+    assert "images.csv" in ran.products
+    assert not any(name.startswith("mask.") for name in ran.products), "a mask names no class"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "it does not state which class is not part of an object"),
+        ({"objects": {"background": "rock"}}, "the model has no class 'rock'"),
+        ({"classes": [], "model": {"num_classes": 2}}, "the archive does not list its classes"),
+    ],
+)
+def test_a_mask_of_an_object_needs_a_background(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """Otherwise every object would be as large as its crop."""
+    mask = brightness_archive(tmp_path / "mask.tgz", name="mask", on="objects", **changes)
+    ran = order([RECTANGLES, mask], photos(tmp_path / "in"), tmp_path / "out", moving=False)
+
+    (line,) = ran.errors
+    assert said in line
+    assert line.startswith("E_MODEL_MANIFEST mask: meta.json: ")
+
+
+def test_objects_csv_has_both_classes_and_both_scores(tmp_path: Path) -> None:
+    """One row for each object, in images and in videos, with the reason of an object that was not measured."""
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz", objects={"min-size": 31, "padding": 0})]
+    ran = order(models, photos(tmp_path / "in"), tmp_path / "out", moving=False)
+    moving = order(models, dives(tmp_path / "moving"), tmp_path / "films")
+
+    table = rows(ran, "rectangles.objects.csv")
+    assert 15 == len(table)
+    first, second, third = table[:3]
+    assert [("fish", "blue", ""), ("crab", "", "small"), ("urchin", "green", "")] == sorted(
+        [(row["class"], row["colour.class"], row["colour.reason"]) for row in (first, second, third)],
+        key=lambda each: ("fish", "crab", "urchin").index(each[0]),
+    )
+    assert all(
+        0 < float(row["score"]) <= 1 and 0 < float(row["colour.score"]) <= 1 for row in (first, second)
+    )
+    filmed = rows(moving, "rectangles.objects.csv")
+    assert {("1", "fish", "blue"), ("1", "crab", "red")} == {
+        (row["track"], row["class"], row["colour.class"]) for row in filmed
+    }
+    line = ran.body("rectangles.detections.jsonl").decode().splitlines()[0]
+    assert '"details": {"colour": {"class_id": ' in line

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from predictor import Failure, Measurement, Objects, Predictor
+from predictor import Failure, Labels, Measurement, Objects, Predictor
 from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
 from quadrat.job import run_order
 from quadrat.stores.folder import FolderStore
 from tests import moving, pictures, videos
+from tests.classifiers import color_archive
 from tests.networks import brightness_archive
 from tests.values import settings_of
 
@@ -254,3 +255,20 @@ def test_ctrl_c_after_a_closed_predictor_is_an_interrupt(model: Path, image: Pat
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (0, "interrupted 1\n") == (done.returncode, done.stdout)
+
+
+def test_a_classifier_gives_labels(tmp_path: Path) -> None:
+    """Pictures and frames have labels, the probabilities of all classes, and a drawing."""
+    red, grey = (np.full((240, 320, 3), color, np.uint8) for color in ((220, 20, 20), (90, 90, 90)))
+    videos.write(tmp_path / "clip.mp4", [red] * 3)
+    with Predictor(color_archive(tmp_path / "m.tgz"), settings={"features": True}) as predictor:
+        first, second = predictor.predict([red, grey])
+        frames = list(predictor.video(tmp_path / "clip.mp4"))
+
+    assert isinstance(first, Labels)
+    assert isinstance(second, Labels)
+    assert (list(first.labels), second.labels) == (["red"], {})
+    assert list(first.scores) == ["red", "green", "blue"]
+    assert first.found.features is not None
+    assert first.labelled().width == 320
+    assert [list(each.labels) for each in frames if isinstance(each, Labels)] == [["red"]] * 3

@@ -32,7 +32,8 @@ class ArchiveSpec:
 
     `files` are members of the archive by name; `engines` names the member of each format ("onnx", "pdmodel", "pir")
     and `params` the weights of Paddle; `shape` is (N, C, H, W) with None where any length will do; `outputs` names
-    the ONNX tensor of each role; `model`, `provenance`, `detect`, `segment` and `enhance` go into meta.json as they are.
+    the ONNX tensor of each role; `model`, `provenance`, `detect`, `segment`, `classify` and
+    `enhance` go into meta.json as they are.
     `trained_size` is the long side of the images of its training in pixels, None if it is not known.
     """
 
@@ -49,6 +50,7 @@ class ArchiveSpec:
     task: str = field(default_factory=default_task)
     detect: Mapping[str, Any] = field(default_factory=dict)
     segment: Mapping[str, Any] = field(default_factory=dict)
+    classify: Mapping[str, Any] = field(default_factory=dict)
     enhance: Mapping[str, Any] = field(default_factory=dict)
     trained_size: int | None = None
 
@@ -134,6 +136,7 @@ def _meta(
         "task": spec.task,
         **({"detect": dict(spec.detect)} if spec.detect else {}),
         **({"segment": dict(spec.segment)} if spec.segment else {}),
+        **({"classify": dict(spec.classify)} if spec.classify else {}),
         **({"enhance": dict(spec.enhance)} if spec.enhance else {}),
         **({TRAINED_SIZE: spec.trained_size} if spec.trained_size else {}),
         "engines": dict(spec.engines),

@@ -138,6 +138,11 @@ def _parts(words: ObjectWords, package: ModelPackage) -> tuple[ClassInfo, ...]:
 def _foreground(package: ModelPackage) -> tuple[ClassInfo, ...]:
     """Return the classes of a mask without its background, which the archive states for its scores, or in its name."""
     masks = read_masks(package.meta)
+    if not package.classes:
+        raise ManifestError(
+            "the archive does not list its classes, so that it is not known which are part of an object",
+            where=f"{package.name}: meta.json: classes",
+        )
     if masks.multi_label:
         return package.classes
     named = [each.index for each in package.classes if each.name.casefold() == "background"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from quadrat.pipeline.events import (
 )
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.prepare import part_of, view_of
-from quadrat.predictions import Classification, Detections, Embedding, ObjectResult
+from quadrat.predictions import UNKNOWN, Classification, Detections, Embedding, ObjectResult, Segmentation
 from quadrat.steps import Steps
 from quadrat.types import Flush, Frame, ImageU8, Part
 
@@ -36,12 +36,14 @@ SMALL, OTHER_CLASS, FAILED = "small", "class", "failed"
 class CropStage:
     """The stage that cuts out the objects of each frame for one model.
 
-    Crops are taken from the frame as it was read, which has the most pixels of all views in memory.
+    Crops are taken from the frame as it was read, which has the most pixels of all views in memory. `same_steps` is
+    True if the detector has the same steps of enhancement, so that its frame can be used.
     """
 
-    def __init__(self, model: LoadedModel, about: AboutObjects) -> None:
+    def __init__(self, model: LoadedModel, about: AboutObjects, *, same_steps: bool = False) -> None:
         self._model = model
         self._about = about
+        self._same_steps = same_steps
         self._held = 0
 
     def __call__(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -101,6 +103,9 @@ class CropStage:
 
     def _pixels(self, item: MeasuredFrame) -> ImageU8:
         """Return the whole frame as it was read, after the model's steps: they would see less of it in a crop."""
+        seen = item.result.view(self._about.detector).pixels
+        if self._same_steps and seen.shape == item.result.frame.pixels.shape:
+            return seen
         return enhanced(item.result.frame.pixels, self._model.steps, item.state.source.name)
 
     def _open(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop | None:
@@ -181,6 +186,8 @@ class JoinStage:
             what = "the network gave numbers that are not finite"
             fail(crop.owner, crop.row, UnmeasuredObjectError(what, where=self._model.name))
             return
+        if isinstance(prediction, Segmentation):
+            prediction = only(prediction, [each.index for each in self._about.parts])
         crop.owner.results[crop.row] = ObjectResult(crop.window, prediction)
 
 
@@ -225,6 +232,21 @@ def finished(owner: OpenObjects, model: str, detector: str) -> MeasuredFrame:
         faults[model] = owner.errors[0]
     predictions: Mapping[str, Any] = {**result.predictions, detector: found}
     return replace(measured, result=replace(result, predictions=predictions, faults=faults))
+
+
+def only(mask: Segmentation, classes: Sequence[int]) -> Segmentation:
+    """Return a mask in which every pixel that has none of `classes` is UNKNOWN: it is not part of the object."""
+    kept = np.zeros(256, bool)
+    kept[list(classes)] = True
+    kept[UNKNOWN] = False
+    labels = np.where(kept[mask.labels], mask.labels, np.uint8(UNKNOWN))
+    if mask.members is None:
+        return replace(mask, labels=labels)
+    held = kept[: mask.members.shape[2]]
+    members = np.where(held, mask.members, np.float16(0))
+    some = members.max(axis=2, initial=0) > 0
+    best = members.argmax(axis=2).astype(np.uint8)
+    return replace(mask, labels=np.where(some, best, np.uint8(UNKNOWN)), members=members)
 
 
 def fail(owner: OpenObjects, row: int, error: Exception) -> None:

@@ -87,7 +87,8 @@ class Run:
         for place, batches in enumerate(self._on_objects, 1):
             model, about = batches.model, batches.model.about or AboutObjects("")
             name = "task" if place == 1 else f"crop {model.name}"
-            stages.append(Stage(name, _joined(before, CropStage(model, about))))
+            same = model.steps == self._models[about.detector].steps
+            stages.append(Stage(name, _joined(before, CropStage(model, about, same_steps=same))))
             stages.append(Stage(self._infer_name(batches), batches, batches.size))
             before = JoinStage(model, about, last=place == len(self._on_objects))
         return stages, before

@@ -14,6 +14,7 @@ from quadrat.package.classes import class_of
 from quadrat.parameters import PictureSettings
 from quadrat.predictions import Detections
 from quadrat.render.labels import place_labels
+from quadrat.render.object_masks import tint_objects
 from quadrat.render.text import readable, shortened, text_mask
 from quadrat.types import ClassInfo, Frame, ImageU8
 
@@ -76,8 +77,9 @@ def draw_boxes(
 def annotate(
     frame: Frame, detections: Detections, classes: Sequence[ClassInfo], style: PictureSettings = DEFAULT
 ) -> ImageU8:
-    """Draw the objects of a frame of a video; the result has the frame's size."""
-    return draw_boxes(frame.pixels, detections, classes, frame.source_hw, labels=style.box_labels)
+    """Draw the objects of a frame of a video, and their masks; the result has the frame's size."""
+    pixels = tint_objects(frame.pixels, detections, classes, frame.source_hw, style)
+    return draw_boxes(pixels, detections, classes, frame.source_hw, labels=style.box_labels)
 
 
 def draw_note(pixels: ImageU8, text: str) -> ImageU8:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from quadrat.errors import QuadratError
 from quadrat.records import ModelRecord, SourceRecord
@@ -141,6 +141,14 @@ class Tables(Protocol):
 
     def products(self) -> Iterator[Product]:
         """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
+
+
+@runtime_checkable
+class ListsUnmeasured(Protocol):
+    """Tables that also list the sources that their model could not measure."""
+
+    def unmeasured(self, source: SourceRecord) -> None:
+        """Write the row of a source that has no record of the model."""
 
 
 def finished(parts: Iterable[Iterator[Product]]) -> Iterator[Product]:

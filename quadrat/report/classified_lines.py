@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from quadrat.predictions import Label
-from quadrat.records import SourceRecord
-from quadrat.report.base import plain
-from quadrat.report.classified_values import Verdict, absent, described, significant
+from quadrat.records import ModelRecord, SourceRecord
+from quadrat.report.base import error_text, plain
+from quadrat.report.classified_values import Verdict, absent, described, significant, summary_of
 from quadrat.report.columns import Chunk, Columns, FrameRow
 from quadrat.report.survey import csv_line
 from quadrat.stores.addresses import shown
@@ -19,11 +19,11 @@ from quadrat.tasks.classify.rule import LabelRule
 from quadrat.types import Source
 
 _LABEL = ("label", "class_id", "level", "probability", "entropy")
-PICTURES = ("source", "name", "media", "by", "frames", "flags", *_LABEL)
+PICTURES = ("source", "name", "media", "status", "error", "by", "frames", "flags", *_LABEL)
 FRAMES = ("source", "name", "file", "frame", "time_s", *_LABEL)
 KEYS = (
-    "source", "name", "media", "by", "file", "frame", "time_s", "width", "height", "skipped", "flags", "unsure", "labels",
-    "entropy", "top", "probabilities",
+    "source", "name", "media", "by", "file", "frame", "time_s", "width", "height", "skipped", "status", "error", "flags", "unsure",
+    "labels", "entropy", "top", "probabilities",
 )  # fmt: skip
 """The keys of a line of predictions.jsonl."""
 JOINED = "; "
@@ -36,15 +36,39 @@ def columns_of(head: Sequence[str], rule: LabelRule) -> tuple[str, ...]:
     return (*head, *listed)
 
 
-def picture_lines(
-    record: SourceRecord, verdicts: Sequence[Verdict], frames: int, rule: LabelRule
-) -> Iterator[str]:
-    """Yield the lines of predictions.csv for a source: one for an image, two for a video."""
-    source = record.source
-    flags = "" if record.image is None else " ".join(record.image.flags)
-    for verdict in verdicts:
-        head = [shown(source.urn, source), shown(source.name, source), source.media, verdict.by]
-        yield csv_line([*head, frames if verdict.by else "", flags, *_cells(verdict, rule)])
+def picture_lines(source: SourceRecord, record: ModelRecord | None, rule: LabelRule) -> Iterator[str]:
+    """Yield the lines of predictions.csv for a source: one for an image, two for a video, one without a label if it was not measured.
+
+    `record` is the model's part, None if there is none.
+    """
+    of = source.source
+    flags = "" if source.image is None else " ".join(source.image.flags)
+    status, error = _outcome(source, record)
+    blank = [""] * (len(_LABEL) + 2 * rule.top_k)
+    for verdict in _verdicts(record):
+        head = [shown(of.urn, of), shown(of.name, of), of.media, status, shown(error, of)]
+        moving = (
+            [verdict.by, record.measured if record is not None else ""]
+            if verdict and verdict.by
+            else ["", ""]
+        )
+        yield csv_line([*head, *moving, flags, *(_cells(verdict, rule) if verdict is not None else blank)])
+
+
+def _verdicts(record: ModelRecord | None) -> Sequence[Verdict | None]:
+    """Return the verdicts of a record, or None in place of one."""
+    summary = None if record is None else summary_of(record)
+    return (None,) if summary is None else summary.verdicts
+
+
+def _outcome(source: SourceRecord, record: ModelRecord | None) -> tuple[str, str]:
+    """Return the status of a source for a model, and its errors or why it was skipped."""
+    faults = source.faults if record is None or not record.faults else record.faults
+    error = error_text(faults, source.source.name) or source.reason
+    measured = record is not None and summary_of(record) is not None
+    if not measured and source.status in ("ok", "flagged", "partial"):
+        return ("failed" if faults else "skipped"), error
+    return source.status, error
 
 
 def frame_lines(source: Source, columns: Columns, rule: LabelRule) -> Iterator[str]:
@@ -55,14 +79,18 @@ def frame_lines(source: Source, columns: Columns, rule: LabelRule) -> Iterator[s
             yield csv_line([*head, frame.file, frame.index, _time(frame), *_cells(verdict, rule)])
 
 
-def json_lines(record: SourceRecord, verdicts: Sequence[Verdict], rule: LabelRule) -> Iterator[str]:
-    """Yield a line of predictions.jsonl for each verdict on a source."""
-    image, source = record.image, record.source
-    hw = image.source_hw if image is not None else record.reading.hw if record.reading is not None else (0, 0)
-    flags = list(image.flags) if image is not None else []
-    frame = FrameRow(0, None, "", hw)
-    for verdict in verdicts:
-        yield _json(source, frame, verdict, rule, {"flags": flags})
+def json_lines(source: SourceRecord, record: ModelRecord | None, rule: LabelRule) -> Iterator[str]:
+    """Yield a line of predictions.jsonl for each line of predictions.csv."""
+    image, reading = source.image, source.reading
+    hw = image.source_hw if image is not None else reading.hw if reading is not None else (0, 0)
+    status, error = _outcome(source, record)
+    more = {
+        "flags": [] if image is None else list(image.flags),
+        "status": status,
+        "error": plain(shown(error, source.source)) or None,
+    }
+    for verdict in _verdicts(record):
+        yield _json(source.source, FrameRow(0, None, "", hw), verdict, rule, more)
 
 
 def json_frames(source: Source, columns: Columns, rule: LabelRule) -> Iterator[str]:
@@ -103,7 +131,7 @@ def _cells(verdict: Verdict, rule: LabelRule) -> list[Any]:
 def _json(
     source: Source, frame: FrameRow, verdict: Verdict | None, rule: LabelRule, more: dict[str, Any]
 ) -> str:
-    moving = source.media != "image" and not (verdict is not None and verdict.by)
+    moving = source.media != "image" and not more  # a frame of a video
     line: dict[str, Any] = {
         "source": plain(shown(source.urn, source)),
         "name": plain(shown(source.name, source)),

@@ -98,10 +98,14 @@ class LabelTables:
             self._has_videos = True
             self._write(FRAME_TABLE, frame_lines(source.source, record.columns, self._rule))
             self._write(LINES, json_frames(source.source, record.columns, self._rule))
-        summary = summary_of(record)
-        if summary is not None:
-            self._write(TABLE, picture_lines(source, summary.verdicts, record.measured, self._rule))
-            self._write(LINES, json_lines(source, summary.verdicts, self._rule))
+        self._write(TABLE, picture_lines(source, record, self._rule))
+        self._write(LINES, json_lines(source, record, self._rule))
+
+    def unmeasured(self, source: SourceRecord) -> None:
+        """Write the row of a source that failed or was not reached; files that are no such sources have none."""
+        if source.status != "skipped" or source.image is not None or source.reading is not None:
+            self._write(TABLE, picture_lines(source, None, self._rule))
+            self._write(LINES, json_lines(source, None, self._rule))
 
     def products(self) -> Iterator[Product]:
         """Yield the tables; that of frames only if there was a video."""

@@ -92,8 +92,12 @@ def _described(source: Source, frame: FrameRow) -> dict[str, Any]:
 
 
 def _box(row: DetectionRow) -> str:
+    """Describe one object; with a mask, `area` is that of the mask, as pycocotools computes it."""
     track = f', "track_id": {row.track}' if row.track >= 0 else ""
+    details = "" if row.details is None else f', "details": {json.dumps(row.details)}'
+    area = row.area if row.mask is None else row.mask["area"]
+    segmentation = "[]" if row.mask is None else json.dumps(row.mask["rle"])
     return (
-        f'"category_id": {row.index + 1}, "bbox": [{row.sides}], "area": {row.area}, '
-        f'"segmentation": [], "iscrowd": 0, "score": {row.score}{track}}}'
+        f'"category_id": {row.index + 1}, "bbox": [{row.sides}], "area": {area}, '
+        f'"segmentation": {segmentation}, "iscrowd": 0, "score": {row.score}{track}{details}}}'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quadrat.types import ClassInfo
@@ -30,3 +31,26 @@ class ClassCount:
         followed = self.tracks is not None or other.tracks is not None
         tracks = (self.tracks or 0) + (other.tracks or 0) if followed else None
         return ClassCount(other.info, count, mean, tracks, max(self.most, other.most))
+
+
+def video_text(found: Sequence[ClassCount]) -> str:
+    """Summarise how many of each class were seen at once and, if objects were tracked, the tracks.
+
+    Tracks alone would hide what was seen: if frames are far apart, few objects have tracks.
+    """
+    if not found:
+        return "nothing found"
+    seen = f"at most {counts_text([(one.info.name, one.most) for one in found])} at once"
+    if all(one.tracks is None for one in found):
+        return seen
+    tracks = [(one.info.name, one.tracks) for one in found if one.tracks]
+    count = sum(number for _, number in tracks)
+    if not count:
+        return f"{seen}; no tracks"
+    return f"{seen}; {count} track{'' if count == 1 else 's'}: {counts_text(tracks)}"
+
+
+def counts_text(counts: Sequence[tuple[str, int]]) -> str:
+    """Summarise numbers by name, the greatest first."""
+    ordered = sorted(counts, key=lambda pair: -pair[1])
+    return ", ".join(f"{count} {name}" for name, count in ordered) or "nothing found"

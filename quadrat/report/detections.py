@@ -122,4 +122,5 @@ class JsonlWriter:
             cells = f'"class_id": {json.dumps(info.id)}, "class": {json.dumps(info.name)}'
             self._cells[row.index] = cells
         track = row.track if row.track >= 0 else "null"
-        return f'{{"track": {track}, {self._cells[row.index]}, "score": {row.score}, "box": [{row.corners}]}}'
+        details = "" if row.details is None else f', "details": {json.dumps(row.details)}'
+        return f'{{"track": {track}, {self._cells[row.index]}, "score": {row.score}, "box": [{row.corners}]{details}}}'

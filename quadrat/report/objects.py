@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,21 @@ from quadrat.parameters import ObjectSettings, PictureSettings, TileSettings, Tr
 from quadrat.predictions import Detections
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.boxes import draw_boxes
+from quadrat.render.object_masks import tint_objects
 from quadrat.report import mot
 from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
 from quadrat.report.base import ClassValue, ModelFacts, finished, mime_of
 from quadrat.report.columns import Chunk, Columns, ColumnWriter
-from quadrat.report.counts import ClassCount
+from quadrat.report.counts import ClassCount, counts_text, video_text
 from quadrat.report.detections import ObjectWriter
+from quadrat.report.finer import ObjectsTable, add_names, detail_arrays, with_details
 from quadrat.report.names import Names
 from quadrat.report.rows import DetectionRow, rows_of
 from quadrat.report.spool import Spool
 from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import resolve
 from quadrat.tasks.detect.chosen import chosen
-from quadrat.types import ClassInfo, ImageU8, Product, Result, Source, SourceClosed
+from quadrat.types import ClassInfo, Frame, ImageU8, Product, Result, Source, SourceClosed
 
 WRITERS = {
     "detections.csv": "quadrat.report.detections:CsvWriter",
@@ -37,6 +39,8 @@ WRITERS = {
 }
 """The tables of all objects of an order, by the name of their file."""
 TRACKS = "tracks.csv"
+OBJECTS = "objects.csv"
+"""The table of all objects with what models about objects found in them, if there are any."""
 PICTURE_PIXELS = 64_000_000
 """The most pixels of an annotated picture. That of a mosaic is smaller than the mosaic."""
 PICTURE_SIDE = 60_000
@@ -45,11 +49,15 @@ PICTURE_SIDE = 60_000
 
 @dataclass(frozen=True, slots=True)
 class ObjectSummary:
-    """The objects of one source by class, and the tracks of a video; `tracked` is True if objects were tracked."""
+    """The objects of one source by class, and the tracks of a video; `tracked` is True if objects were tracked.
+
+    `cells` are the names of the cells of models about these objects, by model.
+    """
 
     found: tuple[ClassCount, ...]
     tracks: tuple[TrackRow, ...] = ()
     tracked: bool = False
+    cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _Classes:
@@ -93,11 +101,12 @@ class ObjectCollector:
         self._source = source
         self._folder = folder
         self._classes = _Classes(model)
-        self._labels = pictures.box_labels
+        self._style = pictures
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
         self._columns = ColumnWriter(folder / model.temporary_name(source.stem, ".columns"))
         self._book = TrackBook(last_class=bool(model.about))
+        self._names: dict[str, dict[str, None]] = {}
         self._record = ModelRecord(model.name, model.task)
 
     def picture(self, result: Result) -> Iterator[Product]:
@@ -111,23 +120,22 @@ class ObjectCollector:
         if self._drawn:
             name = self._model.product_name(self._source.stem, ".annotated.jpg")
             infos = [one.info for one in found]
-            picture = draw_boxes(
-                _small(frame.pixels), detections, infos, frame.source_hw, labels=self._labels
-            )
+            tinted = tint_objects(_small(frame.pixels), detections, infos, frame.source_hw, self._style)
+            picture = draw_boxes(tinted, detections, infos, frame.source_hw, labels=self._style.box_labels)
             size = picture.shape[0], picture.shape[1]
             metadata = detection_aspect(
                 self._source, frame, detections, found, self._model.provenance, size=size, error=error
             )
             yield Product(name, "image/jpeg", jpeg(picture), metadata)
-        self._columns.add(frame, _arrays(detections), len(detections))
-        text = _text([(one.info.name, one.objects) for one in found])
+        self._columns.add(frame, self._arrays(frame, detections), len(detections))
+        text = counts_text([(one.info.name, one.objects) for one in found])
         self._record = replace(
             self._record,
             measured=1,
             faults=() if error is None else (error,),
             size=(frame.pixels.shape[0], frame.pixels.shape[1]),
             product=name,
-            summary=ObjectSummary(tuple(found)),
+            summary=ObjectSummary(tuple(found), cells=self._cells()),
             text=f"{text}, and more than max-detections" if detections.capped else text,
         )
 
@@ -139,7 +147,7 @@ class ObjectCollector:
             return
         detections = self._detections(result)
         self._book.add(frame, detections)
-        self._columns.add(frame, _arrays(detections), len(detections))
+        self._columns.add(frame, self._arrays(frame, detections), len(detections))
 
     def closed(self, closed: SourceClosed) -> Iterator[Product]:
         """Yield the annotated video, if there is one, and its tracks in MOT format."""
@@ -174,13 +182,23 @@ class ObjectCollector:
             skipped=closing.skipped,
             faults=closing.faults,
             product=main,
-            summary=ObjectSummary(tuple(found), self._book.rows(), self._tracked),
-            text=_video_text(found),
+            summary=ObjectSummary(tuple(found), self._book.rows(), self._tracked, self._cells()),
+            text=video_text(found),
         )
 
     def record(self) -> ModelRecord:
         """Return the objects of the source; an image that was not measured is one skipped frame."""
         return replace(self._record, columns=self._columns.finish())
+
+    def _arrays(self, frame: Frame, detections: Detections) -> dict[str, Any]:
+        """Turn the objects of a frame into columns, with what models about objects found in them."""
+        finer = detail_arrays(self._model.details, detections, frame.source_hw)
+        if finer:
+            add_names(self._names, finer)
+        return {**_arrays(detections), **finer}
+
+    def _cells(self) -> dict[str, tuple[str, ...]]:
+        return {model: tuple(names) for model, names in self._names.items()}
 
     def _named_by_track(self, rows: Sequence[DetectionRow]) -> Sequence[DetectionRow]:
         """Give finer classes, which are means over the track so far, as those of whole tracks: evaluators need one class."""
@@ -213,11 +231,14 @@ class ObjectTables:
         self._model = model
         self._classes = _Classes(model)
         self._tracked = tracking.tracker != "none"
-        self._names = {table: model.table_name(names, table) for table in (*WRITERS, TRACKS)}
+        self._names = {table: model.table_name(names, table) for table in (*WRITERS, TRACKS, OBJECTS)}
         files = {table: folder / f"table-{name}" for table, name in self._names.items()}
         self._writers: dict[str, ObjectWriter] = {
             table: resolve(writer)(files[table], self._classes.of) for table, writer in WRITERS.items()
         }
+        self._finer: ObjectsTable | None = None
+        self._cells: dict[str, dict[str, None]] = {}
+        self._file = folder / f"table-{self._names[OBJECTS]}"
         self._tracks = Spool(files[TRACKS])
         self._tracks.write(",".join(COLUMNS) + "\r\n")
         self._has_videos = False
@@ -227,6 +248,9 @@ class ObjectTables:
         """Take note of the classes in a record."""
         for one in _found(record):
             self._classes.of(one.info.index)
+        if isinstance(record.summary, ObjectSummary):
+            for model, names in record.summary.cells.items():
+                self._cells.setdefault(model, {}).update(dict.fromkeys(names))
 
     def classes(self) -> list[ClassInfo]:
         """List the classes of the archive and those that were found."""
@@ -272,17 +296,26 @@ class ObjectTables:
         """Write the objects of a source."""
         if not isinstance(record.columns, Columns):
             return
+        finer = self._with_finer()
         for writer in self._writers.values():
             writer.begin(source.source)
         for chunk, rows in _rows(record.columns):
             for place, frame in enumerate(chunk.frames):
                 for writer in self._writers.values():
                     writer.frame(source.source, frame, rows[chunk.rows(place)])
+                if finer is not None:
+                    finer.frame(source.source, frame, rows[chunk.rows(place)])
         if source.source.media != "image":
             self._has_videos = True
             tracks = record.summary.tracks if isinstance(record.summary, ObjectSummary) else ()
             stem = self._model.labelled(source.source.stem)
             self._tracks.extend(track_lines(source.source, stem, record.product, tracks, self._classes.of))
+
+    def _with_finer(self) -> ObjectsTable | None:
+        """Return objects.csv, which begins once all its columns are known; None without models about objects."""
+        if self._finer is None and self._model.details:
+            self._finer = ObjectsTable(self._file, self._model.details, self._cells, self._classes.of)
+        return self._finer
 
     def totals(self) -> dict[str, Any]:
         """Return the numbers of objects and tracks of each class over the whole order."""
@@ -300,8 +333,17 @@ class ObjectTables:
         return {"objects": objects}
 
     def products(self) -> Iterator[Product]:
-        """Yield detections.csv, detections.jsonl and coco.json, and tracks.csv if objects were tracked."""
-        yield from finished([*(self._written(table) for table in self._writers), self._followed()])
+        """Yield detections.csv, detections.jsonl and coco.json, objects.csv of a cascade, and tracks.csv of videos."""
+        every = [*(self._written(table) for table in self._writers), self._detailed(), self._followed()]
+        yield from finished(every)
+
+    def _detailed(self) -> Iterator[Product]:
+        """Yield objects.csv, if there are models about objects."""
+        table = self._with_finer()
+        if table is not None:
+            path = table.finish()
+            metadata = table_aspect(table.kind, table.columns, self._model.provenance, table.rows)
+            yield Product(self._names[OBJECTS], "text/csv", path, metadata)
 
     def _written(self, table: str) -> Iterator[Product]:
         """Yield the table of one writer."""
@@ -335,7 +377,7 @@ def _rows(columns: Columns) -> Iterator[tuple[Chunk, list[DetectionRow]]]:
     for chunk in columns:
         own = chunk.columns
         rows = rows_of(Detections(own["boxes"], own["scores"], own["classes"], own["tracks"])) if own else []
-        yield chunk, rows
+        yield chunk, with_details(rows, own)
 
 
 def _found(record: ModelRecord) -> tuple[ClassCount, ...]:
@@ -351,25 +393,3 @@ def _small(pixels: ImageU8) -> ImageU8:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return small  # type: ignore[no-any-return]
-
-
-def _video_text(found: Sequence[ClassCount]) -> str:
-    """Summarise how many of each class were seen at once and, if objects were tracked, the tracks.
-
-    Tracks alone would hide what was seen: if frames are far apart, few objects have tracks.
-    """
-    if not found:
-        return "nothing found"
-    seen = f"at most {_text([(one.info.name, one.most) for one in found])} at once"
-    if all(one.tracks is None for one in found):
-        return seen
-    tracks = [(one.info.name, one.tracks) for one in found if one.tracks]
-    count = sum(number for _, number in tracks)
-    if not count:
-        return f"{seen}; no tracks"
-    return f"{seen}; {count} track{'' if count == 1 else 's'}: {_text(tracks)}"
-
-
-def _text(counts: Sequence[tuple[str, int]]) -> str:
-    ordered = sorted(counts, key=lambda pair: -pair[1])
-    return ", ".join(f"{count} {name}" for name, count in ordered) or "nothing found"

@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import ModelFacts, Tables, finished
+from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
@@ -118,8 +118,7 @@ class OrderReport:
         features = Features(self._models, self._names, self._folder)
         for record in self._marked():
             features.add(record)
-            for part in record.models:
-                tables[part.model].add(record, part)
+            _add(tables, record)
         yield from finished([*(table.products() for table in tables.values()), features.products()])
 
     def warnings(self) -> list[str]:
@@ -178,3 +177,12 @@ class OrderReport:
         several = [{"name": name, **totals[name]} for name in totals] if len(totals) > 1 else []
         own = {} if several else totals[first.name]
         return survey_aspect(first.provenance, self.totals.counts, own, several, self.totals.flags)
+
+
+def _add(tables: Mapping[str, Tables], record: SourceRecord) -> None:
+    """Write the rows of a source in the tables of all models."""
+    for part in record.models:
+        tables[part.model].add(record, part)
+    for name in tables.keys() - {part.model for part in record.models}:
+        if isinstance(table := tables[name], ListsUnmeasured):
+            table.unmeasured(record)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,11 @@ _TEMPLATE = "%.2f,%.2f,%.2f,%.2f|%.2f,%.2f,%.2f,%.2f|%.2f|%.4f\n"
 
 @dataclass(frozen=True, slots=True)
 class DetectionRow:
-    """One detection: `corners` is "x0,y0,x1,y1", `sides` is "left,top,width,height"; `track` is -1 if there is none."""
+    """One detection: `corners` is "x0,y0,x1,y1", `sides` is "left,top,width,height"; `track` is -1 if there is none.
+
+    `details` are the cells of models about objects by model, and `mask` is the `area` and the `rle` of its mask; None
+    without such models.
+    """
 
     index: int
     track: int
@@ -22,6 +27,8 @@ class DetectionRow:
     sides: str
     area: str
     score: str
+    details: Mapping[str, Mapping[str, Any]] | None = None
+    mask: Mapping[str, Any] | None = None
 
 
 def rows_of(detections: Detections) -> list[DetectionRow]:
@@ -38,7 +45,8 @@ def rows_of(detections: Detections) -> list[DetectionRow]:
     lines = (_TEMPLATE * count % tuple(numbers.ravel().tolist())).split("\n")
     tracks: Sequence[int] = [-1] * count if detections.tracks is None else detections.tracks.tolist()
     classes = detections.classes.tolist()
-    return [
-        DetectionRow(index, track, *line.split("|"))
-        for index, track, line in zip(classes, tracks, lines[:-1], strict=True)
-    ]
+    rows = []
+    for index, track, line in zip(classes, tracks, lines[:-1], strict=True):
+        texts = line.split("|")
+        rows.append(DetectionRow(index, track, texts[0], texts[1], texts[2], texts[3]))
+    return rows

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.steps import cuda
 from quadrat.steps.arrays import MAX_GAIN, bands, from_lab, histograms, look_up, to_lab
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
@@ -30,13 +31,16 @@ def clahe(pixels: ImageU8) -> ImageU8:
     picture is never rounded to 8-bit Lab, which alone changes values by up to 25. A picture with a side under 8 pixels is
     returned as it is.
     """
-    grid = [min(GRID, side // MIN_TILE) for side in pixels.shape[1::-1]]
-    if 0 in grid:
+    rows, columns = (min(GRID, side // MIN_TILE) for side in pixels.shape[:2])
+    if not rows or not columns:
         return pixels.copy()
     before = np.empty(pixels.shape[:2], np.uint8)
     for part in bands(pixels):
         before[part] = cv2.extractChannel(cv2.cvtColor(pixels[part], cv2.COLOR_RGB2LAB), 0)
-    after = cv2.createCLAHE(CLIP_LIMIT, tuple(grid)).apply(before)
+    if cuda.enabled("clahe"):
+        after = cuda.clahe(before, CLIP_LIMIT, (columns, rows))
+    else:
+        after = np.asarray(cv2.createCLAHE(CLIP_LIMIT, (columns, rows)).apply(before), np.uint8)
     found = np.empty_like(pixels)
     for part in bands(pixels):
         lab = to_lab(pixels[part])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from quadrat.steps import cuda
 from quadrat.steps.noise import estimate_noise
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
@@ -22,6 +23,8 @@ NLM_LEAST_NOISE = 2.0
 
 def median(pixels: ImageU8) -> ImageU8:
     """Replace each value by the median of the 5x5 values around it, per channel: removes single specks."""
+    if cuda.enabled("median"):
+        return cuda.median(pixels, MEDIAN_SIDE)
     return np.asarray(cv2.medianBlur(pixels, MEDIAN_SIDE), np.uint8)
 
 
@@ -31,6 +34,8 @@ def bilateral(pixels: ImageU8) -> ImageU8:
     Source: Tomasi and Manduchi, Bilateral filtering for gray and color images, ICCV 1998, as OpenCV has it, with
     deviations of 25 levels and 3 pixels.
     """
+    if cuda.enabled("bilateral"):
+        return cuda.bilateral(pixels, BILATERAL_SIDE, BILATERAL_COLOUR, BILATERAL_SPACE)
     return np.asarray(
         cv2.bilateralFilter(pixels, BILATERAL_SIDE, BILATERAL_COLOUR, BILATERAL_SPACE), np.uint8
     )
@@ -48,8 +53,11 @@ def nlm(pixels: ImageU8) -> ImageU8:
         return pixels.copy()
     strength = NLM_STRENGTH * noise
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    cv2.fastNlMeansDenoisingColored(bgr, bgr, strength, strength, NLM_PATCH, NLM_SEARCH)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, bgr), np.uint8)
+    if cuda.enabled("nlm"):
+        bgr = cuda.nlm(bgr, strength, NLM_PATCH, NLM_SEARCH)
+    else:
+        cv2.fastNlMeansDenoisingColored(bgr, bgr, strength, strength, NLM_PATCH, NLM_SEARCH)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 MEDIAN = Step("median", "denoise", MEDIAN_SIDE // 2, median)

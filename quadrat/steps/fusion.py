@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.steps.arrays import pixel_scale
+from quadrat.steps.arrays import bands, pixel_scale
 from quadrat.steps.colour import red_compensation
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
@@ -33,8 +33,8 @@ def fuse(pixels: ImageU8) -> ImageU8:
     balanced = red_compensation(pixels)
     dark = _darker(balanced)
     sharp = _sharper(balanced)
-    one, other = _weight(dark), _weight(sharp)
-    share = cv2.divide(one, cv2.add(one, other))
+    share = _weight(dark)
+    share /= share + _weight(sharp)
     difference = cv2.subtract(dark, sharp, dtype=cv2.CV_32F)
     return np.asarray(cv2.add(sharp, _fused(difference, share), dtype=cv2.CV_8U), np.uint8)
 
@@ -52,27 +52,30 @@ def _sharper(pixels: ImageU8) -> NDArray[np.uint8]:
 
 def _weight(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the weight (h, w) float32 of a version: contrast + saliency + saturation + LEAST_WEIGHT."""
-    lab = cv2.cvtColor(cv2.GaussianBlur(pixels, (5, 5), 0), cv2.COLOR_RGB2LAB)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    contrast = np.abs(cv2.Laplacian(grey, cv2.CV_16S))
+    contrast = cv2.Laplacian(grey, cv2.CV_16S)
+    blurred = cv2.GaussianBlur(pixels, (5, 5), 0)
     mean = cv2.mean(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB))
-    away = cv2.subtract(lab, mean, dtype=cv2.CV_32F)
-    saliency = np.sqrt(np.einsum("ijk,ijk->ij", away, away))
-    tint = cv2.subtract(pixels, cv2.merge([grey] * 3), dtype=cv2.CV_32F)
-    saturation = np.sqrt(np.einsum("ijk,ijk->ij", tint, tint) / 3)
-    return np.asarray((contrast + saliency + saturation) / 255 + LEAST_WEIGHT, np.float32)
+    weight = np.empty(grey.shape, np.float32)
+    for part in bands(pixels):
+        away = cv2.subtract(cv2.cvtColor(blurred[part], cv2.COLOR_RGB2LAB), mean, dtype=cv2.CV_32F)
+        saliency = np.sqrt(np.einsum("ijk,ijk->ij", away, away))
+        tint = cv2.subtract(pixels[part], cv2.merge([grey[part]] * 3), dtype=cv2.CV_32F)
+        saturation = np.sqrt(np.einsum("ijk,ijk->ij", tint, tint) / 3)
+        weight[part] = (np.abs(contrast[part]) + saliency + saturation) / 255 + LEAST_WEIGHT
+    return weight
 
 
 def _fused(difference: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the picture whose Laplacian pyramid is that of `difference` times the Gaussian pyramid of `share`."""
-    height, width = share.shape
-    if min(height, width) < 2 * COARSEST:
-        return np.asarray(difference * share[..., None], np.float32)
-    coarse = cv2.pyrDown(difference)
-    below = _fused(coarse, cv2.pyrDown(share))
-    detail = difference - cv2.pyrUp(coarse, dstsize=(width, height))
-    detail *= share[..., None]
-    return np.asarray(cv2.add(detail, cv2.pyrUp(below, dstsize=(width, height))), np.float32)
+    """Turn `difference` into the picture whose Laplacian pyramid is its own times the Gaussian pyramid of `share`."""
+    size = share.shape[1::-1]
+    if min(size) >= 2 * COARSEST:
+        coarse = cv2.pyrDown(difference)
+        cv2.subtract(difference, cv2.pyrUp(coarse, dstsize=size), difference)
+        below = _fused(coarse, cv2.pyrDown(share))
+        difference *= share[..., None]
+        return np.asarray(cv2.add(difference, cv2.pyrUp(below, dstsize=size), difference), np.float32)
+    return difference * share[..., None]
 
 
 FUSION = Step("fusion", "colour", None, fuse)

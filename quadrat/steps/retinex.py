@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.steps.arrays import pixel_scale
+from quadrat.steps.arrays import bands, pixel_scale
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
 
@@ -31,15 +31,18 @@ def retinex(pixels: ImageU8) -> ImageU8:
     than its illumination, the restoration is that of grey: as published, the product of two negative numbers would
     make the darkest channel of a saturated colour bright, and a blue thing purple.
     """
-    logs = np.log(np.arange(256, dtype=np.float32) + 1)
-    values = cv2.LUT(pixels, logs)
-    mean = cv2.transform(pixels, np.ones((1, 3), np.float32) / 3)
     grey = float(np.log(ALPHA / 3))
-    restoration = cv2.subtract(values, cv2.merge([cv2.LUT(mean, logs - grey)] * 3))
-    reflectance = cv2.subtract(values, _illumination(pixels))
-    np.maximum(restoration, 0, out=restoration)
-    restoration[reflectance < 0] = grey
-    return _stretched(cv2.multiply(reflectance, restoration))
+    logs = np.log(np.arange(256, dtype=np.float32) + 1)
+    values = _illumination(pixels)
+    for part in bands(pixels):
+        given = cv2.LUT(pixels[part], logs)
+        mean = cv2.transform(pixels[part], np.ones((1, 3), np.float32) / 3)
+        restoration = cv2.subtract(given, cv2.merge([cv2.LUT(mean, logs - grey)] * 3))
+        reflectance = cv2.subtract(given, values[part])
+        np.maximum(restoration, 0, out=restoration)
+        restoration[reflectance < 0] = grey
+        cv2.multiply(reflectance, restoration, values[part])
+    return _stretched(values)
 
 
 def _illumination(pixels: ImageU8) -> NDArray[np.float32]:
@@ -59,15 +62,19 @@ def _illumination(pixels: ImageU8) -> NDArray[np.float32]:
     while found:
         below = found.pop()
         mean = below + cv2.resize(mean, below.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.resize(mean / len(SIGMAS), size, interpolation=cv2.INTER_LINEAR), np.float32)
+    mean = mean / len(SIGMAS)
+    return np.asarray(cv2.resize(mean, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _stretched(values: NDArray[np.float32]) -> ImageU8:
     step = max(1, int((values.shape[0] * values.shape[1] / _SAMPLE) ** 0.5))
     low, high = np.percentile(values[::step, ::step].reshape(-1, 3), TAILS, axis=0)
     gain = 255 / np.maximum(high - low, 1e-3)
-    shifted = cv2.subtract(values, (*low, 0.0))
-    return np.asarray(cv2.multiply(shifted, (*gain, 0.0), dtype=cv2.CV_8U), np.uint8)
+    found = np.empty(values.shape, np.uint8)
+    for part in bands(found):
+        shifted = cv2.subtract(values[part], (*low, 0.0))
+        found[part] = cv2.multiply(shifted, (*gain, 0.0), dtype=cv2.CV_8U)
+    return found
 
 
 MSRCR = Step("msrcr", "colour", None, retinex)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from quadrat.steps.arrays import pixel_scale
+from quadrat.steps.arrays import bands, pixel_scale
 from quadrat.steps.step import Step
 from quadrat.types import ImageU8
 
@@ -21,25 +21,26 @@ BRIGHTEST = 0.001
 """The share of pixels with the thickest veil, whose mean colour is the colour of the water."""
 GUIDE_RADIUS, GUIDE_EPSILON = 60, 1e-3
 """The guided filter: radius in pixels, in a picture of one megapixel, and epsilon for values in 0..1."""
-SUBSAMPLING = 4
-"""The guided filter is solved on every fourth pixel (He and Sun, Fast guided filter, 2015)."""
 
 
 def remove_veil(pixels: ImageU8) -> ImageU8:
     """Estimate how much of each pixel is the water's own light, from green and blue, and subtract it.
 
     Source: Drews, Nascimento, Botelho and Campos, Underwater depth estimation and image restoration based on single
-    images, IEEE Computer Graphics and Applications 2016, with the guided filter of He, Sun and Tang (2013), solved on
-    every fourth pixel, for the transmission. It often leaves a picture darker and greener than it was.
+    images, IEEE Computer Graphics and Applications 2016, with a guided filter (He, Sun and Tang, Guided image
+    filtering, IEEE Transactions on Pattern Analysis and Machine Intelligence 2013) for the transmission. It often leaves a picture darker and greener than it was.
     """
     water = _water(pixels)
     veil = _dark_channel(pixels, water)
     rough = 1 - (1 - KEPT_VEIL) / 255 * veil.astype(np.float32)
     guide = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     transmission = np.clip(guided_filter(guide, rough, pixel_scale(pixels)), LEAST_TRANSMISSION, 1)
-    restored = cv2.subtract(pixels, (*water, 0.0), dtype=cv2.CV_32F)
-    restored = cv2.divide(restored, cv2.merge([transmission] * 3))
-    return np.asarray(cv2.add(restored, (*water, 0.0), dtype=cv2.CV_8U), np.uint8)
+    restored = np.empty_like(pixels)
+    for part in bands(pixels):
+        scene = cv2.subtract(pixels[part], (*water, 0.0), dtype=cv2.CV_32F)
+        scene = cv2.divide(scene, cv2.merge([transmission[part]] * 3))
+        restored[part] = cv2.add(scene, (*water, 0.0), dtype=cv2.CV_8U)
+    return restored
 
 
 def _water(pixels: ImageU8) -> NDArray[np.float64]:
@@ -61,21 +62,17 @@ def _dark_channel(pixels: ImageU8, water: NDArray[np.float64]) -> NDArray[np.uin
 
 def guided_filter(guide: NDArray[np.uint8], values: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """Smooth `values` (h, w) float32 along the edges of `guide` (h, w) uint8; `scale` multiplies the radius."""
-    height, width = guide.shape
-    size = max(1, -(-width // SUBSAMPLING)), max(1, -(-height // SUBSAMPLING))
-    small = cv2.resize(guide, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    thin = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-    side = 2 * max(1, round(GUIDE_RADIUS * scale / SUBSAMPLING)) + 1
+    window = (2 * max(1, round(GUIDE_RADIUS * scale)) + 1,) * 2
 
     def mean(array: Any) -> NDArray[np.float32]:
-        return np.asarray(cv2.blur(array, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
+        return np.asarray(cv2.blur(array, window), np.float32)
 
-    guide_mean, value_mean = mean(small), mean(thin)
-    variance = mean(small * small) - guide_mean * guide_mean
-    slope = (mean(small * thin) - guide_mean * value_mean) / (np.maximum(variance, 0) + GUIDE_EPSILON)
-    offset = value_mean - slope * guide_mean
-    slope, offset = (cv2.resize(mean(each), (width, height)) for each in (slope, offset))
-    return np.asarray(cv2.multiply(slope, guide, scale=1 / 255, dtype=cv2.CV_32F) + offset, np.float32)
+    light = guide.astype(np.float32) / 255
+    light_mean, value_mean = mean(light), mean(values)
+    variance = mean(light * light) - light_mean * light_mean
+    slope = (mean(light * values) - light_mean * value_mean) / (np.maximum(variance, 0) + GUIDE_EPSILON)
+    offset = value_mean - slope * light_mean
+    return np.asarray(mean(slope) * light + mean(offset), np.float32)
 
 
 UDCP = Step("udcp", "colour", None, remove_veil)

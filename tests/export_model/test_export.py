@@ -61,7 +61,11 @@ def test_the_original_options_are_there():
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
-        ("", 2, "E_PARAMETER --config, --cv-config, --paddle, --torch, --onnx: exactly one source"),
+        (
+            "",
+            2,
+            "E_PARAMETER --config, --cv-config, --paddle, --transformers, --torch, --onnx: exactly one source",
+        ),
         ("--onnx {onnx} --torch a:b", 2, "torch and onnx given"),
         ("--onnx nowhere.onnx", 2, "E_PARAMETER --onnx nowhere.onnx: there is no such file"),
         ("--cv-config nowhere.json", 2, "there is no such file"),

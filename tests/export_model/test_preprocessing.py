@@ -21,7 +21,7 @@ def parsed(words: str) -> Preprocessing:
     add_options(parser)
     options = parser.parse_args(words.split())
     check(options)
-    return of(options, None)
+    return of(options)
 
 
 @given(

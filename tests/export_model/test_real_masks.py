@@ -56,7 +56,7 @@ KINDS = {
     "yolox_nano": ("a detector", "detect", "yolox"),
     "ultraface_rfb320": ("a detector", "detect", "ssd"),
     "nanodet_m_320": ("a detector", "detect", "nanodet"),
-    "ppocr_cls": ("a classifier", "", ""),
+    "ppocr_cls": ("a classifier", "classify", ""),
     "person_reid_0288": ("an embedding", "", ""),
     "supres_y": ("a super-resolution network", "enhance", ""),
     "tbefn_480x640": ("an enhancement network", "enhance", ""),

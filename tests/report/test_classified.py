@@ -165,9 +165,39 @@ def test_a_picture_with_nan_fails_alone(tmp_path):
     network = color_onnx(nan_above=0.8)
     run = order(color_archive(tmp_path / "m.tgz", network=network), folder, out, moving=False)
 
-    assert [row["name"] for row in rows(out, "predictions.csv")] == ["a.png", "c.png"]
+    table = rows(out, "predictions.csv")
+    assert [(row["name"], row["status"], row["label"]) for row in table] == [
+        ("a.png", "ok", "red"), ("b.png", "failed", ""), ("c.png", "ok", "blue"),
+    ]  # fmt: skip
+    assert table[1]["error"].startswith("E_ENGINE_RUN")
+    _, failed, _ = lines(out)
+    assert (failed["status"], "labels" in failed, failed["error"]) == ("failed", False, table[1]["error"])
     assert [row["code"] for row in rows(out, "survey.csv")] == ["", "E_ENGINE_RUN", ""]
     assert any("NaN" in line for line in [*run.errors, *run.warnings])
+
+
+def test_files_that_are_no_images_have_no_row(tmp_path):
+    """A broken image has one, with its error; a text beside the images has none."""
+    folder, out = paint(tmp_path / "in", a=RED), tmp_path / "out"
+    (folder / "notes.txt").write_text("notes")
+    (folder / "b.jpg").write_bytes((folder / "a.png").read_bytes()[:200])
+    order(color_archive(tmp_path / "m.tgz"), folder, out, moving=False)
+
+    assert [(row["name"], row["status"]) for row in rows(out, "predictions.csv")] == [
+        ("a.png", "ok"),
+        ("b.jpg", "failed"),
+    ]
+
+
+def test_a_threshold_for_each_class(tmp_path):
+    """A class that is rare or costly to miss is reported from a lower probability on than the others."""
+    folder, out = paint(tmp_path / "in", a=(150, 60, 120), b=(150, 60, 60)), tmp_path / "out"
+    words = {"threshold": [0.8, 0.5, 0.2]}
+    assert order(color_archive(tmp_path / "m.tgz", words=words), folder, out, moving=False).status == 0
+
+    first, second = rows(out, "predictions.csv")
+    assert (first["class_1"], first["label"]) == ("red", "blue")
+    assert (second["class_1"], second["label"]) == ("red", "red")
 
 
 def test_outputs_that_are_not_the_classes(tmp_path):

@@ -21,6 +21,7 @@ KIND = TaskKind(
     max_classes=100_000,
     model_schema="urn:ibenthos:schema:quadrat.classify.model.1",
     endings=(".labelled.jpg", ".predictions.csv"),
+    settings="quadrat.tasks.classify.task:settings_in_force",
     read_meta="quadrat.package.labels:read_labels",
     first_roles=("logits", "scores"),
     compares_scales=False,

@@ -20,6 +20,8 @@ UNSURE = "unsure"
 """What stands for the label of a picture for which no label passes its threshold."""
 NO_LABEL = "no label"
 """What stands for the labels of a picture that has none of several possible ones."""
+_LEAST = 1e-9
+"""Stands for a threshold of 0 where a probability is divided by it."""
 LEAST_TOP = 2
 """A classification has at least its two best classes, whatever top-k is."""
 
@@ -83,9 +85,10 @@ class LabelRule:
     ) -> Classification:
         """Label a picture by the probabilities (N,) of all names; `scores` (K,) are those of its classes.
 
-        With one label per picture, that is the most probable class if it passes its threshold; else, of the names above
-        classes that pass and are at least as probable, the most probable one of the deepest level. With `several`,
-        all classes that pass are labels, as in a video that shows one thing after another.
+        With one label per picture, that is the class that passes its threshold by the largest factor: the most probable
+        one if all have the same threshold. If none passes, it is the most probable name of the deepest level, of the names
+        above classes that pass and are at least as probable as every class. With `several`, all classes that pass are
+        labels, as in a video that shows one thing after another.
         """
         order = np.argsort(-scores, kind="stable")
         top = tuple(self._label(at, scores) for at in order[: max(self.top_k, LEAST_TOP)].tolist())
@@ -93,15 +96,18 @@ class LabelRule:
         if self.multi_label or several:
             chosen = [at for at in order.tolist() if probabilities[at] >= self.thresholds[at]]
         if not (self.multi_label or chosen):
-            chosen = self._one(int(order[0]), probabilities)
+            chosen = self._one(order, probabilities)
         labels = tuple(self._label(at, probabilities) for at in chosen)
         return Classification(scores, features, labels, top, unsure, self.multi_label, self.classify)
 
-    def _one(self, best: int, probabilities: NDArray[np.float64]) -> list[int]:
+    def _one(self, order: NDArray[np.intp], probabilities: NDArray[np.float64]) -> list[int]:
+        """Return the name of the only label; `order` are the classes by probability."""
         passing = probabilities >= self.thresholds
-        if passing[best]:
-            return [best]
-        likelier = probabilities >= probabilities[best]
+        factors = probabilities / np.maximum(self.thresholds, _LEAST)
+        classes = order[passing[order]]
+        if classes.size:
+            return [int(classes[np.argmax(factors[classes])])]
+        likelier = probabilities >= probabilities[order[0]]
         above = np.flatnonzero(passing & likelier & (self.hierarchy.above.sum(axis=1) > 1))
         if not above.size:
             return []

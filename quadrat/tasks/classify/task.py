@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from quadrat.errors import QuadratError
 from quadrat.geometry import Window
+from quadrat.media.scratch import LARGE_PIXELS
 from quadrat.package.labels import read_labels
-from quadrat.parameters import LabelSettings, PictureSettings, SearchSettings
+from quadrat.parameters import LabelSettings, PictureSettings, SearchSettings, Settings
 from quadrat.predictions import Classification
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.classify.reader import ScoreReader
@@ -68,6 +70,16 @@ class Classify:
     def start(self, frame: Frame) -> LabelFold:
         """Return the fold that labels a frame, which is one part."""
         return LabelFold(frame, self._reader, self._rule)
+
+
+def settings_in_force(_package: ModelPackage, settings: Settings) -> Settings:
+    """Return the settings with the size that larger images are shrunk to, if max-img-size is not given.
+
+    A classifier sees the whole picture at a few hundred pixels; a mosaic would not fit into memory on the way.
+    """
+    if settings.frames.max_img_size is not None:
+        return settings
+    return replace(settings, frames=replace(settings.frames, max_img_size=LARGE_PIXELS))
 
 
 def make(

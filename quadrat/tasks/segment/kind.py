@@ -22,6 +22,7 @@ KIND = TaskKind(
     max_classes=UNKNOWN,
     model_schema="urn:ibenthos:schema:paddle.seg.model.1",
     read_meta="quadrat.package.masks:read_masks",
+    object_cells="quadrat.tasks.segment.objects:object_cells",
     endings=(".pseudo.png", ".labels.png", ".confidence.png", ".overlay.jpg", ".mask.png", ".cover.csv"),
     shrinks=True,
     first_roles=("labels", "confidence"),

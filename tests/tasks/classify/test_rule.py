@@ -115,6 +115,14 @@ def test_a_class_can_be_a_parent() -> None:
     ]
 
 
+@given(st.floats(0.01, 0.99), st.floats(0, 1))
+def test_a_binary_threshold_is_never_unsure(least: float, value: float) -> None:
+    """Law: with thresholds 1 - t and t, the second class is reported from t on, and the first below it."""
+    found = rule(("no fire", "fire"), threshold=[1 - least, least]).classify(scores(1 - value, value))
+    if abs(value - least) > 1e-6:
+        assert [label.name for label in found.labels] == ["fire" if value > least else "no fire"]
+
+
 def test_several_labels() -> None:
     """Each class holds by its own threshold; the order is that of probability."""
     made = rule(multi_label=True, threshold=[0.5, 0.2, 0.9, 0.5])
