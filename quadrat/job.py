@@ -163,7 +163,9 @@ class Order:
 
     def _log_start(self) -> None:
         alone = len(self._executor.facts) == 1
-        for facts in self._executor.facts:
+        for facts in (
+            self._executor.facts if self._executor.facts[0].has_network else self._executor.facts[:1]
+        ):
             made = facts.provenance
             name = (alone and self._settings.order.model_name) or facts.name
             self._log.info(
@@ -325,6 +327,9 @@ class Order:
 
     def _log_counts(self, report: OrderReport) -> None:
         counts = report.totals.counts
+        for picture in report.pictures:
+            if picture in self._tables:
+                self._log.info("Look at %s first", place_of(self._tables[picture]))
         urn = self._tables.get(report.table)
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; %s",

@@ -17,6 +17,7 @@ from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.scales import Scales
+from quadrat.report.sheet import Sheet
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
@@ -51,6 +52,7 @@ class OrderReport:
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
+        self._sheet = Sheet([model for model in models if not model.kind.measures], names)
         self._originals: dict[int, str] = {}
         self._scales = Scales(self._models)
         self.totals = Totals()
@@ -88,11 +90,8 @@ class OrderReport:
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
-            self.totals.add(record)
-            survey.add(record)
-            images.add(record)
-            groups.add(record)
-            self._scales.add(record)
+            for fold in (self.totals, survey, images, groups, self._scales, self._sheet):
+                fold.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
@@ -113,6 +112,7 @@ class OrderReport:
             warnings=[*self._scales.warnings(), *self._enhanced()],
         )
         yield run.product(self._record)
+        yield from self._sheet.products()
         if images.rows:
             yield from self._image_products(images, groups)
         features = Features(self._models, self._names, self._folder)
@@ -120,6 +120,11 @@ class OrderReport:
             features.add(record)
             _add(tables, record)
         yield from finished([*(table.products() for table in tables.values()), features.products()])
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of the pictures of the whole order, which people look at first."""
+        return (self._sheet.name,) if self._sheet.name else ()
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
@@ -132,7 +137,7 @@ class OrderReport:
 
     def _enhanced(self) -> list[str]:
         """Say that numbers are those of enhanced pictures, if all are: in a comparison, the tables say it."""
-        measured = [self._steps.get(model.name, "") for model in self._models if not model.kind.built_in]
+        measured = [self._steps.get(model.name, "") for model in self._models if model.kind.measures]
         if not measured or not all(measured):
             return []
         steps = " and ".join(dict.fromkeys(measured))
