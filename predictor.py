@@ -221,8 +221,8 @@ class Predictor(AbstractContextManager["Predictor"]):
         engine: str = "auto",
         device: str = "cpu",
         precision: str = "fp32",
-        cpu_threads: int = 10,
-        batch_size: int = 1,
+        cpu_threads: int | str = 10,
+        batch_size: int | str = 1,
         max_img_size: int | str | None = None,
         result_size: str = "working",
         min_confidence: float = 0.0,
@@ -345,7 +345,7 @@ class Predictor(AbstractContextManager["Predictor"]):
 def _only_settings(given: Mapping[str, object]) -> None:
     """Raise ParameterError for a parameter that names files, which has no effect here."""
     for name in given:
-        if find(name).name in NAMES_OF_FILES:
+        if find(name).field in NAMES_OF_FILES:
             raise ParameterError(
                 "it names a file, which is not a setting",
                 where=name,
