@@ -11,7 +11,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, classifier, from_enhancer, labels, masks, on_objects, pictures, preprocessing, sizes
+from export_model import (
+    archive,
+    classifier,
+    from_enhancer,
+    labels,
+    masks,
+    on_objects,
+    pictures,
+    preprocessing,
+    sizes,
+)
 from export_model.command import parser
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
