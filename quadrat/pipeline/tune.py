@@ -33,10 +33,11 @@ RUNS = 3
 """The fewest timed runs of each pair of values; the fastest counts, because others only add to its time."""
 RUN_S = 0.3
 """Seconds for the timed runs of a pair of values, if they are short."""
-FINAL_ROUNDS = 4
-"""Rounds in which the best sizes are timed again, in turn, so that a busy moment of the machine hits all of them."""
-CLOSE = 0.85
-"""Sizes with at least this share of the best rate are timed again."""
+FINAL_SHARE, MOST_ROUNDS = 0.2, 20
+"""The share of the time, and the most rounds, in which the best pairs are timed again, in turn: a busy moment of the
+machine then hits all of them."""
+CLOSE = 0.8
+"""Pairs with at least this share of the best rate are timed again."""
 AS_GOOD = 0.97
 """The smallest size with at least this share of the best rate is chosen, because it needs the least memory."""
 SLOWER = 0.9
@@ -161,23 +162,27 @@ class Tuner:
                 return
 
     def _try_best_again(self) -> None:
-        """Time the best sizes again, in turn, with the best number of threads."""
-        best = self._best()
+        """Time the best pairs of values again, in turn, as long as FINAL_SHARE of the time allows."""
         rate = max(each.rate or 0.0 for each in self._ok())
-        again = [
-            t for t in self._ok() if t.cpu_threads == best.cpu_threads and (t.rate or 0.0) >= CLOSE * rate
-        ]
-        if len(again) < 2:
-            return
-        self._set_threads(best.cpu_threads)
-        for _ in range(FINAL_ROUNDS):
-            for trial in again:
-                if (trial.seconds or 0.0) > self._left():
+        again = sorted(
+            (each.cpu_threads, each.batch_size) for each in self._ok() if (each.rate or 0.0) >= CLOSE * rate
+        )
+        begin = self._clock()
+        rounds = 0
+        while len(again) > 1 and rounds < MOST_ROUNDS:
+            spent = self._clock() - begin
+            if rounds and spent * (rounds + 1) / rounds > FINAL_SHARE * self._settings.tuning_seconds:
+                return
+            rounds += 1
+            for threads, size in again:
+                loads = self._loads
+                if self._load_s + self._seconds(size) > self._left():
                     return
-                self._count(
-                    self._trials[trial.cpu_threads, trial.batch_size],
-                    self._wave(self._batch(trial.batch_size))[0],
-                )
+                self._set_threads(threads)
+                batch = self._batch(size)
+                if loads != self._loads:
+                    self._wave(batch)  # the first run of a size prepares the network for it
+                self._count(self._trials[threads, size], self._wave(batch)[0])
 
     def _try(self, threads: int, size: int) -> Trial:
         """Try one pair of values, with which the network is loaded."""
