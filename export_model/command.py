@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from export_model import classifier, preprocessing
+from export_model import classifier, on_objects, preprocessing
 from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.task_kinds import default_task
 
@@ -30,6 +30,7 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     _add_meaning(made)
     _add_detector(made)
     classifier.add_options(made)
+    on_objects.add_options(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, classifier, labels, masks, pictures, preprocessing, sizes
+from export_model import archive, classifier, labels, masks, on_objects, pictures, preprocessing, sizes
 from export_model.command import parser
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int
 
 def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
+    objects = on_objects.stated(given)
     network, classes = read(given)
-    network = replace(network, trained_size=given.trained_size)
+    network = replace(network, trained_size=given.trained_size, objects=objects)
     if given.trained_size is None and not sizes.fixed(network):
         print("no --trained-size: orders cannot warn of images at another scale than those of the training")
     name = labels.clean(given.name or network.name, "--name")

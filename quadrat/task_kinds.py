@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from quadrat.errors import ManifestError
+from quadrat.parameters.searches import SEARCH
 
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
@@ -123,7 +124,7 @@ def kind_of(task: str, where: str = "") -> TaskKind:
 
 def needs_model(task: object) -> bool:
     """Return True unless an order with this task can do without an archive."""
-    return task not in TASKS or not kind_of(str(task)).built_in
+    return task != SEARCH and (task not in TASKS or not kind_of(str(task)).built_in)
 
 
 def default_task() -> str:

@@ -94,6 +94,11 @@ def gray_png(values: NDArray[np.uint8]) -> bytes:
     return _png(Image.fromarray(np.ascontiguousarray(values)))
 
 
+def png(rgb: ImageU8) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as an 8-bit PNG."""
+    return _png(Image.fromarray(np.ascontiguousarray(rgb)))
+
+
 def jpeg(rgb: ImageU8, quality: int = 90) -> bytes:
     """Encode (H, W, 3) uint8 RGB as a JPEG without chroma subsampling, which would blur thin lines and text."""
     return bytes(

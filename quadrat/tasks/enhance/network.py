@@ -35,6 +35,7 @@ class NetworkPictures:
         self._package = package
         self.words = read_enhance(package.meta)
         self._output = _output_of(package, outputs)
+        self.scale = self.words.scale
         self.wanted = (self._output,)
         _check_input(package, self.words)
         self.tiling = tiling_of(self.words, package.input_shape[2:], tiles, package.name)
