@@ -20,6 +20,7 @@ from quadrat.executors.searching import index_folds, open_index, searched
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.interrupts import signals_deferred
 from quadrat.parameters import SEARCH, Settings
+from quadrat.parameters.declare import TILED
 from quadrat.parameters.sizes import size_words
 from quadrat.pipeline.measure import (
     Event,
@@ -364,13 +365,17 @@ class Order:
         if not count:
             return
         kind = kinds[0] if len(kinds) == 1 else "source"
+        facts = self._executor.facts
+        size = next((each.in_force["max-img-size"] for each in facts if each.in_force["max-img-size"]), -1)
         self._log.info(
             "%d %s shrunk to %s; --max-img-size -1 measures %s whole%s",
             count,
             f"{kind} was" if count == 1 else f"{kind}s were",
-            size_words(self._settings.frames_for(shrinks=True).max_img_size),
+            size_words(size),
             "it" if count == 1 else "them",
-            "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
+            ", --tile-size in tiles"
+            if not self._settings.tiles.tile_size and any(each.task in TILED for each in facts)
+            else "",
         )
 
     def _log_times(self, run: Measuring, report: OrderReport, wall_s: float) -> None:

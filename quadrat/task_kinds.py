@@ -57,8 +57,8 @@ class TaskKind:
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
-    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
-    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
+    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside
+    measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
     `compares_scales` is False if every picture is brought to one size, so that the scale of an order's images is no warning.
     """
 

@@ -66,8 +66,8 @@ def _verdicts(record: ModelRecord | None) -> Sequence[Verdict | None]:
 def _outcome(source: SourceRecord, record: ModelRecord | None) -> tuple[str, str]:
     """Return the status of a source for a model, and its errors or why it was skipped."""
     faults = source.faults if record is None or not record.faults else record.faults
-    error = error_text(faults, source.source.name) or source.reason
     measured = record is not None and summary_of(record) is not None
+    error = error_text(faults, source.source.name) or ("" if measured else source.reason)
     if not measured and len(source.models) > 1 and source.status in ("ok", "flagged", "partial"):
         return ("failed" if faults else "skipped"), error
     return source.status, error
