@@ -349,6 +349,7 @@ class Provenance:
     """What a product was made with; part of every aspect.
 
     `enhance` names the steps that changed the pictures before they were measured, in order; "none" if nothing did.
+    `detector_digest` is that of the archive whose objects the model measured; empty for a model of whole frames.
     """
 
     order: str
@@ -361,6 +362,7 @@ class Provenance:
     precision: str
     device: str
     enhance: str = "none"
+    detector_digest: str = ""
 
 
 StoreItem = Source | Failure | Flush
