@@ -21,7 +21,7 @@ from quadrat.stores.folder import FolderStore
 from tests import videos
 from tests.classifiers import color_archive
 from tests.detectors import detector_archive
-from tests.index.things import dump
+from tests.index.things import dump, entry, packed, source
 from tests.networks import brightness_archive, colour_archive
 from tests.results import aspect
 
@@ -360,3 +360,45 @@ def test_networks_in_a_process_of_their_own_give_the_same_index(model, photos, t
     local = made(model, photos, tmp_path / "one")
     isolated = made(model, photos, tmp_path / "two", executor="isolated")
     assert content(local) == content(isolated)
+
+
+def test_a_result_shows_the_class_that_is_asked_for(tmp_path):
+    """Not the one with the highest score of the row; the others follow in results.json."""
+    index = packed(tmp_path, (source("a.jpg"), [entry(("cod", 0.9, None), ("crab", 0.3, None))]))
+    for where, first in (("class = crab", "crab"), ("kind = image", "cod")):
+        assert run(None, None, tmp_path / "out", base=index, task="search", where=where).error is None
+        (row,) = found(tmp_path / "out")
+        assert row["class"] == first
+        written = json.loads((tmp_path / "out" / "results.json").read_text())["results"][0]["classes"]
+        assert sorted(each["name"] for each in written) == ["cod", "crab"]
+        assert written[0]["name"] == first
+
+
+def test_a_filter_tells_how_many_rows_it_selects(model, photos, tmp_path, caplog):
+    """If more than are listed."""
+    index = made(model, photos, tmp_path / "one")
+    with caplog.at_level(logging.INFO):
+        run(None, None, tmp_path / "out", base=index, task="search", where="kind = image", max_results=3)
+    assert "3 rows found, of 4 that the filter selects; --max-results gives more" in caplog.text
+
+
+def test_vectors_of_enhanced_pictures_are_others(model, photos, tmp_path):
+    """They are compared only with those after the same steps."""
+    index = made(model, photos, tmp_path / "one", enhance="clahe")
+    outcome = run(model, photos, tmp_path / "out", base=index, task="search")
+    assert outcome.error is not None
+    assert outcome.error.code == "E_INDEX"
+    assert "after clahe" in outcome.error.line
+    assert run(model, photos, tmp_path / "two", base=index, task="search", enhance="clahe").error is None
+
+
+def test_an_order_continues_with_the_entries_of_its_records(model, photos, tmp_path, caplog):
+    """No picture is measured again for the index."""
+    store = FolderStore(model, photos, tmp_path / "out")
+    for _ in range(2):
+        with caplog.at_level(logging.INFO):
+            assert job.run_order(parse({"executor": "local", "index": True}), store, LOG).error is None
+    assert "4 unchanged since an earlier run" in caplog.text
+    assert aspect(tmp_path / "out", "index.tgz")["vectors"] == 4
+    with np.load(tmp_path / "out" / "features.npz") as arrays:
+        assert len(arrays["vectors"]) == 4
