@@ -9,7 +9,7 @@ from quadrat.errors import CascadeError, ManifestError, ParameterError
 from quadrat.package.masks import read_masks
 from quadrat.package.objects import ObjectWords, read_objects
 from quadrat.parameters import ObjectSettings
-from quadrat.predictions import Segmentation
+from quadrat.predictions import Embedding, Segmentation
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect.chosen import chosen
 from quadrat.types import ClassInfo, ModelPackage
@@ -50,6 +50,16 @@ def cascades_of(packages: Mapping[str, ModelPackage]) -> dict[str, AboutObjects]
         )
         for name, each in about.items()
     }
+
+
+def check_vectors(packages: Mapping[str, ModelPackage], about: Mapping[str, AboutObjects]) -> None:
+    """Raise CascadeError if several models give vectors of one detector's objects: a tracker can compare only one kind."""
+    names = [name for name in about if kind_of(packages[name].task).prediction is Embedding]
+    if len(names) > 1:
+        raise CascadeError(
+            f"the tracker compares the vectors of one model, and several give vectors of objects: {', '.join(names)}",
+            hint="Give one of them in each order, or choose a tracker that follows by motion alone, such as bytetrack",
+        )
 
 
 def distinct_names(packages: Sequence[ModelPackage], label: Callable[[str], str]) -> list[str]:

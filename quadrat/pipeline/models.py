@@ -24,12 +24,14 @@ from quadrat.media.size import working_hw
 from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
 from quadrat.parameters.steps import JOIN
-from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
+from quadrat.pipeline.cascade import AboutObjects, cascades_of, check_vectors, distinct_names
 from quadrat.pipeline.labels import label
+from quadrat.predictions import Embedding
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
 from quadrat.task_kinds import TaskKind, kind_of, needs_model
+from quadrat.tracking import compares_appearance
 from quadrat.transforms.chain import Chain
 from quadrat.types import ModelPackage, Provenance
 
@@ -164,6 +166,13 @@ class Pass(Mapping[str, LoadedModel]):
         """The models that measure the objects of a detector."""
         return tuple(model for model in self._models.values() if model.about is not None)
 
+    def vectors_of(self, detector: str) -> LoadedModel | None:
+        """Return the model whose vectors the tracker of a detector compares; None if it compares colours, or nothing."""
+        if not compares_appearance(self.settings.tracking.tracker):
+            return None
+        own = (each for each in self.on_objects if each.kind.prediction is Embedding)
+        return next((each for each in own if each.about and each.about.detector == detector), None)
+
     @property
     def counted(self) -> tuple[str, ...]:
         """The names of the models with predictions of their own: those of whole frames, and those that name classes."""
@@ -218,6 +227,8 @@ def load_models(
             stack.callback(hosts.end)
         names = distinct_names(opened, label)
         about = cascades_of(dict(zip(names, opened, strict=True)))
+        if compares_appearance(settings.tracking.tracker):
+            check_vectors(dict(zip(names, opened, strict=True)), about)
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_alone({name: kind.measures for name, kind in kinds.items()})
