@@ -221,8 +221,8 @@ class Predictor(AbstractContextManager["Predictor"]):
         engine: str = "auto",
         device: str = "cpu",
         precision: str = "fp32",
-        cpu_threads: int = 10,
-        batch_size: int = 1,
+        cpu_threads: int | str = 10,
+        batch_size: int | str = 1,
         max_img_size: int | str | None = None,
         result_size: str = "working",
         min_confidence: float = 0.0,
@@ -252,6 +252,12 @@ class Predictor(AbstractContextManager["Predictor"]):
                 [Path(model)], self._settings, logger, isolated=self._settings.order.executor == "isolated"
             )
         )
+
+        if not all(model.kind.measures for model in self._models.values()):
+            self.close()
+            raise ParameterError(
+                "it makes pictures and measures nothing", where="model", hint="Use quadrat run"
+            )
 
     @property
     def _package(self) -> ModelPackage:
@@ -345,12 +351,11 @@ class Predictor(AbstractContextManager["Predictor"]):
 def _only_settings(given: Mapping[str, object]) -> None:
     """Raise ParameterError for a parameter that names files, which has no effect here."""
     for name in given:
-        if find(name).name in NAMES_OF_FILES:
-            raise ParameterError(
-                "it names a file, which is not a setting",
-                where=name,
-                hint="Give the archive to Predictor, and images and videos to its methods",
-            )
+        if find(name).field in NAMES_OF_FILES:
+            hint = "Give the archive to Predictor, and images and videos to its methods"
+            raise ParameterError("it names a file, which is not a setting", where=name, hint=hint)
+        if name == "compare":
+            raise ParameterError("it needs an order", where=name, hint="Use one Predictor for each variant")
 
 
 def _several(given: object) -> Iterable[object]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from quadrat.errors import ParameterError
+from quadrat.parameters.declare import AUTO
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.orders import PictureSettings
 from quadrat.parameters.results import TileSettings
+from quadrat.parameters.searches import SEARCH, SearchSettings
 from quadrat.parameters.settings import Settings
 from quadrat.parameters.tracks import TrackingSettings
 
@@ -30,6 +32,25 @@ def check_combinations(settings: Settings) -> None:
         )
     _check_tracking(settings.tracking)
     _check_pictures(settings.pictures)
+    _check_search(settings.search, settings.order.task)
+
+
+def _check_search(search: SearchSettings, task: str | None) -> None:
+    usual = SearchSettings()
+    for name in ("find", "where", "like_row", "max_results", "min_similarity"):
+        if task != SEARCH and getattr(search, name) != getattr(usual, name):
+            where = name.replace("_", "-")
+            raise ParameterError(
+                "it is about what to look for in an index", where=where, hint=f"Add --task {SEARCH}"
+            )
+    if search.find != "duplicates" and search.min_similarity != usual.min_similarity:
+        raise ParameterError(
+            "it has no effect without near-duplicates", where="min-similarity", hint="Add --find duplicates"
+        )
+    if search.find != "matches" and search.like_row is not None:
+        raise ParameterError(
+            f"{search.find} are found by comparing all rows", where="like-row", hint="Leave it or --find out"
+        )
 
 
 def _check_pictures(pictures: PictureSettings) -> None:
@@ -63,6 +84,20 @@ def _check_engine(engine: EngineSettings) -> None:
             "it has no effect without TensorRT",
             where="min-subgraph-size",
             hint="Add --use-trt",
+        )
+    if engine.use_trt and engine.batch_size == AUTO:
+        raise ParameterError(
+            "TensorRT is built for one range of batch sizes, so none can be tried",
+            where="batch-size",
+            hint="Give a number, or leave --use-trt out",
+        )
+    if engine.tuning_seconds != EngineSettings().tuning_seconds and not engine.tunes:
+        raise ParameterError(
+            "nothing is tried without auto", where="tuning-seconds", hint="Add --batch-size auto"
+        )
+    if engine.cpu_threads == AUTO and engine.device == "gpu":
+        raise ParameterError(
+            "threads are those of the CPU", where="cpu-threads", hint="Leave it out, or use --batch-size auto"
         )
     if engine.precision == "int8" and not (engine.use_trt and engine.engine in ("auto", "paddle")):
         raise ParameterError(

@@ -15,11 +15,12 @@ from pathlib import Path
 from quadrat.errors import NotAnImageError, QuadratError, distinct
 from quadrat.interrupts import signals_deferred
 from quadrat.media.facts import flags_of
+from quadrat.parameters import SEARCH
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
 from quadrat.pipeline.run import Run
-from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status
+from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status, Tuning
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.report.entries import EntryCollector
 from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem
@@ -103,6 +104,7 @@ class SourceMeasurement:
         moving: bool,
     ) -> None:
         self._models = models
+        self._every = facts
         self._facts = [each for each in facts if each.counted]
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
@@ -113,6 +115,11 @@ class SourceMeasurement:
     def stages(self) -> Sequence[Stage]:
         """The stages of the pipeline with their times so far."""
         return self._run.stages
+
+    @property
+    def tuning(self) -> Sequence[Tuning]:
+        """What was chosen for each model with batch-size=auto or cpu-threads=auto."""
+        return self._run.tuning
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -155,7 +162,9 @@ class SourceMeasurement:
         return _OpenSource(self._collectors(source), self._entries(source))
 
     def _entries(self, source: Source) -> EntryCollector:
-        return EntryCollector(self._facts, source, self._folder, whole=self._models.settings.search.index)
+        settings = self._models.settings
+        whole = settings.search.index or settings.order.task == SEARCH
+        return EntryCollector(self._every, source, self._folder, whole=whole)
 
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}
