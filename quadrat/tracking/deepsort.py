@@ -22,56 +22,79 @@ MIN_COSINE = 0.1
 """Contrast of two embeddings below which they never match, whatever the overlap."""
 SURE_MARGIN = 0.1
 """By how much the contrast of a match by appearance alone must exceed the next best of its track and observation."""
-UNKNOWN_COSINE = 0.4
-"""Contrast of a pair of which one has no embedding: between that of one object, and 0 of two."""
+UNKNOWN_COSINE = 0.6
+"""Contrast of a pair of which one has no embedding: about that of one object, because motion allows the pair."""
 COSINE_WEIGHT = 1.5
 """Weight of the contrast beside the overlap: a clear appearance outweighs the best position."""
 MOMENTUM = 0.9
 """Share of a track's mean embedding that remains after an observation with a score of 1."""
-MOST_USUAL = 0.98
-"""The highest usual cosine: above it, the embeddings hardly differ, and their noise would decide."""
+MOST_USUAL = 0.99
+"""The highest cosine whose contrast may be 0."""
+USUAL_CONTRAST = 0.6
+"""Least mean contrast of an object with itself: if its embeddings vary too much for that, the contrast is reduced."""
 KEPT = 0.99
-"""Share of what is known of the usual cosine that remains after each frame."""
-PRIOR = 10.0
+"""Share of what is known of usual cosines that remains after each frame."""
+PRIOR = 2.0
 """Weight, in pairs, of a usual cosine of 0 before the first frame."""
 COMPARED = 64
 """The most objects of a frame that are compared with each other, because their pairs grow with the square."""
 
 
-class UsualCosine:
-    """The mean cosine of two different objects, learned from objects that are in one frame and do not overlap.
+class MeanCosine:
+    """A mean of cosines over the last frames, with an assumed value before the first."""
 
-    Networks differ in it: of two persons it is 0.75 in one and 0.2 in another, of two fish of a species more.
-    """
-
-    def __init__(self) -> None:
-        self._sum = 0.0
+    def __init__(self, assumed: float) -> None:
+        self._sum = PRIOR * assumed
         self._count = PRIOR
 
-    def add(self, observed: Observations, same_class: NDArray[np.bool_]) -> None:
-        """Add the objects of a frame; `same_class` (N, N) is True for pairs that a track could confuse."""
-        rows = np.flatnonzero(observed.embeddings.any(axis=1))
-        rows = rows[:: -(-len(rows) // COMPARED) or 1]
-        if len(rows) < 2:
-            return
-        boxes, embeddings = observed.boxes[rows], observed.embeddings[rows]
-        apart = np.triu((iou(boxes, boxes) == 0) & same_class[np.ix_(rows, rows)], 1)
-        cosines = (embeddings @ embeddings.T)[apart]
-        if not cosines.size:
-            return
-        self._sum = KEPT * self._sum + float(cosines.sum(dtype=np.float64))
-        self._count = KEPT * self._count + cosines.size
+    def add(self, cosines: F32) -> None:
+        """Add the cosines of a frame."""
+        if cosines.size:
+            self._sum = KEPT * self._sum + float(cosines.sum(dtype=np.float64))
+            self._count = KEPT * self._count + cosines.size
 
     @property
     def value(self) -> float:
-        """The mean so far, in 0..MOST_USUAL."""
-        return min(max(self._sum / self._count, 0.0), MOST_USUAL)
+        """The mean so far."""
+        return self._sum / self._count
+
+
+class UsualCosines:
+    """What the cosines of one network and source are like, learned while it is tracked.
+
+    Networks differ in them: two persons have 0.75 in one and 0.2 in another, two fish of one species more. `others` is
+    the mean of different objects: those of one frame that do not overlap. `same` is that of one object: a track and
+    the only observation in its reach.
+    """
+
+    def __init__(self) -> None:
+        self.others = MeanCosine(0.0)
+        self.same = MeanCosine(1.0)
+
+    def add_others(self, observed: Observations, same_class: NDArray[np.bool_]) -> None:
+        """Add the objects of a frame; `same_class` (N, N) is True for pairs that a track could confuse."""
+        rows = np.flatnonzero(observed.embeddings.any(axis=1))
+        rows = rows[:: -(-len(rows) // COMPARED) or 1]
+        boxes, embeddings = observed.boxes[rows], observed.embeddings[rows]
+        apart = np.triu((iou(boxes, boxes) == 0) & same_class[np.ix_(rows, rows)], 1)
+        self.others.add((embeddings @ embeddings.T)[apart])
+
+    def add_same(self, cosine: F32, known: NDArray[np.bool_], near: NDArray[np.bool_]) -> None:
+        """Add the pairs (T, N) that are `near` to each other and to nothing else, where both embeddings are `known`."""
+        alone = near & (near.sum(axis=0) == 1) & (near.sum(axis=1, keepdims=True) == 1)
+        self.same.add(cosine[alone & known])
+
+    @property
+    def zero(self) -> float:
+        """The cosine, in 0..1, whose contrast is 0: that of different objects, or less if one object varies much."""
+        varies = (self.same.value - USUAL_CONTRAST) / (1 - USUAL_CONTRAST)
+        return min(max(min(self.others.value, varies), 0.0), MOST_USUAL)
 
 
 class DeepSort(BaseTracker):
     """Match overlap and appearance in one assignment; a sure appearance needs no overlap.
 
-    Appearances are compared by contrast, (c - u) / (1 - u), where c is the cosine of two embeddings and u the usual
+    Appearances are compared by contrast, (c - z) / (1 - z), where c is the cosine of two embeddings and z the usual
     one of different objects in this source: 1 for equal embeddings, about 0 for different objects, whatever the
     embeddings come from. Where an observation or a track has no embedding, motion alone decides.
     """
@@ -80,19 +103,21 @@ class DeepSort(BaseTracker):
 
     def __init__(self, tracking: TrackingSettings, min_score: float) -> None:
         super().__init__(tracking, min_score)
-        self._usual = UsualCosine()
+        self._usual = UsualCosines()
 
     def reset(self) -> None:
         """Drop all tracks, and what is known of the embeddings; numbers are never reused."""
         super().reset()
-        self._usual = UsualCosine()
+        self._usual = UsualCosines()
 
     def associate(self, observed: Observations) -> Pairs:
         """Match by the weighted sum of overlap and contrast."""
         similarity, allowed = self.candidates(observed)
         if not observed.embeddings.shape[1]:
             return assign(similarity, allowed)
-        contrast, known = self._contrast(observed)
+        contrast, known = self._contrast(observed, allowed)
+        if not known.any():
+            return assign(similarity, allowed)
         allowed &= (contrast >= MIN_COSINE) | ~known
         sure = known & (contrast >= MIN_SURE_COSINE) & self.same_class(observed) & ~allowed
         sure &= _distinct(contrast)
@@ -101,16 +126,19 @@ class DeepSort(BaseTracker):
         allowed[tracks, objects] |= distances <= FAR_GATE
         return assign(similarity + COSINE_WEIGHT * np.maximum(contrast, 0), allowed)
 
-    def _contrast(self, observed: Observations) -> tuple[F32, NDArray[np.bool_]]:
-        """Return the contrast (T, N) of tracks and observations, and True (T, N) where both have an embedding."""
-        self._usual.add(observed, self._may_be_one(observed))
+    def _contrast(self, observed: Observations, near: NDArray[np.bool_]) -> tuple[F32, NDArray[np.bool_]]:
+        """Return the contrast (T, N) of tracks and observations, and True (T, N) where both have an embedding.
+
+        `near` (T, N) is True for the pairs that motion allows.
+        """
         tracks = self.tracks
         tracks.widen_embeddings(observed.embeddings.shape[1])
         known = np.logical_and.outer(tracks.embeddings.any(axis=1), observed.embeddings.any(axis=1))
-        usual = np.float32(self._usual.value)
-        contrast: F32 = (tracks.embeddings @ observed.embeddings.T - usual) / (1 - usual)
-        contrast[~known] = UNKNOWN_COSINE
-        return contrast, known
+        cosine: F32 = tracks.embeddings @ observed.embeddings.T
+        zero = np.float32(self._usual.zero)  # of the frames before this one
+        self._usual.add_others(observed, self._may_be_one(observed))
+        self._usual.add_same(cosine, known, near)
+        return np.where(known, (cosine - zero) / (1 - zero), np.float32(UNKNOWN_COSINE)), known
 
     def _may_be_one(self, observed: Observations) -> NDArray[np.bool_]:
         """Return True (N, N) where the classes of two observations allow that one track takes both in turn."""
