@@ -32,6 +32,7 @@ from quadrat.parameters import NAMES_OF_FILES, find, parse
 from quadrat.predictions import Classification, Detections, Segmentation
 from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
+from quadrat.stores.instances import Instances, is_list
 from quadrat.stores.listing import file_source, list_images
 from quadrat.stores.memory import Pictures
 from quadrat.types import ClassInfo, Cover, Failure, Result, SourceClosed, StoreItem
@@ -272,7 +273,7 @@ class Predictor(AbstractContextManager["Predictor"]):
     def predict(
         self, images: Given | Iterable[Given], *, on_error: str = "stop"
     ) -> Iterator[Measurement | Objects | Labels | Failure]:
-        """Measure files, folders with their sub-folders, and arrays, one at a time, as the results are consumed.
+        """Measure files, folders with their sub-folders, lists of instances (JSON) and arrays, one at a time, as the results are consumed.
 
         An array is an upright picture (h, w, 3) uint8 RGB, or (h, w) uint8; its name is its number, as in "array 0".
         A segmentation model gives a Measurement for each, a detector Objects, a classifier Labels. With `on_error` "stop", the first image
@@ -370,7 +371,8 @@ def _items(given: object, held: Pictures) -> Iterator[StoreItem]:
     if isinstance(given, np.ndarray):
         yield held.add(given)
     else:
-        yield from list_images(_place(given, IMAGES))
+        place = _place(given, IMAGES)
+        yield from Instances(place) if is_list(place) else list_images(place)
 
 
 def _with_local_hint(error: QuadratError) -> QuadratError:

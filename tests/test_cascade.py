@@ -190,6 +190,22 @@ def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path) -> None:
     assert {"flagged"} == {row["status"] for row in ran.rows if row["model"] == "rectangles"}
 
 
+def test_a_crop_of_a_video_that_fails_is_counted(tmp_path: Path) -> None:
+    """The number of all objects of the video that could not be measured is in its row."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    film(folder / "a.mp4", swim(5, kind=CRAB))
+    ran = order([RECTANGLES, colour_archive(tmp_path / "colour.tgz", fragile=0.6)], folder, tmp_path / "out")
+
+    assert 0 == ran.status
+    row = next(row for row in ran.rows if row["model"] == "colour")
+    assert ("partial", "E_OBJECT", "0") == (row["status"], row["code"], row["objects"])
+    assert (
+        "colour could not measure 5 objects, the first: E_ENGINE_RUN this crop is too plain" in row["reason"]
+    )
+    assert ["failed"] * 5 == [row["colour.reason"] for row in rows(ran, "rectangles.objects.csv")]
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [
@@ -311,3 +327,28 @@ def test_objects_csv_has_both_classes_and_both_scores(tmp_path: Path) -> None:
     }
     line = ran.body("rectangles.detections.jsonl").decode().splitlines()[0]
     assert '"details": {"colour": {"class_id": ' in line
+
+
+@pytest.mark.parametrize("steps", ["grey-world", "median"])
+def test_steps_come_before_the_crop(tmp_path: Path, steps: str) -> None:
+    """Each variant has a detector and a finer model of its own; crops are of the whole enhanced picture."""
+    archives, source = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")], photos(tmp_path / "in")
+    compared = order(archives, source, tmp_path / "all", moving=False, compare=steps)
+    assert compared.status == 0, compared.errors
+    enhanced = order([], source, tmp_path / "enhanced", moving=False, task="enhance", enhance=steps)
+    (tmp_path / "again").mkdir()
+    for name in "abcd":
+        (tmp_path / "again" / f"{name}.png").write_bytes(enhanced.body(f"{name}.enhanced.png"))
+    scores = []
+    for ran, table in (
+        (compared, f"colour-{steps}.detections.csv"),
+        (order(archives, source, tmp_path / "one", moving=False, enhance=steps), "colour.detections.csv"),
+        (order(archives, tmp_path / "again", tmp_path / "after", moving=False), "colour.detections.csv"),
+    ):
+        scores.append([(row["name"], row["class"], row["score"]) for row in rows(ran, table)])
+
+    assert scores[0] == scores[1] == scores[2]
+    assert len(scores[0]) > 10
+    assert {(row["model"], row["measure"]) for row in compared.table("compare.csv")} == {
+        ("rectangles", "count"), ("colour", "count"),
+    }  # fmt: skip

@@ -20,7 +20,8 @@ from quadrat.pipeline.auto import AutoSize
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
-from quadrat.pipeline.tune import LARGE_BYTES, equal
+from quadrat.pipeline.outputs import equal
+from quadrat.pipeline.tune import LARGE_BYTES
 from quadrat.pipeline.workers import BusyClock, Quiet, Workers
 from quadrat.records import Tuning
 from quadrat.types import Flush, Part
