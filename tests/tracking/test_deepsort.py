@@ -7,6 +7,7 @@ import pytest
 
 from quadrat.predictions import Detections
 from quadrat.tracking.deepsort import MIN_COSINE, MIN_SURE_COSINE, MOMENTUM, MOST_USUAL, UsualCosines
+from quadrat.tracking.tracks import Observations
 from tests.tracking.scenes import (
     LEFT,
     NOTHING,
@@ -152,11 +153,12 @@ def alike(cosine: float, *kinds: int, width: int = 8) -> np.ndarray:
 
 
 def seen(*given: tuple[Detections, np.ndarray], across: bool = False) -> float:
-    """Give the usual cosine after these frames, without what is assumed before the first."""
-    made = tracker("deepsort", track_across_classes=across)
-    for frame, vectors in given * (600 // len(given)):
-        made.update(frame, vectors)
-    return made._usual.others.value
+    """Give the usual cosine of different objects after these frames, many times, so that no assumption is left."""
+    made, usual = tracker("deepsort", track_across_classes=across), UsualCosines()
+    frames = [Observations.of(*each) for each in given]
+    for frame in frames * (600 // len(frames)):
+        usual.add_others(frame, made._may_be_one(frame))
+    return usual.others.value
 
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, 0.75, 0.9])
@@ -189,9 +191,9 @@ def test_the_usual_cosine_is_that_of_different_objects_in_one_frame():
 def test_the_zero_of_contrast_is_a_cosine_in_0_to_1(cosine, zero):
     """Also if objects are less alike than at random, or not to be told apart."""
     made = tracker("deepsort")
-    for _ in range(900):
+    for _ in range(300):
         rows(made, boxes(LEFT, RIGHT), np.array([[1, 0], [cosine, 0]], np.float32))
-    assert made._usual.zero == pytest.approx(zero, abs=1e-3)
+    assert made._usual.zero == pytest.approx(zero, abs=0.01)
 
 
 def test_embeddings_that_vary_for_one_object_refuse_nothing():
