@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from predictor import Failure, Labels, Measurement, Objects, Predictor
-from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
+from predictor import Failure, Features, Labels, Measurement, Objects, Predictor
+from quadrat.errors import ImageFormatError, ParameterError, VectorError, VideoFormatError
 from quadrat.job import run_order
 from quadrat.pipeline import tune
 from quadrat.steps import parse_steps
@@ -22,7 +22,7 @@ from quadrat.stores.folder import FolderStore
 from tests import moving, pictures, videos
 from tests.classifiers import color_archive
 from tests.enhancers import enlarger_archive
-from tests.networks import brightness_archive
+from tests.networks import brightness_archive, colour_archive
 from tests.test_job_models import SEAGRASS
 from tests.values import settings_of
 
@@ -326,3 +326,13 @@ def test_steps_change_what_is_measured() -> None:
     with Predictor(SEAGRASS, settings={"executor": "local"}) as predictor:
         found += list(predictor.predict([pixels, parse_steps("clahe").apply(pixels)]))
     assert [found[0].cover, found[1].cover] == [found[2].cover, found[3].cover]
+
+
+def test_an_embedding_gives_vectors(tmp_path: Path) -> None:
+    """Of pictures and of frames, of length 1."""
+    with Predictor(colour_archive(tmp_path / "m.tgz"), settings={"executor": "local"}) as predictor:
+        (found,) = predictor.predict(np.full((6, 8, 3), (255, 0, 0), np.uint8))
+        assert isinstance(found, Features)
+        assert found.vector == pytest.approx(np.array([1, 0, 0]), abs=1e-6)
+        with pytest.raises(VectorError):
+            list(predictor.predict(np.zeros((6, 8, 3), np.uint8)))

@@ -75,7 +75,7 @@ class OrderSettings(Group):
 
     task: str | None = parameter(
         "option",
-        "What to do. Without it, the archives say. enhance needs no model; search looks in the index that from-index names; any other task needs archives that state it.",
+        "What to do. Without it, the archives say. enhance needs no model; search looks in a given index; any other task needs archives that state it.",
         choices=TASK_CHOICES,
         since="6",
     )

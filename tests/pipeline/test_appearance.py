@@ -48,13 +48,13 @@ def test_before_the_first_vector_there_are_none() -> None:
     assert np.shape(made.embeddings(FRAME, Detections.none())) == (0, 2)
 
 
-@pytest.mark.parametrize("frames", [[[[1, 0], [1, 0, 0]]], [[[1, 0]], [[1, 0, 0]]]])
-def test_vectors_of_different_lengths_are_refused(frames: list[list[list[float]]]) -> None:
+@pytest.mark.parametrize(("before", "now"), [([], [[1, 0], [1, 0, 0]]), ([[1, 0]], [[1, 0, 0]])])
+def test_vectors_of_different_lengths_are_refused(before: list[list[float]], now: list[list[float]]) -> None:
     """In one frame, and from frame to frame: they cannot be compared."""
     made = Appearance("reid")
+    made.embeddings(FRAME, found(before))
     with pytest.raises(VectorError) as raised:
-        for each in frames:
-            made.embeddings(FRAME, found(each))
+        made.embeddings(FRAME, found(now))
     assert "E_VECTOR reid" in raised.value.line
     assert "2 and 3 values" in raised.value.line
 
