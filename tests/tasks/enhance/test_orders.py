@@ -125,10 +125,11 @@ def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, im
     """A tile that does not fit is run in pieces, and nobody sees the difference."""
     expected, _ = run(tmp_path, images, "out")
     once = OnnxEngine.run
-    fitted = []
+    fitted, failed = [], []
 
     def limited(self, batch, outputs):
         if batch.size > 3 * 30 * 30:
+            failed.append(batch.shape)
             raise EngineMemoryError("too large", where="onnx")
         fitted.append(batch.shape)
         return once(self, batch, outputs)
@@ -136,6 +137,9 @@ def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, im
     monkeypatch.setattr(OnnxEngine, "run", limited)
     found, _ = run(tmp_path, images, "out2", batch_size=4)
     assert len(fitted) > len(SIZES)
+    again = len(failed)
+    run(tmp_path, images, "out3", batch_size=4, tile_size=48)
+    assert len(failed) - again <= 4  # of all tiles, only the first is tried whole
     for name in SIZES:
         assert np.array_equal(found[name], expected[name])
 
