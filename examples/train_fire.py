@@ -19,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from draw_fires import CLASSES, draw, write
 from fire_net import SIZE, build
 from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
 from predictor import Predictor
 
+HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent / "build" / "fire-tiny.pt"
 ARCHIVE = HERE / "models" / "fire-tiny.tgz"
 FIRST_TRAINED, FIRST_VALIDATED, FIRST_JUDGED = 10_000, 20_000, 30_000

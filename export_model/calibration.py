@@ -21,8 +21,8 @@ F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are tried."""
-EDGE = 1.02
-"""A temperature within this factor of the limits was not found, but stopped."""
+FLAT = 1e-9
+"""If the likelihood at a limit is as good as the best one within this, the best one was not found but stopped."""
 BINS = 15
 TINY = 1e-38
 """Least probability whose logarithm is taken."""
@@ -72,13 +72,13 @@ def fit(logits: F64, truth: Bools, *, independent: bool) -> float:
     best = float(
         np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x)
     )
-    if best < LOWEST * EDGE:
+    if loss(low) <= loss(float(np.log(best))) + FLAT:
         raise ParameterError(
             f"the likelihood keeps rising down to a temperature of {LOWEST}: the classifier is right on all of them, "
             "which does not tell how often it is wrong",
             where="images", hint="Add images that are as difficult as those that it will measure",
         )  # fmt: skip
-    if best > HIGHEST / EDGE:
+    if loss(high) <= loss(float(np.log(best))) + FLAT:
         raise ParameterError(
             f"the likelihood keeps rising up to a temperature of {HIGHEST:g}: its probabilities say nothing about them",
             where="images", hint="Check that the labels belong to the images",
