@@ -26,12 +26,13 @@ from quadrat.parameters import (
     parameters_of,
 )
 from quadrat.parameters.applies import MEDIA, ONLY_IMAGES
+from quadrat.parameters.declare import AUTO
 from quadrat.task_kinds import TASKS, needs_model
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_TYPES: dict[str, Any] = {
     "int": "integer", "float": "number", "bool": "boolean", "option": "string", "string": "string",
-    "size": ["integer", "string"], "artifact": "string", "collection": "array",
+    "size": ["integer", "string"], "auto": ["integer", "string"], "artifact": "string", "collection": "array",
 }  # fmt: skip
 
 
@@ -118,8 +119,10 @@ def _property(parameter: Parameter) -> dict[str, Any]:
     if parameter.choices:
         schema["enum"] = list(parameter.choices)
     bounds = {"minimum": parameter.low, "maximum": parameter.high}
-    whole = parameter.kind == "int"
+    whole = parameter.kind in ("int", "auto")
     schema |= {k: int(v) if whole else v for k, v in bounds.items() if v is not None}
+    if parameter.kind == "auto":
+        schema["pattern"] = f"^{AUTO}$"  # of a text; the bounds are those of a number
     if parameter.default is not None:
         schema["default"] = parameter.default
     return schema
@@ -150,7 +153,9 @@ def _parameter_lines() -> Iterator[str]:
         yield "|---|---|---|---|---|---|"
         for parameter in group.declared():
             star = " *" if parameter.since == "original" else ""
-            kind = parameter.kind + (f", {parameter.unit}" if parameter.unit else "")
+            kind = ("int or auto" if parameter.kind == "auto" else parameter.kind) + (
+                f", {parameter.unit}" if parameter.unit else ""
+            )
             default = "required" if parameter.required else _default(parameter)
             affects = "yes" if parameter.shapes_result else ""
             yield (

@@ -163,7 +163,9 @@ class Order:
 
     def _log_start(self) -> None:
         alone = len(self._executor.facts) == 1
-        for facts in self._executor.facts:
+        for facts in (
+            self._executor.facts if self._executor.facts[0].has_network else self._executor.facts[:1]
+        ):
             made = facts.provenance
             name = (alone and self._settings.order.model_name) or facts.name
             self._log.info(
@@ -303,7 +305,7 @@ class Order:
             wall_s = perf_counter() - begin
             if self._settings.order.benchmark:
                 self._log_times(run, report, wall_s - run.warm_up_s)
-            failed = self._deliver_each(report.products(run.stages, wall_s), folder)
+            failed = self._deliver_each(report.products(run.stages, wall_s, run.tuning), folder)
             self._log_shrunk()
             for line in report.warnings():
                 self._log.warning("%s", line)
@@ -325,6 +327,9 @@ class Order:
 
     def _log_counts(self, report: OrderReport) -> None:
         counts = report.totals.counts
+        for picture in report.pictures:
+            if picture in self._tables:
+                self._log.info("Look at %s first", place_of(self._tables[picture]))
         urn = self._tables.get(report.table)
         self._log.info(
             "%d measured%s, %d failed, %d skipped, %d not reached; %s",

@@ -114,3 +114,41 @@ class SourceRecord:
     models: tuple[ModelRecord, ...] = ()
     products: tuple[str, ...] = ()
     entries: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One number of threads and one batch size that were tried for a network.
+
+    `outcome` is "ok", or the reason why the values cannot be chosen: "other values", "no memory", "no time" or "failed".
+    `runs` is the number of timed runs; `seconds` are those of the fastest run, and `rate` the inputs per second that
+    it amounts to, with all runs that the engine does at once. `memory` are the bytes that the process of the network
+    took beyond what it held before. They are None if they were not measured.
+    """
+
+    cpu_threads: int
+    batch_size: int
+    outcome: str
+    runs: int = 0
+    seconds: float | None = None
+    rate: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was chosen for a network with batch-size=auto or cpu-threads=auto, and what was tried.
+
+    `shape` is that of the inputs, (C, H, W); `seconds` are what trying took, 0 if the choice was `remembered`;
+    `found` is the time of the trials, in UTC; `loads` counts how often the network was read again.
+    """
+
+    model: str
+    shape: tuple[int, ...]
+    batch_size: int
+    cpu_threads: int
+    trials: tuple[Trial, ...]
+    seconds: float
+    loads: int = 0
+    found: str = ""
+    remembered: bool = False

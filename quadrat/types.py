@@ -85,6 +85,24 @@ class FrameKey:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Original:
+    """What the file of an image holds beside its pixels, for a picture that is to be stored alike.
+
+    `kind` is its format; `bits` the bits of a sample; `exif` its EXIF and `profile` its RGB colour profile, as stored;
+    `alpha` (H, W) uint8 its alpha channel, upright, at source size, None if it is opaque; `tags` the tags of a TIFF
+    that are kept; `lost` what it has and cannot be kept.
+    """
+
+    kind: str
+    bits: int = 8
+    exif: bytes = b""
+    profile: bytes = b""
+    alpha: NDArray[np.uint8] | None = None
+    tags: Mapping[int, Any] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded image.
 
@@ -92,7 +110,8 @@ class Frame:
     any scaling; `time_s` presentation time in seconds, None for an image; `digest` sha256 (hex) of the image's
     content, see `Blob`; `exif` the tags kept, by name; `skipped` the reason if the frame is not measured ("black",
     "idle", "failed", or flags), else empty; `file` the file name of a sequence's image; `facts` the facts about an
-    image, None for a frame of a video; `depth` the bits of 16-bit samples, if not all are used. The pixels of a mosaic may be a memory map of a file.
+    image, None for a frame of a video; `depth` the bits of 16-bit samples, if not all are used; `original` what its file holds beside the pixels, if
+    something is to be stored alike. The pixels of a mosaic may be a memory map of a file.
     """
 
     key: FrameKey
@@ -105,6 +124,7 @@ class Frame:
     file: str = ""
     facts: PictureFacts | None = None
     depth: SampleDepth | None = None
+    original: Original | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

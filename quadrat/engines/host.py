@@ -66,7 +66,7 @@ class HostedEngine:
         at_once: int = 1,
         spare: Child | None = None,
     ) -> None:
-        self._start_message = {
+        self._start_message: dict[str, Any] = {
             "op": "start",
             "target": target,
             "package": _package_to_json(package),
@@ -119,6 +119,17 @@ class HostedEngine:
                 f"there is not enough memory for a batch of shape {batch.shape}, {megabytes(batch.nbytes)}",
                 where=self.name, hint=SMALLER,
             ) from error  # fmt: skip
+
+    def set_threads(self, count: int) -> None:
+        """Read the network again in a new child, with another number of threads. No run may be in progress.
+
+        Raises the errors of a start; `set_threads` with the earlier number makes the engine usable again.
+        """
+        settings = {**self._start_message["settings"], "cpu_threads": count}
+        with self._changing:
+            self._drop(self._child)
+            self._start_message = {**self._start_message, "settings": settings}
+            self._start(self.device, None)
 
     def close(self) -> None:
         """End the child; a second call does nothing."""

@@ -115,6 +115,11 @@ class Resident:
         return 0
 
 
+def resident(pid: int | None = None) -> int:
+    """Return the bytes that a process holds, by default this one, or 0 if that is unknown."""
+    return Resident(os.getpid() if pid is None else pid).bytes()
+
+
 def end_first(pid: int) -> None:
     """Ask the kernel to end this process before others when memory runs out."""
     with suppress(OSError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,7 @@ def providers(
         options |= {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(cache)}
     if not settings.enable_auto_tune:
         for bound, (height, width) in TRT_RANGE.items():
-            count = settings.batch_size if bound == "max" else 1
+            count = settings.size if bound == "max" else 1
             shape = _apply_fixed_sizes((count, 3, height, width), input_shape)
             options[f"trt_profile_{bound}_shapes"] = f"{input_name}:{'x'.join(map(str, shape))}"
     return [("TensorrtExecutionProvider", options), *rest]
@@ -139,7 +141,9 @@ class OnnxEngine:
         for _, options in chosen:
             if "trt_engine_cache_path" in options:
                 Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True, mode=0o700)
-        session = _session(runtime, path, settings, chosen)
+        self._open: Callable[[EngineSettings], Any] = partial(_session, runtime, path, chosen=chosen)
+        self._settings = settings
+        session = self._open(settings)
         _need_active(session.get_providers(), chosen[0][0])
         self._session: Any = session
         self._run_options = runtime.RunOptions()
@@ -164,6 +168,12 @@ class OnnxEngine:
             raise run_error(error, batch.shape, self.name) from error
         return dict(zip(requested, arrays, strict=True))
 
+    def set_threads(self, count: int) -> None:
+        """Read the network again for another number of threads. No run may be in progress."""
+        self._settings = replace(self._settings, cpu_threads=count)
+        self._session = None  # free the old network first
+        self._session = self._open(self._settings)
+
     def close(self) -> None:
         """Free the network; a second call does nothing."""
         self._session = None
@@ -172,7 +182,7 @@ class OnnxEngine:
 def _session(runtime: Any, path: Path, settings: EngineSettings, chosen: Sequence[Provider]) -> Any:
     """Create a session with the `chosen` providers; raise GraphError or DeviceError if that fails."""
     setup = runtime.SessionOptions()
-    setup.intra_op_num_threads = thread_count(settings.cpu_threads)
+    setup.intra_op_num_threads = thread_count(settings.threads)
     setup.inter_op_num_threads = 1
     # info, or nothing: it prints errors in red before it raises them
     setup.log_severity_level = 1 if settings.print_detail else SILENT

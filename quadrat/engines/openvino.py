@@ -100,7 +100,7 @@ def _config(core: Any, settings: EngineSettings) -> dict[str, Any]:
         )
     return {
         "INFERENCE_PRECISION_HINT": hint,  # explicit, as the default is bf16 on CPUs that support it
-        "INFERENCE_NUM_THREADS": thread_count(settings.cpu_threads),
+        "INFERENCE_NUM_THREADS": thread_count(settings.threads),
         "PERFORMANCE_HINT": "LATENCY",
         "CPU_RUNTIME_CACHE_CAPACITY": 64,  # kernels for other image sizes; the default grows by 2 MB per size
     }
@@ -194,6 +194,14 @@ class OpenVINOEngine:
             f"piece, and openvino can use {SOFTMAX_BYTES / 1e9:.1f} GB",
             where=self.name, hint=f"Use --max-img-size {most} or --tile-size, or export the model again",
         )  # fmt: skip
+
+    def set_threads(self, count: int) -> None:
+        """Compile the network again for another number of threads. No run may be in progress."""
+        with self._changing:
+            names = self._compiled.names if self._compiled is not None else ()
+            self._compiled = None  # free the old network first
+            self._config = self._config | {"INFERENCE_NUM_THREADS": thread_count(count)}
+            self._compiled = self._load_or_compile(names)
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""

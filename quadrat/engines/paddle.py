@@ -154,7 +154,7 @@ def base_config(inference: Any, plan: Plan) -> Any:
 def configure_cpu(config: Any, plan: Plan) -> None:
     """Configure the CPU: threads, and oneDNN if this version supports it for the format."""
     config.disable_gpu()
-    config.set_cpu_math_library_num_threads(thread_count(plan.settings.cpu_threads))
+    config.set_cpu_math_library_num_threads(thread_count(plan.settings.threads))
     if plan.pir and plan.version >= (3, 3):
         config.disable_mkldnn()
         return
@@ -175,7 +175,7 @@ def configure_gpu(config: Any, inference: Any, plan: Plan) -> None:
     config.enable_use_gpu(100, 0)
     config.enable_tensorrt_engine(
         workspace_size=1 << 30,
-        max_batch_size=settings.batch_size,
+        max_batch_size=settings.size,
         min_subgraph_size=settings.min_subgraph_size,
         precision_mode=precision,
         use_static=False,
@@ -194,7 +194,7 @@ def configure_shapes(config: Any, plan: Plan, name: str, channels: int, shapes: 
     if shapes is not None:
         config.enable_tuned_tensorrt_dynamic_shape(str(shapes), True)  # build missing shapes at run time
         return
-    counts = {"min": 1, "max": plan.settings.batch_size, "opt": 1}
+    counts = {"min": 1, "max": plan.settings.size, "opt": 1}
     low, high, best = (
         {name: [counts[bound], channels, *TRT_RANGE[bound]]} for bound in ("min", "max", "opt")
     )

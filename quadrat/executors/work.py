@@ -12,6 +12,7 @@ from quadrat.parameters import Settings
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.measure import Event
 from quadrat.pipeline.read import Pull
+from quadrat.records import Tuning
 from quadrat.report.base import ModelFacts
 from quadrat.types import StoreItem
 
@@ -43,6 +44,10 @@ class Measuring(Protocol):
     @property
     def stages(self) -> Sequence[Stage]:
         """The stages of the pipeline with their times so far."""
+
+    @property
+    def tuning(self) -> Sequence[Tuning]:
+        """What was chosen for each model with batch-size=auto or cpu-threads=auto."""
 
     @property
     def seconds(self) -> Mapping[str, float]:

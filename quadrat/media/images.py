@@ -32,8 +32,9 @@ from quadrat.media.depth import high_bytes, stored_bits
 from quadrat.media.exif import upright
 from quadrat.media.facts import picture_facts
 from quadrat.media.kinds import CONVERSIONS, VIDEO_HINT, looks_like
+from quadrat.media.original import original_of
 from quadrat.media.size import working_hw
-from quadrat.types import Blob, Frame, FrameKey, ImageU8
+from quadrat.types import Blob, Frame, FrameKey, ImageU8, Original
 
 MAX_SOURCE_PIXELS = 178_000_000
 """Larger pictures are refused before decoding; 178 MP of RGB take half a gigabyte."""
@@ -57,6 +58,7 @@ class _Request:
     max_pixels: int | str | None
     with_facts: bool
     sample_bits: int | None
+    with_original: bool
 
 
 def decode(
@@ -67,18 +69,20 @@ def decode(
     mosaic: bool = False,
     with_facts: bool = True,
     sample_bits: int | None = None,
+    with_original: bool = False,
 ) -> Frame:
     """Decode a picture to a frame at working size; None or a negative `max_pixels` leaves it as it is.
 
     With `mosaic` a TIFF of more than MAX_SOURCE_PIXELS is measured too: its pixels are read piece by piece into a
     file that is mapped into memory. Without `with_facts` the frame has no facts. `sample_bits` are the significant bits of
-    16-bit samples; None takes them from the file, see `media.depth`. Raises ImageFormatError if the content is not a picture that can be read,
+    16-bit samples; None takes them from the file, see `media.depth`. With `with_original` the frame has what its file holds
+    beside the pixels. Raises ImageFormatError if the content is not a picture that can be read,
     ImageSizeError if it has no pixels or more than MAX_SOURCE_PIXELS, ImageTruncatedError if it ends early or is
     damaged, and OSError if the file cannot be read.
     """
     if isinstance(blob.content, np.ndarray):
         return _from_array(blob, blob.content, key, max_pixels)
-    request = _Request(blob, key, max_pixels, with_facts, sample_bits)
+    request = _Request(blob, key, max_pixels, with_facts, sample_bits, with_original)
     with _opened(blob.content) as stream:
         kind = _known_kind(stream.read(_HEAD))
         size = stream.seek(0, os.SEEK_END)
@@ -136,7 +140,7 @@ def _from_pieces(stream: IO[bytes], size: int, request: _Request, *, mosaic: boo
             raise _too_large(hw, "TIFF")
         if whole and not tiff.has_jpegs(image):
             return None
-        return mosaics.read(
+        frame = mosaics.read(
             image,
             stream,
             request.blob,
@@ -145,20 +149,26 @@ def _from_pieces(stream: IO[bytes], size: int, request: _Request, *, mosaic: boo
             max_piece=MAX_SOURCE_PIXELS if whole else tiff.MAX_PIECE_PIXELS,
             sample_bits=request.sample_bits,
         )
+        return replace(frame, original=_original(image, "TIFF", None, request))
 
 
 def _from_bytes(kind: str, request: _Request) -> Frame:
     body = request.blob.content
     if not isinstance(body, bytes):
         raise TypeError(f"the content is {type(body).__name__}, not bytes")
+    stored = body
     if kind == "JPEG":
         jpeg.check(body)
     elif kind == "PNG":
         body = png.essential(body)
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
+        see_through = image.info.get("transparency")
         pixels, depth = _pixels(image, kind, body, request.sample_bits)
         turn, tags = pillow.exif(image)
+        if see_through is not None:
+            image.info["transparency"] = see_through  # decoding drops it
+        original = _original(image, kind, stored, request)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, request.max_pixels)
@@ -166,7 +176,19 @@ def _from_bytes(kind: str, request: _Request) -> Frame:
     if target != source_hw:
         pixels = _shrunk(pixels, target[::-1] if turn >= 5 else target)
     pixels, digest = upright(pixels, turn), request.blob.digest
-    return Frame(request.key, source_hw, pixels, digest=digest, exif=tags, facts=facts, depth=depth)
+    return Frame(
+        request.key, source_hw, pixels, digest=digest, exif=tags, facts=facts, depth=depth, original=original
+    )
+
+
+def _original(
+    image: ImageFile.ImageFile, kind: str, content: bytes | None, request: _Request
+) -> Original | None:
+    """Return what the file of a picture holds beside its pixels, if that is wanted; `content` is None for a mosaic."""
+    if not request.with_original:
+        return None
+    body, turn = content or b"", pillow.exif(image)[0]
+    return original_of(image, kind, body, turn=turn, bits=stored_bits(image, body), whole=content is not None)
 
 
 def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from quadrat.media.pillow import damaged
 
 _SIGNATURE = 8
+MAX_PROFILE = 4_000_000
+"""The most bytes of a colour profile that are read; profiles of cameras and printers have up to two million."""
 _SMALL = 1 << 12
 _MAX_TEXT = 1 << 19
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -48,6 +50,19 @@ def essential(body: bytes) -> bytes:
         else:
             kept.append((start, end))
     return b"".join(body[start:end] for start, end in kept) if dropped else body
+
+
+def profile(body: bytes) -> bytes:
+    """Return the colour profile of a PNG; b"" if it has none, or one that is damaged or larger than MAX_PROFILE."""
+    for start, end, kind in _chunks(body):
+        if kind == b"IDAT":
+            return b""
+        if kind == b"iCCP" and end <= len(body):
+            packed = body[start + 8 : end - 4].partition(b"\0")[2][1:]
+            found = zlib.decompressobj()
+            content = found.decompress(packed, MAX_PROFILE)
+            return content if found.eof else b""
+    return b""
 
 
 def _chunks(body: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quadrat.errors import ParameterError
+from quadrat.parameters.declare import AUTO
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.orders import PictureSettings
 from quadrat.parameters.results import TileSettings
@@ -63,6 +64,20 @@ def _check_engine(engine: EngineSettings) -> None:
             "it has no effect without TensorRT",
             where="min-subgraph-size",
             hint="Add --use-trt",
+        )
+    if engine.use_trt and engine.batch_size == AUTO:
+        raise ParameterError(
+            "TensorRT is built for one range of batch sizes, so none can be tried",
+            where="batch-size",
+            hint="Give a number, or leave --use-trt out",
+        )
+    if engine.tuning_seconds != EngineSettings().tuning_seconds and not engine.tunes:
+        raise ParameterError(
+            "nothing is tried without auto", where="tuning-seconds", hint="Add --batch-size auto"
+        )
+    if engine.cpu_threads == AUTO and engine.device == "gpu":
+        raise ParameterError(
+            "threads are those of the CPU", where="cpu-threads", hint="Leave it out, or use --batch-size auto"
         )
     if engine.precision == "int8" and not (engine.use_trt and engine.engine in ("auto", "paddle")):
         raise ParameterError(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-Kind = Literal["int", "float", "size", "bool", "option", "string", "artifact", "collection"]
+Kind = Literal["int", "float", "size", "auto", "bool", "option", "string", "artifact", "collection"]
 Value = int | float | bool | str | tuple[str, ...] | None
 
 MASKS = ("segment",)
@@ -15,6 +15,8 @@ OBJECTS = ("detect",)
 LABELS = ("classify",)
 TILED = (*MASKS, *OBJECTS, "enhance")
 """Tasks that a parameter applies to."""
+AUTO = "auto"
+"""The value of a parameter of kind "auto" that is not a number: quadrat chooses one."""
 MOVING = ("video", "stream")
 """Media whose sources have frames in time."""
 
@@ -23,7 +25,8 @@ MOVING = ("video", "stream")
 class Parameter:
     """One declared parameter.
 
-    `kind` is its type, in the platform's terms, except that a "size" is a number or a text. A `default` of None means that an unset parameter stays None;
+    `kind` is its type, in the platform's terms, except that a "size" is a number or a text, and an "auto" a
+    whole number or the text "auto". A `default` of None means that an unset parameter stays None;
     `required` parameters must be given. `low` and `high` are inclusive. `tasks` and `media` name the tasks and the media
     ("image", "video", "stream") that the parameter applies to; empty means all. `shapes_result` is True if the
     value can change a mask, a box, a track or a number. `hints` hold a special hint for a task or medium that the
@@ -54,7 +57,7 @@ class Parameter:
     @property
     def platform_kind(self) -> str:
         """The parameter's type as the platform knows it."""
-        return "string" if self.kind == "size" else self.kind
+        return "string" if self.kind in ("size", "auto") else self.kind
 
     @property
     def optional(self) -> bool:

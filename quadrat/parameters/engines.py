@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from quadrat.parameters.declare import Group, parameter
+from quadrat.parameters.declare import AUTO, Group, parameter
+
+USUAL_THREADS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,32 @@ class EngineSettings(Group):
         choices=("fp32", "bf16", "fp16", "int8"),
         shapes_result=True,
     )
-    batch_size: int = parameter(
-        "int",
-        "Number of images, tiles or frames of one size that the network processes at once.",
+    batch_size: int | str = parameter(
+        "auto",
+        "Number of images, tiles or frames of one size that the network processes at once; auto tries sizes on the "
+        "first inputs, and takes only one that gives the same values as 1.",
         default=1,
         unit="images",
         low=1,
         high=1024,
     )
-    cpu_threads: int = parameter(
-        "int",
-        "Maximum number of threads of the network on the CPU; never more than there are cores.",
-        default=10,
+    cpu_threads: int | str = parameter(
+        "auto",
+        "Maximum number of threads of the network on the CPU; never more than there are cores. auto tries numbers of "
+        "threads on the first inputs, and takes only one that gives the same values as 10.",
+        default=USUAL_THREADS,
         unit="threads",
         low=1,
         high=4096,
+    )
+    tuning_seconds: float = parameter(
+        "float",
+        "Most seconds that batch-size=auto and cpu-threads=auto take to try values, for each model.",
+        default=20.0,
+        unit="seconds",
+        low=1.0,
+        high=3600.0,
+        since="6",
     )
     enable_mkldnn: bool = parameter(
         "bool",
@@ -76,3 +89,22 @@ class EngineSettings(Group):
         "bool", "Collect TensorRT's input shapes from the first images. Needs use-trt.", shapes_result=True
     )
     print_detail: bool = parameter("bool", "Log the engine's own messages.")
+
+    @property
+    def tunes(self) -> bool:
+        """True if a value is to be found by trying."""
+        return AUTO in (self.batch_size, self.cpu_threads)
+
+    @property
+    def size(self) -> int:
+        """The batch size that is given, or 1 with auto."""
+        return self.batch_size if isinstance(self.batch_size, int) else 1
+
+    @property
+    def threads(self) -> int:
+        """The most threads that are given, or the default with auto."""
+        return self.cpu_threads if isinstance(self.cpu_threads, int) else USUAL_THREADS
+
+    def plain(self) -> EngineSettings:
+        """Return the settings with numbers in place of auto, as engines take them: those that auto starts from."""
+        return replace(self, batch_size=self.size, cpu_threads=self.threads)

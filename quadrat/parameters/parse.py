@@ -10,7 +10,7 @@ from typing import Any
 from quadrat.errors import ParameterError
 from quadrat.parameters.applies import check_media
 from quadrat.parameters.combinations import check_combinations
-from quadrat.parameters.declare import Parameter
+from quadrat.parameters.declare import AUTO, Parameter
 from quadrat.parameters.groups import PARAMETERS
 from quadrat.parameters.inputs import ResultFolder
 from quadrat.parameters.orders import OUTPUTS
@@ -87,24 +87,27 @@ def check(parameter: Parameter, value: Any) -> Any:
         raise _wrong(parameter, value, "one of " + ", ".join(parameter.choices))
     if parameter.kind == "size":
         return check_size(value, parameter.name)
-    if parameter.kind in ("int", "float"):
-        return _check_number(parameter, value)
+    if parameter.kind in ("int", "float", "auto"):
+        return AUTO if parameter.kind == value == AUTO else _check_number(parameter, value)
     if isinstance(value, str):
         return value
     raise _wrong(parameter, value, "a string")
 
 
 def _check_number(parameter: Parameter, value: Any) -> int | float:
-    kinds = int if parameter.kind == "int" else (int, float)
+    whole = parameter.kind != "float"
+    kinds = int if whole else (int, float)
     low, high = parameter.low, parameter.high
-    span = f"a{'n integer' if parameter.kind == 'int' else ' number'} from {low:g} to {high:g}"
+    span = f"a{'n integer' if whole else ' number'} from {low:g} to {high:g}"
+    if parameter.kind == "auto":
+        span += f", or {AUTO}"
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise _wrong(parameter, value, span)
     if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(parameter, value, span)
     if (low is not None and value < low) or (high is not None and value > high):
         raise _wrong(parameter, value, span)
-    return value if parameter.kind == "int" else float(value)  # 1 and 1.0 are one setting, with one digest
+    return value if whole else float(value)  # 1 and 1.0 are one setting, with one digest
 
 
 def _check_outputs(parameter: Parameter, value: Any) -> tuple[str, ...]:

@@ -16,17 +16,21 @@ from numpy.typing import NDArray
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import fits
 from quadrat.errors import EngineMemoryError, EngineRunError, EngineTimeoutError, GraphError
+from quadrat.pipeline.auto import AutoSize
+from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
-from quadrat.pipeline.workers import BusyClock, Workers
+from quadrat.pipeline.tune import LARGE_BYTES, equal
+from quadrat.pipeline.workers import BusyClock, Quiet, Workers
+from quadrat.records import Tuning
 from quadrat.types import Flush, Part
 
 BESIDE = 2
 """The most other items that may wait for a batch to fill, for each input of a full batch."""
 LEAST_S = 0.05
 """Seconds that a run has at least, if its frame has used up source-seconds."""
-LARGE_BYTES = 64_000_000
-"""Batches of more bytes run one after the other: a network needs many times the memory of its input."""
+MOST_HELD = 64
+"""The most items that wait while the first inputs are collected, on which values for auto are tried."""
 WARM_UPS = 5
 """The extra runs of the first batch with the benchmark setting, as in the original service."""
 
@@ -35,16 +39,24 @@ class Batches:
     """The stage that runs the network of one model, on batches of `size` inputs.
 
     If the engine supports concurrent runs, several batches run at once, each in a thread; results keep the order of
-    the inputs. `warm_up_s` is the time in seconds of warm-up runs, `busy_s` the time in which at least one other
+    the inputs. `before` are the stages whose queues must hold a batch. With batch-size=auto or cpu-threads=auto, values are tried on the first inputs, with `quiet` while the other
+    networks of the run wait. `warm_up_s` is the time in seconds of warm-up runs and trials, `busy_s` the time in which at least one other
     run was in progress.
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, quiet: Quiet | None = None) -> None:
         self.model = model
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
-        self.size = (self._fixed or model.settings.engine.batch_size) if model.task.batched else 1
+        self.size = (self._fixed or model.settings.engine.size) if model.task.batched else 1
         self.warm_up_s = 0.0
         self._clock = BusyClock()
+        self.before: Sequence[Stage] = ()
+        self._auto = AutoSize(model, quiet or Quiet()) if model.settings.engine.tunes else None
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What was chosen with batch-size=auto or cpu-threads=auto, once the first inputs have come."""
+        return self._auto.tuning if self._auto is not None else None
 
     @property
     def busy_s(self) -> float:
@@ -56,13 +68,35 @@ class Batches:
         at_once = self.model.at_once
         under_way: deque[Future[list[Any]]] = deque()
         with Workers(self._run, at_once if at_once > 1 else 0) as workers:
-            for waiting in self._grouped(items):
+            for waiting in self._grouped(items if self._auto is None else self._tuned(items, self._auto)):
                 if waiting:
                     self._warm_up(waiting)
                     under_way.append(workers.submit(waiting))
                 most = 0 if waiting and self._is_large(waiting) else workers.count
                 while under_way and (waiting is None or len(under_way) > most):
                     yield from under_way.popleft().result()
+
+    def _tuned(self, items: Iterator[Any], auto: AutoSize) -> Iterator[Any]:
+        """Yield all items; values are chosen before the first inputs are passed on."""
+        held: list[Any] = []
+        try:
+            for item in items:
+                held.append(item)
+                if self._is_input(item):
+                    auto.first.append(item.sample.tensor)
+                if not auto.first:
+                    yield held.pop()
+                elif auto.is_ready or isinstance(item, Flush) or len(held) > MOST_HELD:
+                    self.size = auto.choose()
+                    self.warm_up_s += auto.seconds
+                    for stage in self.before:
+                        stage.ahead = max(stage.ahead, self.size)
+                    break
+        except Exception:  # the items before the error come first
+            yield from held
+            raise
+        yield from held
+        yield from items
 
     def _is_input(self, item: Any) -> bool:
         return isinstance(item, PreparedPart) and item.model == self.model.name
@@ -87,7 +121,7 @@ class Batches:
                     waiting, inputs = [], 0
                 waiting.append(item)
                 inputs += self._is_input(item)
-                if inputs in (0, self.size) or len(waiting) - inputs > BESIDE * self.size:
+                if not inputs or inputs >= self.size or len(waiting) - inputs > BESIDE * self.size:
                     yield waiting
                     waiting, inputs = [], 0
         except Exception:  # yield the results of the items before the error first
@@ -99,17 +133,28 @@ class Batches:
 
     def _run(self, waiting: Sequence[Any]) -> list[Any]:
         inputs = [item for item in waiting if self._is_input(item)]
+        if self._auto is not None:
+            self._auto.quiet.wait()
         with self._clock:
             ran = iter(self._run_batch(inputs) if inputs else ())
         return [next(ran) if self._is_input(item) else item for item in waiting]
 
     def _run_batch(self, inputs: Sequence[PreparedPart]) -> list[PartResult]:
         """Run one batch. If it fails, for instance for lack of memory, run each input alone."""
+        if (
+            self._auto is not None
+            and self._auto.sizes
+            and len(inputs) > 1
+            and not self._auto.is_equal(inputs)
+        ):
+            return self._checked(inputs, self._auto)
         try:
             with self.model.turns:
                 arrays = self._timed_run(inputs)
         except (EngineRunError, MemoryError) as error:
             if len(inputs) > 1:
+                if self._auto is not None and self._auto.sizes and self._auto.is_short(error):
+                    self.size = max(1, len(inputs) // 2)
                 return [ran for one in inputs for ran in self._run_batch([one])]
             smaller = self._in_pieces(inputs[0], error)
             if smaller is None:
@@ -137,6 +182,20 @@ class Batches:
         with suppress(EngineRunError, MemoryError):
             return Part(in_pieces(one.sample.tensor, run, error), one.sample.geometry, one.sample.window)
         return None
+
+    def _checked(self, inputs: Sequence[PreparedPart], auto: AutoSize) -> list[PartResult]:
+        """Run each input alone. For the first batch of its kind, find out whether a batch would give the same."""
+        alone = [ran for one in inputs for ran in self._run_batch([one])]
+        if not auto.is_known(inputs):
+            with suppress(EngineRunError, MemoryError), self.model.turns:
+                arrays = self.model.engine.run(self._stack(inputs), self.model.task.wanted)
+                same = self._wrong_shape(inputs, arrays) is None and all(
+                    isinstance(ran.outcome, Part)
+                    and equal(self._part(one, arrays, index).arrays, ran.outcome.arrays)
+                    for index, (one, ran) in enumerate(zip(inputs, alone, strict=True))
+                )
+                auto.note(inputs, same=same)
+        return alone
 
     def _timed_run(self, inputs: Sequence[PreparedPart]) -> Mapping[str, NDArray[Any]]:
         """Run the network, for no longer than the frames of the inputs have left of source-seconds."""

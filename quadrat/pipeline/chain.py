@@ -119,6 +119,7 @@ def _pump(stage: Stage, upstream: Iterator[Any], queue: Queue[Any], stop: thread
     try:
         for item in results:
             begin = perf_counter()
+            queue.maxsize = stage.ahead  # it may grow with the size of batches
             _put(queue, item, stop)
             stage.blocked_s += perf_counter() - begin
         _put(queue, _END, stop)

@@ -42,6 +42,7 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.in_force(moving=moving),
         None if unscaled else trained_size(model.package),
         stated={key: model.package.meta.get(key) for key in (model.package.task, "classes")},
+        variant=model.variant,
     )
 
 

@@ -19,7 +19,7 @@ from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
 from quadrat.pipeline.run import Run
-from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status
+from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status, Tuning
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.report.entries import EntryCollector
 from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem
@@ -113,6 +113,11 @@ class SourceMeasurement:
     def stages(self) -> Sequence[Stage]:
         """The stages of the pipeline with their times so far."""
         return self._run.stages
+
+    @property
+    def tuning(self) -> Sequence[Tuning]:
+        """What was chosen for each model with batch-size=auto or cpu-threads=auto."""
+        return self._run.tuning
 
     @property
     def seconds(self) -> dict[str, float]:

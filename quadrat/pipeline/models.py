@@ -23,9 +23,11 @@ from quadrat.geometry import HW
 from quadrat.media.size import working_hw
 from quadrat.parameters import EngineSettings, EnhancementSettings, FrameSettings, Settings
 from quadrat.parameters.applies import check_alone, check_stated, check_tasks, check_without_network
+from quadrat.parameters.declare import AUTO
 from quadrat.parameters.steps import JOIN
 from quadrat.pipeline.cascade import AboutObjects, cascades_of, distinct_names
 from quadrat.pipeline.labels import label
+from quadrat.pipeline.tuned import Tuned
 from quadrat.protocols import Engine, Task, Transform
 from quadrat.steps import Steps, parse_steps
 from quadrat.stores.temporary import temporary_folder
@@ -50,6 +52,7 @@ class LoadedModel:
     `steps` change each picture before it is measured; `variant` names them if an order compares several.
     `at_once` is the number of concurrent runs that the engine supports; `turns` limits them, because a Python
     caller may iterate over two videos at once. `about` is set if the model measures the objects of a detector.
+    `tuned` holds what was chosen for its engine with batch-size=auto.
     """
 
     package: ModelPackage
@@ -63,6 +66,7 @@ class LoadedModel:
     about: AboutObjects | None = None
     steps: Steps = field(default_factory=Steps)
     variant: str = ""
+    tuned: Tuned = field(default_factory=Tuned)
 
     @property
     def kind(self) -> TaskKind:
@@ -99,7 +103,7 @@ class LoadedModel:
         tracked = moving and self.kind.tracks and settings.tracking.tracker != "none"
         return {
             "max-img-size": None if size == -1 else size,
-            "cpu-threads": thread_count(settings.engine.cpu_threads),
+            "cpu-threads": thread_count(settings.engine.threads),
             "tile-overlap": settings.tiles.overlap if settings.tiles.tile_size else None,
             "tracker": settings.tracking.tracker if tracked else None,
             "min-score": settings.objects.least_score if "objects" in self.kind.groups else None,
@@ -300,8 +304,9 @@ def _started(
     _log_fixed_batch(opened, settings, log)
     _check_memory(opened, settings)
     kind = kind_of(opened.task)
-    agreement = Agreement(opened, settings.engine, kind.part("differs"))
-    engine = engines.start(opened, settings.engine, log, at_once, hosts, agreement=agreement)
+    plain = settings.engine.plain()
+    agreement = Agreement(opened, plain, kind.part("differs"))
+    engine = engines.start(opened, plain, log, at_once, hosts, agreement=agreement)
     turns = threading.Semaphore(engine.at_once)
     try:
         make: Callable[..., Task] = kind.part("make")
@@ -334,7 +339,7 @@ def _check_memory(opened: ModelPackage, settings: Settings) -> None:
     if height is None or width is None:
         return
     one = 4 * (channels or 3) * height * width
-    count = batch or settings.engine.batch_size
+    count = batch or settings.engine.size
     if not fits(one * (count + IN_FLIGHT)):
         raise EngineMemoryError(
             f"its inputs of {count} x {channels or 3} x {height} x {width} need {megabytes(one)} each, and there is no "
@@ -345,9 +350,11 @@ def _check_memory(opened: ModelPackage, settings: Settings) -> None:
 
 def _log_fixed_batch(opened: ModelPackage, settings: Settings, log: logging.Logger) -> None:
     fixed = opened.input_shape[0] if opened.input_shape else None
-    if fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
+    if fixed is not None and settings.engine.batch_size == AUTO:
+        log.info("batch-size auto: nothing to try, as the network has a fixed batch size of %d", fixed)
+    elif fixed is not None and settings.engine.batch_size not in (EngineSettings().batch_size, fixed):
         log.warning(
-            "batch-size %d is not used: the network has a fixed batch size of %d. Export it with a dynamic one to choose",
+            "batch-size %s is not used: the network has a fixed batch size of %d. Export it with a dynamic one to choose",
             settings.engine.batch_size,
             fixed,
         )

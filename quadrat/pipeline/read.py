@@ -40,6 +40,7 @@ class SourceReader:
         self._frames = models.frames
         self._streams = models.settings.streams
         self._tiles = models.settings.tiles.tile_size > 0
+        self._originals = any(not model.kind.measures for model in models.values())
         self.budget = FrameBudget(models)
         self._at_once = self._frames.sources_at_once
         self._threads: list[_DecodeThread] = []
@@ -63,7 +64,12 @@ class SourceReader:
                 pixels = self._frames.max_img_size
                 bits = self._frames.sample_bits
                 frame = images.decode(
-                    blob, FrameKey(source.urn), pixels, mosaic=self._tiles, sample_bits=bits
+                    blob,
+                    FrameKey(source.urn),
+                    pixels,
+                    mosaic=self._tiles,
+                    sample_bits=bits,
+                    with_original=self._originals,
                 )
                 if self._frames.skip_flagged:
                     flags = flags_of(frame.facts, frame.source_hw, frame.depth)

@@ -29,6 +29,8 @@ from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.read import AHEAD, Pull, SourceReader
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.task import TaskStage
+from quadrat.pipeline.workers import Quiet
+from quadrat.records import Tuning
 from quadrat.types import Failure, Reading, Result, SourceClosed, SourceOpened, StoreItem
 
 ENCODE_S = 20.0
@@ -56,8 +58,9 @@ class Run:
         self._items = items
         self._filter = FrameFilter(models)
         self._reader = SourceReader(pull, models)
-        self._batches = [Batches(models[name]) for name in models.whole]
-        self._on_objects = [Batches(model) for model in models.on_objects]
+        quiet = Quiet()
+        self._batches = [Batches(models[name], quiet) for name in models.whole]
+        self._on_objects = [Batches(model, quiet) for model in models.on_objects]
         self._task = TaskStage(models, self._filter)
         self._open: dict[int, SourceState] = {}
         self._stop = threading.Event()
@@ -90,6 +93,7 @@ class Run:
             same = model.steps == self._models[about.detector].steps
             stages.append(Stage(name, _joined(before, CropStage(model, about, same_steps=same))))
             stages.append(Stage(self._infer_name(batches), batches, batches.size))
+            batches.before = stages[-2:]
             before = JoinStage(model, about, last=place == len(self._on_objects))
         return stages, before
 
@@ -100,11 +104,11 @@ class Run:
             measure = [Stage("measure", _joined(self._prepare, *self._batches, self._task))]
             cascade, last = self._cascade(_unchanged) if self._on_objects else ([], None)
         else:
-            ahead = max(each.size for each in self._batches)
-            measure = [
-                Stage("prepare", self._prepare, ahead),
-                *(Stage(self._infer_name(each), each, each.size) for each in self._batches),
-            ]
+            prepared = Stage("prepare", self._prepare, max(each.size for each in self._batches))
+            infer = [Stage(self._infer_name(each), each, each.size) for each in self._batches]
+            for each in self._batches:
+                each.before = (prepared, *infer)
+            measure = [prepared, *infer]
             cascade, last = (
                 self._cascade(self._task) if self._on_objects else ([Stage("task", self._task)], None)
             )
@@ -143,8 +147,13 @@ class Run:
         ]
 
     @property
+    def tuning(self) -> Sequence[Tuning]:
+        """What was chosen for each model with batch-size=auto or cpu-threads=auto."""
+        return [each.tuning for each in (*self._batches, *self._on_objects) if each.tuning is not None]
+
+    @property
     def warm_up_s(self) -> float:
-        """Seconds spent in warm-up runs."""
+        """Seconds spent in warm-up runs, and in trials for auto."""
         return sum(each.warm_up_s for each in (*self._batches, *self._on_objects))
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from time import perf_counter
 from types import TracebackType
@@ -75,6 +76,29 @@ class Workers(Generic[Given, Made]):
             future.set_result(self._work(given))
         except BaseException as error:  # noqa: BLE001 - the future must pass it on, whatever it is
             future.set_exception(error)
+
+
+class Quiet:
+    """Lets the networks of a run wait while values are tried for one of them."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self._alone = threading.Lock()
+
+    def wait(self) -> None:
+        """Wait until no values are being tried."""
+        self._open.wait()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others waiting while the context is open; those that run already go on."""
+        with self._alone:
+            self._open.clear()
+            try:
+                yield
+            finally:
+                self._open.set()
 
 
 class BusyClock:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import GROUPS, PARAMETERS, Parameter
-from quadrat.parameters.declare import Group
+from quadrat.parameters.declare import AUTO, Group
 from quadrat.stores.addresses import Addresses
 from quadrat.stores.paths import exists
 
@@ -99,11 +99,12 @@ def _read(parameter: Parameter, text: str) -> int | float | bool | str | None:
         if text.lower() not in WORDS:
             raise ArgumentTypeError(f"{text!r} is not true or false")
         return WORDS[text.lower()]
-    if parameter.kind == "size":
+    if parameter.kind == "size" or parameter.kind == text == AUTO:
         return int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else text
-    if parameter.kind == "int":
+    if parameter.kind in ("int", "auto"):
         if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-            raise ArgumentTypeError(f"{text!r} is not an integer")
+            word = "an integer" if parameter.kind == "int" else f"an integer or {AUTO}"
+            raise ArgumentTypeError(f"{text!r} is not {word}")
         return int(text)
     if parameter.kind == "float":
         try:

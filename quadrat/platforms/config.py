@@ -86,7 +86,7 @@ def _check(parameter: Parameter, value: Any, where: str) -> None:
         if value is not None:
             check(parameter, value)
     except ParameterError as error:
-        is_text = parameter.kind in ("int", "float", "bool") and isinstance(value, str)
+        is_text = parameter.kind in ("int", "float", "auto", "bool") and isinstance(value, str)
         raise _no(
             error.what,
             where,

@@ -30,6 +30,7 @@ from quadrat.parameters import (
     check_inputs,
     parameters_of,
 )
+from quadrat.parameters.declare import AUTO
 from quadrat.parameters.limits import InstanceSettings
 from quadrat.platforms import sdk_log
 from quadrat.platforms.arguments import add_arguments, local_path, remote
@@ -156,7 +157,7 @@ def _declare(sdk: Any, parameter: Parameter) -> Any:
         type=sdk.Type(parameter.platform_kind),
         description=parameter.help,
         options=[sdk.Option(value=choice) for choice in parameter.choices] or None,
-        default=parameter.default,
+        default=str(parameter.default) if parameter.kind == AUTO else parameter.default,
         unit=parameter.unit or None,
         optional=parameter.optional,
     )

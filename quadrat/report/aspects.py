@@ -143,9 +143,9 @@ def detection_aspect(
 
 
 def enhanced_aspect(
-    source: Source, frame: Frame, provenance: Provenance, *, size: tuple[int, int]
+    source: Source, frame: Frame, provenance: Provenance, *, size: tuple[int, int], lost: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Describe the enhanced picture of an image; `size` is its (height, width) in pixels."""
+    """Describe the enhanced picture of an image: `size` is its (height, width) in pixels, `lost` what it lacks."""
     return {
         "$schema": ENHANCED,
         "image": source.urn,
@@ -156,6 +156,7 @@ def enhanced_aspect(
         "height": size[0],
         "source-width": frame.source_hw[1],
         "source-height": frame.source_hw[0],
+        "lost": list(lost),
         **facts_part(frame),
         "exif": dict(frame.exif),
         "provenance": {**provenance_part(provenance), "image-digest": frame.digest},

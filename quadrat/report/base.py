@@ -31,7 +31,8 @@ class ModelFacts:
     `about` is the detector whose objects the model measures, empty for a model of whole frames. Such a model is
     reported as objects with finer classes: `task` and `groups` are the detector's, and `own` is the record of the
     model itself, None for any other; `counted` is False if it gives objects no class, so that it has no tables of its own.
-    `details` are the records of the models about this model's objects, whose cells objects.csv has.
+    `details` are the records of the models about this model's objects, whose cells objects.csv has. `variant` is the
+    variant of `compare` that the model measures, empty without a comparison.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ModelFacts:
     counted: bool = True
     own: ModelFacts | None = None
     details: tuple[ModelFacts, ...] = ()
+    variant: str = ""
 
     @property
     def kind(self) -> TaskKind:

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.media.facts import FLAGS
-from quadrat.records import SourceRecord
+from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
 from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
+from quadrat.report.comparison import Comparison
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
 from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
 from quadrat.report.scales import Scales
+from quadrat.report.sheet import Sheet
 from quadrat.report.survey import Survey, Totals
 from quadrat.report.totals import COLUMNS as TOTAL_COLUMNS
 from quadrat.report.totals import GroupTotals
+from quadrat.report.tuning import tuning_products
 from quadrat.types import Product
 
 TABLE = "survey.csv"
@@ -51,12 +54,14 @@ class OrderReport:
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
+        self._sheet = Sheet([model for model in models if not model.kind.measures], names)
         self._originals: dict[int, str] = {}
         self._scales = Scales(self._models)
         self.totals = Totals()
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
         self._made = self._tables()
+        self._comparison = Comparison(self._models, self._made, names, folder)
         made = {model.name: model.provenance.enhance for model in models}
         self._steps = {name: steps for name, steps in made.items() if steps != "none"}
         self._part = Survey(part, self._made, self._steps) if part is not None else None
@@ -71,8 +76,10 @@ class OrderReport:
                 self._part.add(record)
                 self._part.flush()
 
-    def products(self, stages: Sequence[Timed], wall_s: float) -> Iterator[Product]:
-        """Yield survey.csv first, then run.json, images.csv and totals.csv, then the tables of each model.
+    def products(
+        self, stages: Sequence[Timed], wall_s: float, tuning: Sequence[Tuning] = ()
+    ) -> Iterator[Product]:
+        """Yield survey.csv first, then run.json, what was tried for auto, images.csv, totals.csv, and the tables of each model.
 
         All but the last need no room on the disk: if it is full, they are made in memory. All tables whose files can
         be written are yielded; OSError after the last one if there was one that could not.
@@ -88,11 +95,8 @@ class OrderReport:
         readings: list[Mapping[str, Any]] = []
         self.totals = Totals()
         for record in self._marked():
-            self.totals.add(record)
-            survey.add(record)
-            images.add(record)
-            groups.add(record)
-            self._scales.add(record)
+            for fold in (self.totals, survey, images, groups, self._scales, self._sheet, self._comparison):
+                fold.add(record)
             if record.reading is not None:
                 readings.append(reading_of(record))
             for part in record.models:
@@ -111,15 +115,28 @@ class OrderReport:
             sources=readings,
             means=means,
             warnings=[*self._scales.warnings(), *self._enhanced()],
+            tuning=tuning,
         )
         yield run.product(self._record)
+        yield from tuning_products(tuning, self._models[0].provenance, self._names)
+        yield from self._sheet.products()
+        yield from self._comparison.products()
         if images.rows:
             yield from self._image_products(images, groups)
+        yield from self._model_products(tables)
+
+    def _model_products(self, tables: Mapping[str, Tables]) -> Iterator[Product]:
+        """Yield the tables of each model, and the features of all; OSError as `products`."""
         features = Features(self._models, self._names, self._folder)
         for record in self._marked():
             features.add(record)
             _add(tables, record)
         yield from finished([*(table.products() for table in tables.values()), features.products()])
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of the pictures of the whole order, which people look at first."""
+        return (self._sheet.name, *self._comparison.named[:1])
 
     def warnings(self) -> list[str]:
         """Return what makes results doubtful, for the log: different scales, and flags. Call it after `products`."""
@@ -132,7 +149,7 @@ class OrderReport:
 
     def _enhanced(self) -> list[str]:
         """Say that numbers are those of enhanced pictures, if all are: in a comparison, the tables say it."""
-        measured = [self._steps.get(model.name, "") for model in self._models if not model.kind.built_in]
+        measured = [self._steps.get(model.name, "") for model in self._models if model.kind.measures]
         if not measured or not all(measured):
             return []
         steps = " and ".join(dict.fromkeys(measured))

@@ -11,15 +11,16 @@ from importlib import metadata
 from typing import Any, Protocol
 
 from quadrat.parameters import RUN
-from quadrat.records import SourceRecord
+from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import provenance_part
 from quadrat.report.base import ModelFacts, error_text
 from quadrat.report.survey import Totals
+from quadrat.report.tuning import as_json
 from quadrat.stores.addresses import shown
 from quadrat.types import Product
 
-TIMES = ("wall-seconds", "stages")
-"""The entries of run.json in which two runs of one order differ; no other file of the results has any."""
+TIMES = ("wall-seconds", "stages", "tuning")
+"""The entries of run.json in which two runs of one order differ; no other file of the results has any but tuning.csv."""
 LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -79,11 +80,13 @@ def run_record(
     sources: Sequence[Mapping[str, Any]] = (),
     means: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[str] = (),
+    tuning: Sequence[Tuning] = (),
 ) -> Record:
     """Record a run of `wall_s` seconds.
 
     `settings` are its values by field, `sources` the readings of its videos, and `means` the means over its images
-    for each model. `warnings` say what makes its results doubtful.
+    for each model. `warnings` say what makes its results doubtful. `tuning` is what was chosen with batch-size=auto or
+    cpu-threads=auto.
     """
     first = models[0].provenance
     return Record(
@@ -91,9 +94,9 @@ def run_record(
             "$schema": RUN,
             "order": first.order,
             "model": first.model,
-            "models": [_model(model) for model in models],
+            "models": [_model(model, tuning) for model in models],
             "settings": _settings(settings),
-            "in-force": dict(models[0].in_force),
+            "in-force": _in_force(models[0], tuning),
             "provenance": provenance_part(first),
             "machine": {
                 "architecture": platform.machine(),
@@ -107,6 +110,7 @@ def run_record(
             "totals": [dict(each) for each in means],
             "warnings": list(warnings),
             "wall-seconds": round(wall_s, 3),
+            **({"tuning": [as_json(each) for each in tuning]} if tuning else {}),
             "stages": [_stage(stage, wall_s) for stage in stages],
             "sources": [dict(source) for source in sources],
         }
@@ -138,7 +142,15 @@ def reading_of(record: SourceRecord) -> dict[str, Any]:
     }
 
 
-def _model(model: ModelFacts) -> dict[str, Any]:
+def _in_force(model: ModelFacts, tuning: Sequence[Tuning]) -> dict[str, Any]:
+    """Return the values in force of a model's settings, with those that were chosen by trying."""
+    chosen = next((each for each in tuning if each.model == model.name), None)
+    if chosen is None:
+        return dict(model.in_force)
+    return {**model.in_force, "batch-size": chosen.batch_size, "cpu-threads": chosen.cpu_threads}
+
+
+def _model(model: ModelFacts, tuning: Sequence[Tuning]) -> dict[str, Any]:
     """Describe one model of the run."""
     return {
         "name": model.name,
@@ -146,7 +158,7 @@ def _model(model: ModelFacts) -> dict[str, Any]:
         **({"on-objects-of": model.about} if model.about else {}),
         "label": model.label or None,
         **provenance_part(model.provenance),
-        "in-force": dict(model.in_force),
+        "in-force": _in_force(model, tuning),
         "trained-side": model.trained_side,
     }
 

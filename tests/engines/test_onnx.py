@@ -270,3 +270,12 @@ def test_a_network_that_gives_texts_is_refused_before_it_runs(tmp_path: Path, lo
     del model.graph.output[0]
     with pytest.raises(GraphError, match="the network gives string, but must give numbers"):
         start(package_of(graphs.write(model, tmp_path / "texts.onnx")), EngineSettings(engine="onnx"), log)
+
+
+def test_threads_can_be_changed(engine: OnnxEngine, noise: NDArray[np.float32]) -> None:
+    """The same values before and after."""
+    before = engine.run(noise, ["labels", "logits"])
+    for count in (2, 1):
+        engine.set_threads(count)
+        after = engine.run(noise, ["labels", "logits"])
+        assert all(np.array_equal(after[name], before[name]) for name in before)

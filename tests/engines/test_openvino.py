@@ -330,3 +330,17 @@ def test_a_softmax_that_openvino_cannot_hold_is_refused_by_size(
             engine.run(huge, ["labels", "confidence"])
         engine.close()
         assert "--max-img-size 178000000" in caught.value.hint
+
+
+def test_threads_can_be_changed(tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger) -> None:
+    """The same values before and after, and outputs that were compiled stay."""
+    engine = start(tiny, EngineSettings(engine="openvino", cpu_threads=1), log)
+    assert isinstance(engine, openvino.OpenVINOEngine)
+    try:
+        before = engine.run(noise, ["labels", "logits"])
+        for count in (2, 1):
+            engine.set_threads(count)
+            after = engine.run(noise, ["labels", "logits"])
+            assert all(np.array_equal(after[name], before[name]) for name in before)
+    finally:
+        engine.close()

@@ -41,6 +41,9 @@ TRT = {"device": "gpu", "use-trt": True}
         ({"precision": "bf16", "device": "gpu"}, "precision: bf16 runs only on a CPU. Choose fp16 on a GPU"),
         ({"enable-mkldnn": True, "device": "gpu"}, "enable-mkldnn: oneDNN is part of"),
         ({"enable-mkldnn": True, "engine": "onnx"}, "enable-mkldnn: oneDNN is part of"),
+        ({"batch-size": "auto", **TRT}, "batch-size: TensorRT is built for one range of batch sizes"),
+        ({"cpu-threads": "auto", "device": "gpu"}, "cpu-threads: threads are those of the CPU"),
+        ({"tuning-seconds": 5}, "tuning-seconds: nothing is tried without auto. Add --batch-size auto"),
         (
             {"outputs": "none", "codec": "vp9"},
             "codec: outputs is none, so no video is drawn. Leave --codec out, or choose other --outputs",

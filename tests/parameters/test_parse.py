@@ -144,3 +144,23 @@ def test_whole_numbers_and_floats_are_one_setting() -> None:
     """1 and 1.0 have one digest."""
     one, other = parse({"min-score": 1}), parse({"min-score": 1.0})
     assert one.result_digest == other.result_digest
+
+
+@pytest.mark.parametrize("name", ["batch-size", "cpu-threads"])
+def test_a_number_or_auto(name: str) -> None:
+    """Nothing else, however it is written."""
+    field = name.replace("-", "_")
+    assert getattr(parse({name: "auto"}).engine, field) == "auto"
+    assert getattr(parse({name: 4}).engine, field) == 4
+    for wrong in ("Auto", "4", 0, 2.0, True, "", 10**6):
+        with pytest.raises(ParameterError, match=r"integer from 1 to \d+, or auto"):
+            parse({name: wrong})
+
+
+def test_engines_get_numbers() -> None:
+    """Those that auto starts from are the defaults."""
+    settings = parse({"batch-size": "auto", "cpu-threads": "auto"}).engine
+    assert settings.tunes
+    assert settings.plain() == parse({}).engine
+    assert not settings.plain().tunes
+    assert parse({"batch-size": 8, "cpu-threads": "auto"}).engine.plain().batch_size == 8

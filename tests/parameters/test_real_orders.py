@@ -75,6 +75,28 @@ def test_orders_with_equal_result_digests_give_equal_masks(photos: Path, usual: 
     assert masks(usual) == masks(other)
 
 
+@pytest.mark.parametrize("executor", ["local", "isolated"])
+def test_auto_changes_no_mask(
+    photos: Path, usual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    """Values that are tried, and those that are remembered: the masks are the usual ones, and the record says which."""
+    monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "cache"))
+    for number, remembered in enumerate((False, True)):
+        other = order(
+            MODEL, photos, tmp_path / f"auto{number}", outputs=("labels",), executor=executor,
+            batch_size="auto", cpu_threads="auto", tuning_seconds=3.0,
+        )  # fmt: skip
+        assert masks(usual) == masks(other)
+        assert digests(usual) == digests(other)
+        record = json.loads((other / "run.json").read_text("utf-8"))
+        (tuning,) = record["tuning"]
+        assert tuning["remembered"] is remembered
+        assert tuning["tried"]
+        assert record["in-force"]["batch-size"] == tuning["batch-size"]
+        assert (other / "tuning.csv").read_text("utf-8").count("\n") == len(tuning["tried"]) + 1
+        assert (other / "tuning.png").exists()
+
+
 @pytest.mark.parametrize("values", [{"min_confidence": 0.9}, {"tile_size": 64}], ids=str)
 def test_a_value_that_shapes_results_changes_the_digest(
     photos: Path, usual: Path, tmp_path: Path, values: dict[str, Any]

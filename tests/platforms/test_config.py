@@ -71,9 +71,11 @@ def values_of(parameter: Parameter) -> st.SearchStrategy[Any]:
         return st.sampled_from(parameter.choices)
     if parameter.kind == "size":
         return st.integers(50_000, 10**12) | st.sampled_from(["1MP", "1024px"])
-    if parameter.kind in ("int", "float"):
+    if parameter.kind in ("int", "float", "auto"):
         whole = st.integers(max(1, int(parameter.low or 0)), int(parameter.high or 0))
-        return whole if parameter.kind == "int" else st.floats(parameter.low, parameter.high) | st.just(1)
+        if parameter.kind == "auto":
+            whole |= st.just("auto")
+        return whole if parameter.kind != "float" else st.floats(parameter.low, parameter.high) | st.just(1)
     return st.text("abc é\"'#:%-1", min_size=1)
 
 
@@ -149,7 +151,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
     [
         ("tile-sise: 640", "dive.yaml, tile-sise: there is no such parameter. Did you mean tile-size?"),
         ('{"colour": "red"}', "dive.yaml, colour: there is no such parameter"),
-        ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024. Write it as a plain number"),
+        ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024, or auto. Write it as a plain"),
         ('{"batch-size": "4"}', "dive.yaml, batch-size: '4' is not an integer"),
         ("batch-size: 9223372036854775807", "dive.yaml, batch-size: 9223372036854775807 is not an integer from"),
         ("batch-size: 9223372036854775808", "dive.yaml, batch-size: it is not a plain value"),

@@ -262,7 +262,7 @@ def test_what_the_sdk_is_told(
             meant.help,
             meant.optional,
         )
-        assert said.default == meant.default
+        assert said.default == (str(meant.default) if meant.kind == "auto" else meant.default)
         assert said.default is None or meant.kind != "bool"
         assert [o.value for o in said.options or []] == list(meant.choices)
         assert (said.options is None) is not bool(meant.choices)

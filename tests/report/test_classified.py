@@ -200,6 +200,24 @@ def test_a_threshold_for_each_class(tmp_path):
     assert (second["class_1"], second["label"]) == ("red", "red")
 
 
+def test_features(tmp_path):
+    """They are delivered on request, at length 1, and with an index if the archive has them."""
+    folder = paint(tmp_path / "in", a=RED, b=BLUE)
+    archive = color_archive(tmp_path / "m.tgz")
+    for number, values in enumerate([{"features": True}, {"index": True}, {}]):
+        out = tmp_path / f"out{number}"
+        assert order(archive, folder, out, moving=False, **values).status == 0
+        assert (out / "features.npz").exists() == bool(values)
+    with np.load(tmp_path / "out0" / "features.npz") as found:
+        assert found["vectors"].shape == (2, 3)
+        assert np.linalg.norm(found["vectors"], axis=1) == pytest.approx([1, 1], abs=1e-6)
+        assert found["vectors"].argmax(axis=1).tolist() == [0, 2]
+    bare = color_archive(tmp_path / "n.tgz", outputs={"logits": "values"})
+    run = order(bare, folder, tmp_path / "none", moving=False, features=True)
+    assert run.status == 2
+    assert any("gives no features" in line for line in run.errors)
+
+
 def test_outputs_that_are_not_the_classes(tmp_path):
     """The order ends before it measures a picture."""
     folder = paint(tmp_path / "in", a=RED)

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quadrat.predictions import Segmentation
-from quadrat.report import coco, detections, masks, mot, survey, tracks
+import numpy as np
+
+from quadrat.predictions import Detections
+from quadrat.report import classified_lines, coco, detections, masks, mot, survey, tracks
+from quadrat.report.classified_values import rule_of
 from tests.report.test_masks import mask
-from tests.report.things import Desk, end, frame, labelled, many, photo
+from tests.report.things import Desk, end, facts, frame, labelled, many, photo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metadata.md").read_text("utf-8")
 NAMED_ELSEWHERE = ("settings", "in-force", "versions", "counts")
@@ -33,9 +36,10 @@ def aspects(folder: Path) -> Iterator[dict[str, Any]]:
     """Give an aspect of every kind, and the whole of run.json."""
     film = folder / "film.mp4"
     film.write_bytes(b"")
-    for task, found in (("segment", mask(0.5)), ("detect", many(5))):
+    labels = rule_of(facts("classify")).classify(np.array([0.7, 0.2, 0.1], np.float32))
+    for task, found in (("segment", mask(0.5)), ("detect", many(5)), ("classify", labels)):
         desk = Desk(folder / task, task)
-        plain = many(3, tracked=False) if not isinstance(found, Segmentation) else found
+        plain = many(3, tracked=False) if isinstance(found, Detections) else found
         yield from (dict(p.metadata) for p in desk.picture(photo(plain)))
         desk.frame(frame(0, found))
         yield from (dict(p.metadata) for p in desk.closed(end(1, film=film)))
@@ -50,7 +54,7 @@ def aspects(folder: Path) -> Iterator[dict[str, Any]]:
 def test_every_key_and_schema_is_on_the_page(tmp_path: Path) -> None:
     """Whoever meets a key can look it up."""
     found = [json.loads(json.dumps(aspect)) for aspect in aspects(tmp_path)]
-    assert len({aspect["$schema"] for aspect in found}) == 7
+    assert len({aspect["$schema"] for aspect in found}) == 9
     missing = {key for aspect in found for key in keys(aspect) if key != "$schema" and f"`{key}`" not in PAGE}
 
     assert not missing
@@ -65,6 +69,9 @@ def test_every_column_is_on_the_page() -> None:
         *detections.JsonlWriter.columns,
         *masks.COLUMNS,
         *tracks.COLUMNS,
+        *classified_lines.PICTURES,
+        *classified_lines.FRAMES,
+        *classified_lines.KEYS,
     }
 
     assert not {column for column in {*columns, survey.MODEL} if f"`{column}`" not in PAGE}

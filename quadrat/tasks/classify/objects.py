@@ -19,19 +19,20 @@ JOINED = "; "
 def cells(found: Classification, _classes: Sequence[ClassInfo], *_groups: object) -> dict[str, Any]:
     """Return the cells of an object in objects.csv: its labels, and the two most probable classes.
 
-    Without a label, the cell of the class says so, and that of its score is empty.
+    Without a label, the cell of the class says so, and that of its score is empty. Several labels stand in one cell.
     """
+    numbers: list[float] = [round(label.probability, 4) for label in found.labels]
     made: dict[str, Any] = {
         "class_id": " ".join(label.id for label in found.labels),
         "class": JOINED.join(label.name for label in found.labels) or nothing_of(found.multi_label),
         "level": JOINED.join(label.level for label in found.labels if label.level),
-        "score": JOINED.join(f"{label.probability:.4f}" for label in found.labels),
-        "entropy": f"{found.entropy:.4f}",
+        "score": numbers[0] if len(numbers) == 1 else JOINED.join(map(str, numbers)),
+        "entropy": round(found.entropy, 4),
     }
     for place in (1, 2):
         label = found.top[place - 1] if len(found.top) >= place else None
         made[f"class_{place}"] = "" if label is None else label.name
-        made[f"score_{place}"] = "" if label is None else f"{label.probability:.4f}"
+        made[f"score_{place}"] = "" if label is None else round(label.probability, 4)
     return made
 
 

@@ -82,6 +82,7 @@ def test_names_above_sum_what_is_below(values: np.ndarray) -> None:
         ((0.7, 0.2, 0.05, 0.05), "ocellaris", "species", 0.7),
         ((0.45, 0.4, 0.1, 0.05), "Amphiprion", "genus", 0.85),
         ((0.3, 0.15, 0.45, 0.1), "Pomacentridae", "family", 0.9),
+        ((0.25, 0.15, 0.15, 0.45), "Pomacentridae", "family", 0.55),
         ((0.1, 0.1, 0.1, 0.7), "blank", "", 0.7),
         ((0.2, 0.15, 0.14, 0.5), "blank", "", 0.5),
     ],
