@@ -10,6 +10,8 @@ IVCAP ?= ivcap
 MODEL ?= examples/models/seagrass-tiny.tgz
 IMAGES ?= examples/images
 OUTPUTS ?= pseudo,overlay
+# What run-enhance does to pictures.
+STEPS ?= lab-grey-world,clahe
 VIDEOS ?= examples/videos
 # Which of them are set, on the command line or in the environment.
 GIVEN := $(strip $(foreach name,MODEL IMAGES VIDEOS,$(if $(filter file,$(origin $(name))),,$(name))))
@@ -179,7 +181,7 @@ model = "$$(realpath -m "$(MODEL)")"
 images = "$$(realpath -m "$(IMAGES)")"
 videos = "$$(realpath -m "$(VIDEOS)")"
 
-.PHONY: run run-detect run-video run-collection run-batch run-data-proxy run-docker
+.PHONY: run run-detect run-video run-enhance run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images; results are in DATA/run
 	@$(known)$(call measure,run,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(over) $(ARGS))
 
@@ -190,6 +192,10 @@ run-detect: setup ## detect objects in the example scenes; results are in DATA/r
 
 run-video: setup ## follow objects in the example videos; results are in DATA/run-video
 	@$(call both,VIDEOS)$(call measure,run-video,$(QUADRAT) $(model) $(videos) --sequence -o "$$out" $(CHOSEN) $(over) $(ARGS))
+
+run-enhance: setup ## enhance the example images by STEPS; results are in DATA/run-enhance; look at before-after.jpg first
+	@$(known)$(if $(filter MODEL VIDEOS,$(GIVEN)),$(error run-enhance takes IMAGES and STEPS: make $@ IMAGES=FOLDER))$(call \
+		measure,run-enhance,$(PY) -m quadrat enhance $(images) -o "$$out" --enhance $(STEPS) $(over) $(ARGS))
 
 run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
 	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" $(FITTING) $(ARGS))

@@ -253,6 +253,12 @@ class Predictor(AbstractContextManager["Predictor"]):
             )
         )
 
+        if not all(model.kind.measures for model in self._models.values()):
+            self.close()
+            raise ParameterError(
+                "it makes pictures and measures nothing", where="model", hint="Use quadrat run"
+            )
+
     @property
     def _package(self) -> ModelPackage:
         (model,) = self._models.values()
@@ -345,12 +351,11 @@ class Predictor(AbstractContextManager["Predictor"]):
 def _only_settings(given: Mapping[str, object]) -> None:
     """Raise ParameterError for a parameter that names files, which has no effect here."""
     for name in given:
-        if find(name).name in NAMES_OF_FILES:
-            raise ParameterError(
-                "it names a file, which is not a setting",
-                where=name,
-                hint="Give the archive to Predictor, and images and videos to its methods",
-            )
+        if find(name).field in NAMES_OF_FILES:
+            hint = "Give the archive to Predictor, and images and videos to its methods"
+            raise ParameterError("it names a file, which is not a setting", where=name, hint=hint)
+        if name == "compare":
+            raise ParameterError("it needs an order", where=name, hint="Use one Predictor for each variant")
 
 
 def _several(given: object) -> Iterable[object]:

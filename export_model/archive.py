@@ -16,6 +16,7 @@ from export_model import (
     counts,
     embeddings,
     from_detector,
+    from_enhancer,
     label_parity,
     metadata_path,
     objects,
@@ -26,6 +27,7 @@ from quadrat.errors import ClassesError, ModelError
 from quadrat.package.manifest import read_package
 from quadrat.package.masks import read_masks
 from quadrat.package.write import archive_members, replace_file, to_json
+from quadrat.task_kinds import kind_of
 from quadrat.transforms import build
 
 INPUT, LABELS, PROBABILITIES = "selftest-input.npy", "selftest-labels.npy", "selftest-probabilities.npy"
@@ -125,6 +127,13 @@ def check_readable(members: Mapping[str, bytes]) -> None:
         build(read_package(Path(folder), name="model", digest="").transforms)
 
 
+def count_words(task: str, classes: Sequence[Mapping[str, Any]], channels: int | None) -> str:
+    """Say how many classes an archive has; `channels` is the network's own number, None if it is not known."""
+    if classes or not kind_of(task).max_classes:
+        return str(len(classes) or "none")
+    return f"{channels or 'unknown number'}, unnamed"
+
+
 def write_metadata(members: Mapping[str, bytes], archive: Path) -> Path:
     """Write meta.json beside the archive, with a placeholder for the URN of the artifact, and return its path."""
     meta = json.loads(members["meta.json"])
@@ -144,5 +153,6 @@ def _single(network: Network, batched: int) -> Any:
 
 SELF_TESTS = {
     "segment": _labels, "detect": _objects, "classify": _shares, "embed": embeddings.self_test,
+    "enhance": from_enhancer.self_test,
 }  # fmt: skip
 """How the self-test of an archive is made, by task."""

@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from export_model import classifier, preprocessing
+from export_model import classifier, enhancer_options, on_objects, preprocessing
 from quadrat.package.detectors import BELONGS, CHOICES, LAYOUTS, WITH_BACKGROUND
 from quadrat.task_kinds import default_task
 
 PURPOSE = "Make a model archive, model.tgz, from an ONNX file, a torch module, a Hugging Face folder or a PaddleSeg config."
-TASKS = ("segment", "detect", "classify", "embed")
+TASKS = ("segment", "detect", "classify", "embed", "enhance")
 """The tasks that networks can be packed for."""
 DEFAULT_PATH = Path("model.artifact.tgz")
 EXAMPLES = """\
@@ -30,6 +30,8 @@ def parser(prog: str = "export.py") -> argparse.ArgumentParser:
     _add_meaning(made)
     _add_detector(made)
     classifier.add_options(made)
+    enhancer_options.add_options(made)
+    on_objects.add_options(made)
     made.add_argument(
         "--save-path", type=Path, default=DEFAULT_PATH, help=f"archive to write [{DEFAULT_PATH}]"
     )

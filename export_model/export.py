@@ -11,7 +11,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from export_model import archive, classifier, labels, masks, pictures, preprocessing, sizes
+from export_model import (
+    archive,
+    classifier,
+    from_enhancer,
+    labels,
+    masks,
+    on_objects,
+    pictures,
+    preprocessing,
+    sizes,
+)
 from export_model.command import parser
 from export_model.network import Network, Shape
 from export_model.scores import ScoreOptions
@@ -40,9 +50,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "export.py") -> int
 
 def export(given: argparse.Namespace) -> None:
     """Read, convert and write; print what the archive contains."""
+    objects = on_objects.stated(given)
     network, classes = read(given)
-    network = replace(network, trained_size=given.trained_size)
-    if given.trained_size is None and not sizes.fixed(network):
+    network = replace(network, trained_size=given.trained_size, objects=objects)
+    if given.trained_size is None and kind_of(network.task).measures and not sizes.fixed(network):
         print("no --trained-size: orders cannot warn of images at another scale than those of the training")
     name = labels.clean(given.name or network.name, "--name")
     files, channels = archive.assemble(network, classes, name, print)
@@ -52,7 +63,7 @@ def export(given: argparse.Namespace) -> None:
     size = given.save_path.stat().st_size
     forms = ", ".join(network.engines.values())
     heads = ", ".join(network.outputs) or "those of the Paddle network"
-    named = str(len(classes)) if classes else f"{channels or 'unknown number'}, unnamed"
+    named = archive.count_words(network.task, classes, channels)
     weight = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"{given.save_path}: {weight}, sha256 {digest}")
     print(f"  networks: {forms}; outputs: {heads}; classes: {named}; transforms: {list(network.transforms)}")
@@ -64,7 +75,8 @@ def read(given: argparse.Namespace) -> tuple[Network, list[dict[str, Any]]]:
     pipeline = _pipeline(given)
     _check(given)
     network, classes = READERS[given.task](given, _classes(given, pipeline))
-    sizes.check(network)
+    if kind_of(given.task).measures:  # what makes pictures takes every size, in tiles
+        sizes.check(network)
     return network, classes
 
 
@@ -227,16 +239,23 @@ def _embedding(
     return embeddings.load(given.onnx, given.onnx_output, shape, _preprocessing(given)), []
 
 
-READERS = {"segment": _masks, "detect": _detector, "classify": _labels, "embed": _embedding}
+READERS = {
+    "segment": _masks,
+    "detect": _detector,
+    "classify": _labels,
+    "embed": _embedding,
+    "enhance": from_enhancer.read,
+}
 """How a network is read, by task."""
 ROUTES = {
     "segment": ("config", "paddle", "torch", "onnx"), "detect": ("torch", "onnx"),
     "classify": ("transformers", "torch", "onnx"), "embed": ("onnx",),
+    "enhance": ("torch", "onnx"),
 }  # fmt: skip
 """What a network can come from, by task."""
 OPTIONS = {
     "detect": ("layout", "pictures", "nms", "boxes", "unit"), "segment": ("multi_label", "multiples"),
-    "classify": ("multi_label", "hierarchy", "levels", "features"),
+    "classify": ("multi_label", "hierarchy", "levels", "features"), "enhance": ("scale", "multiple_of", "output_range"),
 }  # fmt: skip
 """Options for some tasks only."""
 

@@ -173,7 +173,8 @@ def _with_scores(
     picture = None if options.names else kinds.as_picture(given.arrays[-1], given.image)
     if picture is not None:
         asked = Question(
-            f"it looks like {picture.name}: {picture.reason}", f"--class, {channels} times, if it makes masks"
+            f"it looks like {picture.name}: {picture.reason}",
+            f"--task enhance, or --class, {channels} times, if it makes masks",
         )
         meaning = replace(meaning, questions=(asked, *meaning.questions))
     if found.resize and heads.opset(model) < heads.LEAST_RESIZED:

@@ -22,7 +22,7 @@ from export_model import counts, export, from_onnx, heads, kinds, labels, prepar
 from export_model.network import F32, Network, Shape
 from export_model.preprocessing import ASSUMED
 from quadrat.errors import GraphError, ParameterError, QuadratError
-from quadrat.task_kinds import default_task
+from quadrat.task_kinds import default_task, kind_of
 
 TRIES = 6
 """How many answers may be added to a command before it is given up."""
@@ -100,7 +100,13 @@ def inspect(path: Path) -> Inspection:
     kind = kinds.recognise(outputs, picture)
     if kind is not None:
         named = replace(known, kind=kind.name, reason=kind.reason, sure=kind.sure, task=kind.task)
-        return _as_labels(path, named) if kind.task else named
+        return (
+            _packed(path, named, ("enhance",))
+            if kind.picture
+            else _as_labels(path, named)
+            if kind.task
+            else named
+        )
     if shape[1] not in (None, 3):
         return replace(known, reason=f"it takes pictures of {shape[1]} channels")
     return _packed(path, known, _tasks(outputs, (picture.shape[2], picture.shape[3])))
@@ -187,7 +193,9 @@ def _try(words: Sequence[str]) -> tuple[tuple[str, ...], Network | None, Quadrat
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            network = export.read(export.parser().parse_args(list(words)))[0]
+            given = export.parser().parse_args(list(words))
+            given.quick = True
+            network = export.read(given)[0]
     except QuadratError as error:
         return tuple(said.getvalue().splitlines()), None, error
     return tuple(said.getvalue().splitlines()), network, None
@@ -227,14 +235,18 @@ def _found(
     """Return the inspection of a network that can be packed."""
     task = network.task
     layout = str(network.detect.get("layout", ""))
-    reason = (
-        f"its outputs have the layout {layout}" if layout else "its output has scores or classes of pixels"
+    kind, reason = (
+        (OBJECTS, f"its outputs have the layout {layout}")
+        if layout
+        else (MASKS, "its output has scores or classes of pixels")
     )
+    if network.enhance:
+        kind, reason = known.kind, known.reason
     divisors = [str(t["divisor"]) for t in network.transforms if t.get("type") == "ResizeToMultiple"]
     size = f"multiples of {divisors[0]}" if divisors else known.size
     command = shlex.join(["quadrat", "pack", *words, "--save-path", f"{network.name}.tgz"])
     return replace(
-        known, kind=OBJECTS if layout else MASKS, reason=reason, sure="guess" if assumed else "likely",
+        known, kind=kind, reason=reason, sure="guess" if assumed else "likely",
         task=task, layout=layout, size="any size" if size == "open" else size,
         notes=tuple(note for note in notes if not note.startswith(ASSUMED)), count=_count(network, known.outputs),
         assumed=(*assumed, *(note.removeprefix(ASSUMED) for note in notes if note.startswith(ASSUMED))),
@@ -275,7 +287,7 @@ def describe(found: Inspection, name: str) -> str:
     lines += [f"  found    {note}" for note in found.notes]
     lines += [f"  assumed  {what}" for what in found.assumed]
     lines.append(f"  pack it  {found.command}" if found.command else f"  {values.NO_TASK}")
-    if found.command and not found.names:
+    if found.command and not found.names and kind_of(found.task).max_classes:
         unnamed = "the class has no name" if found.count == 1 else (
             f"the {found.count} classes have no names" if found.count else "the classes have no names"
         )  # fmt: skip

@@ -13,12 +13,17 @@ from export_model import export_hints, objects, selftest
 from export_model.network import F32
 from quadrat.errors import ManifestError
 from quadrat.package.detectors import read_detect
+from quadrat.package.enhance import read_enhance
 from quadrat.package.labels import read_labels
 from quadrat.package.masks import read_masks
+from quadrat.parameters import TileSettings
 from quadrat.protocols import Engine
 from quadrat.tasks.classify.reader import ScoreReader
 from quadrat.tasks.detect import layouts
 from quadrat.tasks.embed.task import VECTOR, unit, vector_output
+from quadrat.tasks.enhance.network import make_network
+from quadrat.tasks.enhance.picture import read_picture, to_levels
+from quadrat.tasks.enhance.selftest import LEVELS
 from quadrat.tasks.segment.roles import find_roles
 from quadrat.types import ModelPackage
 
@@ -36,7 +41,8 @@ class Answer:
     """The output of one engine for one network.
 
     For masks: `labels` (1, h, w) integer, or (1, K, h, w) with several classes per pixel, and `confidence` (1, h, w)
-    or None; for a detector: `objects`; for a classifier: `probabilities` (K,); for an embedding: `vector` (D,) of length 1.
+    or None; for a detector: `objects`; for a classifier: `probabilities` (K,); for an embedding: `vector` (D,) of length 1;
+    for a network that makes pictures: `picture` (H, W, K) in RGB order.
     """
 
     who: str
@@ -45,6 +51,7 @@ class Answer:
     objects: objects.CanonicalObjects | None = None
     probabilities: NDArray[np.float32] | None = None
     vector: NDArray[np.float32] | None = None
+    picture: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -316,10 +323,51 @@ class Vectors:
         return f"a vector of {count} values: the cosine is at least {1 - max(allowed, COSINE):g}"
 
 
+class Pictures:
+    """Compares the values of pictures, 0..255."""
+
+    header: tuple[str, ...] = ("differing values", "largest")
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+        self._words = read_enhance(package.meta)
+
+    def test(self) -> SelfTest:
+        """Read the input and its picture (H, W, K) uint8."""
+        arrays, tolerance = _stated(self._package, "picture")
+        if arrays["input"].ndim != 4 or arrays["picture"].ndim != 3:
+            raise ManifestError("its self-test holds no picture", where=self._package.name)
+        expected = Answer("the self-test", picture=arrays["picture"])
+        return SelfTest(_batch(self._package, arrays["input"]), expected, tolerance)
+
+    def ask(self, engine: Engine, image: F32, who: str) -> Answer:
+        """Return the picture of the input."""
+        task = make_network(self._package, engine.outputs, TileSettings())
+        given = engine.run(image, task.wanted)[task.wanted[0]][0]
+        planes = read_picture(given, (image.shape[2], image.shape[3]), self._words)
+        return Answer(who, picture=to_levels(planes, self._words))
+
+    def compare(self, answer: Answer, other: Answer, allowed: float, who: str) -> ParityRow:
+        """Count the values that differ by more than engines round."""
+        one, two = answer.picture, other.picture
+        if one is None or two is None or one.shape != two.shape:
+            return ParityRow(who, ("all", "-"), "FAILS")
+        gap = np.abs(one.astype(np.int16) - two.astype(np.int16))
+        off = int((gap > LEVELS).sum())
+        return ParityRow(who, (str(off), str(gap.max())), AGREES if off <= allowed * gap.size else "FAILS")
+
+    def summary(self, test: SelfTest, allowed: float) -> str:
+        """State the number of values."""
+        size = 0 if test.expected.picture is None else test.expected.picture.size
+        most = f"at most {allowed:.4%} of them" if allowed else "none"
+        return f"{size} values of a picture: {most} may differ by more than {LEVELS} of 255"
+
+
 PARITIES: Mapping[str, Callable[[ModelPackage], Parity]] = {
     "segment": Masks,
     "detect": Boxes,
     "classify": Probabilities,
     "embed": Vectors,
+    "enhance": Pictures,
 }
 """How engines are compared, by task."""

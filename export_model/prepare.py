@@ -143,11 +143,13 @@ def comes_last(model: Any, image: Any) -> bool:
     return False
 
 
-def image_first(model: Any, image: Any, where: str, wanted: Shape | None = None) -> Image:
+def image_first(
+    model: Any, image: Any, where: str, wanted: Shape | None = None, *, channels: tuple[int, ...] = (3,)
+) -> Image:
     """Make `image`, an input of `model` with four axes, float32 (N, 3, H, W), and return what it is now.
 
     A channels-last input is transposed and a float16 input cast in the graph. `wanted` fixes open axes, in the order
-    (N, C, H, W). Raises GraphError for another dtype or another number of channels, ParameterError if `wanted` does
+    (N, C, H, W); `channels` are the numbers that it may have, the usual one first. Raises GraphError for another dtype or another number of channels, ParameterError if `wanted` does
     not fit.
     """
     from onnx import TensorProto
@@ -163,7 +165,7 @@ def image_first(model: Any, image: Any, where: str, wanted: Shape | None = None)
     last = comes_last(model, image)
     if last:
         own = tuple(own[axis] for axis in TO_FIRST)
-    merged = _merged(own, wanted, where)
+    merged = _merged(own, wanted, where, channels)
     if last or kind == TensorProto.FLOAT16:
         new = _adapted(model.graph, image, last=last, cast=kind == TensorProto.FLOAT16)
         notes += [f"input {name} is channels-last (N, H, W, C); a transpose was added"] if last else []
@@ -173,13 +175,14 @@ def image_first(model: Any, image: Any, where: str, wanted: Shape | None = None)
     return Image(name, merged, last, tuple(notes))
 
 
-def _merged(own: Shape, wanted: Shape | None, where: str) -> Shape:
+def _merged(own: Shape, wanted: Shape | None, where: str, channels: tuple[int, ...]) -> Shape:
     merged = tuple(o if w is None else w for o, w in zip(own, wanted or own, strict=True))
     if any(o is not None and o != m for o, m in zip(own, merged, strict=True)):
         raise ParameterError(f"the graph's input is fixed to {own}", where="--input-shape")
-    if merged[1] not in (None, 3):
-        raise GraphError(f"the input has {merged[1]} channels, not 3", where=where)
-    return (merged[0], 3, *merged[2:])
+    if merged[1] not in (None, *channels):
+        allowed = " or ".join(map(str, channels))
+        raise GraphError(f"the input has {merged[1]} channels, not {allowed}", where=where)
+    return (merged[0], merged[1] or channels[0], *merged[2:])
 
 
 def _adapted(graph: Any, image: Any, *, last: bool, cast: bool) -> str:

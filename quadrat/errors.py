@@ -2,6 +2,7 @@
 
     QuadratError                   E_INTERNAL        exit 1
       ParameterError               E_PARAMETER       exit 2
+        QueryError                 E_INDEX_QUERY              what is looked for in an index has a mistake
       ModelError                   E_MODEL           exit 3   the model archive is at fault
         ArchiveFormatError         E_MODEL_FORMAT             not a complete gzipped tar (truncated, corrupted, trailing bytes)
         ArchiveUnsafeError         E_MODEL_UNSAFE             links, devices, escapes, bombs, code
@@ -26,6 +27,8 @@
         ImageSizeError             E_IMAGE_SIZE               no pixels, or too many
         TooManyObjectsError        E_TOO_MANY                 more objects than max-detections: only the best-scoring are counted
         UnmeasuredObjectError      E_OBJECT                   a model could not measure some of the objects: they have no finer result
+        VectorError                E_VECTOR                   a vector without a direction: NaN, infinity or zeros
+        IndexFileError             E_INDEX                    an index is damaged, was changed, or does not fit
         VideoFormatError           E_VIDEO_FORMAT             not a supported video or sequence, or its frames change size
         VideoTruncatedError        E_VIDEO_TRUNCATED          the video ends early or is damaged: partly measured
         StreamError                E_STREAM                   a stream cannot be reached or was lost
@@ -124,6 +127,12 @@ class ParameterError(QuadratError):
 
     code = "E_PARAMETER"
     exit_status = 2
+
+
+class QueryError(ParameterError):
+    """What is looked for in an index has a mistake, such as a column that there is not."""
+
+    code = "E_INDEX_QUERY"
 
 
 class ModelError(QuadratError):

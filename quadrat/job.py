@@ -16,9 +16,11 @@ from quadrat.executors.delivery import Delivery
 from quadrat.executors.identity import identity_of
 from quadrat.executors.listing import Listing
 from quadrat.executors.policy import FailurePolicy
+from quadrat.executors.searching import index_folds, open_index, searched
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.interrupts import signals_deferred
-from quadrat.parameters import Settings
+from quadrat.parameters import SEARCH, Settings
+from quadrat.parameters.declare import TILED
 from quadrat.parameters.sizes import size_words
 from quadrat.pipeline.measure import (
     Event,
@@ -74,7 +76,10 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
         store.check()
         with ExitStack() as stack:
             ledger = stack.enter_context(store.ledger())
+            base = stack.enter_context(open_index(store, settings))
             archives = stack.enter_context(store.models())
+            if settings.order.task == SEARCH and base is not None and not archives:
+                return _search(searched(settings, store, ledger, base, log), Delivery(store))
             work = Work(
                 tuple(archives.values()),
                 tuple(archives),
@@ -85,7 +90,7 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
             )
             executor = stack.enter_context(open_executor(work, log))
             ledger.begin(identity_of(store.place, executor.facts, settings))
-            order = Order(settings, store, log, executor, ledger)
+            order = Order(settings, store, log, executor, ledger, base=base)
             order.run(keep or ledger.folder)
     except QuadratError as raised:
         log.error("%s", raised.line)
@@ -95,13 +100,27 @@ def run_order(settings: Settings, store: Store, log: logging.Logger, *, keep: Pa
     return order.outcome(error, keep)
 
 
+def _search(products: Iterator[Product], delivery: Delivery) -> Outcome:
+    """Deliver the results of a search that measures nothing."""
+    tables = {product.name: delivery.deliver(product) for product in products}
+    return Outcome(None, {}, delivery.count, tables)
+
+
 class Order:
-    """One order with its models loaded."""
+    """One order with its models loaded; `base` is the database of the index that it begins with."""
 
     def __init__(
-        self, settings: Settings, store: Store, log: logging.Logger, executor: Executor, ledger: Ledger
+        self,
+        settings: Settings,
+        store: Store,
+        log: logging.Logger,
+        executor: Executor,
+        ledger: Ledger,
+        *,
+        base: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._base = base
         self._store = store
         self._log = log
         self._executor = executor
@@ -123,8 +142,9 @@ class Order:
         """
         facts = self._executor.facts
         moving = self._store.moving
+        folds = index_folds(facts, self._names, folder, self._base, self._settings)
         report = self._report = OrderReport(
-            facts, self._settings.values(), self._names, folder, self._ledger.part
+            facts, self._settings.values(), self._names, folder, self._ledger.part, folds=folds
         )
         self._log_start()
         policy = FailurePolicy(self._settings, report.table, moving=moving)
@@ -345,13 +365,17 @@ class Order:
         if not count:
             return
         kind = kinds[0] if len(kinds) == 1 else "source"
+        facts = self._executor.facts
+        size = next((each.in_force["max-img-size"] for each in facts if each.in_force["max-img-size"]), -1)
         self._log.info(
             "%d %s shrunk to %s; --max-img-size -1 measures %s whole%s",
             count,
             f"{kind} was" if count == 1 else f"{kind}s were",
-            size_words(self._settings.frames_for(shrinks=True).max_img_size),
+            size_words(size),
             "it" if count == 1 else "them",
-            "" if self._settings.tiles.tile_size else ", --tile-size in tiles",
+            ", --tile-size in tiles"
+            if not self._settings.tiles.tile_size and any(each.task in TILED for each in facts)
+            else "",
         )
 
     def _log_times(self, run: Measuring, report: OrderReport, wall_s: float) -> None:

@@ -68,6 +68,9 @@ class Store(Protocol):
     def models(self) -> AbstractContextManager[Mapping[str, Path]]:
         """Provide the model archives as local files, by URN and in order, while the context is open."""
 
+    def index(self) -> AbstractContextManager[Path | None]:
+        """Provide the index.tgz that the order begins with while the context is open; None if there is none."""
+
     def sources(self) -> Iterator[StoreItem]:
         """Yield the sources in order, a Failure(NotAnImageError) for each other file, and Flush before waiting."""
 

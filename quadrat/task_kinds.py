@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from quadrat.errors import ManifestError
+from quadrat.parameters.searches import SEARCH
 
 TASKS: dict[str, str] = {
     "segment": "quadrat.tasks.segment.kind:KIND",
@@ -56,8 +57,8 @@ class TaskKind:
     `endings` are the endings of its products' names, apart from annotated videos; names that an earlier run took are
     not used again. `class_urn` is the prefix of the URNs of classes that the archive gives none; `max_classes` is the most classes
     that a prediction can hold; `model_schema` is the `$schema` of an archive's meta.json. `tracks` is True if its
-    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is
-    given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
+    objects can be tracked; `measures` is False if it makes pictures for people, and so has no place beside
+    measurements; `shrinks` is True if whole images are shrunk to a million pixels unless max-img-size is given; `first_roles` are the roles of the outputs that an engine prepares at its start, empty for all;
     `compares_scales` is False if every picture is brought to one size, so that the scale of an order's images is no warning.
     """
 
@@ -123,7 +124,7 @@ def kind_of(task: str, where: str = "") -> TaskKind:
 
 def needs_model(task: object) -> bool:
     """Return True unless an order with this task can do without an archive."""
-    return task not in TASKS or not kind_of(str(task)).built_in
+    return task != SEARCH and (task not in TASKS or not kind_of(str(task)).built_in)
 
 
 def default_task() -> str:

@@ -50,7 +50,7 @@ def enlarger(
     inside = channels * stride * stride
     for layer in range(depth):
         to = out * (scale * stride) ** 2 if layer == depth - 1 else wide
-        weights = rng.normal(0, 0.3, (to, inside, 3, 3)).astype(np.float32)
+        weights = rng.normal(0, inside**-0.5 / 2, (to, inside, 3, 3)).astype(np.float32)
         held.append(numpy_helper.from_array(weights, f"w{layer}"))
         nodes.append(helper.make_node("Conv", [name, f"w{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]))
         name, inside = f"c{layer}", to
@@ -66,7 +66,7 @@ def enlarger(
         nodes.append(helper.make_node("DepthToSpace", [name], ["details"], blocksize=scale * stride))
         name = "details"
     held.append(numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), "scales"))
-    held.append(numpy_helper.from_array(np.float32(0.05), "little"))
+    held.append(numpy_helper.from_array(np.float32(0.1), "little"))
     nodes += [
         helper.make_node("Resize", ["x", "", "scales"], ["large"], mode="nearest",
                          coordinate_transformation_mode="asymmetric", nearest_mode="floor"),

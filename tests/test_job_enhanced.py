@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from quadrat import engines
 from tests import pictures
+from tests.enhancers import enlarger_archive
 from tests.executors.orders import dives, everything, photos
-from tests.moving import RECTANGLES, Order, order
+from tests.moving import RECTANGLES, Order, film, order, swim
 from tests.results import contents
 
 
@@ -146,3 +148,15 @@ def test_measuring_with_steps_is_measuring_what_they_deliver(tmp_path: Path) -> 
     )
     assert not any("enhanced" in line for line in plain.warnings)
     assert "enhance" not in plain.rows[0]
+
+
+def test_a_network_makes_videos_larger(tmp_path: Path) -> None:
+    """Also frames that are skipped have its size, so that the video has one."""
+    dark = np.zeros((144, 192, 3), np.uint8)
+    film(tmp_path / "a.mp4", [dark, *swim(3), dark])
+    ran = order(enlarger_archive(tmp_path / "sr.tgz"), tmp_path / "a.mp4", tmp_path / "out", skip_black=True)
+
+    with av.open(str(tmp_path / "out" / "video" / "a.mp4")) as made:
+        sizes = {(frame.height, frame.width) for frame in made.decode(video=0)}
+    assert (ran.status, sizes) == (0, {(288, 384)})
+    assert ran.table("enhanced.csv")[0]["width"] == "384"

@@ -6,10 +6,12 @@ import logging
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from quadrat import job
 from quadrat.stores.folder import FolderStore
 from tests import pictures, videos
+from tests.classifiers import NORMALIZE, color_archive
 from tests.moving import RECTANGLES, draw, order
 from tests.networks import brightness_archive
 from tests.test_job import LOG, half, run
@@ -88,3 +90,18 @@ def test_frames_that_were_shrunk_are_logged_once_for_a_video(
     assert ["2 sources were shrunk to 2000 pixels"] == [
         line.split(";")[0] for line in caplog.messages if "shrunk to" in line
     ]
+
+
+def test_a_mosaic_is_labelled_as_a_smaller_picture(tmp_path: Path) -> None:
+    """A classifier needs no tiles, and nothing of a mosaic's size in memory; the log says what it was shrunk to."""
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8000, 6500), (200, 20, 20)).save(tmp_path / "in" / "a.tif", compression="tiff_lzw")
+    resize = {"type": "PilResize", "short_size": 64}
+    archive = color_archive(tmp_path / "m.tgz", transforms=[resize, NORMALIZE])
+    ran = order(archive, tmp_path / "in", tmp_path / "out", moving=False, outputs="none")
+
+    assert ran.status == 0
+    assert any(line.endswith("whole") and "shrunk to 50 million pixels" in line for line in ran.infos), (
+        ran.infos
+    )
+    assert "red" in (tmp_path / "out" / "predictions.csv").read_text()

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "stores", "package", "media", "steps", "transforms", "engines", "tasks", "tracking", "render", "report",
+    "stores", "package", "media", "steps", "transforms", "engines", "tasks", "tracking", "render", "index", "report",
     "pipeline", "executors", "platforms",
 )  # fmt: skip
 """The rooms of the design, lowest first; a room may be there before it has a module."""

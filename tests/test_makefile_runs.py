@@ -49,3 +49,23 @@ def test_a_run_that_delivers_nothing_leaves_no_folder(prepared):
     """As for a wrong parameter: what runs/latest shows stays."""
     assert prepared.make(*WORDS, FAIL="*quadrat run*").returncode != 0
     assert list((prepared.root / "runs").iterdir()) == []
+
+
+def test_run_enhance_needs_no_model(prepared):
+    """The example images, or one's own; a model would not be used, and is refused."""
+
+    def calls():
+        return prepared.calls(prepared.root / ".venv" / "bin")[-1]
+
+    assert prepared.make("run-enhance").returncode == 0
+    call = calls()
+    assert call[call.index("enhance") + 1] == str(prepared.root / "examples" / "images")
+    assert call[call.index("--enhance") + 1] == "lab-grey-world,clahe"
+    assert call[call.index("-o") + 1] == str(prepared.root / "DATA" / "run-enhance")
+    assert prepared.make("run-enhance", "IMAGES=images", "STEPS=fusion").returncode == 0
+    assert [str(prepared.root / "images"), "fusion"] == [
+        calls()[calls().index(word) + 1] for word in ("enhance", "--enhance")
+    ]
+    refused = prepared.make("run-enhance", "MODEL=my models/model.tgz")
+    assert refused.returncode != 0
+    assert "run-enhance takes IMAGES and STEPS" in refused.stderr

@@ -16,10 +16,13 @@ from PIL import Image
 from predictor import Failure, Labels, Measurement, Objects, Predictor
 from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
 from quadrat.job import run_order
+from quadrat.steps import parse_steps
 from quadrat.stores.folder import FolderStore
 from tests import moving, pictures, videos
 from tests.classifiers import color_archive
+from tests.enhancers import enlarger_archive
 from tests.networks import brightness_archive
+from tests.test_job_models import SEAGRASS
 from tests.values import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -272,3 +275,23 @@ def test_a_classifier_gives_labels(tmp_path: Path) -> None:
     assert first.found.features is not None
     assert first.labelled().width == 320
     assert [list(each.labels) for each in frames if isinstance(each, Labels)] == [["red"]] * 3
+
+
+def test_what_only_an_order_can_do_is_refused(tmp_path: Path) -> None:
+    """Several variants of one picture, and archives that make pictures."""
+    with pytest.raises(ParameterError, match="compare: it needs an order"):
+        Predictor(SEAGRASS, settings={"compare": "none,clahe"})
+    with pytest.raises(ParameterError, match="model: it makes pictures and measures nothing"):
+        Predictor(enlarger_archive(tmp_path / "sr.tgz"), settings={"executor": "local"})
+
+
+def test_steps_change_what_is_measured() -> None:
+    """As they do in an order."""
+    pixels = pictures.drawing(200, 200)
+    found = []
+    for steps in ("none", "clahe"):
+        with Predictor(SEAGRASS, settings={"executor": "local", "enhance": steps}) as predictor:
+            found += list(predictor.predict(pixels))
+    with Predictor(SEAGRASS, settings={"executor": "local"}) as predictor:
+        found += list(predictor.predict([pixels, parse_steps("clahe").apply(pixels)]))
+    assert [found[0].cover, found[1].cover] == [found[2].cover, found[3].cover]

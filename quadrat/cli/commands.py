@@ -22,6 +22,8 @@ Command = Callable[[Sequence[str]], int]
 
 COMMANDS = {
     "run": ("quadrat.cli.run:main", "measure photographs, videos and streams with a model"),
+    "enhance": ("quadrat.cli.enhance:main", "enhance photographs and videos for people to look at"),
+    "search": ("quadrat.cli.search:main", "find pictures, frames and objects in an index of results"),
     "inspect": ("quadrat.cli.archives:inspect", "tell what a network is, and how to pack it"),
     "pack": ("quadrat.cli.archives:pack", "pack a trained network into a model archive, model.tgz"),
     "verify": ("quadrat.cli.archives:verify", "run the self-test of an archive on every engine"),

@@ -23,7 +23,7 @@ from quadrat.errors import ParameterError, ResultsError
 from quadrat.parameters import GROUPS, NAMES_OF_FILES, Settings, parse
 from quadrat.parameters import Inputs as InputParameters
 from quadrat.parameters.applies import MEDIA
-from quadrat.platforms.arguments import add_arguments
+from quadrat.platforms.arguments import add_arguments, local_path
 from quadrat.platforms.ivcap_order import OrderContext, complete
 from quadrat.stores.entries import FOLDER as LEDGER
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
@@ -169,7 +169,13 @@ def plan(given: Namespace) -> list[Planned]:
         place = out / described(media) if others else out
         sources = _sources(inputs, media, out, given, settings)
         store = FolderStore(
-            models, sources, place, LOCAL_ORDER, moving=media != "image", overwrite=bool(given.overwrite)
+            models,
+            sources,
+            place,
+            LOCAL_ORDER,
+            moving=media != "image",
+            overwrite=bool(given.overwrite),
+            index=local_path(given.from_index, Path(), "from-index") if given.from_index else None,
         )
         planned.append(Planned(media, settings, store, place))
     return planned

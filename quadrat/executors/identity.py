@@ -9,7 +9,7 @@ from quadrat.report.base import ModelFacts
 
 SHAPING = (PictureSettings.title,)
 """Groups of settings that shape pictures."""
-KEPT = ("index",)
+KEPT = ("index", "task")
 """Settings that decide what records keep."""
 
 

@@ -17,7 +17,10 @@ LAYOUTS = ("NCHW", "NHWC")
 """Axes of the network's output; the input of an archive is always NCHW."""
 MAX_SCALE, MAX_MULTIPLE, MAX_REACH = 16, 1024, 4096
 
-_WHERE = "meta.json: enhance"
+KEY = "enhance"
+"""The key of meta.json."""
+
+_WHERE = f"meta.json: {KEY}"
 _KEYS = ("order", "range", "output-range", "layout", "scale", "multiple", "least", "reach", "grid")
 
 
@@ -50,7 +53,7 @@ class EnhanceWords:
 
 def read_enhance(meta: Mapping[str, Any]) -> EnhanceWords:
     """Read the `enhance` entry of meta.json, which an archive of this task must have. Raises ManifestError."""
-    words = meta.get("enhance")
+    words = meta.get(KEY)
     if not isinstance(words, dict):
         what = "it is missing" if words is None else "it does not hold names with values"
         raise ManifestError(

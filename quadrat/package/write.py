@@ -32,8 +32,10 @@ class ArchiveSpec:
 
     `files` are members of the archive by name; `engines` names the member of each format ("onnx", "pdmodel", "pir")
     and `params` the weights of Paddle; `shape` is (N, C, H, W) with None where any length will do; `outputs` names
-    the ONNX tensor of each role; `model`, `provenance`, `detect`, `segment` and `classify` go into meta.json as they are.
-    `trained_size` is the long side of the images of its training in pixels, None if it is not known.
+    the ONNX tensor of each role; `model`, `provenance`, `detect`, `segment`, `classify` and `enhance` go into meta.json
+    as they are.
+    `trained_size` is the long side of the images of its training in pixels, None if it is not known. `objects` goes
+    into meta.json as it is, and the network then measures objects; None for whole frames.
     """
 
     name: str
@@ -50,7 +52,9 @@ class ArchiveSpec:
     detect: Mapping[str, Any] = field(default_factory=dict)
     segment: Mapping[str, Any] = field(default_factory=dict)
     classify: Mapping[str, Any] = field(default_factory=dict)
+    enhance: Mapping[str, Any] = field(default_factory=dict)
     trained_size: int | None = None
+    objects: Mapping[str, Any] | None = None
 
 
 def archive_members(
@@ -135,6 +139,8 @@ def _meta(
         **({"detect": dict(spec.detect)} if spec.detect else {}),
         **({"segment": dict(spec.segment)} if spec.segment else {}),
         **({"classify": dict(spec.classify)} if spec.classify else {}),
+        **({"enhance": dict(spec.enhance)} if spec.enhance else {}),
+        **({} if spec.objects is None else {"on": "objects", "objects": dict(spec.objects)}),
         **({TRAINED_SIZE: spec.trained_size} if spec.trained_size else {}),
         "engines": dict(spec.engines),
         "inputs": [{"name": spec.input_name, "dtype": "float32", "shape": list(spec.shape)}],

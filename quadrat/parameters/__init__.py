@@ -19,7 +19,7 @@ from quadrat.parameters.parse import (
     parse,
 )
 from quadrat.parameters.results import MaskSettings, ObjectSettings, TileSettings
-from quadrat.parameters.searches import SearchSettings
+from quadrat.parameters.searches import SEARCH, SearchSettings
 from quadrat.parameters.service import CPU, DESCRIPTION, DISK, MEMORY, NAME
 from quadrat.parameters.settings import SETTINGS, Settings
 from quadrat.parameters.steps import EnhancementSettings
@@ -39,6 +39,7 @@ __all__ = [
     "PARAMETERS",
     "RESULT_FOLDER",
     "RUN",
+    "SEARCH",
     "SETTINGS",
     "EngineSettings",
     "EnhancementSettings",

@@ -11,6 +11,7 @@ from quadrat.errors import ParameterError
 from quadrat.parameters.declare import Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.limits import LimitSettings
+from quadrat.parameters.searches import SEARCH
 from quadrat.parameters.settings import Settings
 
 MEDIA = {"image": "images", "video": "videos", "stream": "streams"}
@@ -70,7 +71,7 @@ def check_stated(settings: Settings, models: Mapping[str, str]) -> None:
     """Raise ParameterError if the order names a task that is not that of every model; `models` as in `check_tasks`."""
     task = settings.order.task
     others = {name: own for name, own in models.items() if own != task}
-    if task is None or not others:
+    if task in (None, SEARCH) or not others:
         return
     raise ParameterError(
         f"it is {task}, but {_described(others)}",

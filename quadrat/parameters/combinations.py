@@ -7,6 +7,7 @@ from quadrat.parameters.declare import AUTO
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.orders import PictureSettings
 from quadrat.parameters.results import TileSettings
+from quadrat.parameters.searches import SEARCH, SearchSettings
 from quadrat.parameters.settings import Settings
 from quadrat.parameters.tracks import TrackingSettings
 
@@ -31,6 +32,25 @@ def check_combinations(settings: Settings) -> None:
         )
     _check_tracking(settings.tracking)
     _check_pictures(settings.pictures)
+    _check_search(settings.search, settings.order.task)
+
+
+def _check_search(search: SearchSettings, task: str | None) -> None:
+    usual = SearchSettings()
+    for name in ("find", "where", "like_row", "max_results", "min_similarity"):
+        if task != SEARCH and getattr(search, name) != getattr(usual, name):
+            where = name.replace("_", "-")
+            raise ParameterError(
+                "it is about what to look for in an index", where=where, hint=f"Add --task {SEARCH}"
+            )
+    if search.find != "duplicates" and search.min_similarity != usual.min_similarity:
+        raise ParameterError(
+            "it has no effect without near-duplicates", where="min-similarity", hint="Add --find duplicates"
+        )
+    if search.find != "matches" and search.like_row is not None:
+        raise ParameterError(
+            f"{search.find} are found by comparing all rows", where="like-row", hint="Leave it or --find out"
+        )
 
 
 def _check_pictures(pictures: PictureSettings) -> None:

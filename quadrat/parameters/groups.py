@@ -6,7 +6,7 @@ from quadrat.errors import ParameterError
 from quadrat.parameters.declare import Group, Parameter
 from quadrat.parameters.engines import EngineSettings
 from quadrat.parameters.frames import FrameSettings, StreamSettings
-from quadrat.parameters.inputs import Inputs, ResultFolder
+from quadrat.parameters.inputs import IndexInput, Inputs, ResultFolder
 from quadrat.parameters.labels import LabelSettings
 from quadrat.parameters.limits import InstanceSettings, LimitSettings
 from quadrat.parameters.orders import OrderSettings, PictureSettings
@@ -18,6 +18,7 @@ from quadrat.parameters.tracks import TrackingSettings
 GROUPS: tuple[type[Group], ...] = (
     Inputs,
     ResultFolder,
+    IndexInput,
     FrameSettings,
     EnhancementSettings,
     MaskSettings,

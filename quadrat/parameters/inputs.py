@@ -66,3 +66,18 @@ class ResultFolder(Group):
         "them, and another order is refused; for local folders only.",
         since="5",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInput(Group):
+    """The index that an order begins with. The value goes to the store and is not a setting."""
+
+    title: ClassVar[str] = "index"
+    about: ClassVar[str] = "The index that an order searches in, or appends to."
+
+    from_index: str | None = parameter(
+        "artifact",
+        "An index.tgz of an earlier order: task=search looks in it, and index appends to it. It is not changed; the "
+        "order delivers a new one.",
+        since="6",
+    )

@@ -18,7 +18,8 @@ class LabelSettings(Group):
     min_probability: float | None = parameter(
         "float",
         "Give a picture a label only from this probability on; below it, the classifier is unsure. If unset, the "
-        "thresholds that the archive states apply, or 0.5. With 0 the most probable class is always the label.",
+        "thresholds that the archive states apply, or 0.5. With 0 the most probable class is always the label, "
+        "or every class is one if several can hold at once.",
         low=0.0,
         high=1.0,
         tasks=LABELS,

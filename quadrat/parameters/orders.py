@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from quadrat.parameters.declare import MASKS, MOVING, OBJECTS, Group, parameter
+from quadrat.parameters.searches import SEARCH
 
-TASK_CHOICES = ("segment", "detect", "classify", "embed", "enhance")
-"""Values of the parameter `task`: all tasks."""
+TASK_CHOICES = ("segment", "detect", "classify", "embed", "enhance", SEARCH)
+"""Values of the parameter `task`: all tasks of models, and what needs no archive that states it."""
 OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "enhanced", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
@@ -74,7 +75,7 @@ class OrderSettings(Group):
 
     task: str | None = parameter(
         "option",
-        "What to do. Without it, the archives say. enhance needs no model; any other task needs archives that state it.",
+        "What to do. Without it, the archives say. enhance needs no model; search looks in the index that from-index names; any other task needs archives that state it.",
         choices=TASK_CHOICES,
         since="6",
     )

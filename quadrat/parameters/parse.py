@@ -24,7 +24,7 @@ MODELS = ("model", "models")
 """The parameters that name the models; an order has exactly one of them."""
 RESULT_FOLDER = tuple(each.field for each in ResultFolder.declared())
 """The parameters that say where results go."""
-NAMES_OF_FILES = (*MODELS, *INPUTS, "config", *RESULT_FOLDER)
+NAMES_OF_FILES = (*MODELS, *INPUTS, "config", "from_index", *RESULT_FOLDER)
 """The parameters about files, artifacts and addresses; all others are settings."""
 RUN = "urn:ibenthos:schema:quadrat.run.1"
 """The schema of run.json. Its `settings` are those of the order, by name."""

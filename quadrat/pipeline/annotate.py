@@ -27,6 +27,7 @@ class Annotator:
         self._style = models.settings.pictures
         self._beside = self._style.overlay_style == "beside"
         self._overlaid = {name for name in drawn if "overlay" in models.kind_of(name).all_pictures}
+        self._scales = {name: getattr(models[name].task, "scale", 1) for name in drawn}
         self._draw: dict[str, Callable[..., ImageU8]] = {
             name: models.kind_of(name).part("annotate") for name in drawn
         }
@@ -38,7 +39,10 @@ class Annotator:
             yield AnnotatedFrame(item, self._pictures(item.result)) if moving else item
 
     def _pictures(self, result: Result) -> dict[str, ImageU8]:
-        """Draw at the size that the model measured, then enlarge: a third of the time of drawing at full size."""
+        """Draw at the size that the model measured, then enlarge: a third of the time of drawing at full size.
+
+        A picture has the size of the source, or a multiple of it if the task enlarges pictures.
+        """
         from quadrat.media.scale import scaled
         from quadrat.render.overlay import beside
 
@@ -48,7 +52,8 @@ class Annotator:
             if self._beside and name in self._overlaid:
                 made[name] = scaled(beside(result.view(name).pixels, picture), (height, 2 * width))
             else:
-                made[name] = scaled(picture, (height, width))
+                scale = self._scales[name]
+                made[name] = scaled(picture, (scale * height, scale * width))
         return made
 
     def _picture(self, name: str, result: Result) -> ImageU8:

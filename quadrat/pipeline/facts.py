@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,7 +42,9 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.kind.groups_of(model.settings),
         model.in_force(moving=moving),
         None if unscaled else trained_size(model.package),
-        stated={key: model.package.meta.get(key) for key in (model.package.task, "classes")},
+        stated=json.dumps(
+            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes")}
+        ),
         variant=model.variant,
     )
 

@@ -18,9 +18,12 @@ def label(name: str) -> str:
 
 
 def labels_of(models: Pass) -> dict[str, str]:
-    """Return what tells each model apart in names of files: nothing if it is alone, the variant if only that differs."""
+    """Return what tells each model apart in names of files: nothing if it is alone, the variant if only that differs.
+
+    Models without tables of their own do not count, and have their names: their vectors have files.
+    """
     if len(models.counted) == 1:
-        return dict.fromkeys(models, "")
+        return {name: "" if name in models.counted else label(name) for name in models}
     variants = [models[name].variant for name in models.counted]
     alone = all(variants) and len(set(variants)) == len(variants)
     return {name: label(model.variant if alone else name) for name, model in models.items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 from quadrat.errors import NotAnImageError, QuadratError, distinct
 from quadrat.interrupts import signals_deferred
 from quadrat.media.facts import flags_of
+from quadrat.parameters import SEARCH
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
@@ -103,6 +104,7 @@ class SourceMeasurement:
         moving: bool,
     ) -> None:
         self._models = models
+        self._every = facts
         self._facts = [each for each in facts if each.counted]
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
@@ -160,7 +162,9 @@ class SourceMeasurement:
         return _OpenSource(self._collectors(source), self._entries(source))
 
     def _entries(self, source: Source) -> EntryCollector:
-        return EntryCollector(self._facts, source, self._folder, whole=self._models.settings.search.index)
+        settings = self._models.settings
+        whole = settings.search.index or settings.order.task == SEARCH
+        return EntryCollector(self._every, source, self._folder, whole=whole)
 
     def _collectors(self, source: Source) -> dict[str, Collector]:
         made: dict[str, Collector] = {}

@@ -87,7 +87,7 @@ class LoadedModel:
 
         It is 0 for a task that makes pictures, or brings them to one size: nothing is compared between their scales.
         """
-        if not (self.kind.measures and self.kind.compares_scales):
+        if not self.kind.compares_scales:
             return 0
         if isinstance(self.transform, Chain) and not self.settings.tiles.tile_size:
             hw = self.transform.scaled_hw(hw)

@@ -24,8 +24,10 @@ from quadrat.parameters import (
     DISK,
     INPUTS,
     MEMORY,
+    MODELS,
     NAME,
     RESULT_FOLDER,
+    SEARCH,
     Parameter,
     check_inputs,
     parameters_of,
@@ -216,8 +218,20 @@ def _instance_limits(values: Mapping[str, Any]) -> InstanceSettings:
 
 
 def _check_needed(values: Mapping[str, Any]) -> str:
-    """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model if the task needs one."""
+    """Return which one of INPUTS is given; ParameterError unless there is exactly one, and a model if the task needs one.
+
+    A search that measures nothing has neither; the name is then empty.
+    """
+    searches = values.get("task") == SEARCH
+    if searches and not any(values.get(each) for each in (*INPUTS, *MODELS)):
+        return ""
     name = check_inputs(values)
+    if searches and not any(values.get(each) for each in MODELS):
+        raise ParameterError(
+            "the pictures that are looked for need it",
+            where="model",
+            hint="Give the embedding archive that made the index",
+        )
     if not values.get("model") and not values.get("models") and needs_model(values.get("task")):
         raise ParameterError(
             "it is required",
@@ -279,21 +293,22 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     from quadrat.stores.streams import list_streams
 
     name = _check_needed(values)
-    models, given = _references(values), str(values[name])
-    moving = INPUTS[name] != "image"
+    models, given = _references(values), str(values[name]) if name else ""
+    moving = INPUTS.get(name, "image") != "image"
     streams = list_streams(given) if name == "streams" else None
     if context.storage_url:
         for local in RESULT_FOLDER:
             if values.get(local):
                 raise ParameterError("it is for local folders only", where=local, hint="Leave it out")
         proxy = _proxy(values, context)
-        images = streams or remote(given, name)
+        images = (streams or remote(given, name)) if name else []
+        index = remote(str(values["from_index"]), "from-index") if values.get("from_index") else ""
         urns = [remote(each, "model") for each in models]
-        return PlatformStore(proxy, context.order_id, urns, images, moving=moving)
+        return PlatformStore(proxy, context.order_id, urns, images, moving=moving, index=index)
     below = context.in_dir
     one = values.get("model")
     archives = [local_path(str(one), below, "model")] if one else find_archives(models, below)
-    place = streams or local_path(given, below, name)
+    place = (streams or local_path(given, below, name)) if name else []
     if isinstance(place, Path) and swapped(archives, [place]):
         what = f"it is not a model archive, but {name} is one"
         raise ParameterError(what, where="model", hint=f"Swap the values of --model and --{name}")
@@ -301,6 +316,14 @@ def open_store(values: Mapping[str, Any], context: OrderContext) -> Store:
     if isinstance(place, Path) and not moving and is_list(place):
         sources = Instances(place, _instance_limits(values))
     out, overwrite = results_in(context.out_dir, values.get("into")), bool(values.get("overwrite"))
+    base = local_path(str(values["from_index"]), below, "from-index") if values.get("from_index") else None
     return FolderStore(
-        archives, sources, out, context.order_id, moving=moving, overwrite=overwrite, in_folders=False
+        archives,
+        sources,
+        out,
+        context.order_id,
+        moving=moving,
+        overwrite=overwrite,
+        in_folders=False,
+        index=base,
     )

@@ -26,7 +26,7 @@ class ModelFacts:
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
     that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
     side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
-    measured in tiles. `stated` holds what the archive's meta.json states about its task and its classes.
+    measured in tiles. `stated` is what the archive's meta.json states about its task and its classes, as JSON.
 
     `about` is the detector whose objects the model measures, empty for a model of whole frames. Such a model is
     reported as objects with finer classes: `task` and `groups` are the detector's, and `own` is the record of the
@@ -44,7 +44,7 @@ class ModelFacts:
     groups: tuple[Any, ...] = ()
     in_force: Mapping[str, Any] = field(default_factory=dict)
     trained_side: int | None = None
-    stated: Mapping[str, Any] = field(default_factory=dict)
+    stated: str = ""
     in_folders: bool = False
     about: str = ""
     counted: bool = True
@@ -143,6 +143,16 @@ class Tables(Protocol):
 
     def products(self) -> Iterator[Product]:
         """Yield the tables, after the last record; OSError, at the end, if one could not be written."""
+
+
+class Fold(Protocol):
+    """Folds the records of an order, in their final order, into products that are not those of one model."""
+
+    def add(self, record: SourceRecord) -> None:
+        """Add a record."""
+
+    def products(self) -> Iterator[Product]:
+        """Yield the products, after the last record; OSError, at the end, if one could not be written."""
 
 
 @runtime_checkable

@@ -26,6 +26,8 @@ KEYS = (
     "labels", "entropy", "top", "probabilities",
 )  # fmt: skip
 """The keys of a line of predictions.jsonl."""
+FRAME_CLASSES = 1000
+"""Up to this number of classes, the line of a frame of a video has the probability of each; a picture's always has."""
 JOINED = "; "
 """Stands between several labels in a cell."""
 
@@ -64,9 +66,9 @@ def _verdicts(record: ModelRecord | None) -> Sequence[Verdict | None]:
 def _outcome(source: SourceRecord, record: ModelRecord | None) -> tuple[str, str]:
     """Return the status of a source for a model, and its errors or why it was skipped."""
     faults = source.faults if record is None or not record.faults else record.faults
-    error = error_text(faults, source.source.name) or source.reason
     measured = record is not None and summary_of(record) is not None
-    if not measured and source.status in ("ok", "flagged", "partial"):
+    error = error_text(faults, source.source.name) or ("" if measured else source.reason)
+    if not measured and len(source.models) > 1 and source.status in ("ok", "flagged", "partial"):
         return ("failed" if faults else "skipped"), error
     return source.status, error
 
@@ -151,11 +153,12 @@ def _json(
             "labels": _listed(verdict.labels),
             "entropy": None if verdict.entropy is None else significant(verdict.entropy),
             "top": _listed(verdict.top[: rule.top_k]),
-            "probabilities": {
-                info.name: significant(score)
-                for info, score in zip(rule.names, verdict.scores.tolist(), strict=False)
-            },
         }
+        if more or len(verdict.scores) <= FRAME_CLASSES:
+            scores = verdict.scores.tolist()
+            line["probabilities"] = {
+                info.name: significant(score) for info, score in zip(rule.names, scores, strict=False)
+            }
     return json.dumps(line) + "\n"
 
 

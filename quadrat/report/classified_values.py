@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quadrat.errors import printable
+from quadrat.package.classes import read_classes
 from quadrat.parameters import LabelSettings
 from quadrat.predictions import Classification, Label
 from quadrat.records import Entry, ModelRecord
@@ -96,7 +99,17 @@ def rule_of(model: ModelFacts) -> LabelRule:
     """Return the rule by which a model's labels are chosen."""
     settings = next((group for group in model.groups if isinstance(group, LabelSettings)), LabelSettings())
     count = model.num_classes or len(model.classes)
-    return LabelRule.of(model.stated, model.classes, count, model.kind.class_urn, settings)
+    if not model.stated:
+        return LabelRule.of({}, model.classes, count, model.kind.class_urn, settings)
+    return _stated_rule(model.stated, count, model.kind.class_urn, settings)
+
+
+@lru_cache(maxsize=8)
+def _stated_rule(stated: str, count: int, urn: str, settings: LabelSettings) -> LabelRule:
+    """Make the rule of an archive once for all sources: it takes long for thousands of classes."""
+    meta = json.loads(stated)
+    classes, _ = read_classes(meta)
+    return LabelRule.of(meta, classes, count, urn, settings)
 
 
 def absent(rule: LabelRule) -> ClassInfo:

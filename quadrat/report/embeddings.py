@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from quadrat.predictions import Embedding
 from quadrat.records import ModelRecord, SourceRecord
 from quadrat.report.base import ClassValue, ModelFacts
 from quadrat.report.names import Names
 from quadrat.types import ClassInfo, Product, Result, Source, SourceClosed
+
+
+def cells_of(prediction: Embedding, _classes: Sequence[ClassInfo], *_groups: object) -> Mapping[str, Any]:
+    """Return the cells of an object in objects.csv: the length of its vector, which features.npz holds."""
+    return {"dimension": len(prediction.vector)}
 
 
 class EmbeddingCollector:

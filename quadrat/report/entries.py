@@ -39,7 +39,8 @@ class EntryCollector:
     def __init__(
         self, models: Sequence[ModelFacts], source: Source, folder: Path, *, whole: bool = False
     ) -> None:
-        self._models = {model.name: model for model in models}
+        self._models = {model.name: model.own or model for model in models}
+        self._whole_frames = {model.name for model in models if not model.about}
         self._columns = ColumnWriter(folder / models[0].temporary_name(source.stem, ".entries"))
         self._whole = whole
         self._count = 0
@@ -61,11 +62,9 @@ class EntryCollector:
     def _entries(self, result: Result) -> list[Entry]:
         whole, objects = Entry(), []
         for name, prediction in result.predictions.items():
-            model = self._models.get(name)
-            if model is None or not (self._whole or has_vector(prediction)):
-                continue
-            if not isinstance(prediction, model.kind.prediction):
-                continue  # the objects of another model, with what this one found in them: `details` has it
+            if name not in self._whole_frames or not (self._whole or has_vector(prediction)):
+                continue  # what a model about objects found is in the details of its detector's prediction
+            model = self._models[name]
             for place, entry in enumerate(_listed(model, prediction)):
                 if entry.box is None:
                     whole = _joined(whole, entry)

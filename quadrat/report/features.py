@@ -146,8 +146,8 @@ class Features:
 
 
 def entries_of(record: SourceRecord) -> Iterator[tuple[FrameRow, Entry]]:
-    """Yield the entries of a record, each with its frame."""
-    if not isinstance(record.entries, Columns):
+    """Yield the entries of a record, each with its frame; none of an image that is skipped for its flags."""
+    if not isinstance(record.entries, Columns) or record.status == "skipped":
         return
     for chunk in record.entries:
         for place, frame in enumerate(chunk.frames):

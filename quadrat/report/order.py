@@ -9,7 +9,7 @@ from typing import Any
 from quadrat.media.facts import FLAGS
 from quadrat.records import SourceRecord, Tuning
 from quadrat.report.aspects import survey_aspect, table_aspect
-from quadrat.report.base import ListsUnmeasured, ModelFacts, Tables, finished
+from quadrat.report.base import Fold, ListsUnmeasured, ModelFacts, Tables, finished
 from quadrat.report.book import RecordBook
 from quadrat.report.comparison import Comparison
 from quadrat.report.duplicates import Duplicates, marked
@@ -36,6 +36,7 @@ class OrderReport:
 
     `settings` are its values by field. `names` allots the names of tables; `folder` holds temporary files. `part` is
     a file to which the rows of survey.csv are written as they come, and which is removed at the end; None for none.
+    `folds` make further products of all records.
     """
 
     def __init__(
@@ -45,12 +46,15 @@ class OrderReport:
         names: Names,
         folder: Path,
         part: Path | None = None,
+        *,
+        folds: Sequence[Fold] = (),
     ) -> None:
         self._every = models
         self._models = [model for model in models if model.counted]
         self._settings = settings
         self._names = names
         self._folder = folder
+        self._folds = [Features(models, names, folder), *folds]
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
@@ -123,15 +127,16 @@ class OrderReport:
         yield from self._comparison.products()
         if images.rows:
             yield from self._image_products(images, groups)
-        yield from self._model_products(tables)
+        yield from self._last_products()
 
-    def _model_products(self, tables: Mapping[str, Tables]) -> Iterator[Product]:
-        """Yield the tables of each model, and the features of all; OSError as `products`."""
-        features = Features(self._models, self._names, self._folder)
+    def _last_products(self) -> Iterator[Product]:
+        """Yield the tables of each model, and then what the folds make."""
         for record in self._marked():
-            features.add(record)
-            _add(tables, record)
-        yield from finished([*(table.products() for table in tables.values()), features.products()])
+            for fold in self._folds:
+                fold.add(record)
+            _add(self._made, record)
+        tables = (table.products() for table in self._made.values())
+        yield from finished([*tables, *(fold.products() for fold in self._folds)])
 
     @property
     def pictures(self) -> tuple[str, ...]:

@@ -39,12 +39,16 @@ class FolderStore:
         moving: bool = False,
         overwrite: bool = False,
         in_folders: bool = True,
+        index: Path | None = None,
     ) -> None:
         models = [model] if isinstance(model, Path) else list(model)
         for archive in models:
             must_exist(archive, "model")
         if isinstance(images, Path):
             must_exist(images, "videos" if moving else "images")
+        if index is not None:
+            must_exist(index, "from-index")
+        self._index = index
         self.moving = moving
         self.in_folders = in_folders
         self.order = order
@@ -81,6 +85,11 @@ class FolderStore:
     def models(self) -> Iterator[Mapping[str, Path]]:
         """Give the model archives themselves, by their URNs."""
         yield {file_urn(archive): archive for archive in self._archives}
+
+    @contextmanager
+    def index(self) -> Iterator[Path | None]:
+        """Give the index itself, if there is one."""
+        yield self._index
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images or videos in order of name, and a Failure for every other file."""

@@ -42,6 +42,7 @@ class PlatformStore:
         images: str | Sequence[Source],
         *,
         moving: bool = False,
+        index: str = "",
     ) -> None:
         self.moving = moving
         self._given = () if isinstance(images, str) else tuple(images)
@@ -49,6 +50,7 @@ class PlatformStore:
         self.order = order
         self._models = [models] if isinstance(models, str) else list(models)
         self._proxy = proxy
+        self._index = index
         self._images = images
         self._queued = ":queue:" in images
         self._numbers = count()
@@ -102,6 +104,15 @@ class PlatformStore:
             return
         while (item := self._proxy.next_item(urn)) is not None:
             yield item.urn, item.url, item.token
+
+    @contextmanager
+    def index(self) -> Iterator[Path | None]:
+        """Give a copy of the index, which is deleted afterwards; SourceError if it cannot be fetched."""
+        if not self._index:
+            yield None
+            return
+        with copied(self._proxy, self._proxy.url(self._index), self._index) as copy:
+            yield copy
 
     def sources(self) -> Iterator[StoreItem]:
         """Yield the images of the queue as they arrive.

@@ -58,8 +58,8 @@ KINDS = {
     "nanodet_m_320": ("a detector", "detect", "nanodet"),
     "ppocr_cls": ("a classifier", "classify", ""),
     "person_reid_0288": ("an embedding", "", ""),
-    "supres_y": ("a super-resolution network", "", ""),
-    "tbefn_480x640": ("an enhancement network", "", ""),
+    "supres_y": ("a super-resolution network", "enhance", ""),
+    "tbefn_480x640": ("an enhancement network", "enhance", ""),
 }
 
 

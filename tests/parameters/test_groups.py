@@ -61,8 +61,8 @@ def test_every_parameter_is_in_exactly_one_group() -> None:
     assert len({group.title for group in GROUPS}) == len(GROUPS)
     assert {each.group for each in PARAMETERS} == {group.title for group in GROUPS}
     held = {type(getattr(Settings(), each.name)) for each in dataclasses.fields(Settings)}
-    assert held == {group for group in GROUPS if group.title not in ("inputs", "results")}
-    assert set(NAMES_OF_FILES) == {each.name for each in PARAMETERS} - {each.name for each in SETTINGS}
+    assert held == {group for group in GROUPS if group.title not in ("inputs", "results", "index")}
+    assert set(NAMES_OF_FILES) == {each.field for each in PARAMETERS} - {each.field for each in SETTINGS}
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.title)

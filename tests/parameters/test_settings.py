@@ -50,7 +50,8 @@ def test_what_does_not_shape_a_result() -> None:
     assert {
         "batch-size", "cpu-threads", "print-detail", "sources-at-once", "outputs", "codec", "on-error",
         "benchmark", "box-labels", "executor", "index", "load-seconds", "max-failures", "max-instance-bytes", "max-instances", "memory-limit", "model-name",
-        "overlay-opacity", "overlay-style", "retry-seconds", "source-seconds", "task", "tuning-seconds",
+        "overlay-opacity", "overlay-style", "retry-seconds", "source-seconds", "task", "tuning-seconds", "find", "like-row", "max-results", "min-similarity",
+        "where",
     } == {each.name for each in SETTINGS if not each.shapes_result}  # fmt: skip
 
 

@@ -20,6 +20,9 @@ SIZES: dict[str, object] = {
     "load-seconds": 300.0,
     "source-seconds": 300.0,
     "min-score": 0.5,
+    "where": "class = fish",
+    "like-row": 7,
+    "min-similarity": 0.5,
     "min-probability": 0.7,
     "top-k": 3,
 }

@@ -28,7 +28,7 @@ from tests.values import settings_of
 
 WHO = Provenance("urn:order", "urn:model", "d1", "d2", "0.1.0", "fake", "1", "fp32", "cpu")
 MODEL = ModelFacts("model", "detect", "", WHO, (), None)
-SETTINGS = [p for p in PARAMETERS if p.name not in NAMES_OF_FILES]
+SETTINGS = [p for p in PARAMETERS if p.field not in NAMES_OF_FILES]
 
 
 def read(folder: Path, body: str | bytes) -> dict[str, Any]:

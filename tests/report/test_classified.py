@@ -80,6 +80,7 @@ def test_tables_of_images(tmp_path):
     assert [row["class_id"] != "" for row in table] == [True, False, True, False]
     assert [row["probability"] != "" for row in table] == [True, False, True, False]
     assert "dark" in table[3]["flags"].split()
+    assert [(row["status"], row["error"]) for row in table] == [("ok", "")] * 3 + [("flagged", "")]
     assert set(table[0]) >= {"class_1", "probability_1", "class_3", "probability_3", "entropy"}
     assert [line["unsure"] for line in lines(out)] == [False, True, False, True]
     assert all(sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5) for line in lines(out))

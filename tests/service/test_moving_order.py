@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.classifiers import color_archive
 from tests.media.feeds import feed, transport
 from tests.platform_double.proxy import DataProxy
 from tests.results import files, product
@@ -56,16 +59,21 @@ def test_one_artifact_is_a_video(service: Service, double: DataProxy) -> None:
     assert [] == double.seen("queue")
 
 
-def test_an_order_of_streams_tells_no_password(service: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["detect", "classify"])
+def test_an_order_of_streams_tells_no_password(service: Service, tmp_path: Path, task: str) -> None:
     """A stream is read and lost, its row says so, and its password is in no line, file or name of the results."""
+    model = DETECTOR if task == "detect" else color_archive(tmp_path / "colors.tgz")
     ts = transport(tmp_path, 20, 0, (240, 320))
     with feed("http", lambda line: line.send(ts), lambda line: line.reset()) as camera:
         address = camera.url.replace("//", "//admin:geheim@") + "?token=geheim"
         ran = service.run(
-            "--model", DETECTOR, "--streams", address, "--reconnect-seconds", "0.3", "--stall-seconds", "1"
+            "--model", model, "--streams", address, "--reconnect-seconds", "0.3", "--stall-seconds", "1"
         )
 
     assert ran.status == 0, ran.said
+    if task == "classify":
+        assert {row["media"] for row in rows(service.out / "predictions.csv")} == {"stream"}
+        assert len(rows(service.out / "frame-predictions.csv")) > 1
     assert {"partial"} == {row["status"] for row in rows(service.out / "survey.csv")}
     assert "geheim" not in ran.said
     for path in (path for path in service.out.rglob("*") if path.is_file()):

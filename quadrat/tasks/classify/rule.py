@@ -56,8 +56,9 @@ class LabelRule:
         known = {info.index: info for info in classes}
         listed = [class_of(known, index, urn) for index in range(count)]
         hierarchy = Hierarchy.of(listed, words, urn)
-        limits = np.array(_limits(words, settings, count))
-        thresholds = np.where(hierarchy.above > 0, limits, 0.0).max(axis=1)
+        own = np.zeros(len(hierarchy.names))
+        own[:count] = _limits(words, settings, count)
+        thresholds = hierarchy.fold(own, np.maximum)
         top_k = words.top_k if settings.top_k is None else settings.top_k
         return cls(hierarchy, thresholds, min(top_k, count), words.multi_label)
 
@@ -108,7 +109,7 @@ class LabelRule:
         if classes.size:
             return [int(classes[np.argmax(factors[classes])])]
         likelier = probabilities >= probabilities[order[0]]
-        above = np.flatnonzero(passing & likelier & (self.hierarchy.above.sum(axis=1) > 1))
+        above = np.flatnonzero(passing & likelier & (self.hierarchy.classes > 1))
         if not above.size:
             return []
         rank = np.lexsort((above, -probabilities[above], -self.hierarchy.depth[above]))

@@ -16,6 +16,7 @@ KIND = TaskKind(
     read_meta="quadrat.package.enhance:read_enhance",
     settings="quadrat.tasks.enhance.network:settings_in_force",
     measures=False,
+    compares_scales=False,
     differs="quadrat.tasks.enhance.selftest:differs",
     class_urn="urn:quadrat:enhancement:class:",
     max_classes=0,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quadrat.errors import EngineMemoryError, EngineRunError, GraphError, ManifestError
 from quadrat.geometry import HW
-from quadrat.package.enhance import EnhanceWords, read_enhance, transforms_of
+from quadrat.package.enhance import KEY, EnhanceWords, read_enhance, transforms_of
 from quadrat.parameters import Settings, TileSettings
 from quadrat.protocols import Engine
 from quadrat.tasks.enhance.picture import PictureFold, read_picture
@@ -35,6 +35,7 @@ class NetworkPictures:
         self._package = package
         self.words = read_enhance(package.meta)
         self._output = _output_of(package, outputs)
+        self.scale = self.words.scale
         self.wanted = (self._output,)
         _check_input(package, self.words)
         self.tiling = tiling_of(self.words, package.input_shape[2:], tiles, package.name)
@@ -118,7 +119,7 @@ def make_network(
 
 def settings_in_force(package: ModelPackage, settings: Settings) -> Settings:
     """Return the settings with the size and overlap of the tiles that are in force for the network of an archive."""
-    if "enhance" not in package.meta:
+    if KEY not in package.meta:
         return settings
     tiling = tiling_of(read_enhance(package.meta), package.input_shape[2:], settings.tiles, package.name)
     tiles = replace(settings.tiles, tile_size=max(tiling.size), tile_overlap=tiling.overlap)

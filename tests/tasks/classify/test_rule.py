@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,3 +153,19 @@ def test_entropy_is_shannons(values: np.ndarray) -> None:
     both = [scipy_entropy([value, 1 - value], base=2) for value in values.astype(float)]
     assert entropy(values, True) == pytest.approx(sum(both), abs=1e-4)
     assert entropy(scores(1, 0), False) == 0
+
+
+def test_thousands_of_classes() -> None:
+    """Memory grows with the number of names, not with its square."""
+    names = [f"species {n}" for n in range(5000)]
+    parents = {name: f"genus {n % 1000}" for n, name in enumerate(names)}
+    tracemalloc.start()
+    made = rule(names, parents={**parents, **{f"genus {n}": None for n in range(1000)}})
+    values = np.full(len(names), 0.4 / (len(names) - 5), np.float32)
+    values[[7, 1007, 2007, 3007, 4007]] = 0.12
+    found = made.classify(values)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [label.name for label in found.labels] == ["genus 7"]
+    assert most < 20_000_000

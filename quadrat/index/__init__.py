@@ -1,0 +1,1 @@
+"""The index of results: a SQLite database of pictures, frames and objects with their classes and vectors."""
