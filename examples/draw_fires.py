@@ -49,9 +49,11 @@ def draw(seed: int, hw: tuple[int, int] = HW, fire: bool | None = None) -> Scene
     ADDED[distractor](rng, scene, horizon)
     if burns:
         _fires(rng, scene, horizon)
+    haze = rng.uniform(0, 0.55) if rng.random() < 0.4 else 0.0
+    scene = scene * (1 - haze) + (70 if night else 175) * haze
     scene *= np.float32(rng.uniform(0.75, 1.15))
-    scene += rng.normal(0, rng.uniform(2, 9), hw)[..., None].astype(np.float32)
-    blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.3, 1.1)))
+    scene += rng.normal(0, rng.uniform(2, 14), (*hw, 3)).astype(np.float32)
+    blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.3, 1.3)))
     return Scene(np.clip(blurred, 0, 255).astype(np.uint8), burns, distractor)
 
 
@@ -86,14 +88,14 @@ def _landscape(rng: np.random.Generator, hw: tuple[int, int], horizon: int, *, n
 def _fires(rng: np.random.Generator, scene: Pixels, horizon: int) -> None:
     """Draw one fire or a few, with smoke and a glow on what is near."""
     height, width = scene.shape[:2]
-    size = float(np.exp(rng.uniform(np.log(0.10), np.log(0.6))))
+    size = float(np.exp(rng.uniform(np.log(0.045), np.log(0.5))))
     base = int(rng.integers(horizon, height))
     middle = int(rng.integers(width))
     if rng.random() < 0.7:
         _smoke(rng, scene, (middle, base - int(size * height * 0.6)), size)
     for number in range(int(rng.integers(1, 5))):
-        tall = max(8, int(size * height * rng.uniform(0.6, 1.1)))
-        wide = max(6, int(tall * rng.uniform(0.4, 1.1)))
+        tall = max(5, int(size * height * rng.uniform(0.6, 1.1)))
+        wide = max(4, int(tall * rng.uniform(0.4, 1.1)))
         x = middle + (int(rng.normal(0, size * width * 0.3)) if number else 0)
         _flame(rng, scene, (x, base + int(rng.integers(-2, 3))), (tall, wide))
 
@@ -118,7 +120,8 @@ def _flame(rng: np.random.Generator, scene: Pixels, foot: tuple[int, int], size:
         return
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
     scene[rows, columns] = scene[rows, columns] * (1 - alpha[inside]) + colour[inside] * alpha[inside]
-    _glow(scene, (foot[0], foot[1] - tall // 3), tall * 1.2, (90, 40, 8))
+    shine = rng.uniform(0, 1)
+    _glow(scene, (foot[0], foot[1] - tall // 3), tall * 1.2, (90 * shine, 40 * shine, 8 * shine))
 
 
 def _glow(scene: Pixels, at: tuple[int, int], reach: float, colour: tuple[float, float, float]) -> None:
