@@ -19,6 +19,7 @@ from quadrat.parameters import parse
 from quadrat.report import columns
 from quadrat.stores.folder import FolderStore
 from tests import videos
+from tests.detectors import detector_archive
 from tests.index.things import dump
 from tests.networks import brightness_archive, colour_archive
 from tests.results import aspect
@@ -298,3 +299,38 @@ def test_settings_without_effect_are_refused(settings, where):
     with pytest.raises(ParameterError) as raised:
         parse(settings)
     assert raised.value.where == where
+
+
+def test_objects_of_a_cascade(tmp_path):
+    """Each object has its box, class, score and vector, in features.npz and in the index; the frame has a row too."""
+    photos = tmp_path / "things"
+    photos.mkdir()
+    for name, colour in (("a", (255, 255, 200)), ("b", (255, 200, 255))):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[16:48, 8:40] = colour
+        Image.fromarray(pixels).save(photos / f"{name}.png")
+    look = colour_archive(tmp_path / "look.tgz", on="objects", objects={"padding": 0})
+    models = [detector_archive(tmp_path / "d.tgz", "yolov8"), look]
+    index = made(models, photos, tmp_path / "one")
+
+    (features,) = (tmp_path / "one").glob("*features.npz")
+    with np.load(features) as arrays:
+        assert arrays["names"].tolist() == ["a.png", "b.png"]
+        assert arrays["boxes"] == pytest.approx(np.array([[8, 16, 40, 48]] * 2), abs=1)
+        true = np.array([(255, 255, 200), (255, 200, 255)])
+        assert arrays["vectors"] == pytest.approx(
+            true / np.linalg.norm(true, axis=1, keepdims=True), abs=0.02
+        )
+    run(None, None, tmp_path / "out", base=index, task="search", where="kind = object and score > 0.5")
+    assert [row["name"] for row in found(tmp_path / "out")] == ["a.png", "b.png"]
+    assert all(float(row["class_score"]) > 0.5 and row["class"] for row in found(tmp_path / "out"))
+    with unpacked(index) as database:
+        reader = IndexReader(database)
+        assert (reader.count(), reader.vectors()) == (4, 2)
+        reader.close()
+
+    outcome = run(models, photos / "b.png", tmp_path / "two", base=index, task="search", max_results=1)
+    assert outcome.error is None
+    assert [(row["query"], row["name"], row["x0"] != "") for row in found(tmp_path / "two")] == [
+        ("b.png #1", "b.png", True),
+    ]  # fmt: skip

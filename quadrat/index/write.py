@@ -121,14 +121,7 @@ class IndexWriter:
         if entry.box is not None:
             key = f"{self._models[entry.model]} {' '.join(f'{side:.{DIGITS}f}' for side in entry.box)}"
         track = entry.track if entry.track >= 0 else None
-        made = self._open.execute(
-            "INSERT OR IGNORE INTO items (source, frame, object, time_s, x0, y0, x1, y1, track) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (source, frame.index, key, frame.time_s, *box, track),
-        ).rowcount
-        self.rows += made
-        place = (source, frame.index, key)
-        item = self._id("SELECT id FROM items WHERE source = ? AND frame = ? AND object = ?", place)
+        item = self._item((source, frame.index, key, frame.time_s, *box, track))
         if entry.labels:
             self._open.executemany(
                 "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?)",
@@ -140,6 +133,18 @@ class IndexWriter:
         if entry.thumb:
             self._open.execute("INSERT OR IGNORE INTO thumbs VALUES (?, ?)", (item, entry.thumb))
         self._vector(item, entry)
+
+    def _item(self, values: tuple[Any, ...]) -> int:
+        """Return the number of an item, which is added if it is new."""
+        made = self._open.execute(
+            "INSERT OR IGNORE INTO items (source, frame, object, time_s, x0, y0, x1, y1, track) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        if made.rowcount and made.lastrowid is not None:
+            self.rows += 1
+            return made.lastrowid
+        return self._id("SELECT id FROM items WHERE source = ? AND frame = ? AND object = ?", values[:3])
 
     def _vector(self, item: int, entry: Entry) -> None:
         """Store the vector of the index's own embedding."""

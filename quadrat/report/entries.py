@@ -24,6 +24,8 @@ COLUMN = "entries"
 """The only column: objects of class Entry."""
 THUMB = 96
 """The longest side of a thumbnail in pixels."""
+DENSE = 8
+"""Pixels of a side for each of the thumbnail that are read."""
 VECTORS = ("vector", "features")
 """Fields of predictions that hold a vector."""
 
@@ -160,11 +162,16 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def thumbnail(pixels: ImageU8) -> ImageU8:
-    """Shrink a picture to at most THUMB pixels on its longer side; a small one stays as it is."""
+    """Shrink a picture to at most THUMB pixels on its longer side; a small one stays as it is.
+
+    Of a large one, which may be a mosaic in a file, only some pixels are read.
+    """
+    step = max(1, max(pixels.shape[:2]) // (DENSE * THUMB))
+    pixels = np.ascontiguousarray(pixels[::step, ::step])
     height, width = pixels.shape[:2]
     scale = min(1.0, THUMB / max(height, width))
     if scale == 1.0:
-        return np.ascontiguousarray(pixels)
+        return pixels
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small: Any = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
+    small: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return small  # type: ignore[no-any-return]

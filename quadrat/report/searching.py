@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -64,11 +65,13 @@ class SearchFold:
 
     def add(self, record: SourceRecord) -> None:
         """Take the vectors of a source."""
-        for place, (frame, entry) in enumerate(entries_of(record)):
+        objects: Counter[int] = Counter()
+        for frame, entry in entries_of(record):
+            objects[frame.index] += entry.box is not None
             if self._model in entry.vectors:
                 name = plain(shown(record.source.name, record.source))
                 name += "" if frame.time_s is None else f" {frame.time_s:.2f} s"
-                name += "" if entry.box is None else f" #{place}"
+                name += "" if entry.box is None else f" #{objects[frame.index]}"
                 self._queries.append(Query(name, entry.vectors[self._model], entry.thumb))
 
     def products(self) -> Iterator[Product]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quadrat.errors import HierarchyError, ModelError
+from quadrat.package import open_archive
 from quadrat.package.labels import LabelWords, depths, read_labels
+from tests.classifiers import color_archive
 
 NAMES = ("ocellaris", "percula", "blank")
 
@@ -94,6 +97,17 @@ def test_labels_that_repeat_are_refused(classes: list[dict[str, str]]) -> None:
         read_labels({"classes": classes})
 
     assert caught.value.code == "E_MODEL_CLASSES"
+
+
+def test_an_archive_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    """The line names the archive."""
+    archive = color_archive(tmp_path / "m.tgz", words={"parents": {"red": "warm", "warm": "red"}})
+    with pytest.raises(HierarchyError) as caught:
+        open_archive(archive, tmp_path)
+
+    assert caught.value.line.startswith(
+        "E_MODEL_HIERARCHY m.tgz: meta.json: classify.parents: it has a loop: red > warm > red"
+    )
 
 
 def test_a_hierarchy_needs_names() -> None:

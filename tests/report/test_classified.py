@@ -54,6 +54,9 @@ def test_real_photographs(tmp_path, shared):
     assert run.status == 0
     table = rows(tmp_path / "out", "predictions.csv")
     assert len(table) == 9
+    again = {"batch_size": 8, "outputs": "none"}
+    order(tmp_path / "t.tgz", shared / "pictures", tmp_path / "eight", moving=False, **again)
+    assert lines(tmp_path / "eight") == lines(tmp_path / "out")
     session = onnxruntime.InferenceSession(network)
     for row, line in zip(table, lines(tmp_path / "out"), strict=True):
         pixels = cv2.imread(str(shared / "pictures" / row["name"]))

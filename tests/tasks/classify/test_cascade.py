@@ -64,6 +64,12 @@ def test_objects_have_labels(tmp_path: Path) -> None:
 
     assert ran.status == 0
     assert finer(ran) == {"red": "1", "green": "0", "blue": "1", "warm": "0", "cold": "0"}
+    found = rows(ran, "rectangles.objects.csv")
+    assert [(row["class"], row["colors.class"], row["colors.level"]) for row in found] == [
+        ("fish", "blue", "hue"), ("crab", "red", "hue"),
+    ]  # fmt: skip
+    assert all(float(row["score"]) > 0.9 < float(row["colors.score"]) for row in found)
+    assert [row["colors.class_2"] for row in found] == ["green", "green"]
 
 
 def test_an_object_that_is_unsure_gets_the_name_above(tmp_path: Path) -> None:
@@ -92,6 +98,8 @@ def test_an_object_that_is_unsure_gets_the_name_above(tmp_path: Path) -> None:
     )
     ran = order([RECTANGLES, unsure], folder, tmp_path / "out2", moving=False)
     assert set(finer(ran).values()) == {"0"}
+    (row,) = rows(ran, "rectangles.objects.csv")
+    assert (row["colors.class"], row["colors.class_id"], row["colors.score"]) == ("unsure", "", "")
 
 
 @pytest.mark.parametrize("make", [photos, dives])

@@ -37,7 +37,7 @@ def test_a_temperature_divides_logits(values: np.ndarray, temperature: float) ->
 
     np.testing.assert_allclose(plain, softmax(values.astype(float)), atol=1e-6)
     np.testing.assert_allclose(calibrated, softmax(values.astype(float) / temperature), atol=1e-6)
-    assert plain.argmax() == calibrated.argmax() or plain.max() - plain.min() < 1e-5
+    assert calibrated[plain.argmax()] >= calibrated.max() - 1e-6  # nearly equal ones may tie
     np.testing.assert_array_equal(
         plain, reader(temperature=temperature).read({"values": values}, calibrated=False)
     )
