@@ -190,6 +190,22 @@ def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path) -> None:
     assert {"flagged"} == {row["status"] for row in ran.rows if row["model"] == "rectangles"}
 
 
+def test_a_crop_of_a_video_that_fails_is_counted(tmp_path: Path) -> None:
+    """The number of all objects of the video that could not be measured is in its row."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    film(folder / "a.mp4", swim(5, kind=CRAB))
+    ran = order([RECTANGLES, colour_archive(tmp_path / "colour.tgz", fragile=0.6)], folder, tmp_path / "out")
+
+    assert 0 == ran.status
+    row = next(row for row in ran.rows if row["model"] == "colour")
+    assert ("partial", "E_OBJECT", "0") == (row["status"], row["code"], row["objects"])
+    assert (
+        "colour could not measure 5 objects, the first: E_ENGINE_RUN this crop is too plain" in row["reason"]
+    )
+    assert ["failed"] * 5 == [row["colour.reason"] for row in rows(ran, "rectangles.objects.csv")]
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -11,11 +13,29 @@ import pytest
 from PIL import Image
 
 from quadrat import engines
+from quadrat.steps import parse_steps
+from quadrat.types import Source
 from tests import pictures
 from tests.enhancers import enlarger_archive
 from tests.executors.orders import dives, everything, photos
 from tests.moving import RECTANGLES, Order, film, order, swim
+from tests.platform_double.proxy import DataProxy, data_proxy
 from tests.results import contents
+from tests.service.run import ORDER, Service
+from tests.test_job_resumed import killed_at, states
+
+
+@pytest.fixture
+def double() -> Iterator[DataProxy]:
+    """A running data proxy."""
+    with data_proxy() as running:
+        yield running
+
+
+@pytest.fixture
+def photos_of() -> list[bytes]:
+    """Two small pictures."""
+    return [pictures.jpeg(pictures.drawing(96, 128, seed=seed)) for seed in (1, 2)]
 
 
 def enhance(place: Path, out: Path, *, moving: bool = False, **values: object) -> Order:
@@ -160,3 +180,81 @@ def test_a_network_makes_videos_larger(tmp_path: Path) -> None:
         sizes = {(frame.height, frame.width) for frame in made.decode(video=0)}
     assert (ran.status, sizes) == (0, {(288, 384)})
     assert ran.table("enhanced.csv")[0]["width"] == "384"
+
+
+@pytest.mark.parametrize(
+    ("steps", "status", "code"),
+    [("median", "flagged", ""), ("none", "flagged", ""), ("median,clahe", "failed", "E_IMAGE_SIZE")],
+)
+def test_a_mosaic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str, status: str, code: str
+) -> None:
+    """Local steps run window by window and give the pixels of the whole; global ones are refused by name."""
+    pixels = pictures.drawing(300, 400)
+    whole = parse_steps(steps).apply(pixels)
+    Image.fromarray(pixels).save(tmp_path / "reef.tif", compression="tiff_adobe_deflate")
+    for name in ("media.scratch.LARGE_PIXELS", "media.images.MAX_SOURCE_PIXELS", "media.alike.MAX_SOURCE_PIXELS",
+                 "pipeline.enhance.MAX_SOURCE_PIXELS", "report.enhanced.DESCRIBED_PIXELS"):  # fmt: skip
+        monkeypatch.setattr(f"quadrat.{name}", 50_000)
+    ran = enhance(tmp_path / "reef.tif", tmp_path / "out", enhance=steps, tile_size=1024)
+
+    assert (ran.row("reef.tif")["status"], ran.row("reef.tif")["code"]) == (status, code)
+    if code:
+        assert "the step clahe needs the whole picture" in ran.row("reef.tif")["reason"]
+    else:
+        made = Image.open(io.BytesIO(ran.body("reef.enhanced.png")))
+        assert np.array_equal(np.asarray(made), whole)
+
+
+def test_killed_and_resumed_is_undisturbed(tmp_path: Path) -> None:
+    """At any moment, byte for byte, with the sheet and the tables of a comparison."""
+    source, out = photos(tmp_path / "in"), tmp_path / "out"
+
+    def run() -> Order:
+        return enhance(source, out, compare="grey-world,clahe")
+
+    copies = states(out, tmp_path / "states", run)
+    undisturbed = contents(out)
+    assert "before-after.jpg" in undisturbed
+    for state in random.Random(9).sample(copies, 6):
+        killed_at(out, state)
+        assert run().status == 0
+        assert undisturbed == contents(out), state.name
+
+
+def test_a_stream_is_enhanced(tmp_path: Path) -> None:
+    """As a video is; its frames are described, and its first frame is in the sheet."""
+    film(tmp_path / "a.mp4", swim(6))
+    stream = Source("urn:stream:a", "a", "stream", str(tmp_path / "a.mp4"))
+    ran = order([], [stream], tmp_path / "out", task="enhance", enhance="clahe")
+
+    assert ran.status == 0, ran.errors
+    assert ran.row("a")["status"] in ("ok", "partial")
+    assert ran.aspect("before-after.jpg")["rows"] == ["a"]
+    assert (tmp_path / "out" / ran.row("a")["product"]).stat().st_size > 1000
+
+
+def test_on_the_platform_an_order_has_no_model(
+    service: Service, double: DataProxy, photos_of: list[bytes]
+) -> None:
+    """Images come from a queue, products go to the proxy, and no archive is asked for."""
+    artifacts = [double.add(body, mime="image/jpeg") for body in photos_of]
+    queue = double.queue(artifacts)
+    ran = service.order(
+        "--task", "enhance", "--enhance", "grey-world", "--images", queue.urn, env=double.environment(ORDER)
+    )
+
+    assert ran.status == 0, ran.said
+    made = double.delivered()
+    stems = [artifact.urn.rsplit(":", 1)[-1] for artifact in artifacts]
+    assert list(made) == [
+        *(f"{stem}.enhanced.jpg" for stem in stems),
+        "survey.csv", "run.json", "before-after.jpg", "images.csv", "totals.csv", "enhanced.csv",
+    ]  # fmt: skip
+    assert {
+        aspect["provenance"]["enhance"]
+        for name in made
+        for aspect in made[name].metadata
+        if "provenance" in aspect
+    } == {"grey-world"}
+    assert (list(queue.waiting), queue.unacked) == ([], {})

@@ -68,8 +68,8 @@ def single(product: str, label: str, labels: list[str]) -> str | None:
     return product.replace(f".{label}.", ".") if f".{label}." in product else None
 
 
-OF_ALL = {"survey.csv", "images.csv", "totals.csv"}
-"""Tables of all sources; with several models, they have more columns."""
+OF_ALL = {"survey.csv", "images.csv", "totals.csv", "frames.csv"}
+"""Tables of all sources; with several models, they have more columns, and frames.csv exists."""
 
 
 def of_model(products: Mapping[str, bytes], label: str, labels: list[str]) -> dict[str, bytes]:
@@ -123,6 +123,32 @@ def test_each_model_gives_what_it_gives_alone(
 
     assert [0, 0, 0] == [several.status, *(one.status for one in alone.values())]
     check(several, alone)
+
+
+def test_the_frames_of_all_models_are_joined(tmp_path: Path) -> None:
+    """One row for each frame, with the values of each model's own table; no cell of a frame that was not measured."""
+    ran = order([RECTANGLES, SEAGRASS], dives(tmp_path / "in"), tmp_path / "out", skip_black=True)
+    frames, covers = ran.table("frames.csv"), ran.table("seagrass-tiny.cover.csv")
+
+    assert 0 == ran.status
+    assert [("east.mp4", 8), ("stills", 3), ("west.mp4", 7)] == sorted(
+        Counter(row["name"] for row in frames).items()
+    )
+    for row in frames:
+        assert ("black" if (row["name"], row["frame"]) == ("west.mp4", "3") else "") == row["skipped"]
+        own = {
+            f"seagrass-tiny.cover_{one['class']}": one["cover"]
+            for one in covers
+            if (one["name"], one["frame"]) == (row["name"], row["frame"])
+        }
+        assert own == {key: row[key] for key in row if "cover_" in key and row[key]}
+        found = [
+            one
+            for one in ran.table("rectangles.detections.csv")
+            if (one["name"], one["frame"]) == (row["name"], row["frame"])
+        ]
+        counts = [row[f"rectangles.count_{name}"] for name in ("fish", "crab", "urchin")]
+        assert ([""] * 3 if row["skipped"] else [f"{len(found)}", "0", "0"]) == counts
 
 
 def test_a_picture_is_decoded_once(tmp_path: Path, bright: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,12 @@ def check_combinations(settings: Settings) -> None:
             where="enhance, compare",
             hint="Leave one of them out; steps of one variant are joined by +, as in none,grey-world+clahe",
         )
+    if settings.enhancement.compare and settings.frames.idle_seconds:
+        raise ParameterError(
+            "frames would be skipped by what the variants find, so that they could not be compared",
+            where="compare, idle-seconds",
+            hint="Leave one of them out",
+        )
     if settings.frames.frame_step > 1 and settings.frames.frame_seconds > 0:
         raise ParameterError(
             "frames are sampled by count or by time, not both",

@@ -46,16 +46,21 @@ class FrameBudget:
         self.least = 1 + HELD * sum(models[name].kind.tracks for name in models.whole)
         self._max_img_size = models.frames.max_img_size
         outputs = models.settings.pictures.outputs
-        self._drawn = 0 if "none" in outputs else len(models)
+        scales = [getattr(model.task, "scale", 1) ** 2 for model in models.values()]
+        self._drawn = 0 if "none" in outputs else sum(scales)
+        enlarged = sum(
+            scale for scale, model in zip(scales, models.values(), strict=True) if not model.kind.measures
+        )
+        self._views = len({model.steps for model in models.values() if model.steps}) + enlarged
         self._most = BUDGET_BYTES
         self._changed = threading.Condition()
         self._used = 0
         self._frames: Counter[int] = Counter()
 
     def frame_bytes(self, hw: HW) -> int:
-        """Return the bytes that a frame of a source of `hw` takes: as it is read, and as it is drawn."""
+        """Return the bytes that a frame of a source of `hw` takes: as it is read, with each variant of steps, and drawn."""
         read = working_hw(hw, self._max_img_size)
-        return _RGB * (read[0] * read[1] + self._drawn * hw[0] * hw[1])
+        return _RGB * ((1 + self._views) * read[0] * read[1] + self._drawn * hw[0] * hw[1])
 
     def source_bytes(self, hw: HW) -> int:
         """Return the bytes that an open video of `hw` takes: its decoder, its encoders, and the frames that may wait."""

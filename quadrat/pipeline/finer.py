@@ -13,7 +13,7 @@ from quadrat.pipeline.cascade import AboutObjects
 from quadrat.pipeline.crops import FAILED
 from quadrat.pipeline.events import MeasuredFrame
 from quadrat.pipeline.models import LoadedModel, Pass
-from quadrat.pipeline.state import ModelState
+from quadrat.pipeline.state import ModelState, SourceState
 from quadrat.pipeline.track import HELD
 from quadrat.predictions import Detections
 from quadrat.tracking.mean_scores import MeanScores
@@ -52,23 +52,28 @@ class FinerStage:
             for model, about in self._models:
                 found = result.predictions.get(about.detector)
                 if isinstance(found, Detections):
-                    result = self._finer(model, about, result, found, item.state.models[model.name])
+                    result = self._finer(model, about, result, found, item.state)
             yield replace(item, result=result)
 
     def _finer(
-        self, model: LoadedModel, about: AboutObjects, result: Result, found: Detections, state: ModelState
+        self, model: LoadedModel, about: AboutObjects, result: Result, found: Detections, source: SourceState
     ) -> Result:
+        """Give a model's results to its own prediction, or to the detector's if it names no classes; so with its errors."""
         name, moving = model.name, result.frame.time_s is not None
+        classify: ObjectClass | None = model.kind.part("object_class")
+        named = about.detector if classify is None else name
         failed = found.reasons[name].count(FAILED)
         faults = dict(result.faults)
         first = faults.pop(name, None)
         if moving:
+            state = source.models[name]
+            state.measured += 1
             found = self._followed(name, state, found, failed, first)
-            _count(state, result.source.name, name)
+            if (fault := _fault_of(state, result.source.name, name)) is not None:
+                source.models[named].incomplete = fault
         elif failed and first is not None:
-            faults[name] = unmeasured(failed, first, result.source.name, name)
+            faults.setdefault(named, unmeasured(failed, first, result.source.name, name))
         predictions = {**result.predictions, about.detector: found}
-        classify: ObjectClass | None = model.kind.part("object_class")
         if classify is not None:
             predictions[name] = finer(model, found, classify)
         return replace(result, predictions=predictions, faults=faults)
@@ -85,12 +90,10 @@ class FinerStage:
         return replace(found, details={**found.details, name: trail.means.update(found)})
 
 
-def _count(state: ModelState, source: str, model: str) -> None:
-    """Count a measured frame of a video; its error states the objects that could not be measured so far."""
-    state.measured += 1
+def _fault_of(state: ModelState, source: str, model: str) -> UnmeasuredObjectError | None:
+    """Return the error of a video with the objects that could not be measured so far; None if there are none."""
     trail: _Trail = state.trail
-    if trail.first is not None:
-        state.incomplete = unmeasured(trail.failed, trail.first, source, model)
+    return None if trail.first is None else unmeasured(trail.failed, trail.first, source, model)
 
 
 def unmeasured(count: int, first: QuadratError, source: str, model: str) -> UnmeasuredObjectError:

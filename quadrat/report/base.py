@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from quadrat.errors import QuadratError
 from quadrat.records import ModelRecord, SourceRecord
+from quadrat.report.columns import FrameRow
 from quadrat.report.names import Names, folder_of
 from quadrat.task_kinds import TaskKind, kind_of
 from quadrat.types import ClassInfo, Closing, Product, Provenance, Result, SourceClosed
@@ -161,6 +162,14 @@ class ListsUnmeasured(Protocol):
 
     def unmeasured(self, source: SourceRecord) -> None:
         """Write the row of a source that has no record of the model."""
+
+
+@runtime_checkable
+class ListsFrames(Protocol):
+    """Tables that also have values for each frame of a video."""
+
+    def frames(self, record: ModelRecord) -> Iterator[tuple[FrameRow, list[ClassValue]]]:
+        """Yield each frame of a source with the value of every class; no values for one that was not measured."""
 
 
 def finished(parts: Iterable[Iterator[Product]]) -> Iterator[Product]:

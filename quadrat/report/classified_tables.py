@@ -16,12 +16,13 @@ from quadrat.report.classified_lines import (
     PICTURES,
     columns_of,
     frame_lines,
+    frames_of,
     json_frames,
     json_lines,
     picture_lines,
 )
 from quadrat.report.classified_values import MOST_CLASSES, absent, rule_of, summary_of
-from quadrat.report.columns import Columns
+from quadrat.report.columns import Columns, FrameRow
 from quadrat.report.names import Names
 from quadrat.report.spool import Spool
 from quadrat.report.survey import csv_line
@@ -64,6 +65,17 @@ class LabelTables:
         """Return 1 for each label of a source and 0 for all others; nothing if it was not measured."""
         found = {info.index for info, _ in self._labels(record)}
         return [ClassValue(info, int(info.index in found)) for info in self.classes()] if found else []
+
+    def frames(self, record: ModelRecord) -> Iterator[tuple[FrameRow, list[ClassValue]]]:
+        """Yield each frame of a video with 1 for each of its labels and 0 for all others; nothing if not measured."""
+        classes = self.classes()
+        for frame, verdict in (
+            frames_of(record.columns, self._rule) if isinstance(record.columns, Columns) else ()
+        ):
+            labels = () if verdict is None else verdict.labels
+            found = {label.index for label in labels} or {self._nothing.index}
+            every = [] if verdict is None else classes
+            yield frame, [ClassValue(info, int(info.index in found)) for info in every]
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return one row for each label, or one that says that there is none."""

@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from quadrat.geometry import HW
+from quadrat.media.scale import scaled
+from quadrat.media.scratch import large
+from quadrat.media.size import working_hw
 from quadrat.parameters import PictureSettings, TileSettings
 from quadrat.predictions import Enhanced
 from quadrat.records import ModelRecord, SourceRecord
@@ -20,10 +24,12 @@ from quadrat.report.spool import Spool
 from quadrat.report.survey import csv_line
 from quadrat.steps.descriptors import Descriptors, describe
 from quadrat.stores.addresses import shown
-from quadrat.types import ClassInfo, Product, Result, Source, SourceClosed
+from quadrat.types import ClassInfo, ImageU8, Product, Result, Source, SourceClosed
 
 DESCRIBED_EVERY = 25
 """Of a video, every 25th measured frame is described: describing all would take longer than enhancing them."""
+DESCRIBED_PIXELS = 16_000_000
+"""A mosaic is shrunk to this many pixels before it is described."""
 VALUES = ("uciqe", "uiqm", "sharpness", "noise", "red", "green", "blue")
 COLUMNS = (
     "source", "name", "product", "width", "height", "source_width", "source_height", "frames", "described", "lost",
@@ -112,7 +118,7 @@ class EnhancedCollector:
         before, after = result.frame.pixels, self._enhanced(result).pixels
         self._size = after.shape[0], after.shape[1]
         if self._measured % DESCRIBED_EVERY == 0:
-            self._described.append((_values(describe(before)), _values(describe(after))))
+            self._described.append((_values(describe(_shrunk(before))), _values(describe(_shrunk(after)))))
         if not self._measured and self._sample.accepts(self._source.stem):
             self._pair = pair_of(before, after)
         self._measured += 1
@@ -190,6 +196,12 @@ class EnhancedTables:
         self._rows.flush()
         metadata = table_aspect("enhanced", COLUMNS, self._model.provenance, self._rows.count - 1)
         yield Product(self._name, "text/csv", self._rows.path, metadata)
+
+
+def _shrunk(pixels: ImageU8) -> ImageU8:
+    """Shrink a picture that is kept on disk, because its descriptors need several copies of it in memory."""
+    hw: HW = (pixels.shape[0], pixels.shape[1])
+    return scaled(pixels, working_hw(hw, DESCRIBED_PIXELS)) if large(hw) else pixels
 
 
 def sample_of(model: ModelFacts, folder: Path) -> Sample:

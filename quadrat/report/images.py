@@ -30,7 +30,7 @@ class ImageTable:
     def __init__(self, path: Path, tables: Mapping[str, Tables], labels: Mapping[str, str]) -> None:
         self._tables = tables
         self._names = {
-            name: dict(_columns(table, f"{labels[name]}." if labels[name] else ""))
+            name: dict(class_columns(table, f"{labels[name]}." if labels[name] else ""))
             for name, table in tables.items()
         }
         self.columns = [*COLUMNS, *(each for names in self._names.values() for each in names.values())]
@@ -60,7 +60,7 @@ def number(value: float) -> int | str:
     return value if isinstance(value, int) else f"{value:.6f}"
 
 
-def _columns(table: Tables, prefix: str) -> Iterator[tuple[int, str]]:
+def class_columns(table: Tables, prefix: str) -> Iterator[tuple[int, str]]:
     """Yield the name of each class's column, by index; names that occur more than once also have the index."""
     classes: list[ClassInfo] = table.classes()
     times = Counter(info.name for info in classes)

@@ -16,7 +16,7 @@ from quadrat.records import ModelRecord, SourceRecord
 from quadrat.render.pictures import draw_pictures
 from quadrat.report.aspects import covered_aspect, inference_aspect, picture_aspect, table_aspect
 from quadrat.report.base import ClassValue, ModelFacts, mime_of
-from quadrat.report.columns import Chunk, Columns, ColumnWriter
+from quadrat.report.columns import Chunk, Columns, ColumnWriter, FrameRow
 from quadrat.report.cover import class_at, mean_confidence, measure, no_class
 from quadrat.report.names import Names
 from quadrat.report.spool import Spool
@@ -216,6 +216,19 @@ class MaskTables:
         """Return the cover of every class of the order; without a list of classes, a mask ends at its highest."""
         found = {cover.index: cover for cover in _covers(record)}
         return [found.get(info.index) or _zero(info) for info in self.classes()] if found else []
+
+    def frames(self, record: ModelRecord) -> Iterator[tuple[FrameRow, list[ClassValue]]]:
+        """Yield each frame of a video with the cover of every class; nothing for one that was not measured."""
+        classes = self.classes()
+        for chunk in record.columns if isinstance(record.columns, Columns) else ():
+            for place, frame in enumerate(chunk.frames):
+                rows = chunk.rows(place)
+                found: dict[int, float] = {}
+                if chunk.columns:
+                    indices, covers = chunk.columns["classes"][rows], chunk.columns["cover"][rows]
+                    found = dict(zip(indices.tolist(), covers.tolist(), strict=True))
+                every = classes if found else []
+                yield frame, [ClassValue(info, float(found.get(info.index, 0.0))) for info in every]
 
     def cells(self, record: ModelRecord) -> list[dict[str, Any]]:
         """Return one row for each class."""

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from quadrat.media.encode import jpeg
-from quadrat.package.classes import class_of
 from quadrat.parameters import ObjectSettings, PictureSettings, TileSettings, TrackingSettings
 from quadrat.predictions import Detections
 from quadrat.records import ModelRecord, SourceRecord
@@ -20,16 +19,16 @@ from quadrat.render.object_masks import tint_objects
 from quadrat.report import mot
 from quadrat.report.aspects import detection_aspect, provenance_part, table_aspect, tracking_aspect
 from quadrat.report.base import ClassValue, ModelFacts, finished, mime_of
-from quadrat.report.columns import Chunk, Columns, ColumnWriter
+from quadrat.report.columns import Chunk, Columns, ColumnWriter, FrameRow
 from quadrat.report.counts import ClassCount, counts_text, video_text
 from quadrat.report.detections import ObjectWriter
 from quadrat.report.finer import ObjectsTable, add_names, detail_arrays, with_details
+from quadrat.report.kept_classes import KeptClasses
 from quadrat.report.names import Names
 from quadrat.report.rows import DetectionRow, rows_of
 from quadrat.report.spool import Spool
 from quadrat.report.tracks import COLUMNS, TrackBook, TrackRow, track_lines
 from quadrat.task_kinds import resolve
-from quadrat.tasks.detect.chosen import chosen
 from quadrat.types import ClassInfo, Frame, ImageU8, Product, Result, Source, SourceClosed
 
 WRITERS = {
@@ -60,29 +59,6 @@ class ObjectSummary:
     cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class _Classes:
-    """The classes of a model by index, or those `kept` of them.
-
-    A class without a name is named by its index. If only the number of classes is known, all of them are listed, so
-    that the tables have a row of 0 for each class that an image lacks.
-    """
-
-    def __init__(self, model: ModelFacts) -> None:
-        objects = next((one for one in model.groups if isinstance(one, ObjectSettings)), ObjectSettings())
-        self.kept = chosen(objects, model.classes, model.num_classes)
-        self._urn = model.kind.class_urn
-        known = model.classes or [class_of({}, index, self._urn) for index in range(model.num_classes or 0)]
-        self._known = {info.index: info for info in known if not self.kept or info.index in self.kept}
-
-    def of(self, index: int) -> ClassInfo:
-        """Return a class."""
-        return self._known.setdefault(index, class_of(self._known, index, self._urn))
-
-    def listed(self) -> list[ClassInfo]:
-        """List the classes of the model, and then other classes that were found."""
-        return list(self._known.values())
-
-
 class ObjectCollector:
     """Collects the objects of one source."""
 
@@ -100,7 +76,7 @@ class ObjectCollector:
         self._model = model
         self._source = source
         self._folder = folder
-        self._classes = _Classes(model)
+        self._classes = KeptClasses(model)
         self._style = pictures
         self._drawn = not pictures.outputs or "annotated" in pictures.outputs
         self._tracked = tracking.tracker != "none"
@@ -229,7 +205,7 @@ class ObjectTables:
         *_groups: object,
     ) -> None:
         self._model = model
-        self._classes = _Classes(model)
+        self._classes = KeptClasses(model)
         self._tracked = tracking.tracker != "none"
         self._names = {table: model.table_name(names, table) for table in (*WRITERS, TRACKS, OBJECTS)}
         files = {table: folder / f"table-{name}" for table, name in self._names.items()}
@@ -259,6 +235,17 @@ class ObjectTables:
     def values(self, record: ModelRecord) -> list[ClassValue]:
         """Return the number of objects of every class; nothing if the image was not measured."""
         return [ClassValue(one.info, one.objects) for one in self._complete(record)]
+
+    def frames(self, record: ModelRecord) -> Iterator[tuple[FrameRow, list[ClassValue]]]:
+        """Yield each frame of a source with the number of objects of every class; nothing for one not measured."""
+        classes = self.classes()
+        for chunk in record.columns if isinstance(record.columns, Columns) else ():
+            for place, frame in enumerate(chunk.frames):
+                counts: dict[int, int] = {}
+                for index in chunk.columns["classes"][chunk.rows(place)].tolist() if chunk.columns else ():
+                    counts[index] = counts.get(index, 0) + 1
+                every = [] if frame.skipped else classes
+                yield frame, [ClassValue(info, counts.get(info.index, 0)) for info in every]
 
     def _complete(self, record: ModelRecord) -> list[ClassCount]:
         """Return the count of every class of the order; without a measured frame, a zero would be wrong."""

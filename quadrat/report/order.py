@@ -14,6 +14,7 @@ from quadrat.report.book import RecordBook
 from quadrat.report.comparison import Comparison
 from quadrat.report.duplicates import Duplicates, marked
 from quadrat.report.features import Features
+from quadrat.report.frames import FrameTable
 from quadrat.report.images import ImageTable
 from quadrat.report.names import Names
 from quadrat.report.run_record import Timed, reading_of, run_record
@@ -54,7 +55,6 @@ class OrderReport:
         self._settings = settings
         self._names = names
         self._folder = folder
-        self._folds = [Features(models, names, folder), *folds]
         self.table = names.whole(TABLE)
         self._record = names.whole(RECORD)
         self._images, self._totals = names.whole(IMAGES), names.whole(TOTALS)
@@ -65,6 +65,8 @@ class OrderReport:
         self.book = RecordBook(folder / "records.pickle")
         self.book.path.unlink(missing_ok=True)  # of an earlier order
         self._made = self._tables()
+        frames = FrameTable(self._models, self._made, names, folder)
+        self._folds: list[Fold] = [frames, Features(models, names, folder), *folds]
         self._comparison = Comparison(self._models, self._made, names, folder)
         made = {model.name: model.provenance.enhance for model in models}
         self._steps = {name: steps for name, steps in made.items() if steps != "none"}

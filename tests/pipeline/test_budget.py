@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from quadrat.parameters import parse
 from quadrat.pipeline import budget
 from quadrat.pipeline.budget import FILES_BESIDE, FrameBudget, files_at_once
-from quadrat.pipeline.models import LoadedModel, Pass
+from quadrat.pipeline.models import LoadedModel, Pass, load_models
 from quadrat.pipeline.state import SourceState
 from quadrat.types import Source
-from tests.moving import RECTANGLES, closed, film, load, measured, objects, swim
+from tests.enhancers import enlarger_archive
+from tests.moving import LOG, RECTANGLES, closed, film, load, measured, objects, swim
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +118,20 @@ def test_no_more_videos_are_open_than_the_process_may_open(
     monkeypatch.setattr(budget, "_most_files", lambda: None)
     assert files_at_once(256) == 256
     assert caplog.text == ""
+
+
+def test_variants_of_a_frame_count(tmp_path: Path) -> None:
+    """Each variant with steps is another frame in memory; a network that enlarges makes larger ones."""
+    hw = (100, 200)
+    with (
+        compared(outputs="none") as alone,
+        compared(outputs="none", compare="clahe,grey-world") as three,
+    ):
+        assert FrameBudget(three).frame_bytes(hw) == 3 * FrameBudget(alone).frame_bytes(hw)
+    with load_models([enlarger_archive(tmp_path / "sr.tgz", 2)], parse({"executor": "local"}), LOG) as larger:
+        assert FrameBudget(larger).frame_bytes(hw) == 3 * 100 * 200 * (1 + 4 + 4)
+
+
+def compared(**values: Any) -> AbstractContextManager[Pass]:
+    """Load the example's detector in several variants."""
+    return load_models([RECTANGLES], parse({"executor": "local", **values}), LOG)

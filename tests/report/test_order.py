@@ -76,7 +76,7 @@ def test_the_survey_comes_first(tmp_path: Path) -> None:
     measure(desk, "a", 1)
     fish = ["fish.detections.csv", "fish.detections.jsonl", "fish.coco.json", "fish.tracks.csv"]
 
-    assert ["survey.csv", "run.json", "reef.cover.csv", *fish] == list(desk.products)
+    assert ["survey.csv", "run.json", "reef.cover.csv", *fish, "frames.csv"] == list(desk.products)
     assert [("survey.csv", "text/csv"), ("run.json", "application/json")] == [
         (each.name, each.mime) for each in list(desk.products.values())[:2]
     ]
