@@ -1,14 +1,14 @@
 """Draw scenes with a fire, and scenes without one that look alike: sunsets, lamps, red objects, smoke and autumn trees.
 
-Run as a script it writes example pictures, with `fire` or `no-fire` as the name of their folder:
+Run as a script it draws `fires/` again, with `fire` or `no-fire` as the name of a picture's folder; others with
 
-    python examples/draw_fires.py FOLDER --count 12
+    python examples/draw_fires.py FOLDER --first 100 --count 12
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from PIL import Image
 CLASSES = ("no fire", "fire")
 DISTRACTORS = ("none", "sunset", "lamps", "red objects", "smoke", "autumn")
 HW = (120, 160)
-EXAMPLES = (41, 42, 43, 44, 45, 46, 47, 48)
-"""Seeds of the example pictures in `images-fire/`."""
+EXAMPLES = (43, 46, 47, 49, 51, 54, 65, 73)
+"""Seeds of the example pictures in `fires/`: four with a fire, and a lamp, sunset, red objects and autumn trees."""
+ENLARGED = 3
+"""The example pictures are this many times as large, so that people see something."""
 FLAME = np.array([[40, 0, 0], [170, 25, 0], [240, 90, 5], [255, 180, 30], [255, 245, 170]], np.float32)
 """Colours of a flame from its border to its core."""
 
@@ -196,26 +198,38 @@ ADDED: dict[str, Callable[[np.random.Generator, Pixels, int], None]] = {
 """What draws each distractor."""
 
 
-def write(folder: Path, seeds: range | tuple[int, ...]) -> list[Path]:
-    """Write scenes as PNG files into `folder`/fire and `folder`/no-fire, and return their paths."""
+def write(folder: Path, seeds: Iterable[int], *, suffix: str = ".png", enlarged: int = 1) -> list[Path]:
+    """Write scenes as files into `folder`/fire and `folder`/no-fire, and return their paths."""
     paths = []
     for seed in seeds:
         scene = draw(seed)
-        path = folder / CLASSES[scene.fire].replace(" ", "-") / f"scene-{seed:05d}.png"
+        path = folder / CLASSES[scene.fire].replace(" ", "-") / f"scene-{seed:05d}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene.pixels).save(path, optimize=True)
+        height, width = scene.pixels.shape[:2]
+        image = Image.fromarray(scene.pixels)
+        if enlarged > 1:  # with the grain of a sensor
+            larger = np.asarray(image.resize((width * enlarged, height * enlarged)), np.float32)
+            grain = np.random.default_rng(seed).normal(0, 6, larger.shape[:2])[..., None]
+            image = Image.fromarray(np.clip(larger + grain, 0, 255).astype(np.uint8))
+        image.save(path, quality=85)
         paths.append(path)
     return paths
 
 
 def main() -> None:
-    """Write pictures."""
+    """Write the example pictures, or others."""
     parser = argparse.ArgumentParser(description="Draw scenes with and without a fire.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).resolve().parent / "fires")
-    parser.add_argument("--first", type=int, default=EXAMPLES[0], help="seed of the first scene")
-    parser.add_argument("--count", type=int, default=len(EXAMPLES), help="number of scenes")
+    parser.add_argument(
+        "--first", type=int, help="seed of the first scene, for other scenes than the examples"
+    )
+    parser.add_argument("--count", type=int, default=12, help="number of other scenes")
     given = parser.parse_args()
-    for path in write(given.folder, range(given.first, given.first + given.count)):
+    if given.first is None:
+        paths = write(given.folder, EXAMPLES, suffix=".jpg", enlarged=ENLARGED)
+    else:
+        paths = write(given.folder, range(given.first, given.first + given.count))
+    for path in paths:
         print(path)
 
 

@@ -19,9 +19,9 @@ class FireNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-        self.blocks = nn.Sequential(_block(16, 32), _block(32, 64), _block(64, 96))
+        self.blocks = nn.Sequential(_block(16, 32), _block(32, 64), _block(64, 112))
         self.pool = nn.AdaptiveMaxPool2d(1)
-        self.last = nn.Linear(96, 1)
+        self.last = nn.Linear(112, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, h, w) in 0..1 to (N, 1)."""
