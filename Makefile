@@ -252,6 +252,7 @@ bench: setup-test ## run the benchmarks in a short form
 	$(PY) -m benchmarks.track --smoke
 	$(PY) -m benchmarks.video --smoke
 	$(PY) -m benchmarks.passes --smoke
+	$(PY) -m benchmarks.tuning --smoke
 	$(PY) -m benchmarks.steps --smoke
 
 docs: setup ## regenerate service.json and the parameter reference

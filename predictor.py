@@ -29,9 +29,10 @@ import numpy as np
 from quadrat.errors import NotAnImageError, ParameterError, QuadratError
 from quadrat.media.kinds import PICTURE_HINT, VIDEO_HINT
 from quadrat.parameters import NAMES_OF_FILES, find, parse
-from quadrat.predictions import Classification, Detections, Segmentation
+from quadrat.predictions import Classification, Detections, Embedding, Segmentation
 from quadrat.stores.addresses import public
 from quadrat.stores.folder import pull_file
+from quadrat.stores.instances import Instances, is_list
 from quadrat.stores.listing import file_source, list_images
 from quadrat.stores.memory import Pictures
 from quadrat.types import ClassInfo, Cover, Failure, Result, SourceClosed, StoreItem
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     Given = str | Path | ImageU8
 
-__all__ = ["Failure", "Labels", "Measurement", "Objects", "Predictor", "QuadratError"]
+__all__ = ["Failure", "Features", "Labels", "Measurement", "Objects", "Predictor", "QuadratError"]
 
 IMAGES = "Give paths of files and folders, or arrays of (height, width, 3) uint8 RGB; for an image of Pillow, give its file"
 ONE_VIDEO = "Give the path of a video, or of a folder of images"
@@ -206,6 +207,18 @@ class Labels:
         return Image.fromarray(draw_labels(self.pixels, self.found))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """The vector (D,) float32 of length 1 of one image, or frame of a video; the other fields are those of Objects."""
+
+    name: str
+    vector: NDArray[np.float32]
+    pixels: ImageU8 = field(repr=False)
+    source_hw: tuple[int, int]
+    frame: int = 0
+    time_s: float | None = None
+
+
 class Predictor(AbstractContextManager["Predictor"]):
     """A loaded model archive. Use it as a context manager, or close it.
 
@@ -271,11 +284,11 @@ class Predictor(AbstractContextManager["Predictor"]):
 
     def predict(
         self, images: Given | Iterable[Given], *, on_error: str = "stop"
-    ) -> Iterator[Measurement | Objects | Labels | Failure]:
-        """Measure files, folders with their sub-folders, and arrays, one at a time, as the results are consumed.
+    ) -> Iterator[Measurement | Objects | Labels | Features | Failure]:
+        """Measure files, folders with their sub-folders, lists of instances (JSON) and arrays, one at a time, as the results are consumed.
 
         An array is an upright picture (h, w, 3) uint8 RGB, or (h, w) uint8; its name is its number, as in "array 0".
-        A segmentation model gives a Measurement for each, a detector Objects, a classifier Labels. With `on_error` "stop", the first image
+        A segmentation model gives a Measurement for each, a detector Objects, a classifier Labels, an embedding Features. With `on_error` "stop", the first image
         that cannot be measured raises its error; with "skip", it is yielded as a Failure. Files in folders that are
         not images are ignored.
         """
@@ -284,7 +297,7 @@ class Predictor(AbstractContextManager["Predictor"]):
         items = (item for given in _several(images) for item in _items(given, held))
         return self._run(items, held.pull, stop=stop, moving=False)
 
-    def video(self, path: str | Path) -> Iterator[Measurement | Objects | Labels]:
+    def video(self, path: str | Path) -> Iterator[Measurement | Objects | Labels | Features]:
         """Measure a video, or a folder of images as a sequence, one frame at a time, as the results are consumed.
 
         The `tracker` setting decides how objects are followed. Raises the error of a video that cannot be read. If
@@ -298,7 +311,7 @@ class Predictor(AbstractContextManager["Predictor"]):
 
     def _run(
         self, items: Iterator[StoreItem], pull: Pull, *, stop: bool, moving: bool
-    ) -> Iterator[Measurement | Objects | Labels | Failure]:
+    ) -> Iterator[Measurement | Objects | Labels | Features | Failure]:
         from quadrat.pipeline.run import Run
 
         for item in Run(self._models, items, pull, moving=moving):
@@ -321,31 +334,21 @@ class Predictor(AbstractContextManager["Predictor"]):
     ) -> None:
         self.close()
 
-    def _measure(self, result: Result) -> Measurement | Objects | Labels:
+    def _measure(self, result: Result) -> Measurement | Objects | Labels | Features:
         """Turn a result into a public value; a skipped frame has no objects."""
         from quadrat.report.cover import measure
 
         frame, name = result.frame, result.source.name
         found = next(iter(result.predictions.values()), Detections.none())
+        shown, place = (frame.pixels, frame.source_hw), (frame.key.index, frame.time_s)
         if isinstance(found, Segmentation):
             covers = measure(self._package, found, self._settings.masks.min_confidence)
-            return Measurement(
-                name, found, frame.pixels, frame.source_hw, covers, frame.key.index, frame.time_s
-            )
+            return Measurement(name, found, *shown, covers, *place)
         if isinstance(found, Classification):
-            return Labels(
-                name, found, frame.pixels, frame.source_hw, self.classes, frame.key.index, frame.time_s
-            )
-        return Objects(
-            name,
-            found,
-            frame.pixels,
-            frame.source_hw,
-            self.classes,
-            frame.key.index,
-            frame.time_s,
-            frame.skipped,
-        )
+            return Labels(name, found, *shown, self.classes, *place)
+        if isinstance(found, Embedding):
+            return Features(name, found.vector, *shown, *place)
+        return Objects(name, found, *shown, self.classes, *place, frame.skipped)
 
 
 def _only_settings(given: Mapping[str, object]) -> None:
@@ -370,7 +373,8 @@ def _items(given: object, held: Pictures) -> Iterator[StoreItem]:
     if isinstance(given, np.ndarray):
         yield held.add(given)
     else:
-        yield from list_images(_place(given, IMAGES))
+        place = _place(given, IMAGES)
+        yield from Instances(place) if is_list(place) else list_images(place)
 
 
 def _with_local_hint(error: QuadratError) -> QuadratError:

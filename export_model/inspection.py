@@ -173,12 +173,17 @@ def _packed(path: Path, known: Inspection, tasks: Sequence[str]) -> Inspection:
     return replace(known, reason=fault)
 
 
+WITH_CLASSES = ("classify",)
+"""Tasks of networks for whole pictures whose outputs are classes."""
+
+
 def _as_labels(path: Path, known: Inspection) -> Inspection:
-    """Return what is known of a classifier, with the command that packs it.
+    """Return what is known of a classifier or an embedding, with the command that packs it.
 
     What packing asks for and no guess answers is left to the command.
     """
-    known = replace(known, count=max(each.shape[-1] or 0 for each in known.outputs))
+    if known.task in WITH_CLASSES:
+        known = replace(known, count=max(each.shape[-1] or 0 for each in known.outputs))
     packed = _packed(path, known, (known.task,))
     if packed.command:
         return replace(

@@ -58,9 +58,9 @@ def _of_whole_picture(rows: NDArray[Any]) -> Kind:
     if values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-2):
         return Kind("a classifier", f"{many}, which sum to 1", "certain", task="classify")
     if np.allclose(np.linalg.norm(values, axis=1), 1, atol=1e-2):
-        return Kind("an embedding", f"{many}, a vector of length 1", "certain")
+        return Kind("an embedding", f"{many}, a vector of length 1", "certain", task="embed")
     if count in WIDTHS and count not in LISTS:
-        return Kind("an embedding", f"{many}, which are no probabilities", "likely")
+        return Kind("an embedding", f"{many}, which are no probabilities", "likely", task="embed")
     return Kind("a classifier", f"{many}, which may be the scores of classes", "likely", task="classify")
 
 

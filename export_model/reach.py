@@ -148,7 +148,7 @@ def _proven(subject: Subject) -> bool:
         def run(piece: F32) -> F32:
             return subject.picture(piece[None])
 
-        tiling = Tiling((side, side), 2 * (words.reach or 0), words.grid, True)
+        tiling = Tiling((side, side), 2 * (words.reach or 0), words.grid, exact=True)
         gap = float(np.abs(run_in_pieces(image[0], tiling, words.scale, run) - subject.picture(image)).max())
     return gap <= ROUNDING * (high - low)
 

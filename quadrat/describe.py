@@ -122,7 +122,7 @@ def _property(parameter: Parameter) -> dict[str, Any]:
     whole = parameter.kind in ("int", "auto")
     schema |= {k: int(v) if whole else v for k, v in bounds.items() if v is not None}
     if parameter.kind == "auto":
-        schema["pattern"] = f"^{AUTO}$"  # of a text; the bounds are those of a number
+        schema["pattern"] = f"^({AUTO}|[0-9]+)$"  # of a text; the bounds are those of a number
     if parameter.default is not None:
         schema["default"] = parameter.default
     return schema

@@ -91,7 +91,11 @@ class Store(Protocol):
 
 
 class Engine(Protocol):
-    """Runs a network: arrays in, arrays out. It knows no image, task or class."""
+    """Runs a network: arrays in, arrays out. It knows no image, task or class.
+
+    An engine may have `set_threads(count)`, which loads its network again with another number of threads while no
+    run is in progress; cpu-threads=auto needs it.
+    """
 
     name: str
     version: str

@@ -253,16 +253,21 @@ class Closing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceClosed:
-    """The end of a video, sequence or stream, with a Closing for each model by its name."""
+    """The end of a video, sequence or stream, with a Closing for each model by its name.
+
+    `joined` has the annotated video of all models together, if there is one.
+    """
 
     source: Source
     reading: Reading
     closings: Mapping[str, Closing]
+    joined: Closing = field(default_factory=Closing)
 
     @property
     def faults(self) -> tuple[QuadratError, ...]:
         """All errors of all models, each once, in order of importance."""
-        return distinct(fault for closing in self.closings.values() for fault in closing.faults)
+        every = (*self.closings.values(), self.joined)
+        return distinct(fault for closing in every for fault in closing.faults)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

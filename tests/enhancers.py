@@ -30,18 +30,19 @@ def enlarger(
     channels: int = 3,
     out: int | None = None,
     depth: int = DEPTH,
+    wide: int = 8,
     norm: bool = False,
     stride: int = 1,
     hw: tuple[Any, Any] = ("h", "w"),
     last: bool = False,
     seed: int = 0,
 ) -> bytes:
-    """Make a network that repeats pixels and adds details from `depth` convolutions; input and output are named x and y.
+    """Make a network that repeats pixels and adds details from `depth` convolutions of `wide` channels; input and output are named x and y.
 
     With `norm`, every pixel depends on the whole input. With `stride` the details are computed at a lower resolution,
     and sides must be multiples of it. With `last` the output's channels come last.
     """
-    rng, wide = np.random.default_rng(seed), 8
+    rng = np.random.default_rng(seed)
     out = channels if out is None else out
     nodes, held, name = [], [], "x"
     if stride > 1:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from examples.rectangles_net import COLORS
-from quadrat import engines, task_kinds
+from quadrat import engines, pipeline, task_kinds
 from tests import pictures
 from tests.detectors import detector_archive
 from tests.executors.orders import everything
@@ -305,6 +305,28 @@ def test_a_mask_of_an_object_needs_a_background(tmp_path: Path, changes: dict[st
     assert line.startswith("E_MODEL_MANIFEST mask: meta.json: ")
 
 
+def test_the_joined_picture_names_both_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the label of each box, one for each object."""
+    seen: list[list[str]] = []
+    draw_boxes = pipeline.joined.draw_boxes
+
+    def noted(*given: Any, notes: Any, **more: Any) -> Any:
+        seen.append(list(notes))
+        return draw_boxes(*given, notes=notes, **more)
+
+    monkeypatch.setattr(pipeline.joined, "draw_boxes", noted)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(pictures.png(scene((FISH, (20, 30, 80, 90)), (CRAB, (100, 60, 120, 80)))))
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz", objects={"min-size": 30, "padding": 0})]
+    ran = order(models, folder, tmp_path / "out", moving=False, outputs="joined")
+
+    assert 0 == ran.status
+    assert "a.joined.jpg" in ran.products
+    (notes,) = seen
+    assert ["", "blue 0.63"] == sorted(notes)
+
+
 def test_objects_csv_has_both_classes_and_both_scores(tmp_path: Path) -> None:
     """One row for each object, in images and in videos, with the reason of an object that was not measured."""
     models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz", objects={"min-size": 31, "padding": 0})]
@@ -327,3 +349,28 @@ def test_objects_csv_has_both_classes_and_both_scores(tmp_path: Path) -> None:
     }
     line = ran.body("rectangles.detections.jsonl").decode().splitlines()[0]
     assert '"details": {"colour": {"class_id": ' in line
+
+
+@pytest.mark.parametrize("steps", ["grey-world", "median"])
+def test_steps_come_before_the_crop(tmp_path: Path, steps: str) -> None:
+    """Each variant has a detector and a finer model of its own; crops are of the whole enhanced picture."""
+    archives, source = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")], photos(tmp_path / "in")
+    compared = order(archives, source, tmp_path / "all", moving=False, compare=steps)
+    assert compared.status == 0, compared.errors
+    enhanced = order([], source, tmp_path / "enhanced", moving=False, task="enhance", enhance=steps)
+    (tmp_path / "again").mkdir()
+    for name in "abcd":
+        (tmp_path / "again" / f"{name}.png").write_bytes(enhanced.body(f"{name}.enhanced.png"))
+    scores = []
+    for ran, table in (
+        (compared, f"colour-{steps}.detections.csv"),
+        (order(archives, source, tmp_path / "one", moving=False, enhance=steps), "colour.detections.csv"),
+        (order(archives, tmp_path / "again", tmp_path / "after", moving=False), "colour.detections.csv"),
+    ):
+        scores.append([(row["name"], row["class"], row["score"]) for row in rows(ran, table)])
+
+    assert scores[0] == scores[1] == scores[2]
+    assert len(scores[0]) > 10
+    assert {(row["model"], row["measure"]) for row in compared.table("compare.csv")} == {
+        ("rectangles", "count"), ("colour", "count"),
+    }  # fmt: skip

@@ -19,6 +19,7 @@ from quadrat.parameters import parse
 from quadrat.report import columns
 from quadrat.stores.folder import FolderStore
 from tests import videos
+from tests.classifiers import color_archive
 from tests.detectors import detector_archive
 from tests.index.things import dump
 from tests.networks import brightness_archive, colour_archive
@@ -334,3 +335,28 @@ def test_objects_of_a_cascade(tmp_path):
     assert [(row["query"], row["name"], row["x0"] != "") for row in found(tmp_path / "two")] == [
         ("b.png #1", "b.png", True),
     ]  # fmt: skip
+
+
+def test_the_features_of_a_classifier(photos, tmp_path):
+    """They are vectors like any others; a search by pictures says how to get them."""
+    classifier = color_archive(tmp_path / "c.tgz", outputs={"logits": "values", "features": "means"})
+    index = made(classifier, photos, tmp_path / "one")
+    assert aspect(tmp_path / "one", "index.tgz")["vectors"] == 4
+
+    picture = photos / "north" / "red.png"
+    outcome = run(classifier, picture, tmp_path / "out", base=index, task="search")
+    assert outcome.error is not None
+    assert outcome.error.code == "E_INDEX"
+    assert "--features" in outcome.error.line
+    assert run(classifier, picture, tmp_path / "two", base=index, task="search", features=True).error is None
+    assert names(tmp_path / "two")[:2] == ["red", "rose"]
+    run(None, None, tmp_path / "three", base=index, task="search", where="class = green and score > 0.5")
+    assert names(tmp_path / "three") == ["green"]
+
+
+@pytest.mark.process
+def test_networks_in_a_process_of_their_own_give_the_same_index(model, photos, tmp_path):
+    """As for all products."""
+    local = made(model, photos, tmp_path / "one")
+    isolated = made(model, photos, tmp_path / "two", executor="isolated")
+    assert content(local) == content(isolated)

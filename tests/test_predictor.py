@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from predictor import Failure, Labels, Measurement, Objects, Predictor
-from quadrat.errors import ImageFormatError, ParameterError, VideoFormatError
+from predictor import Failure, Features, Labels, Measurement, Objects, Predictor
+from quadrat.errors import ImageFormatError, ParameterError, VectorError, VideoFormatError
 from quadrat.job import run_order
+from quadrat.pipeline import tune
 from quadrat.steps import parse_steps
 from quadrat.stores.folder import FolderStore
 from tests import moving, pictures, videos
 from tests.classifiers import color_archive
 from tests.enhancers import enlarger_archive
-from tests.networks import brightness_archive
+from tests.networks import brightness_archive, colour_archive
 from tests.test_job_models import SEAGRASS
 from tests.values import settings_of
 
@@ -277,6 +278,36 @@ def test_a_classifier_gives_labels(tmp_path: Path) -> None:
     assert [list(each.labels) for each in frames if isinstance(each, Labels)] == [["red"]] * 3
 
 
+def test_a_list_of_instances_is_measured_in_its_order(model: Path, image: Path) -> None:
+    """Its bad instances are failures in their places."""
+    text = f'nonsense\n{{"filenames": "{image.name}"}}\n'
+    listed = image.with_name("list.jsonl")
+    listed.write_text(text, "utf-8")
+    with Predictor(model) as predictor:
+        failed, measured = predictor.predict(listed, on_error="skip")
+    assert isinstance(failed, Failure)
+    assert failed.error.code == "E_INSTANCE"
+    assert measured.name == image.name
+
+
+def test_auto_is_chosen_once(
+    model: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two calls with pictures of one size, the second tries nothing; both give what a fixed size gives."""
+    monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path / "cache"))
+    counted: list[int] = []
+    tuned = tune.Tuner.tune
+    monkeypatch.setattr(tune.Tuner, "tune", lambda self: counted.append(1) or tuned(self))
+    with Predictor(model) as plain:
+        (usual,) = plain.predict(image)
+    with Predictor(model, batch_size="auto", cpu_threads="auto", settings={"tuning-seconds": 1}) as predictor:
+        for _ in range(2):
+            found = list(predictor.predict([image] * 5))
+            assert len(found) == 5
+            assert all(np.array_equal(each.labels, usual.labels) for each in found)
+    assert counted == [1]
+
+
 def test_what_only_an_order_can_do_is_refused(tmp_path: Path) -> None:
     """Several variants of one picture, and archives that make pictures."""
     with pytest.raises(ParameterError, match="compare: it needs an order"):
@@ -295,3 +326,13 @@ def test_steps_change_what_is_measured() -> None:
     with Predictor(SEAGRASS, settings={"executor": "local"}) as predictor:
         found += list(predictor.predict([pixels, parse_steps("clahe").apply(pixels)]))
     assert [found[0].cover, found[1].cover] == [found[2].cover, found[3].cover]
+
+
+def test_an_embedding_gives_vectors(tmp_path: Path) -> None:
+    """Of pictures and of frames, of length 1."""
+    with Predictor(colour_archive(tmp_path / "m.tgz"), settings={"executor": "local"}) as predictor:
+        (found,) = predictor.predict(np.full((6, 8, 3), (255, 0, 0), np.uint8))
+        assert isinstance(found, Features)
+        assert found.vector == pytest.approx(np.array([1, 0, 0]), abs=1e-6)
+        with pytest.raises(VectorError):
+            list(predictor.predict(np.zeros((6, 8, 3), np.uint8)))

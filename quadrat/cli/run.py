@@ -154,7 +154,9 @@ def plan(given: Namespace) -> list[Planned]:
     if not given.photos:
         if given.model and not is_model(given.model):
             what = "there is only one word, and it is not a model archive: the model is missing"
-            raise ParameterError(what, where=given.model, hint=f"Write quadrat run model.tgz {given.model}")
+            alone = f"; to enhance without a model, quadrat enhance {given.model}" if given.enhance else ""
+            hint = f"Write quadrat run model.tgz {given.model}{alone}"
+            raise ParameterError(what, where=given.model, hint=hint)
         missing = "PHOTOS" if given.model or not with_model else "MODEL"
         raise ParameterError("it is required", where=missing, hint=f"{USAGE}; see quadrat run --help")
     models = find_models(given.model, given.photos) if with_model else []

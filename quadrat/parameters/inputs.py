@@ -15,7 +15,9 @@ class Inputs(Group):
     title: ClassVar[str] = "inputs"
     about: ClassVar[str] = "The model or models, and exactly one of image, images, video, videos and streams."
 
-    model: str | None = parameter("artifact", "Model archive (model.tgz) made by export_model.")
+    model: str | None = parameter(
+        "artifact", "Model archive (model.tgz) made by export_model; task=enhance can do without."
+    )
     models: str | None = parameter(
         "collection",
         "Several model archives, instead of model. Each image is decoded once for all of them. A collection, or "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ NAMES_OF_FILES = (*MODELS, *INPUTS, "config", "from_index", *RESULT_FOLDER)
 """The parameters about files, artifacts and addresses; all others are settings."""
 RUN = "urn:ibenthos:schema:quadrat.run.1"
 """The schema of run.json. Its `settings` are those of the order, by name."""
+_DIGITS = re.compile(r"[0-9]{1,20}")
 LONGEST_SHOWN = 80
 """The most characters of a wrong value that an error shows."""
 
@@ -88,13 +90,17 @@ def check(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "size":
         return check_size(value, parameter.name)
     if parameter.kind in ("int", "float", "auto"):
-        return AUTO if parameter.kind == value == AUTO else _check_number(parameter, value)
+        return _check_number(parameter, value)
     if isinstance(value, str):
         return value
     raise _wrong(parameter, value, "a string")
 
 
-def _check_number(parameter: Parameter, value: Any) -> int | float:
+def _check_number(parameter: Parameter, value: Any) -> int | float | str:
+    if parameter.kind == "auto" and isinstance(value, str):  # the platform knows these parameters as texts
+        if value == AUTO:
+            return value
+        value = int(value) if _DIGITS.fullmatch(value) else value
     whole = parameter.kind != "float"
     kinds = int if whole else (int, float)
     low, high = parameter.low, parameter.high

@@ -53,7 +53,7 @@ class TileSettings(Group):
     tile_size: int = parameter(
         "int",
         "Cut each image into square tiles with this side, ideally the size that the network was trained at; "
-        "0 uses no tiles.",
+        "0 uses no tiles; networks that make pictures then choose their own.",
         default=0,
         unit="pixels",
         low=0,

@@ -20,7 +20,8 @@ from quadrat.pipeline.auto import AutoSize
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
 from quadrat.pipeline.models import LoadedModel
-from quadrat.pipeline.tune import LARGE_BYTES, equal
+from quadrat.pipeline.outputs import equal
+from quadrat.pipeline.tune import LARGE_BYTES
 from quadrat.pipeline.workers import BusyClock, Quiet, Workers
 from quadrat.records import Tuning
 from quadrat.types import Flush, Part
@@ -49,6 +50,7 @@ class Batches:
         self._fixed = model.package.input_shape[0] if model.package.input_shape else None
         self.size = (self._fixed or model.settings.engine.size) if model.task.batched else 1
         self.warm_up_s = 0.0
+        self._lack: tuple[int, Exception] | None = None
         self._clock = BusyClock()
         self.before: Sequence[Stage] = ()
         self._auto = AutoSize(model, quiet or Quiet()) if model.settings.engine.tunes else None
@@ -149,6 +151,8 @@ class Batches:
         ):
             return self._checked(inputs, self._auto)
         try:
+            if (known := self._lacking(inputs[0])) is not None:
+                raise known
             with self.model.turns:
                 arrays = self._timed_run(inputs)
         except (EngineRunError, MemoryError) as error:
@@ -167,6 +171,10 @@ class Batches:
             for index, one in enumerate(inputs)
         ]
 
+    def _lacking(self, one: PreparedPart) -> Exception | None:
+        """Return the error of an input no larger than this one that only fitted into memory in pieces, if there was one."""
+        return self._lack[1] if self._lack and one.sample.tensor.size >= self._lack[0] else None
+
     def _in_pieces(self, one: PreparedPart, error: Exception) -> Part | None:
         """Run an input that does not fit into memory in pieces, if the task can; None if it cannot, or they do not fit."""
         in_pieces = getattr(self.model.task, "in_pieces", None)
@@ -180,7 +188,12 @@ class Batches:
             return {name: array[0] for name, array in arrays.items()}
 
         with suppress(EngineRunError, MemoryError):
-            return Part(in_pieces(one.sample.tensor, run, error), one.sample.geometry, one.sample.window)
+            arrays = in_pieces(one.sample.tensor, run, error)
+            if (
+                self._lacking(one) is None
+            ):  # the next one is not tried whole: that may have ended the network's process
+                self._lack = one.sample.tensor.size, error
+            return Part(arrays, one.sample.geometry, one.sample.window)
         return None
 
     def _checked(self, inputs: Sequence[PreparedPart], auto: AutoSize) -> list[PartResult]:

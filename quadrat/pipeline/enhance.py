@@ -11,6 +11,8 @@ from quadrat.media.scratch import large, scratch
 from quadrat.steps import Steps
 from quadrat.types import ImageU8
 
+CHECKED_PIXELS = 10_000_000
+"""Whether there is memory for the steps is checked for larger pictures."""
 BYTES_PER_PIXEL = 60
 """Memory that a global step takes for each pixel, at most: five copies of three channels in 32 bits."""
 
@@ -31,7 +33,7 @@ def enhanced(pixels: ImageU8, steps: Steps, name: str) -> ImageU8:
         return made
     if height * width > MAX_SOURCE_PIXELS:
         steps.check_mosaic(name)
-    if large((height, width)) and not fits(height * width * BYTES_PER_PIXEL):
+    if height * width > CHECKED_PIXELS and not fits(height * width * BYTES_PER_PIXEL):
         raise ImageSizeError(
             f"there is no memory to apply {steps} to {width} x {height} pixels at once",
             where=name,

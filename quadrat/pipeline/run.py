@@ -24,6 +24,7 @@ from quadrat.pipeline.crops import CropStage, JoinStage
 from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.finer import FinerStage
+from quadrat.pipeline.joined import is_drawn
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.read import AHEAD, Pull, SourceReader
@@ -138,7 +139,7 @@ class Run:
             if (pictures := self._models.kind_of(name).all_pictures)
             and (not outputs or set(outputs) & set(pictures))
         )
-        if not drawn:
+        if not drawn and not is_drawn(self._models, moving=True):
             return []
         encoder = VideoEncoder(videos, self._models.settings.pictures.codec)
         return [

@@ -8,7 +8,7 @@ would not suffice, or if larger values are clearly slower.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -23,6 +23,7 @@ from quadrat.engines.limits import free_memory, resident
 from quadrat.errors import EngineMemoryError, EngineRunError, QuadratError
 from quadrat.parameters.declare import AUTO
 from quadrat.pipeline.models import LoadedModel
+from quadrat.pipeline.outputs import Arrays, equal
 from quadrat.pipeline.tuned import Choices, machine
 from quadrat.pipeline.workers import Workers
 from quadrat.records import Trial, Tuning
@@ -33,21 +34,25 @@ RUNS = 3
 """The fewest timed runs of each pair of values; the fastest counts, because others only add to its time."""
 RUN_S = 0.3
 """Seconds for the timed runs of a pair of values, if they are short."""
-FINAL_ROUNDS = 4
-"""Rounds in which the best sizes are timed again, in turn, so that a busy moment of the machine hits all of them."""
-CLOSE = 0.85
-"""Sizes with at least this share of the best rate are timed again."""
+FINAL_SHARE, MOST_ROUNDS = 0.2, 20
+"""The share of the time, and the most rounds, in which the best pairs are timed again, in turn: a busy moment of the
+machine then hits all of them."""
+CLOSE = 0.8
+"""Pairs with at least this share of the best rate are timed again."""
 AS_GOOD = 0.97
 """The smallest size with at least this share of the best rate is chosen, because it needs the least memory."""
 SLOWER = 0.9
 """Two values in a row below this share of the best rate end the search in their direction."""
+COPIES = 2
+"""Copies of a batch beside the one that the network gets."""
+HELD_BYTES = 100_000_000
+"""Memory that a network may go on holding for batches that were tried and not chosen."""
 MEMORY_SHARE = 0.5
 """The share of the free memory that a batch may take while sizes are tried."""
 
 LARGE_BYTES = 64_000_000
 """Batches of more bytes run one after the other: a network needs many times the memory of its input."""
 
-Arrays = Mapping[str, NDArray[Any]]
 LOG = logging.getLogger("quadrat")
 
 
@@ -94,6 +99,7 @@ class Tuner:
             return self._chosen(self._base, self._least)
         tuning = self._best()
         self._set_threads(tuning.cpu_threads)
+        self._release(tuning)
         tuning = replace(tuning, seconds=round(self._clock() - self._begin, 3), loads=self._loads)
         self._choices.keep(parts, tuning)
         return tuning
@@ -161,23 +167,27 @@ class Tuner:
                 return
 
     def _try_best_again(self) -> None:
-        """Time the best sizes again, in turn, with the best number of threads."""
-        best = self._best()
+        """Time the best pairs of values again, in turn, as long as FINAL_SHARE of the time allows."""
         rate = max(each.rate or 0.0 for each in self._ok())
-        again = [
-            t for t in self._ok() if t.cpu_threads == best.cpu_threads and (t.rate or 0.0) >= CLOSE * rate
-        ]
-        if len(again) < 2:
-            return
-        self._set_threads(best.cpu_threads)
-        for _ in range(FINAL_ROUNDS):
-            for trial in again:
-                if (trial.seconds or 0.0) > self._left():
+        again = sorted(
+            (each.cpu_threads, each.batch_size) for each in self._ok() if (each.rate or 0.0) >= CLOSE * rate
+        )
+        begin = self._clock()
+        rounds = 0
+        while len(again) > 1 and rounds < MOST_ROUNDS:
+            spent = self._clock() - begin
+            if rounds and spent * (rounds + 1) / rounds > FINAL_SHARE * self._settings.tuning_seconds:
+                return
+            rounds += 1
+            for threads, size in again:
+                loads = self._loads
+                if self._load_s + self._seconds(size) > self._left():
                     return
-                self._count(
-                    self._trials[trial.cpu_threads, trial.batch_size],
-                    self._wave(self._batch(trial.batch_size))[0],
-                )
+                self._set_threads(threads)
+                batch = self._batch(size)
+                if loads != self._loads:
+                    self._wave(batch)  # the first run of a size prepares the network for it
+                self._count(self._trials[threads, size], self._wave(batch)[0])
 
     def _try(self, threads: int, size: int) -> Trial:
         """Try one pair of values, with which the network is loaded."""
@@ -203,18 +213,16 @@ class Tuner:
                 if trial.runs and (trial.seconds or 0.0) > self._left():
                     break
                 trial = self._count(trial, self._wave(batch)[0])
-            return self._count(trial, None)
+            return replace(trial, memory=self._grown())
         except (EngineRunError, MemoryError) as error:
             out = isinstance(error, EngineMemoryError | MemoryError) or "SIGKILL" in str(error)
             return replace(trial, outcome="no memory" if out else "failed", seconds=None, rate=None)
 
-    def _count(self, trial: Trial, seconds: float | None) -> Trial:
-        """Add a timed run, and the memory that the network has by now."""
-        if seconds is not None:
-            fastest = min(seconds, trial.seconds or seconds)
-            rate = trial.batch_size * self._at_once(trial.batch_size) / max(fastest, 1e-9)
-            trial = replace(trial, runs=trial.runs + 1, seconds=fastest, rate=rate)
-        trial = replace(trial, memory=max(trial.memory or 0, self._grown()))
+    def _count(self, trial: Trial, seconds: float) -> Trial:
+        """Add a timed run."""
+        fastest = min(seconds, trial.seconds or seconds)
+        rate = trial.batch_size * self._at_once(trial.batch_size) / max(fastest, 1e-9)
+        trial = replace(trial, runs=trial.runs + 1, seconds=fastest, rate=rate)
         self._trials[trial.cpu_threads, trial.batch_size] = trial
         return trial
 
@@ -290,6 +298,16 @@ class Tuner:
         self._loads += 1
         self._load_s = max(self._load_s, self._clock() - begin)
 
+    def _release(self, tuning: Tuning) -> None:
+        """Load the network again if it holds much memory for batches that were not chosen."""
+        known = [each.memory or 0 for each in tuning.trials]
+        needed = max(
+            (each.memory or 0 for each in tuning.trials if each.batch_size <= tuning.batch_size), default=0
+        )
+        if max(known, default=0) - needed > HELD_BYTES and hasattr(self._model.engine, "set_threads"):
+            self._model.engine.set_threads(tuning.cpu_threads)
+            self._loads += 1
+
     def _seconds(self, size: int) -> float:
         """Return the seconds that trying a size will probably take, from the largest smaller one; 0 if unknown."""
         known = [t for t in self._trials.values() if t.seconds is not None and t.batch_size <= size]
@@ -308,7 +326,8 @@ class Tuner:
         if not smaller or self._free is None:
             return True
         nearest = max(smaller, key=lambda t: t.batch_size)
-        return (nearest.memory or 0) * size / nearest.batch_size <= self._allowed()
+        own = COPIES * size * self._tensors[0].nbytes
+        return own + (nearest.memory or 0) * size / nearest.batch_size <= self._allowed()
 
     def _allowed(self) -> float:
         """Return the bytes that a batch may take."""
@@ -360,18 +379,3 @@ class Tuner:
             "outputs": list(model.task.wanted),
             "shape": list(self._tensors[0].shape),
         }
-
-
-def equal(one: Arrays, other: Arrays) -> bool:
-    """Return True if two sets of outputs are equal bit for bit, also where they are NaN."""
-    return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
-
-
-def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    return bool(np.array_equal(_as_bytes(one), _as_bytes(other)))
-
-
-def _as_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)

@@ -176,8 +176,9 @@ def _text(record: SourceRecord) -> str:
         if record.image is not None and record.image.flags
         else ""
     )
-    if len(record.models) == 1:
-        return flags + record.models[0].text
+    texts = {part.text for part in record.models}
+    if len(texts) == 1 and not any(part.faults for part in record.models):
+        return flags + texts.pop()
     return flags + "; ".join(f"{part.model}: {part.text or reason_of(part.faults)}" for part in record.models)
 
 

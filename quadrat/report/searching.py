@@ -62,9 +62,11 @@ class SearchFold:
         self._model = embedding.name
         self._names, self._folder, self._base, self._settings = names, folder, base, settings
         self._queries: list[Query] = []
+        self._measured = 0
 
     def add(self, record: SourceRecord) -> None:
         """Take the vectors of a source."""
+        self._measured += any(part.measured for part in record.models)
         objects: Counter[int] = Counter()
         for frame, entry in entries_of(record):
             objects[frame.index] += entry.box is not None
@@ -75,7 +77,13 @@ class SearchFold:
                 self._queries.append(Query(name, entry.vectors[self._model], entry.thumb))
 
     def products(self) -> Iterator[Product]:
-        """Yield the results; nothing if no picture gave a vector."""
+        """Yield the results; nothing if nothing was measured. IndexFileError if what was measured gave no vectors."""
+        if self._measured and not self._queries:
+            raise IndexFileError(
+                "the pictures gave no vectors to look for",
+                where=self._model,
+                hint="Add --features for a classifier; for a model about objects, none was found",
+            )
         if self._queries:
             made = Results(self._base, self._settings, self._queries, self._folder)
             yield from made.products(self._names, self._provenance)

@@ -28,6 +28,7 @@ NAMES = ("name", "id")
 """Keys that an instance may have for its name."""
 FORMS = f'Write {{"{FILE}": "PATH"}} or {{"{BYTES}": {{"{B64}": "..."}}}}'
 LONGEST_NAME = 200
+LONGEST_PATH = 4096
 LONGEST_SHOWN = 60
 _TOKEN = re.compile(r"instance:([0-9]+):([0-9]+):(.+)", re.DOTALL)
 _DATA = re.compile(r"data:([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)?((?:;[^;,]*)*),")
@@ -136,6 +137,8 @@ def _file(value: Any) -> str:
         )
     if not value.strip() or "\0" in value:
         raise InstanceError(f"{_shown(value)} is not the name of a file")
+    if len(value) > LONGEST_PATH:
+        raise InstanceError(f"{FILE} has {len(value)} characters, more than a path can have")
     if "://" in value:
         raise InstanceError(
             f"{_shown(value)} is an address",
@@ -169,6 +172,8 @@ def _decode(text: str) -> bytes:
     except (binascii.Error, ValueError):
         what, hint = _fault(text)
         raise InstanceError(what, hint=hint) from None
+    if text.endswith("==="):
+        raise InstanceError("its base64 ends with more than two =", hint="Remove what is too much")
     if not body:
         raise InstanceError(f"{B64} holds no bytes")
     return body
@@ -211,7 +216,11 @@ def inside(file: str, folder: Path) -> Path:
     path = os.path.abspath(os.path.join(root, file))  # noqa: PTH100, PTH118 - file may be absolute
     if os.path.isdir(path):  # noqa: PTH112
         raise InstanceError(f"{_shown(file)} is a folder", hint="Write one instance for each picture")
-    if os.path.commonpath([root, path]) != root:
+    try:
+        within = os.path.commonpath([root, path]) == root
+    except ValueError:  # two drives
+        within = False
+    if not within:
         raise InstanceError(
             f"{_shown(file)} lies outside the folder of the list",
             hint="Put the list into the folder that holds its pictures",

@@ -17,15 +17,29 @@ LOCK = ".lock"
 @contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
     """Give a folder in TMPDIR, which is locked and removed afterwards; OSError if it cannot be made."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-"))
-    lock = FileLock(folder / LOCK)
+    folder, lock = _locked_folder(purpose)
     try:
-        with suppress(OSError):  # no room for a lock; only `remove_abandoned` needs it
-            lock.acquire()
         yield folder
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(purpose: str) -> tuple[Path, FileLock]:
+    """Make a folder and lock it.
+
+    Between the two, another process may take it for abandoned: it then holds the lock, or the folder is gone. Nothing
+    is in it yet, so another one is made.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-"))
+        lock = FileLock(folder / LOCK)
+        try:
+            if lock.acquire():
+                return folder, lock
+        except OSError:  # no room for a lock; only `remove_abandoned` needs it
+            if folder.is_dir():
+                return folder, lock
 
 
 def remove_abandoned() -> int:

@@ -54,6 +54,13 @@ def test_a_mistake_is_one_line(quadrat: Quadrat, words: list[str | Path], line: 
     assert ended.log.count("E_PARAMETER") == 1
 
 
+def test_steps_without_a_model_lead_here(quadrat: Quadrat) -> None:
+    """Who forgets the task reads which command enhances."""
+    ended = quadrat("run", IMAGES, "--enhance", "clahe")
+    assert ended.status == 2
+    assert f"to enhance without a model, quadrat enhance {IMAGES}" in ended.log
+
+
 def test_its_help_has_examples(quadrat: Quadrat) -> None:
     """Of its own."""
     ended = quadrat("enhance", "--help")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from export_model import export, verify
+from export_model.inspection import inspect
 from quadrat import job
 from quadrat.parameters import parse
 from quadrat.stores.folder import FolderStore
@@ -47,6 +48,14 @@ def test_it_gives_its_authors_vectors(archive, tmp_path):
             given = cv2.resize(bgr, (128, 256), interpolation=cv2.INTER_LINEAR).astype(np.float32)[None]
             (own,) = session.run(None, {session.get_inputs()[0].name: given})[0]
             assert np.dot(vector, own / np.linalg.norm(own)) > 0.9999
+
+
+def test_inspect_names_the_command_that_packs_it():
+    """It has no classes to name; what it cannot know, it says."""
+    found = inspect(REID)
+    assert (found.kind, found.task, found.count) == ("an embedding", "embed", None)
+    assert "--task embed" in found.command
+    assert found.assumed
 
 
 def test_every_engine_agrees_with_its_self_test(archive, capsys):

@@ -57,7 +57,7 @@ KINDS = {
     "ultraface_rfb320": ("a detector", "detect", "ssd"),
     "nanodet_m_320": ("a detector", "detect", "nanodet"),
     "ppocr_cls": ("a classifier", "classify", ""),
-    "person_reid_0288": ("an embedding", "", ""),
+    "person_reid_0288": ("an embedding", "embed", ""),
     "supres_y": ("a super-resolution network", "enhance", ""),
     "tbefn_480x640": ("an enhancement network", "enhance", ""),
 }

@@ -128,7 +128,7 @@ def test_variants_of_a_frame_count(tmp_path: Path) -> None:
         compared(outputs="none", compare="clahe,grey-world") as three,
     ):
         assert FrameBudget(three).frame_bytes(hw) == 3 * FrameBudget(alone).frame_bytes(hw)
-    with load_models([enlarger_archive(tmp_path / "sr.tgz", 2)], parse({"executor": "local"}), LOG) as larger:
+    with load_models([enlarger_archive(tmp_path / "sr.tgz")], parse({"executor": "local"}), LOG) as larger:
         assert FrameBudget(larger).frame_bytes(hw) == 3 * 100 * 200 * (1 + 4 + 4)
 
 

@@ -39,6 +39,8 @@ def test_a_global_step_on_a_mosaic_is_refused_by_name(monkeypatch: pytest.Monkey
     monkeypatch.setattr(scratch, "LARGE_PIXELS", 1000)
     assert np.array_equal(enhanced(pixels, steps, "m.tif"), steps.apply(pixels))
     monkeypatch.setattr(enhance, "fits", lambda _size: False)
+    assert enhanced(pixels, steps, "m.tif").shape == pixels.shape
+    monkeypatch.setattr(enhance, "CHECKED_PIXELS", 1000)
     with pytest.raises(
         ImageSizeError, match=r"m\.tif: there is no memory to apply median,grey-world to 200 x 300"
     ):

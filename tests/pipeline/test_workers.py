@@ -11,7 +11,7 @@ import pytest
 
 from quadrat.errors import EngineUnavailableError
 from quadrat.pipeline.chain import Stage, run_chain
-from quadrat.pipeline.workers import BusyClock, Workers
+from quadrat.pipeline.workers import BusyClock, Quiet, Workers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANGING = """
@@ -144,3 +144,20 @@ def test_a_system_without_threads_is_an_error_with_a_code(monkeypatch: pytest.Mo
         pass
     with pytest.raises(EngineUnavailableError, match="no more threads"):
         list(run_chain([1], [Stage("a", iter)]))
+
+
+def test_others_wait_while_one_needs_quiet() -> None:
+    """They go on when it is done."""
+    quiet, passed = Quiet(), threading.Event()
+
+    def other() -> None:
+        quiet.wait()
+        passed.set()
+
+    thread = threading.Thread(target=other)
+    with quiet.alone():
+        thread.start()
+        assert not passed.is_set()
+    thread.join(30)
+    assert passed.is_set()
+    quiet.wait()

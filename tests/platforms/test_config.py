@@ -152,7 +152,7 @@ def test_the_record_of_an_order_is_a_config_file(tmp_path: Path, outputs: tuple[
         ("tile-sise: 640", "dive.yaml, tile-sise: there is no such parameter. Did you mean tile-size?"),
         ('{"colour": "red"}', "dive.yaml, colour: there is no such parameter"),
         ("batch-size: two", "dive.yaml, batch-size: 'two' is not an integer from 1 to 1024, or auto. Write it as a plain"),
-        ('{"batch-size": "4"}', "dive.yaml, batch-size: '4' is not an integer"),
+        ('{"max-failures": "4"}', "dive.yaml, max-failures: '4' is not an integer"),
         ("batch-size: 9223372036854775807", "dive.yaml, batch-size: 9223372036854775807 is not an integer from"),
         ("batch-size: 9223372036854775808", "dive.yaml, batch-size: it is not a plain value"),
         ("batch-size: 1.5", "dive.yaml, batch-size: 1.5 is not an integer"),

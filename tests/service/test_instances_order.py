@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests import results
+from tests.classifiers import color_archive
 from tests.service.run import ROOT, TINY, Service, rows
 
 SCENES = ROOT / "examples" / "scenes"
@@ -44,13 +45,16 @@ def measured(table: Path) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key not in named} for row in rows(table)]
 
 
-@pytest.mark.parametrize("model", [TINY, RECTANGLES], ids=["masks", "objects"])
-@pytest.mark.parametrize("executor", ["local", "isolated"])
+@pytest.mark.parametrize(
+    ("kind", "executor"), [("masks", "local"), ("objects", "isolated"), ("labels", "local")]
+)
 def test_files_and_bytes_give_the_same(
-    service: Service, pictures: list[str], model: Path, executor: str
+    service: Service, pictures: list[str], kind: str, executor: str
 ) -> None:
     """Products and numbers of bytes are those of the file, bit for bit, for every task and executor."""
     folder = service.folder / "in"
+    archive = service.folder / "colors.tgz"
+    model = {"masks": TINY, "objects": RECTANGLES}.get(kind) or color_archive(archive)
     write(service, *[each for name in pictures for each in ({"filenames": name}, in_bytes(folder / name))])
     ran = service.run("--model", model, "--images", "list.jsonl", "--executor", executor)
     assert ran.status == 0, ran.said
@@ -69,6 +73,12 @@ def test_files_and_bytes_give_the_same(
             for each in (name, f"line-{2 * number + 2:06d}")
         ]
         assert pair[0] == pair[1]
+    if kind == "labels":
+        lines = (service.out / "predictions.jsonl").read_text("utf-8").splitlines()
+        found = [json.loads(line) for line in lines]
+        assert [each["name"] for each in found] == names
+        same = [{**each, "name": "", "source": "", "status": "", "flags": []} for each in found]
+        assert (same[0], same[2]) == (same[1], same[3])
 
 
 def test_a_bad_instance_fails_alone_and_a_longer_list_continues(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from quadrat.stores.lock import FileLock
 from quadrat.stores.temporary import LOCK, remove_abandoned, temporary_folder
 
 KILLED = """
 import os, sys, tempfile
+from quadrat.stores.lock import FileLock
 from quadrat.stores.temporary import temporary_folder
 tempfile.tempdir = sys.argv[1]
 with temporary_folder("order") as folder:
@@ -64,3 +67,30 @@ def test_what_is_no_folder_of_ours_stays(tmp: Path) -> None:
 
     assert 0 == remove_abandoned()
     assert before == sorted(tmp.rglob("*"))
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_folder_that_another_order_takes_for_abandoned_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """Another order may hold the lock of a folder, or have removed it, before its own order has locked it."""
+    made: list[Path] = []
+    others: list[FileLock] = []
+    make = tempfile.mkdtemp
+
+    def taken(prefix: str) -> str:
+        folder = Path(make(prefix=prefix, dir=tmp_path))
+        made.append(folder)
+        if len(made) < 3:
+            others.append(FileLock(folder / LOCK))
+            assert others[-1].acquire()
+            if gone:
+                shutil.rmtree(folder)
+        return str(folder)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", taken)
+    with temporary_folder("order") as folder:
+        assert folder == made[2]
+        (folder / "file").touch()
+    for other in others:
+        other.release()

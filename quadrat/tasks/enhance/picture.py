@@ -106,9 +106,12 @@ def to_levels(planes: NDArray[Any], words: EnhanceWords) -> NDArray[np.uint8]:
     """Convert planes (K, h, w) in the network's range to (h, w, K) uint8 in RGB order, or Y; values outside are clipped."""
     low, high = words.output_range
     values = planes.astype(np.float32)
+    if low:
+        values -= np.float32(low)
     if (low, high) != (0, 255):
-        values = (values - np.float32(low)) * np.float32(255 / (high - low))
-    levels = np.rint(np.clip(values, 0, 255)).astype(np.uint8).transpose(1, 2, 0)
+        values *= np.float32(255 / (high - low))
+    np.rint(np.clip(values, 0, 255, out=values), out=values)
+    levels = values.astype(np.uint8).transpose(1, 2, 0)
     return levels[..., ::-1] if words.order == "BGR" else levels
 
 

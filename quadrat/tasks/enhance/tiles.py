@@ -28,13 +28,15 @@ class Tiling:
     """The tiles of one network: their largest (height, width), minimum `overlap`, and the `grid` of their starts.
 
     With `exact`, each pixel of the result is that of the whole picture: it is taken from a tile that holds all input
-    that it depends on. Otherwise, neighbouring tiles fade into each other.
+    that it depends on. Otherwise, neighbouring tiles fade into each other. With `even`, tiles are only as large as
+    their number needs, so that little is computed twice.
     """
 
     size: HW
     overlap: int
     grid: int
     exact: bool
+    even: bool = False
 
     def windows(self, hw: HW) -> tuple[Window, ...]:
         """Cover a picture of `hw` (height, width) with tiles of one size, row by row.
@@ -57,7 +59,17 @@ class Tiling:
         size = side if side <= tile else tile - (tile - side) % self.grid
         if side <= size:
             return [0], side
-        return [window.top for window in plan((side, 1), size, self.overlap, grid=self.grid)], size
+        starts = self._starts(side, size)
+        if not self.even:
+            return starts, size
+        overlap = self.overlap + self.grid - 1  # what rounding to the grid can cost
+        wanted = -(-(side + (len(starts) - 1) * overlap) // len(starts))
+        size = min(size, max(wanted, self.overlap + 3 * self.grid))
+        size += (side - size) % self.grid
+        return self._starts(side, size), size
+
+    def _starts(self, side: int, size: int) -> list[int]:
+        return [window.top for window in plan((side, 1), size, self.overlap, grid=self.grid)]
 
 
 def tiling_of(words: EnhanceWords, fixed: tuple[int | None, ...], tiles: TileSettings, name: str) -> Tiling:
@@ -82,9 +94,9 @@ def tiling_of(words: EnhanceWords, fixed: tuple[int | None, ...], tiles: TileSet
     size = (fixed[0] or usual, fixed[1] or usual)
     exact = words.reach is not None and min(size) >= least
     if exact:
-        return Tiling(size, 2 * margin, words.grid, True)
+        return Tiling(size, 2 * margin, words.grid, exact=True, even=not own)
     overlap = tiles.overlap if given else min(size) // 5
-    return Tiling(size, max(0, min(overlap, min(size) - 3 * words.grid)), words.grid, False)
+    return Tiling(size, max(0, min(overlap, min(size) - 3 * words.grid)), words.grid, exact=False)
 
 
 def least_side(words: EnhanceWords) -> int:

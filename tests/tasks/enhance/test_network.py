@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from quadrat.errors import EngineMemoryError, EngineRunError, GraphError, Manife
 from quadrat.package.enhance import EnhanceWords
 from quadrat.parameters import TileSettings
 from quadrat.tasks.enhance.network import make_network
+from quadrat.tasks.enhance.tiles import Tiling
 from quadrat.types import OutputSpec
 from tests.enhancers import DEPTH, enlarge, enlarger, package_of, runner, task_of
 
@@ -49,7 +52,7 @@ def test_the_order_of_parts_does_not_matter():
 
 def test_the_margin_matters():
     """With a reach that is one too small the result differs: the law above is no accident."""
-    pixels = picture(144, 144)  # tiles of 32 with the least overlap
+    pixels = picture(144, 144)  # 5 tiles with the least overlap
     whole = enlarge(pixels, RUNS[1], task_of(PLAIN, TileSettings(tile_size=1024))).pixels
     small = EnhanceWords(scale=2, reach=DEPTH - 1)
     assert not np.array_equal(
@@ -216,3 +219,24 @@ def test_pieces_give_up_at_the_least_size():
         task_of(PLAIN, TileSettings()).in_pieces(
             np.zeros((3, 64, 64), np.float32), run, EngineMemoryError("first")
         )
+
+
+@settings(max_examples=300)
+@given(
+    st.integers(1, 900),
+    st.integers(0, 40),
+    st.sampled_from([1, 2, 7, 8, 32]),
+    st.integers(0, 300),
+    st.booleans(),
+)
+def test_tiles_cover_the_picture_with_their_overlap(side, reach, grid, more, even):
+    """Along an axis: first and last at the borders, starts on the grid, and neighbours share what the reach needs."""
+    largest = 2 * reach + 3 * grid + more
+    tiling = Tiling((largest, largest), 2 * reach, grid, exact=True, even=even)
+    windows = tiling.windows((side, 1))
+    assert windows[0].top == 0
+    assert windows[-1].bottom == side
+    assert all(window.top % grid == 0 and window.height <= largest for window in windows)
+    assert all(one.bottom - two.top >= 2 * reach and one.top < two.top for one, two in pairwise(windows))
+    if even and len(windows) > 1:  # no more than a step of the grid and the overlap is computed twice
+        assert sum(window.height for window in windows) <= side + len(windows) * (2 * reach + 4 * grid)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 
+import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from quadrat.engines.onnx import OnnxEngine
 from quadrat.errors import EngineMemoryError, GraphError, ParameterError
@@ -18,6 +19,7 @@ from quadrat.parameters import parse
 from quadrat.pipeline.models import load_models
 from quadrat.steps import parse_steps
 from quadrat.stores.folder import FolderStore
+from tests import videos
 from tests.enhancers import DEPTH, enlarger, enlarger_archive, runner
 from tests.networks import brightness_archive
 
@@ -123,10 +125,11 @@ def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, im
     """A tile that does not fit is run in pieces, and nobody sees the difference."""
     expected, _ = run(tmp_path, images, "out")
     once = OnnxEngine.run
-    fitted = []
+    fitted, failed = [], []
 
     def limited(self, batch, outputs):
         if batch.size > 3 * 30 * 30:
+            failed.append(batch.shape)
             raise EngineMemoryError("too large", where="onnx")
         fitted.append(batch.shape)
         return once(self, batch, outputs)
@@ -134,6 +137,9 @@ def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, im
     monkeypatch.setattr(OnnxEngine, "run", limited)
     found, _ = run(tmp_path, images, "out2", batch_size=4)
     assert len(fitted) > len(SIZES)
+    again = len(failed)
+    run(tmp_path, images, "out3", batch_size=4, tile_size=48)
+    assert len(failed) - again <= 4  # of all tiles, only the first is tried whole
     for name in SIZES:
         assert np.array_equal(found[name], expected[name])
 
@@ -153,3 +159,38 @@ def test_memory_that_no_piece_fits_into_fails_the_picture_alone(tmp_path, images
     assert outcome.exit_status == 0
     assert [path.name for path in sorted((tmp_path / "out" / "enhanced").iterdir())] == ["one.enhanced.png"]
     assert "E_ENGINE_MEMORY" in (tmp_path / "out" / "survey.csv").read_text()
+
+
+def test_an_isolated_order_gives_the_same_pictures(tmp_path, images):
+    """The network runs in a child, and nothing else changes."""
+    local, _ = run(tmp_path, images, "out", tile_size=32)
+    isolated, _ = run(tmp_path, images, "out2", tile_size=32, executor="isolated")
+    for name in SIZES:
+        assert np.array_equal(local[name], isolated[name])
+
+
+def test_a_video_gets_larger_frames(tmp_path):
+    """Its frames are as many as before, and twice as large."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    videos.write(folder / "a.mp4", [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(5)])
+    store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), folder, tmp_path / "out", moving=True)
+    outcome = run_order(parse({"engine": "onnx", "executor": "local"}), store, LOG)
+    assert outcome.exit_status == 0, outcome.error
+    with av.open(str(tmp_path / "out" / "video" / "a.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert [frame.shape for frame in frames] == [(96, 128, 3)] * 5
+
+
+def test_a_map_that_becomes_larger_says_what_it_lost(tmp_path, images):
+    """Its position belongs to the small pixels."""
+    for path in images.iterdir():
+        path.unlink()
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags.tagtype[33550] = (0.5, 0.5, 0.0), 12
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(images / "map.tif", tiffinfo=tags)
+    store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), images, tmp_path / "out")
+    assert run_order(parse({"engine": "onnx", "executor": "local"}), store, LOG).exit_status == 0
+    with Image.open(tmp_path / "out" / "enhanced" / "map.enhanced.tif") as larger:
+        assert 33550 not in larger.tag_v2
+    assert "place on the map" in (tmp_path / "out" / "enhanced.csv").read_text()
