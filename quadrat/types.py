@@ -253,16 +253,21 @@ class Closing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceClosed:
-    """The end of a video, sequence or stream, with a Closing for each model by its name."""
+    """The end of a video, sequence or stream, with a Closing for each model by its name.
+
+    `joined` has the annotated video of all models together, if there is one.
+    """
 
     source: Source
     reading: Reading
     closings: Mapping[str, Closing]
+    joined: Closing = field(default_factory=Closing)
 
     @property
     def faults(self) -> tuple[QuadratError, ...]:
         """All errors of all models, each once, in order of importance."""
-        return distinct(fault for closing in self.closings.values() for fault in closing.faults)
+        every = (*self.closings.values(), self.joined)
+        return distinct(fault for closing in every for fault in closing.faults)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -344,6 +349,8 @@ class Provenance:
     """What a product was made with; part of every aspect.
 
     `enhance` names the steps that changed the pictures before they were measured, in order; "none" if nothing did.
+    `appearance` states what a tracker compared beside motion: "colours", or the name and digest of the model that gave
+    vectors; None if it compared nothing.
     """
 
     order: str
@@ -356,6 +363,7 @@ class Provenance:
     precision: str
     device: str
     enhance: str = "none"
+    appearance: str | None = None
 
 
 StoreItem = Source | Failure | Flush

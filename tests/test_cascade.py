@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from examples.rectangles_net import COLORS
-from quadrat import engines, task_kinds
+from quadrat import engines, pipeline, task_kinds
 from tests import pictures
 from tests.detectors import detector_archive
 from tests.executors.orders import everything
@@ -303,6 +303,28 @@ def test_a_mask_of_an_object_needs_a_background(tmp_path: Path, changes: dict[st
     (line,) = ran.errors
     assert said in line
     assert line.startswith("E_MODEL_MANIFEST mask: meta.json: ")
+
+
+def test_the_joined_picture_names_both_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the label of each box, one for each object."""
+    seen: list[list[str]] = []
+    draw_boxes = pipeline.joined.draw_boxes
+
+    def noted(*given: Any, notes: Any, **more: Any) -> Any:
+        seen.append(list(notes))
+        return draw_boxes(*given, notes=notes, **more)
+
+    monkeypatch.setattr(pipeline.joined, "draw_boxes", noted)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(pictures.png(scene((FISH, (20, 30, 80, 90)), (CRAB, (100, 60, 120, 80)))))
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz", objects={"min-size": 30, "padding": 0})]
+    ran = order(models, folder, tmp_path / "out", moving=False, outputs="joined")
+
+    assert 0 == ran.status
+    assert "a.joined.jpg" in ran.products
+    (notes,) = seen
+    assert ["", "blue 0.63"] == sorted(notes)
 
 
 def test_objects_csv_has_both_classes_and_both_scores(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from quadrat import engines
 from quadrat.errors import EngineRunError
@@ -60,7 +61,7 @@ def dives(folder: Path) -> Path:
 
 
 def single(product: str, label: str, labels: list[str]) -> str | None:
-    """Give the name that a product of a model has in an order with it alone; None if it is another model's."""
+    """Give the name that a product of a model has in an order with it alone; None if it is another model's, or of all."""
     if product.startswith(f"{label}."):
         return product.removeprefix(f"{label}.")
     if any(product.startswith(f"{other}.") or f".{other}." in product for other in labels if other != label):
@@ -95,7 +96,7 @@ def rows_of(body: bytes, label: str = "") -> list[dict[str, str]]:
 def check(several: Order, alone: Mapping[str, Order]) -> None:
     """Compare the products and rows of each model with those of an order with it alone."""
     labels = list(alone)
-    seen: list[str] = [*OF_ALL & several.products.keys()]
+    seen = [name for name in several.products if name in OF_ALL or name.endswith(".joined.jpg")]
     for label, one in alone.items():
         found = of_model(several.products, label, labels)
         expected = {name: body for name, body in one.products.items() if name not in OF_ALL}
@@ -123,6 +124,48 @@ def test_each_model_gives_what_it_gives_alone(
 
     assert [0, 0, 0] == [several.status, *(one.status for one in alone.values())]
     check(several, alone)
+
+
+@pytest.mark.parametrize("moving", [False, True], ids=["pictures", "videos"])
+def test_one_picture_shows_what_all_models_found(tmp_path: Path, moving: bool) -> None:
+    """By default beside those of each model for images; alone if only it is asked for. It has an aspect with each model."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    if moving:
+        film(folder / "a.mp4", swim(4))
+    else:
+        (folder / "a.png").write_bytes(pictures.png(draw([(20, 30, 80, 90)])))
+    name = "a.joined.mp4" if moving else "a.joined.jpg"
+    every = order([RECTANGLES, SEAGRASS], folder, tmp_path / "every", moving=moving)
+    only = order([RECTANGLES, SEAGRASS], folder, tmp_path / "only", moving=moving, outputs="joined")
+    alone = order([RECTANGLES], folder, tmp_path / "alone", moving=moving, outputs="joined")
+
+    assert [0, 0, 2] == [every.status, only.status, alone.status]
+    assert (name in every.products) is not moving
+    assert [name] == [each for each in only.products if each.endswith((".jpg", ".mp4", ".png"))]
+    assert ["rectangles", "seagrass-tiny"] == [each["name"] for each in only.aspect(name)["models"]]
+    (line,) = alone.errors
+    assert line.startswith("E_PARAMETER outputs: joined cannot be drawn")
+
+
+def test_the_joined_picture_has_boxes_over_masks(tmp_path: Path) -> None:
+    """Where the detector draws its box, the picture is that of the detector's own; elsewhere that of the mask."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    photo = draw([(20, 50, 90, 120)])
+    (folder / "a.png").write_bytes(pictures.png(photo))
+    ran = order(
+        [RECTANGLES, SEAGRASS], folder, tmp_path / "out", moving=False, outputs="joined,annotated,overlay"
+    )
+    joined, boxes, mask = (
+        np.asarray(Image.open(io.BytesIO(ran.body(f"a.{name}.jpg")))).astype(int)
+        for name in ("joined", "rectangles.annotated", "seagrass-tiny.overlay")
+    )
+
+    box = np.s_[100:110, 20:21]
+    assert np.abs(joined[box] - boxes[box]).mean() < 12 < np.abs(joined[box] - mask[box]).mean()
+    field = np.s_[10:60, 130:180]
+    assert np.abs(joined[field] - mask[field]).mean() < 6 < np.abs(joined[field] - boxes[field]).mean()
 
 
 def test_the_frames_of_all_models_are_joined(tmp_path: Path) -> None:

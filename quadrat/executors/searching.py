@@ -82,7 +82,14 @@ def searched(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     ledger.begin({"version": __version__, "task": SEARCH, "index": digest})
     found = Results(base, search, (), ledger.folder)
-    log.info("%d row%s found", len(found.hits), "" if len(found.hits) == 1 else "s")
+    listed = search.find == "matches" and search.like_row is None
+    more = listed and found.selected > len(found.hits)
+    log.info(
+        "%d row%s found%s",
+        len(found.hits),
+        "" if len(found.hits) == 1 else "s",
+        f", of {found.selected} that the filter selects; --max-results gives more" if more else "",
+    )
     who = Provenance(
         store.order, f"{BUILT_IN}{SEARCH}", digest, settings.result_digest, __version__, "none", "", "", ""
     )

@@ -46,14 +46,14 @@ _TOKEN = re.compile(
 class Condition:
     """A condition in SQL on the tables `i` (items) and `s` (sources), with a value for each question mark.
 
-    `rank` gives the number that rows are ranked by, the score or cover of the class that is asked for; empty if no
-    class is.
+    `label` is the condition on the table `l` (labels) of the first class that is asked for, with `label_values`; rows
+    are ranked by its cover or score. It is empty if no class is asked for.
     """
 
     sql: str
     values: tuple[object, ...]
-    rank: str = ""
-    rank_values: tuple[object, ...] = ()
+    label: str = ""
+    label_values: tuple[object, ...] = ()
 
 
 @dataclass(slots=True)
@@ -111,10 +111,7 @@ class _Parser:
             raise self._wrong(f"{self._tokens[self._place][1][:30]!r} is not expected here")
         if self._rank is None:
             return Condition(sql, tuple(values))
-        best = "(SELECT max(coalesce(l.cover, l.score)) FROM labels l WHERE l.item = i.id AND "
-        return Condition(
-            sql, tuple(values), f"{best}{' AND '.join(self._rank.parts)})", tuple(self._rank.values)
-        )
+        return Condition(sql, tuple(values), " AND ".join(self._rank.parts), tuple(self._rank.values))
 
     def _either(self, depth: int, *, positive: bool) -> tuple[str, list[object]]:
         parts = [self._all(depth, positive=positive)]

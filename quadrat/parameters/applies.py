@@ -56,7 +56,7 @@ def check_tasks(settings: Settings, models: Mapping[str, str], pictures: Mapping
                 where=parameter.name,
                 hint=hints[0] if hints else _leave_out(parameter),
             )
-    known = {name for task in tasks for name in pictures[task]}
+    known = {name for task in tasks for name in pictures[task]} | ({"joined"} if len(models) > 1 else set())
     unknown = [name for name in settings.pictures.outputs if name not in {*known, "none"}]
     if unknown:
         offered = ", ".join(name for task in dict.fromkeys(models.values()) for name in pictures[task])

@@ -10,7 +10,7 @@ from quadrat.parameters.searches import SEARCH
 
 TASK_CHOICES = ("segment", "detect", "classify", "embed", "enhance", SEARCH)
 """Values of the parameter `task`: all tasks of models, and what needs no archive that states it."""
-OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "enhanced", "none")
+OUTPUTS = ("pseudo", "labels", "confidence", "overlay", "annotated", "labelled", "enhanced", "joined", "none")
 """Names of the pictures that the tasks can draw, and none."""
 
 
@@ -25,7 +25,8 @@ class PictureSettings(Group):
         "string",
         "Pictures to deliver for each image, separated by commas: " + ", ".join(OUTPUTS) + ". "
         "auto is pseudo for masks (overlay in videos), annotated for objects, labelled for labels and enhanced for "
-        "task=enhance; none delivers only tables.",
+        "task=enhance, and with several models also joined for images; joined shows what all models found; none delivers "
+        "only tables.",
         default="auto",
         unset=(),
         since="1",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quadrat.pipeline.events import MeasuredFrame
+from quadrat.pipeline.joined import JOINED, JoinedPicture, is_drawn
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.types import ClassInfo, ImageU8, Result
 
@@ -25,6 +26,7 @@ class Annotator:
     def __init__(self, models: Pass, drawn: tuple[str, ...]) -> None:
         self._classes = {name: _classes(models[name]) for name in drawn}
         self._style = models.settings.pictures
+        self._joined = JoinedPicture(models) if is_drawn(models, moving=True) else None
         self._beside = self._style.overlay_style == "beside"
         self._overlaid = {name for name in drawn if "overlay" in models.kind_of(name).all_pictures}
         self._scales = {name: getattr(models[name].task, "scale", 1) for name in drawn}
@@ -54,7 +56,17 @@ class Annotator:
             else:
                 scale = self._scales[name]
                 made[name] = scaled(picture, (scale * height, scale * width))
+        if self._joined is not None:
+            made[JOINED] = scaled(self._all(result, self._joined), (height, width))
         return made
+
+    @staticmethod
+    def _all(result: Result, joined: JoinedPicture) -> ImageU8:
+        from quadrat.render.boxes import draw_note
+
+        if result.frame.skipped:
+            return draw_note(result.frame.pixels, f"not measured: {result.frame.skipped}")
+        return joined.draw(result)
 
     def _picture(self, name: str, result: Result) -> ImageU8:
         from quadrat.render.boxes import draw_note

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from quadrat.geometry import HW
 from quadrat.media.size import working_hw
+from quadrat.pipeline.joined import JOINED
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.state import SourceState
 from quadrat.pipeline.track import HELD
@@ -47,7 +48,7 @@ class FrameBudget:
         self._max_img_size = models.frames.max_img_size
         outputs = models.settings.pictures.outputs
         scales = [getattr(model.task, "scale", 1) ** 2 for model in models.values()]
-        self._drawn = 0 if "none" in outputs else sum(scales)
+        self._drawn = 0 if "none" in outputs else sum(scales) + (JOINED in outputs)
         enlarged = sum(
             scale for scale, model in zip(scales, models.values(), strict=True) if not model.kind.measures
         )

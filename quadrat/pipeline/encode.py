@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quadrat.errors import DeliveryError, EncoderError, ImageSizeError, QuadratError
 from quadrat.pipeline.annotate import AnnotatedFrame
 from quadrat.pipeline.events import SourceEnd, SourceStart
+from quadrat.pipeline.joined import JOINED
 from quadrat.pipeline.state import ModelState, SourceState
 from quadrat.types import ImageU8
 
@@ -44,7 +45,7 @@ class VideoEncoder:
                 yield item
         finally:
             for state in self._open.values():
-                for model in state.models.values():
+                for model in state.drawings:
                     with suppress(QuadratError):
                         _finish(model, state)
 
@@ -54,7 +55,7 @@ class VideoEncoder:
         self._open.pop(id(state), None)
         failed = ending.error is not None or state.has_failed
         seconds = state.reader.reading.seconds if state.reader is not None else None
-        for model in state.models.values():
+        for model in state.drawings:
             if failed:
                 _discard(model)
             else:
@@ -63,7 +64,7 @@ class VideoEncoder:
     def _write(self, annotated: AnnotatedFrame) -> None:
         state, result = annotated.measured.state, annotated.measured.result
         for name, picture in annotated.pictures.items():
-            model = state.models[name]
+            model = state.joined if name == JOINED else state.models[name]
             if model.undrawn is not None:
                 continue
             try:

@@ -17,12 +17,14 @@ from quadrat.interrupts import signals_deferred
 from quadrat.media.facts import flags_of
 from quadrat.parameters import SEARCH
 from quadrat.pipeline.chain import Stage
+from quadrat.pipeline.joined import JoinedPicture, is_drawn
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.read import Pull
 from quadrat.pipeline.run import Run
 from quadrat.records import ImageFacts, ModelRecord, SourceRecord, Status, Tuning
 from quadrat.report.base import Collector, ModelFacts
 from quadrat.report.entries import EntryCollector
+from quadrat.report.joined import joined_picture, joined_video
 from quadrat.types import Failure, Frame, Product, Result, Source, SourceClosed, SourceOpened, StoreItem
 
 
@@ -109,6 +111,7 @@ class SourceMeasurement:
         self._folder = folder
         drawn = moving and models.settings.pictures.outputs != ("none",)
         self._run = Run(models, items, pull, moving=moving, videos=folder if drawn else None)
+        self._joined = JoinedPicture(models) if not moving and is_drawn(models, moving=False) else None
         self._open: dict[str, _OpenSource] = {}
 
     @property
@@ -206,10 +209,18 @@ class SourceMeasurement:
             yield SourceDone(SourceRecord(source, "skipped", reason=reason, image=facts, models=tuple(parts)))
             return
         entries.add(result)
+        for product in self._joined_picture(result, parts):
+            names.append(product.name)
+            yield ProductMade(source, product)
         faults = _distinct_faults(parts)
         status: Status = "partial" if faults else "ok"
         record = SourceRecord(source, status, faults, image=facts, models=tuple(parts), products=tuple(names))
         yield SourceDone(replace(record, entries=entries.finish()), self._is_shrunk(result))
+
+    def _joined_picture(self, result: Result, parts: Sequence[ModelRecord]) -> Iterator[Product]:
+        """Yield the picture of what all models found, if it is drawn and more than one found something."""
+        if self._joined is not None and len(result.predictions) > 1:
+            yield joined_picture(self._joined.draw(result), result, self._facts, parts)
 
     def _side(self, result: Result, name: str) -> int:
         """Return the long side at which a network saw an image; 0 for one that sees objects, not images."""
@@ -226,7 +237,10 @@ class SourceMeasurement:
             for product in collector.closed(closed):
                 names.append(product.name)
                 yield ProductMade(source, product)
-        for ended in closed.closings.values():
+        for product in joined_video(closed, self._facts):
+            names.append(product.name)
+            yield ProductMade(source, product)
+        for ended in (*closed.closings.values(), closed.joined):
             if ended.video is not None:
                 ended.video.unlink(missing_ok=True)
         parts = tuple(collector.record() for collector in collectors.values())

@@ -24,6 +24,7 @@ from quadrat.pipeline.crops import CropStage, JoinStage
 from quadrat.pipeline.events import MeasuredFrame, SourceEnd, SourceStart
 from quadrat.pipeline.filter import FrameFilter
 from quadrat.pipeline.finer import FinerStage
+from quadrat.pipeline.joined import is_drawn
 from quadrat.pipeline.models import Pass
 from quadrat.pipeline.prepare import prepare
 from quadrat.pipeline.read import AHEAD, Pull, SourceReader
@@ -120,10 +121,15 @@ class Run:
         tracked = [model for model in self._models.values() if model.kind.tracks and model.about is None]
         if not tracked:
             return []
+        from quadrat.pipeline.appearance import model_of_vectors
         from quadrat.pipeline.track import TrackStage
 
+        vectors = [model_of_vectors(self._models, model.name) for model in tracked]
         names = ["track" if len(self._models) == 1 else f"track {model.name}" for model in tracked]
-        return [Stage(name, TrackStage(model)) for name, model in zip(names, tracked, strict=True)]
+        return [
+            Stage(name, TrackStage(model, each))
+            for name, model, each in zip(names, tracked, vectors, strict=True)
+        ]
 
     def _draw(self, videos: Path | None) -> list[Stage]:
         if videos is None:
@@ -138,7 +144,7 @@ class Run:
             if (pictures := self._models.kind_of(name).all_pictures)
             and (not outputs or set(outputs) & set(pictures))
         )
-        if not drawn:
+        if not drawn and not is_drawn(self._models, moving=True):
             return []
         encoder = VideoEncoder(videos, self._models.settings.pictures.codec)
         return [

@@ -55,7 +55,7 @@ class SourceState:
     """The state of one open source. Every item of the pipeline holds it, so no stage looks up a source by name.
 
     `idle_until` (seconds) and `under_way` (frames that are being measured) belong to the frame filter; each stage
-    changes only its own fields.
+    changes only its own fields. `joined` has the writer, video and error of the video that all models share.
     """
 
     source: Source
@@ -64,6 +64,12 @@ class SourceState:
     error: QuadratError | None = None
     idle_until: float = -1.0
     under_way: int = 0
+    joined: ModelState = field(default_factory=ModelState)
+
+    @property
+    def drawings(self) -> tuple[ModelState, ...]:
+        """What can have an annotated video: each model, and all of them joined."""
+        return (*self.models.values(), self.joined)
 
     @classmethod
     def of(cls, source: Source, models: tuple[str, ...]) -> SourceState:
@@ -90,4 +96,4 @@ class SourceState:
             first, *others = distinct([*(each for each, _ in failed), *read])
             return Failure(self.source, failed[0][1], first, tuple(others))
         closings = {name: each.closing(cut, error) for name, each in self.models.items()}
-        return SourceClosed(self.source, reading, closings)
+        return SourceClosed(self.source, reading, closings, self.joined.closing())

@@ -32,6 +32,7 @@ def draw_boxes(
     source_hw: HW,
     *,
     labels: str = DEFAULT.box_labels,
+    notes: Sequence[str] = (),
 ) -> ImageU8:
     """Return a copy of `pixels` (H, W, 3) uint8 RGB with every object drawn on it.
 
@@ -39,7 +40,7 @@ def draw_boxes(
     A box has its class's colour, with a thin contrasting line on either side; its label shows the class name,
     the score, and the track number if there is one. Higher scores are drawn over lower ones. Boxes and
     labels are clipped to the picture. `labels` is "auto" (beside the objects, and fewer in crowds), "all" (one for
-    every box, above it) or "none".
+    every box, above it) or "none". `notes` follow the score, one text for each object; empty for none.
     """
     drawn = np.array(pixels, order="C")
     height, width = drawn.shape[:2]
@@ -56,9 +57,11 @@ def draw_boxes(
     size = _text_size((height, width))
     scores = detections.scores[order].tolist()
     tracks = [-1] * len(order) if detections.tracks is None else detections.tracks[order].tolist()
+    noted = [readable(notes[row], 0) if notes and notes[row] else "" for row in order.tolist()]
     blocks = []
-    for info, score, track in zip(infos, scores, tracks, strict=True):
-        texts = [_short_name(info, size), f"{score:.2f}", *([f"#{track}"] if track >= 0 else [])]
+    for info, score, track, note in zip(infos, scores, tracks, noted, strict=True):
+        own = [shortened(note, size, NAME_WIDTH * size)] if note else []
+        texts = [_short_name(info, size), f"{score:.2f}", *own, *([f"#{track}"] if track >= 0 else [])]
         blocks.append(_render_texts(texts, size, info.color)[:height, :width])
     if labels == "all":
         places: list[tuple[int, int] | None] = [

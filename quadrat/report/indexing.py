@@ -18,6 +18,7 @@ from quadrat.index import archive
 from quadrat.index.identity import Identity
 from quadrat.index.read import IndexReader
 from quadrat.index.write import IndexedFrame, IndexedSource, IndexWriter
+from quadrat.package.gzipped import MAX_PACKED
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import table_aspect
 from quadrat.report.base import ModelFacts, plain
@@ -48,7 +49,7 @@ class IndexFold:
             old.unlink(missing_ok=True)
         if base is not None:
             shutil.copyfile(base, self._path)
-        digests = {model.name: model.provenance.model_digest for model in models}
+        digests = {model.name: _digest(model) for model in models}
         self._writer = IndexWriter(self._path, embedding_of(models), digests, new=base is None)
         self._writer.__enter__()
         self._error: Exception | None = None
@@ -71,6 +72,12 @@ class IndexFold:
                 raise self._error
             facts = _facts(self._path)
             archive.pack(self._path, self._out, facts)
+            if self._out.stat().st_size > MAX_PACKED:
+                raise IndexFileError(
+                    f"it would have {self._out.stat().st_size} bytes, and {MAX_PACKED} are the most that are read",
+                    where=self._name,
+                    hint="Make an index for each part of the sources",
+                )
         except sqlite3.Error as error:
             raise OSError(errno.ENOSPC, f"the index cannot be written: {error}") from error
         self._path.unlink(missing_ok=True)
@@ -151,7 +158,13 @@ def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
             hint="Give one of them, or leave --index out",
         )
     found = found or [model for model in models if "features" in _fields(model)]
-    return Identity(found[0].provenance.model_digest, found[0].name) if found else None
+    return Identity(_digest(found[0]), found[0].name) if found else None
+
+
+def _digest(model: ModelFacts) -> str:
+    """Return what identifies the results of a model: the sha256 of its archive, and the steps before it."""
+    made = model.provenance
+    return made.model_digest if made.enhance in ("", "none") else f"{made.model_digest}+{made.enhance}"
 
 
 def _fields(model: ModelFacts) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from quadrat.errors import IndexFileError, ParameterError
-from quadrat.index.language import parse
+from quadrat.index.language import Condition, parse
 from quadrat.index.read import IndexReader, Row
 from quadrat.index.search import Hit, Query, answer
 from quadrat.media.encode import jpeg
@@ -90,15 +90,20 @@ class SearchFold:
 
 
 class Results:
-    """What is found in the index whose database is `base`. Raises QueryError or IndexFileError as `answer` does."""
+    """What is found in the index whose database is `base`; `selected` counts the rows that the filter selects.
+
+    Raises QueryError or IndexFileError as `answer` does.
+    """
 
     def __init__(self, base: Path, settings: SearchSettings, queries: Sequence[Query], folder: Path) -> None:
         self._folder = folder
         self._queries = {query.name: query for query in queries}
         index = IndexReader(base)
         try:
+            condition = parse(settings.where)
             self.hits = answer(index, settings, queries, folder)
-            self._rows = {hit.row: _row(index, hit.row) for hit in self.hits}
+            self.selected = len(index.select(condition)[0])
+            self._rows = {hit.row: _row(index, hit.row, condition) for hit in self.hits}
             self._thumbs = {hit.row: index.thumb(hit.row) for hit in self._drawn()}
             if settings.like_row is not None:
                 name = f"row {settings.like_row}"
@@ -154,15 +159,15 @@ class Results:
         return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label))
 
 
-def _row(index: IndexReader, number: int) -> Row:
-    row = index.row(number)
+def _row(index: IndexReader, number: int, condition: Condition) -> Row:
+    row = index.row(number, condition)
     if row is None:
         raise IndexFileError(f"its row {number} is missing")
     return row
 
 
 def _cells(hit: Hit, row: Row) -> dict[str, Any]:
-    """Return the cells of a row of results.csv; an object has the class with the highest score or cover."""
+    """Return the cells of a row of results.csv; the class is that of the filter, or the one with the highest score or cover."""
     cells: dict[str, Any] = {
         "query": hit.query, "rank": hit.rank, "score": "" if hit.score is None else f"{hit.score:.6f}",
         "group": hit.group or "", "row": hit.row, "image": row.urn, "name": row.name, "media": row.media,

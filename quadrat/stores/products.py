@@ -56,7 +56,7 @@ def _mask_colors(path: Path) -> int:
 
 @cache
 def _endings() -> tuple[str, ...]:
-    return tuple(each for task in TASKS for each in kind_of(task).endings)
+    return (".joined.jpg", *(each for task in TASKS for each in kind_of(task).endings))
 
 
 def _is_ours(metadata: Path) -> bool:
