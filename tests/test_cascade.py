@@ -191,20 +191,27 @@ def test_a_resumed_cascade_on_videos_is_an_undisturbed_one(tmp_path: Path) -> No
     assert undisturbed.products == again.products
 
 
-def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("fragile", "E_ENGINE_RUN this crop is too plain"),
+        ("nan", "E_OBJECT the network gave numbers that are not finite"),
+    ],
+)
+def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path, fault: str, said: str) -> None:
     """It has no finer class; the source is measured in part, with the number of objects and the first reason."""
     folder = tmp_path / "in"
     folder.mkdir()
     plain = scene((FISH, (20, 30, 80, 90)), (CRAB, (100, 60, 150, 120)))
     (folder / "a.png").write_bytes(pictures.png(plain))
-    monkey = colour_archive(tmp_path / "colour.tgz", fragile=0.66)
-    ran = order([RECTANGLES, monkey], folder, tmp_path / "out", moving=False)
+    failing = colour_archive(tmp_path / "colour.tgz", **{fault: 0.66})
+    ran = order([RECTANGLES, failing], folder, tmp_path / "out", moving=False)
 
     assert 0 == ran.status
     assert Counter({"blue": 1}) == finer(ran)
     row = next(row for row in ran.rows if row["model"] == "colour")
     assert ("partial", "E_OBJECT") == (row["status"], row["code"])
-    assert "colour could not measure 1 object: E_ENGINE_RUN this crop is too plain" in row["reason"]
+    assert f"colour could not measure 1 object: {said}" in row["reason"]
     assert {"flagged"} == {row["status"] for row in ran.rows if row["model"] == "rectangles"}
 
 
