@@ -250,7 +250,7 @@ def test_on_the_platform_an_order_has_no_model(
     stems = [artifact.urn.rsplit(":", 1)[-1] for artifact in artifacts]
     assert list(made) == [
         *(f"{stem}.enhanced.jpg" for stem in stems),
-        "survey.csv", "run.json", "before-after.jpg", "images.csv", "totals.csv", "enhanced.csv",
+        "survey.csv", "run.json", "before-after.jpg", "images.csv", "enhanced.csv",
     ]  # fmt: skip
     assert {
         aspect["provenance"]["enhance"]
