@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.detectors import detector_archive
 from tests.index.orders import LOG, content, found, made, names, run
 from tests.networks import colour_archive
 from tests.results import aspect
+
+SIDES = ("x0", "y0", "x1", "y1")
 
 
 def test_an_order_delivers_an_index(model, photos, tmp_path):
@@ -133,6 +136,12 @@ def test_objects_of_a_cascade(tmp_path):
         reader = IndexReader(database)
         assert (reader.count(), reader.vectors()) == (4, 2)
         reader.close()
+
+    with (tmp_path / "one" / "detections.csv").open(newline="") as file:
+        listed = [(row["name"], row["class"], *(row[side] for side in SIDES)) for row in csv.DictReader(file)]
+    assert listed == [
+        (row["name"], row["class"], *(row[side] for side in SIDES)) for row in found(tmp_path / "out")
+    ]
 
     outcome = run(models, photos / "b.png", tmp_path / "two", base=index, task="search", max_results=1)
     assert outcome.error is None
