@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from quadrat import job
+from quadrat.errors import ParameterError
 from quadrat.index.archive import unpacked
 from quadrat.index.read import IndexReader
 from quadrat.parameters import parse
@@ -185,3 +186,13 @@ def test_an_order_continues_with_the_entries_of_its_records(model, photos, tmp_p
     assert aspect(tmp_path / "out", "index.tgz")["vectors"] == 4
     with np.load(tmp_path / "out" / "features.npz") as arrays:
         assert len(arrays["vectors"]) == 4
+
+
+def test_an_index_is_not_overwritten_by_the_order_that_begins_with_it(model, photos, tmp_path):
+    """A killed order would leave neither the old index nor a new one; without overwrite, it is replaced at the end."""
+    index = made(model, photos, tmp_path / "one")
+    before = content(index)
+    with pytest.raises(ParameterError, match="overwrite would remove it") as raised:
+        FolderStore(model, photos, tmp_path / "one", overwrite=True, index=index)
+    assert raised.value.where == "from-index"
+    assert content(index) == before
