@@ -48,11 +48,14 @@ class Scales:
             seen.away += trained is not None and not trained / FACTOR <= part.side <= trained * FACTOR
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each model and fault."""
+        """Return a sentence for each fault, with the names of the models that have it unless all do."""
+        found: dict[str, list[str]] = {}
+        for model in self._models:
+            for text in _texts(self._sides[model.name], self._trained[model.name]):
+                found.setdefault(text, []).append(model.name)
         return [
-            (f"{model.name}: " if len(self._models) > 1 else "") + text
-            for model in self._models
-            for text in _texts(self._sides[model.name], self._trained[model.name])
+            f"{', '.join(names)}: {text}" if len(names) < len(self._models) else text
+            for text, names in found.items()
         ]
 
 

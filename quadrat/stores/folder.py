@@ -48,6 +48,12 @@ class FolderStore:
             must_exist(images, "videos" if moving else "images")
         if index is not None:
             must_exist(index, "from-index")
+            if overwrite and index.resolve().is_relative_to(out.resolve()):
+                raise ParameterError(
+                    "the index lies in the folder of results, and overwrite would delete it",
+                    where="from-index",
+                    hint="Give another folder of results, or copy the index first",
+                )
         self._index = index
         self.moving = moving
         self.in_folders = in_folders
