@@ -171,7 +171,8 @@ class Tracker(Protocol):
     ) -> Tracked:
         """Track the N detections of the next frame, without modifying them.
 
-        `embeddings` (N, D) float32 of length 1 describe what each object looks like; None if they are unknown.
+        `embeddings` (N, D) float32 of length 1 describe what each object looks like; None if they are unknown, and
+        a row of zeros if that of one object is.
         `steps` is the time since the previous frame, in usual frame intervals.
         """
 

@@ -14,12 +14,18 @@ METRIC = "cosine"
 class Identity:
     """The embedding that made the vectors: the `digest` (sha256) and `name` of its archive, and the `dimension`.
 
-    `dimension` is 0 if it is not known yet.
+    Steps that change the pictures before follow the digest, as in "...+grey-world". `dimension` is 0 if it is not known yet.
     """
 
     digest: str
     name: str
     dimension: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The model for people: its name, the beginning of the digest, and the steps before it."""
+        archive, _, steps = self.digest.partition("+")
+        return f"{self.name!r} ({archive[:12]}{f', after {steps}' if steps else ''})"
 
     def facts(self) -> dict[str, str]:
         """Return what an index stores of it."""
@@ -34,10 +40,9 @@ class Identity:
         """Raise IndexFileError if `other` made other vectors."""
         if self.digest != other.digest:
             raise IndexFileError(
-                f"its vectors are those of the model {self.name!r} ({self.digest[:12]}), not of {other.name!r} "
-                f"({other.digest[:12]}): they cannot be compared",
+                f"its vectors are those of the model {self.shown}, not of {other.shown}: they cannot be compared",
                 where=where,
-                hint=f"Give the archive of {self.name!r}, or make a new index",
+                hint=f"Give {self.shown}, or make a new index",
             )
         if self.dimension and other.dimension and self.dimension != other.dimension:
             raise IndexFileError(

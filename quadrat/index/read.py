@@ -23,8 +23,7 @@ BLOCK = 32_768
 """Vectors that are read at a time."""
 EARTH_KM = 6371.0088
 """The mean radius of the Earth (IUGG)."""
-_LABELS = "SELECT class_id, class, score, cover, model FROM labels WHERE item = ? "
-_BEST = _LABELS + "ORDER BY coalesce(cover, score) DESC, model, class_id"
+_EVERY = Condition("1", ())
 _ROW = (
     "SELECT i.id, s.urn, s.name, s.media, s.site, s.taken, s.latitude, s.longitude, i.frame, i.time_s, "
     "i.x0, i.y0, i.x1, i.y1, i.track FROM items i JOIN sources s ON s.id = i.source WHERE i.id = ?"
@@ -96,9 +95,12 @@ class IndexReader:
 
     def select(self, condition: Condition) -> tuple[Ids, NDArray[np.float64]]:
         """Return the rows (N,) that a condition holds for, in their order, and what each is ranked by; NaN if nothing."""
-        rank = condition.rank or "NULL"
+        rank = "NULL"
+        if condition.label:
+            best = "SELECT max(coalesce(l.cover, l.score)) FROM labels l WHERE l.item = i.id AND"
+            rank = f"({best} {condition.label})"
         query = f"SELECT i.id, {rank} FROM items i JOIN sources s ON s.id = i.source WHERE {condition.sql} ORDER BY i.id"  # noqa: S608 - the language makes it, with bound values
-        found = self._all(query, [*condition.rank_values, *condition.values])
+        found = self._all(query, [*condition.label_values, *condition.values])
         ids = np.array([each[0] for each in found], np.int64)
         return ids, np.array([np.nan if each[1] is None else each[1] for each in found], np.float64)
 
@@ -107,9 +109,9 @@ class IndexReader:
         return np.array([each[0] for each in self._all("SELECT item FROM vectors ORDER BY item")], np.int64)
 
     def blocks(self) -> Iterator[Floats]:
-        """Yield all vectors in the order of `ids`, at most BLOCK at a time: (n, D) float32.
+        """Yield all vectors in the order of `ids`, at most BLOCK at a time: (n, D) float32 of length 1.
 
-        Raises IndexFileError for a vector of another length, or with NaN or infinity.
+        Raises IndexFileError for a vector with another number of values, or without a direction.
         """
         dimension = self.embedding.dimension if self.embedding is not None else 0
         try:
@@ -127,23 +129,37 @@ class IndexReader:
                 f"a vector does not have {dimension} values", where=self._name, hint=schema.DAMAGED
             )
         block = np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
-        if not np.isfinite(block).all():
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        if not (np.isfinite(block).all() and lengths.all()):
             raise IndexFileError(
-                "a vector has values that are no numbers (NaN or infinity)",
+                "a vector has no direction (NaN, infinity or zeros)",
                 where=self._name,
                 hint=schema.DAMAGED,
             )
+        block /= lengths  # float16 has changed the length a little
         return block
 
-    def row(self, number: int) -> Row | None:
-        """Return a row; None if there is none of this number."""
+    def row(self, number: int, condition: Condition = _EVERY) -> Row | None:
+        """Return a row; None if there is none of this number.
+
+        Its classes are in the order of their cover or score, after those that a filter asks for.
+        """
         found = self._all(_ROW, (number,))
         if not found:
             return None
         each = found[0]
-        labels = tuple(Found(*label) for label in self._all(_BEST, (number,)))
+        first = f"({condition.label}) DESC, " if condition.label else ""
+        query = (
+            "SELECT l.class_id, l.class, l.score, l.cover, l.model FROM labels l WHERE l.item = ? "  # noqa: S608 - the language makes the condition, with bound values
+            f"ORDER BY {first}coalesce(l.cover, l.score) DESC, l.model, l.class_id"
+        )
+        labels = tuple(Found(*label) for label in self._all(query, (number, *condition.label_values)))
         box = None if each[10] is None else (each[10], each[11], each[12], each[13])
         return Row(*(*each[:10], box, each[14], labels))
+
+    def classes(self) -> list[str]:
+        """List the names of all classes in the index."""
+        return [each for (each,) in self._all("SELECT DISTINCT class FROM labels ORDER BY class")]
 
     def thumb(self, number: int) -> bytes:
         """Return the thumbnail of a row, a JPEG; empty if it has none."""

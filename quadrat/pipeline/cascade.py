@@ -9,9 +9,10 @@ from quadrat.errors import CascadeError, ManifestError, ParameterError
 from quadrat.package.masks import read_masks
 from quadrat.package.objects import ObjectWords, read_objects
 from quadrat.parameters import ObjectSettings
-from quadrat.predictions import Segmentation
+from quadrat.predictions import Embedding, Segmentation
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.detect.chosen import chosen
+from quadrat.tracking import compares_appearance
 from quadrat.types import ClassInfo, ModelPackage
 
 
@@ -29,10 +30,11 @@ class AboutObjects:
     parts: tuple[ClassInfo, ...] = ()
 
 
-def cascades_of(packages: Mapping[str, ModelPackage]) -> dict[str, AboutObjects]:
+def cascades_of(packages: Mapping[str, ModelPackage], tracker: str = "none") -> dict[str, AboutObjects]:
     """Return, by name, the models that are about objects; `packages` are all models of a run by name.
 
-    Raises CascadeError if there is not exactly one detector for them, and ManifestError for a class filter that
+    Raises CascadeError if there is not exactly one detector for them, or if `tracker` could compare the vectors of
+    several, and ManifestError for a class filter that
     the detector does not have and for a mask without a stated background.
     """
     words = {name: read_objects(package.meta) for name, package in packages.items()}
@@ -41,6 +43,8 @@ def cascades_of(packages: Mapping[str, ModelPackage]) -> dict[str, AboutObjects]
         return {}
     found = [name for name in packages if name not in about and kind_of(packages[name].task).tracks]
     detector = _only(found, next(iter(about)))
+    if compares_appearance(tracker):
+        _check_vectors([name for name in about if kind_of(packages[name].task).prediction is Embedding])
     return {
         name: AboutObjects(
             detector,
@@ -98,6 +102,15 @@ def _only(found: Sequence[str], model: str) -> str:
             hint="Give one of these detectors in each order",
         )
     return found[0]
+
+
+def _check_vectors(names: Sequence[str]) -> None:
+    """Raise CascadeError if several models give vectors of objects: the choice of one would change the tracks."""
+    if len(names) > 1:
+        raise CascadeError(
+            f"the tracker compares the vectors of one model, and several give vectors of objects: {', '.join(names)}",
+            hint="Give one of them in each order, or choose a tracker that follows by motion alone, such as bytetrack",
+        )
 
 
 def _filter(words: ObjectWords, name: str, detector: str, package: ModelPackage) -> tuple[int, ...]:

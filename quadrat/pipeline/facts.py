@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from quadrat.package.scale import trained_size
 from quadrat.parameters import ObjectSettings
+from quadrat.pipeline.appearance import appearance_of
 from quadrat.pipeline.labels import labels_of, urns_of
 from quadrat.pipeline.models import LoadedModel, Pass
 from quadrat.report.base import ModelFacts
@@ -20,6 +21,8 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
         name: _facts(model, order, urn_of[name], labels[name], moving=moving)
         for name, model in models.items()
     }
+    if moving:
+        own = {name: _with_appearance(each, appearance_of(models, name)) for name, each in own.items()}
     details = [(model.about.detector, own[model.name]) for model in models.on_objects if model.about]
     return tuple(
         replace(own[name], details=tuple(each for detector, each in details if detector == name))
@@ -27,6 +30,11 @@ def facts_of(models: Pass, order: str, urns: Sequence[str], *, moving: bool) -> 
         else _as_objects(own[name], own[model.about.detector], counted=name in counted)
         for name, model in models.items()
     )
+
+
+def _with_appearance(facts: ModelFacts, appearance: str | None) -> ModelFacts:
+    """Return the facts with what the tracker of the model compares."""
+    return replace(facts, provenance=replace(facts.provenance, appearance=appearance))
 
 
 def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool) -> ModelFacts:
@@ -43,7 +51,7 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.in_force(moving=moving),
         None if unscaled else trained_size(model.package),
         stated=json.dumps(
-            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes")}
+            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes", "outputs")}
         ),
         variant=model.variant,
     )
@@ -58,6 +66,8 @@ def _as_objects(own: ModelFacts, detector: ModelFacts, *, counted: bool) -> Mode
         replace(each, classes=ObjectSettings().classes) if isinstance(each, ObjectSettings) else each
         for each in detector.groups
     )
+    digest = detector.provenance.model_digest
+    own = replace(own, provenance=replace(own.provenance, detector_digest=digest))
     return replace(
         own, task=detector.task, groups=groups, about=detector.name, counted=counted, own=own, label=own.label
     )

@@ -221,7 +221,7 @@ def load_models(
         if hosts is not None:
             stack.callback(hosts.end)
         names = distinct_names(opened, label)
-        about = cascades_of(dict(zip(names, opened, strict=True)))
+        about = cascades_of(dict(zip(names, opened, strict=True)), settings.tracking.tracker)
         kinds = {name: kind_of(each.task, each.name) for name, each in zip(names, opened, strict=True)}
         check_stated(settings, {name: kind.name for name, kind in kinds.items()})
         check_alone({name: kind.measures for name, kind in kinds.items()})

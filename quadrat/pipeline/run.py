@@ -121,10 +121,15 @@ class Run:
         tracked = [model for model in self._models.values() if model.kind.tracks and model.about is None]
         if not tracked:
             return []
+        from quadrat.pipeline.appearance import model_of_vectors
         from quadrat.pipeline.track import TrackStage
 
+        vectors = [model_of_vectors(self._models, model.name) for model in tracked]
         names = ["track" if len(self._models) == 1 else f"track {model.name}" for model in tracked]
-        return [Stage(name, TrackStage(model)) for name, model in zip(names, tracked, strict=True)]
+        return [
+            Stage(name, TrackStage(model, each))
+            for name, model, each in zip(names, tracked, vectors, strict=True)
+        ]
 
     def _draw(self, videos: Path | None) -> list[Stage]:
         if videos is None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from quadrat import tracking
 from quadrat.parameters import ObjectSettings, TrackingSettings
+from quadrat.pipeline.appearance import Appearance
 from quadrat.pipeline.events import MeasuredFrame, SourceEnd
 from quadrat.pipeline.models import LoadedModel
 from quadrat.pipeline.state import SourceState
 from quadrat.predictions import Detections
 from quadrat.protocols import Tracker
-from quadrat.tracking.appearance import embed
 from quadrat.tracking.smoothing import Smoother
 from quadrat.types import Frame
 
@@ -31,11 +31,13 @@ class TrackStage:
     """The stage that tracks the objects of one model.
 
     A track gets its number once its object has been seen in min-hits frames. Up to HELD frames of a source wait
-    here, so that the first frames of the track get the number too.
+    here, so that the first frames of the track get the number too. `vectors` is the model about these objects whose
+    vectors a tracker by appearance compares; without one, it compares their colours.
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, vectors: LoadedModel | None = None) -> None:
         self._name = model.name
+        self._vectors = None if vectors is None else vectors.name
         self._objects = model.settings.objects
         self._tracking = model.settings.tracking
         self._num_classes = model.package.num_classes
@@ -59,7 +61,7 @@ class TrackStage:
     def _trail(self, state: SourceState) -> _Trail:
         own = state.models[self._name]
         if own.trail is None:
-            own.trail = _Trail(self._name, self._objects, self._tracking, self._num_classes)
+            own.trail = _Trail(self._name, self._objects, self._tracking, self._num_classes, self._vectors)
             self._open[id(state)] = state
         trail: _Trail = own.trail
         return trail
@@ -85,9 +87,15 @@ class _Trail:
     """Tracks and smooths the objects of one source; it must get all its frames in order."""
 
     def __init__(
-        self, model: str, objects: ObjectSettings, tracks: TrackingSettings, num_classes: int | None
+        self,
+        model: str,
+        objects: ObjectSettings,
+        tracks: TrackingSettings,
+        num_classes: int | None,
+        vectors: str | None,
     ) -> None:
         self._model = model
+        self._appearance = Appearance(vectors)
         self._min_score = objects.least_score
         self._tracker: Tracker | None = tracking.make(tracks, objects.least_score)
         smooth = self._tracker is not None and tracks.smooth_labels != "none"
@@ -123,7 +131,7 @@ class _Trail:
         if self._tracker is None:
             return _Held(item, found, np.full(len(found), -1, np.int64))
         frame = item.result.view(self._model)
-        embeddings = self._embeddings(frame, found) if self._tracker.needs_embeddings else None
+        embeddings = self._appearance.embeddings(frame, found) if self._tracker.needs_embeddings else None
         tracked = self._tracker.update(found, embeddings, self._steps(frame))
         return _Held(item, tracked.detections, tracked.assigned_tracks)
 
@@ -165,10 +173,3 @@ class _Trail:
             return 1.0
         self._intervals.append(now - last)
         return max(1.0, float(round((now - last) / float(np.median(self._intervals)))))
-
-    @staticmethod
-    def _embeddings(frame: Frame, found: Detections) -> NDArray[np.float32]:
-        """Describe the appearance of each object; boxes go from source to working pixels."""
-        (height, width), (source_h, source_w) = frame.pixels.shape[:2], frame.source_hw
-        scale = np.array([width / source_w, height / source_h] * 2, np.float32)
-        return embed(frame.pixels, found.boxes * scale)

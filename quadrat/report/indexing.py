@@ -18,6 +18,7 @@ from quadrat.index import archive
 from quadrat.index.identity import Identity
 from quadrat.index.read import IndexReader
 from quadrat.index.write import IndexedFrame, IndexedSource, IndexWriter
+from quadrat.package.gzipped import MAX_PACKED
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import table_aspect
 from quadrat.report.base import ModelFacts, plain
@@ -30,7 +31,7 @@ COLUMNS = (
     "source", "frame", "object", "time_s", "x0", "y0", "x1", "y1", "track", "class", "score", "cover", "site", "taken",
     "latitude", "longitude", "vector", "thumb",
 )  # fmt: skip
-DATABASE = "index-written.sqlite"
+DATABASE = "from-index"
 
 
 class IndexFold:
@@ -48,7 +49,7 @@ class IndexFold:
             old.unlink(missing_ok=True)
         if base is not None:
             shutil.copyfile(base, self._path)
-        digests = {model.name: model.provenance.model_digest for model in models}
+        digests = {model.name: _digest(model) for model in models}
         self._writer = IndexWriter(self._path, embedding_of(models), digests, new=base is None)
         self._writer.__enter__()
         self._error: Exception | None = None
@@ -71,6 +72,12 @@ class IndexFold:
                 raise self._error
             facts = _facts(self._path)
             archive.pack(self._path, self._out, facts)
+            if self._out.stat().st_size > MAX_PACKED:
+                raise IndexFileError(
+                    f"it would have {self._out.stat().st_size} bytes, and {MAX_PACKED} are the most that are read",
+                    where=self._name,
+                    hint="Make an index for each part of the sources",
+                )
         except sqlite3.Error as error:
             raise OSError(errno.ENOSPC, f"the index cannot be written: {error}") from error
         self._path.unlink(missing_ok=True)
@@ -138,7 +145,7 @@ def content_of(record: SourceRecord) -> str:
 def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
     """Return the embedding whose vectors an index of these models holds, None if no model gives any.
 
-    An embedding archive comes before the features of a classifier, which may give some. Raises ParameterError if there are several
+    An embedding archive comes before the features of a classifier. Raises ParameterError if there are several
     embedding archives, because an index holds the vectors of one.
     """
     models = [model.own or model for model in models]
@@ -150,8 +157,20 @@ def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
             where="index",
             hint="Give one of them, or leave --index out",
         )
-    found = found or [model for model in models if "features" in _fields(model)]
-    return Identity(found[0].provenance.model_digest, found[0].name) if found else None
+    found = found or [model for model in models if _features(model)]
+    return Identity(_digest(found[0]), found[0].name) if found else None
+
+
+def _digest(model: ModelFacts) -> str:
+    """Return what identifies the results of a model: the sha256 of its archive, and the steps before it."""
+    made = model.provenance
+    return made.model_digest if made.enhance in ("", "none") else f"{made.model_digest}+{made.enhance}"
+
+
+def _features(model: ModelFacts) -> bool:
+    """Return True for a classifier whose archive names its features: it gives them for an index."""
+    outputs = json.loads(model.stated).get("outputs") if model.stated else None
+    return "features" in _fields(model) and isinstance(outputs, dict) and "features" in outputs
 
 
 def _fields(model: ModelFacts) -> set[str]:
@@ -161,8 +180,7 @@ def _fields(model: ModelFacts) -> set[str]:
 
 def check_index(models: Sequence[ModelFacts], base: Path | None) -> None:
     """Raise IndexFileError if an index has vectors of another embedding than an archive of the order."""
-    certain = [model for model in models if "vector" in _fields(model.own or model)]
-    embedding = embedding_of(certain)
+    embedding = embedding_of(models)
     if base is None or embedding is None:
         return
     reader = IndexReader(base)

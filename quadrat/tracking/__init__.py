@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from quadrat.errors import ParameterError
 from quadrat.parameters import TrackingSettings
@@ -15,6 +15,11 @@ TRACKERS = {
     "ocsort": "quadrat.tracking.ocsort:OcSort",
     "deepsort": "quadrat.tracking.deepsort:DeepSort",
 }
+
+
+def compares_appearance(name: str) -> bool:
+    """Return True if the tracker of this name uses embeddings; "none" and unknown trackers do not."""
+    return name in TRACKERS and bool(_class_of(name).needs_embeddings)
 
 
 def make(tracking: TrackingSettings, min_score: float) -> Tracker | None:
@@ -31,5 +36,9 @@ def make(tracking: TrackingSettings, min_score: float) -> Tracker | None:
             where="tracker",
             hint="Choose one of: none, " + ", ".join(TRACKERS),
         )
-    module, attribute = TRACKERS[tracking.tracker].split(":")
-    return cast(Tracker, getattr(import_module(module), attribute)(tracking, min_score))
+    return cast(Tracker, _class_of(tracking.tracker)(tracking, min_score))
+
+
+def _class_of(name: str) -> Any:
+    module, attribute = TRACKERS[name].split(":")
+    return getattr(import_module(module), attribute)

@@ -51,7 +51,8 @@ class BaseTracker:
     def update(self, detections: Detections, embeddings: F32 | None = None, steps: float = 1.0) -> Tracked:
         """Track the N detections of the next frame, without modifying them.
 
-        `embeddings` (N, D) float32 of length 1 are used only by trackers that need them. `steps` is the time since
+        `embeddings` (N, D) float32 of length 1 are used only by trackers that need them; a row of zeros, or with a
+        value that is not finite, is unknown. `steps` is the time since
         the previous frame, in usual frame intervals: tracks move and age by it. Rows whose corners or score are not
         finite belong to no track.
         """

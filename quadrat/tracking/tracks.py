@@ -22,8 +22,8 @@ class Observations:
     """The N detections of one frame that can be tracked.
 
     `rows` (N,) are their row numbers in the detections; `boxes` (N, 4) float64 are corners x0, y0, x1, y1 in pixels;
-    `scores` (N,) float32 in 0..1; `classes` (N,) int32; `embeddings` (N, D) float32 have length 1, and D is 0 if
-    there are none.
+    `scores` (N,) float32 in 0..1; `classes` (N,) int32; `embeddings` (N, D) float32 have length 1, or are zeros if
+    that of an object is unknown, and D is 0 if there are none.
     """
 
     rows: Indices
@@ -42,7 +42,7 @@ class Observations:
             kalman.with_min_side(detections.boxes[rows].astype(np.float64)),
             detections.scores[rows],
             detections.classes[rows],
-            np.zeros((len(rows), 0), np.float32) if embeddings is None else embeddings[rows],
+            np.zeros((len(rows), 0), np.float32) if embeddings is None else _known(embeddings[rows]),
         )
 
     def __len__(self) -> int:
@@ -52,6 +52,11 @@ class Observations:
     def select(self, index: Indices) -> Observations:
         """Return the observations at these indices."""
         return Observations(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+def _known(embeddings: F32) -> F32:
+    """Return embeddings with zeros, which mean unknown, in rows with values that are not finite."""
+    return np.where(np.isfinite(embeddings).all(axis=1, keepdims=True), embeddings, np.float32(0))
 
 
 @dataclass(slots=True, eq=False)

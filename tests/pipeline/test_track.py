@@ -343,7 +343,7 @@ def test_appearance_is_looked_up_in_working_pixels(monkeypatch: pytest.MonkeyPat
     embeddings = np.zeros((1, 8), np.float32)
     monkeypatch.setattr("quadrat.tracking.make", lambda *_: Recorder())
     monkeypatch.setattr(
-        "quadrat.pipeline.track.embed", lambda _, given: boxes.extend(given.tolist()) or embeddings
+        "quadrat.pipeline.appearance.embed", lambda _, given: boxes.extend(given.tolist()) or embeddings
     )
     state = opened()
     item = frame(state, 0, (10, 20, 30, 40))
