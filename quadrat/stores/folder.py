@@ -48,11 +48,11 @@ class FolderStore:
             must_exist(images, "videos" if moving else "images")
         if index is not None:
             must_exist(index, "from-index")
-            if overwrite and index.resolve().is_relative_to(out.resolve()):
+            if overwrite and out.resolve() in index.resolve().parents:
                 raise ParameterError(
-                    "the index lies in the folder of results, and overwrite would delete it",
+                    "it lies in the folder of results, and overwrite would remove it first",
                     where="from-index",
-                    hint="Give another folder of results, or copy the index first",
+                    hint="Give another folder of results",
                 )
         self._index = index
         self.moving = moving

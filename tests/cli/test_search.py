@@ -83,7 +83,7 @@ def test_results_of_a_run_are_kept(folder, capsys, words):
     assert main([*search, "--overwrite"]) == 2
     shown = capsys.readouterr().err
     assert "E_RESULTS made: it holds the results of another order" in shown
-    assert "E_PARAMETER from-index: the index lies in the folder of results" in shown
+    assert "E_PARAMETER from-index: it lies in the folder of results" in shown
     after = {path: path.read_bytes() for path in (folder / "made").rglob("*") if path.is_file()}
     assert {path.name for path in before} == {path.name for path in after}
     assert all(after[path] == before[path] for path in before if ".quadrat" not in path.parts)
