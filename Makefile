@@ -197,6 +197,11 @@ run-enhance: setup ## enhance the example images by STEPS; results are in DATA/r
 	@$(known)$(if $(filter MODEL VIDEOS,$(GIVEN)),$(error run-enhance takes IMAGES and STEPS: make $@ IMAGES=FOLDER))$(call \
 		measure,run-enhance,$(PY) -m quadrat enhance $(images) -o "$$out" --enhance $(STEPS) $(over) $(ARGS))
 
+run-classify: MODEL := $(if $(filter MODEL,$(GIVEN)),$(MODEL),examples/models/fire-tiny.tgz)
+run-classify: IMAGES := $(if $(filter IMAGES,$(GIVEN)),$(IMAGES),examples/fires)
+run-classify: setup ## label the example scenes, fire or no fire; results are in DATA/run-classify
+	@$(call both,IMAGES)$(call measure,run-classify,$(QUADRAT) $(model) $(images) -o "$$out" $(CHOSEN) $(over) $(ARGS))
+
 run-collection: setup ## measure your own folder: MODEL=... IMAGES=...; results are in runs/DATE-run-collection and runs/latest
 	@$(own)$(call measure,run-collection,$(QUADRAT) $(model) $(images) -o "$$out" $(FITTING) $(ARGS))
 

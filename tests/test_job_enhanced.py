@@ -258,3 +258,21 @@ def test_on_the_platform_an_order_has_no_model(
         if "provenance" in aspect
     } == {"grey-world"}
     assert (list(queue.waiting), queue.unacked) == ([], {})
+
+
+@pytest.mark.parametrize("steps", ["median,fusion,stretch", "nlm,udcp,clahe", "bilateral,msrcr"])
+def test_odd_pictures(tmp_path: Path, steps: str) -> None:
+    """Of any size, of one colour or very long: each is enhanced, keeps its size, and has numbers in the table."""
+    folder, random_ = tmp_path / "in", np.random.default_rng(2)
+    folder.mkdir()
+    for height, width in ((1, 1), (1, 2), (3, 5), (7, 7), (1, 3000), (33, 1)):
+        pixels = random_.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        (folder / f"{height}x{width}.png").write_bytes(pictures.png(pixels))
+    for value in (0, 255):
+        (folder / f"plain-{value}.png").write_bytes(pictures.png(np.full((20, 30, 3), value, np.uint8)))
+    ran = enhance(folder, tmp_path / "out", enhance=steps)
+
+    assert {row["status"] for row in ran.rows} == {"flagged"}
+    for row in ran.table("enhanced.csv"):
+        assert (row["width"], row["height"]) == (row["source_width"], row["source_height"])
+        assert all(np.isfinite(float(row[name])) for name in row if name.endswith(("_before", "_after")))

@@ -1,4 +1,4 @@
-"""`quadrat pack`, `quadrat verify` and `quadrat inspect`: the commands of export_model, which ships beside quadrat."""
+"""`quadrat pack`, `quadrat verify`, `quadrat inspect` and `quadrat calibrate`: the commands of export_model, which ships beside quadrat."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 PACK = "export_model.export:main"
 VERIFY = "export_model.verify:main"
 INSPECT = "export_model.inspection:main"
+CALIBRATE = "export_model.calibrate:main"
 EXTRAS = {
-    "onnx": "pack", "torch": "export", "safetensors": "export", "paddle": "export", "paddleseg": "export",
+    "onnx": "pack", "torch": "export", "safetensors": "export", "transformers": "export", "paddle": "export", "paddleseg": "export",
 }  # fmt: skip
 """Libraries that packing may need and a plain installation lacks, with the extra that has them."""
 
@@ -41,6 +42,11 @@ def verify(words: Sequence[str]) -> int:
 def inspect(words: Sequence[str]) -> int:
     """Print what networks are and how to pack them, and return the exit status; see `quadrat inspect --help`."""
     return _run(INSPECT, words, "quadrat inspect")
+
+
+def calibrate(words: Sequence[str]) -> int:
+    """Calibrate a classifier's archive, and return the exit status; see `quadrat calibrate --help`."""
+    return _run(CALIBRATE, words, "quadrat calibrate")
 
 
 def _run(command: str, words: Sequence[str], name: str) -> int:

@@ -27,6 +27,10 @@ COMMANDS = {
     "inspect": ("quadrat.cli.archives:inspect", "tell what a network is, and how to pack it"),
     "pack": ("quadrat.cli.archives:pack", "pack a trained network into a model archive, model.tgz"),
     "verify": ("quadrat.cli.archives:verify", "run the self-test of an archive on every engine"),
+    "calibrate": (
+        "quadrat.cli.archives:calibrate",
+        "calibrate a classifier on labelled images, and set its threshold",
+    ),
     "describe": ("quadrat.cli.describe:main", "print what an archive contains"),
     "doctor": ("quadrat.cli.doctor:main", "check this machine, and what each engine can do on it"),
 }

@@ -1,7 +1,7 @@
 """Resizing with Pillow's filters and cropping, as classifiers are trained with torchvision, timm and transformers.
 
 Pillow widens its filter when it shrinks a picture (it antialiases) and rounds to whole pixel values; OpenCV does
-neither. The values that a network gets differ enough to change its probabilities in the second digit.
+neither, so a network gets other values than in its training.
 """
 
 from __future__ import annotations
