@@ -142,7 +142,7 @@ class Order:
         """
         facts = self._executor.facts
         moving = self._store.moving
-        folds = index_folds(facts, self._names, folder, self._base, self._settings)
+        folds = index_folds(facts, self._names, folder, self._base, self._settings, log=self._log)
         report = self._report = OrderReport(
             facts, self._settings.values(), self._names, folder, self._ledger.part, folds=folds
         )

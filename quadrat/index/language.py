@@ -10,6 +10,7 @@ Conditions on `class`, `score` and `cover` that `and` joins hold for one and the
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _WHERE = "where"
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w:.-]))|(?P<word>[^\W_][\w.:/*-]*|\*[\w.:/*-]*)
-    |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|[=<>~(),]))""",
+    |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|==|[=<>~(),]))""",
     re.VERBOSE,
 )
 
@@ -47,13 +48,15 @@ class Condition:
     """A condition in SQL on the tables `i` (items) and `s` (sources), with a value for each question mark.
 
     `label` is the condition on the table `l` (labels) of the first class that is asked for, with `label_values`; rows
-    are ranked by its cover or score. It is empty if no class is asked for.
+    are ranked by its cover or score. It is empty if no class is asked for. `classes` are the names of classes that rows
+    must have.
     """
 
     sql: str
     values: tuple[object, ...]
     label: str = ""
     label_values: tuple[object, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if match is None or match.lastgroup is None:
             raise QueryError(f"{text[place:].strip()[:30]!r} cannot be read", where=_WHERE, hint=_hint())
         value = match.group(match.lastgroup)
+        value = "=" if value == "==" and match.lastgroup == "mark" else value
         found.append((match.lastgroup, value[1:-1] if match.lastgroup == "text" else value))
         place = match.end()
     return found
@@ -103,6 +107,7 @@ class _Parser:
         self._place = 0
         self._count = 0
         self._rank: _Label | None = None
+        self._classes: list[str] = []
 
     def whole(self) -> Condition:
         """Read everything."""
@@ -111,7 +116,8 @@ class _Parser:
             raise self._wrong(f"{self._tokens[self._place][1][:30]!r} is not expected here")
         if self._rank is None:
             return Condition(sql, tuple(values))
-        return Condition(sql, tuple(values), " AND ".join(self._rank.parts), tuple(self._rank.values))
+        label, bound = " AND ".join(self._rank.parts), tuple(self._rank.values)
+        return Condition(sql, tuple(values), label, bound, tuple(self._classes))
 
     def _either(self, depth: int, *, positive: bool) -> tuple[str, list[object]]:
         parts = [self._all(depth, positive=positive)]
@@ -189,10 +195,12 @@ class _Parser:
         kind, column = self._next("a column")
         column = column.lower()
         if kind not in ("word", "text") or column not in COLUMNS:
+            close = difflib.get_close_matches(column, COLUMNS, n=1)
+            meant = f"Did you mean {close[0]}? " if close else ""
             raise QueryError(
                 f"there is no column {column[:30]!r}",
                 where=_WHERE,
-                hint="The columns are " + ", ".join(COLUMNS),
+                hint=f"{meant}The columns are {', '.join(COLUMNS)}",
             )
         kind, operator = self._next("an operator")
         if kind != "mark" or operator not in OPERATORS:
@@ -217,6 +225,8 @@ class _Parser:
             values.append(value)
         else:
             _add_to_label(labels, column, part, value)
+            if column == "class" and operator == "=":
+                self._classes.append(str(value))
 
     def _kind(self, operator: str) -> str:
         _, value = self._next("a kind")

@@ -51,7 +51,7 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.in_force(moving=moving),
         None if unscaled else trained_size(model.package),
         stated=json.dumps(
-            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes")}
+            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes", "outputs")}
         ),
         variant=model.variant,
     )

@@ -27,7 +27,7 @@ class ModelFacts:
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
     that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
     side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
-    measured in tiles. `stated` is what the archive's meta.json states about its task and its classes, as JSON.
+    measured in tiles. `stated` is what the archive's meta.json states about its task, classes and outputs, as JSON.
 
     `about` is the detector whose objects the model measures, empty for a model of whole frames. Such a model is
     reported as objects with finer classes: `task` and `groups` are the detector's, and `own` is the record of the

@@ -40,7 +40,7 @@ def test_it_searches_by_words_and_by_pictures(folder, capsys):
     assert found(folder / "two") == ["b.png", "a.png"]
     assert main(["search", "made/index.tgz", "--find", "spread"]) == 0
     assert len(found(folder / "runs" / "latest")) == 2
-    assert "2 rows found" in capsys.readouterr().err
+    assert "2 rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
