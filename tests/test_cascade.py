@@ -97,6 +97,9 @@ def test_each_object_has_the_class_of_its_crop(tmp_path: Path) -> None:
     assert ["1", "1", "1"] == [images["a.png"][f"colour.count_{name}"] for name in NAMES]
     assert ["0", "0", "0"] == [images["b.png"][f"colour.count_{name}"] for name in NAMES]
     assert "" == images["torn.jpg"]["colour.count_red"]
+    made = [ran.aspect(f"a.{name}.annotated.jpg")["provenance"] for name in ("rectangles", "colour")]
+    assert made[0]["model-digest"] == made[1]["detector-digest"] != made[1]["model-digest"]
+    assert "detector-digest" not in made[0]
 
 
 @pytest.mark.parametrize("moving", [False, True], ids=["pictures", "videos"])
@@ -170,6 +173,21 @@ def test_a_resumed_cascade_is_an_undisturbed_one(tmp_path: Path) -> None:
     assert [0, 0, 0] == [undisturbed.status, first.status, again.status]
     assert any("unchanged since an earlier run" in line for line in again.infos)
     assert everything(undisturbed).keys() == everything(again).keys()
+    assert undisturbed.products == again.products
+
+
+def test_a_resumed_cascade_on_videos_is_an_undisturbed_one(tmp_path: Path) -> None:
+    """Objects, tracks and finer classes of a video that is not measured again come from its record."""
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")]
+    folder = dives(tmp_path / "in")
+    undisturbed = order(models, folder, tmp_path / "one")
+    (folder / "west.mp4").rename(tmp_path / "west.mp4")
+    order(models, folder, tmp_path / "two")
+    (tmp_path / "west.mp4").rename(folder / "west.mp4")
+    again = order(models, folder, tmp_path / "two")
+
+    assert [0, 0] == [undisturbed.status, again.status]
+    assert any("2 unchanged since an earlier run" in line for line in again.infos)
     assert undisturbed.products == again.products
 
 
