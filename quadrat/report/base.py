@@ -63,6 +63,11 @@ class ModelFacts:
         """False for a built-in task, which has no archive."""
         return not self.provenance.model.startswith(BUILT_IN)
 
+    @property
+    def plain_name(self) -> str:
+        """The name of the model without its variant."""
+        return self.name.removesuffix(f" {self.variant}") if self.variant else self.name
+
     def product_name(self, stem: str, ending: str) -> str:
         """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix.
 

@@ -181,10 +181,12 @@ class OrderReport:
             yield marked(record, self._originals.get(place, ""), skip=skip)
 
     def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
-        """Yield images.csv and totals.csv."""
+        """Yield images.csv, and totals.csv if a model measures classes."""
         who = self._models[0].provenance
         metadata = table_aspect("images", images.columns, who, images.rows)
         yield Product(self._images, "text/csv", images.finish(), metadata)
+        if not any(model.kind.measures for model in self._models):
+            return
         lines = list(groups.lines())
         metadata = table_aspect("totals", TOTAL_COLUMNS, who, len(lines) - 1)
         yield Product(self._totals, "text/csv", "".join(lines).encode("utf-8", "replace"), metadata)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from quadrat.parameters.steps import NONE
 from quadrat.records import SourceRecord
 from quadrat.report.base import ModelFacts
 
@@ -48,10 +49,11 @@ class Scales:
             seen.away += trained is not None and not trained / FACTOR <= part.side <= trained * FACTOR
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each model and fault."""
+        """Return a sentence for each model and fault; all variants of a model see the same scales."""
+        shown = [model for model in self._models if model.variant in ("", NONE)]
         return [
-            (f"{model.name}: " if len(self._models) > 1 else "") + text
-            for model in self._models
+            (f"{model.plain_name}: " if len(shown) > 1 else "") + text
+            for model in shown
             for text in _texts(self._sides[model.name], self._trained[model.name])
         ]
 
