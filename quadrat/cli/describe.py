@@ -96,7 +96,7 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _line("" if number else "transforms", f"{transform['type']}({values})")
     yield from _line("self-test", "yes; quadrat verify runs it" if content["self-test"] else "no")
     classes = content["classes"]
-    if not classes:
+    if not classes and kind_of(content["task"]).max_classes:
         yield from _line("classes", f"{content['class-count'] or 'unknown number'}, unnamed")
     for number, each in enumerate(classes):
         yield from _line("" if number else "classes", f"{each['index']:>3}  {each['color']}  {each['name']}")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from export_model.export import main
+from quadrat.cli.describe import main as describe_archive
 from quadrat.engines.onnx import OnnxEngine
 from quadrat.errors import EngineMemoryError, EngineUnavailableError, GraphError, ParameterError
 from quadrat.geometry import HW
@@ -220,3 +221,11 @@ def test_an_engine_is_refused_if_the_reach_was_changed_after_packing(tmp_path, d
         load_models([archive], parse({}), LOG),
     ):
         pass
+
+
+def test_describing_an_archive_of_pictures_names_no_classes(tmp_path, capsys):
+    """It has none, and what it states is listed."""
+    assert describe_archive([str(enlarger_archive(tmp_path / "large.tgz"))]) == 0
+    said = capsys.readouterr().out
+    assert "classes" not in said
+    assert "scale: 2" in said
