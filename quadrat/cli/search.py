@@ -20,7 +20,7 @@ from quadrat.parameters.orders import PictureSettings
 from quadrat.platforms.arguments import add_arguments, local_path
 from quadrat.platforms.ivcap_order import OrderContext, complete
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
-from quadrat.stores.paths import results_in
+from quadrat.stores.paths import is_gzip, results_in
 from quadrat.stores.places import Places
 
 USAGE_LINE = "usage: quadrat search INDEX [PHOTOS... --model MODEL] [-o OUT] [parameters]\n\n"
@@ -42,7 +42,7 @@ examples:
 exit status: 0 the results are delivered, 2 a wrong parameter or filter, 3 the model, 4 the engine, 5 the index or the
 pictures cannot be used, 6 the results cannot be written, 130 or 143 interrupted.
 """
-WHERE = "INDEX"
+WHERE, INDEX = "INDEX", "index.tgz"
 
 
 def parser() -> ArgumentParser:
@@ -53,7 +53,9 @@ def parser() -> ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    made.add_argument("search_index", metavar=WHERE, nargs="?", help="index of an earlier run, index.tgz")
+    made.add_argument(
+        "search_index", metavar=WHERE, nargs="?", help="index of an earlier run, index.tgz, or its folder"
+    )
     made.add_argument("photos", metavar="PHOTOS", nargs="*", help="pictures or videos to look for")
     made.add_argument("-m", "--model", metavar="MODEL", help="the embedding archive that made the index")
     made.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of results [runs/DATE-search]")
@@ -81,8 +83,9 @@ def main(words: Sequence[str]) -> int:
 def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
     """Return the store, the settings and the folder of results; ParameterError for what can be refused at once."""
     if not given.search_index:
-        raise ParameterError("it is required", where=WHERE, hint="Write quadrat search index.tgz")
-    index = local_path(given.search_index, Path(), WHERE)
+        hint = 'Write quadrat search index.tgz --where "class = fish"; see quadrat search --help'
+        raise ParameterError("it is required", where=WHERE, hint=hint)
+    index = _index(given)
     if bool(given.photos) != bool(given.model):
         missing = "--model" if given.photos else "PHOTOS"
         raise ParameterError(
@@ -95,7 +98,7 @@ def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
     values = _values(given)
     models = find_models(given.model, given.photos) if given.model else []
     if not given.photos:
-        store = FolderStore([], [], out, LOCAL_ORDER, overwrite=True, index=index)
+        store = FolderStore([], [], out, LOCAL_ORDER, overwrite=bool(given.overwrite), index=index)
         return store, parse(values), out
     inputs = sort_inputs(given.photos, out.absolute())
     if len(inputs.media) != 1 or inputs.streams:
@@ -114,6 +117,32 @@ def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
         index=index,
     )
     return store, parse({**values, f"{described(media)}": "given"}), out
+
+
+def _index(given: Namespace) -> Path:
+    """Return the path of the index: the first word, or the index.tgz in a folder of results.
+
+    Raises ParameterError for a folder without one, and for archives among the pictures.
+    """
+    word = given.search_index
+    index = local_path(word, Path(), WHERE)
+    archive = next((photo for photo in given.photos if is_gzip(Path(photo))), None)
+    if archive is not None and not is_gzip(index) and not index.is_dir():
+        what, hint = (
+            f"it is not an index, but {archive!r} may be",
+            f"Write the index first: quadrat search {archive} {word}",
+        )
+        raise ParameterError(what, where=word, hint=hint)
+    if archive is not None:
+        hint = f"Name the embedding archive by --model: quadrat search {word} PHOTOS... --model {archive}"
+        raise ParameterError("it is an archive, not a picture or a video", where=archive, hint=hint)
+    if not index.is_dir():
+        return index
+    if not (index / INDEX).is_file():
+        raise ParameterError(
+            f"it is a folder without {INDEX}", where=word, hint="quadrat run --index delivers an index"
+        )
+    return index / INDEX
 
 
 def _values(given: Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -114,6 +115,10 @@ def _steps(parts: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def _unknown(name: str, where: str) -> ParameterError:
+    parts = [part.strip() for part in re.split(r"[\s+;/]+", name) if part.strip()]
+    if len(parts) > 1 and all(part in STEP_NAMES for part in parts):
+        hint = f"Separate steps by commas: {','.join(parts)}"
+        return ParameterError(f"there is no step {name[:_SHOWN]!r}", where=where, hint=hint)
     close = difflib.get_close_matches(name, STEP_NAMES, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(STEP_NAMES)}, or {NONE}"
     return ParameterError(f"there is no step {name[:_SHOWN]!r}", where=where, hint=hint)

@@ -150,8 +150,10 @@ class OrderReport:
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
         flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
+        names = tuple(model.plain_name for model in self._models)
         return [
-            text[0].upper() + text[1:] for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
+            text if text.startswith(names) else text[0].upper() + text[1:]
+            for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
         ]
 
     def _enhanced(self) -> list[str]:

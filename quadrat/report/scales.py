@@ -49,12 +49,18 @@ class Scales:
             seen.away += trained is not None and not trained / FACTOR <= part.side <= trained * FACTOR
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each model and fault; all variants of a model see the same scales."""
+        """Return a sentence for each fault, with the names of the models that have it unless all do.
+
+        All variants of a model see the same scales.
+        """
         shown = [model for model in self._models if model.variant in ("", NONE)]
+        found: dict[str, list[str]] = {}
+        for model in shown:
+            for text in _texts(self._sides[model.name], self._trained[model.name]):
+                found.setdefault(text, []).append(model.plain_name)
         return [
-            (f"{model.plain_name}: " if len(shown) > 1 else "") + text
-            for model in shown
-            for text in _texts(self._sides[model.name], self._trained[model.name])
+            f"{', '.join(names)}: {text}" if len(names) < len(shown) else text
+            for text, names in found.items()
         ]
 
 
