@@ -17,6 +17,8 @@ from quadrat.engines.onnx import OnnxEngine
 from quadrat.errors import EngineMemoryError, EngineUnavailableError, GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.job import run_order
+from quadrat.media import alike, scratch
+from quadrat.media import images as decoding
 from quadrat.package.enhance import EnhanceWords
 from quadrat.package.write import write_archive
 from quadrat.parameters import parse
@@ -229,3 +231,24 @@ def test_describing_an_archive_of_pictures_names_no_classes(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "classes" not in said
     assert "scale: 2" in said
+
+
+def test_a_mosaic_is_made_from_its_tiles(tmp_path, images, monkeypatch):
+    """A map too large to decode at once gives the pixels that it gives when it is decoded."""
+    for path in images.iterdir():
+        path.unlink()
+    pixels = np.random.default_rng(0).integers(0, 256, (130, 170, 3), np.uint8)
+    Image.fromarray(pixels).save(images / "map.tif")
+    found = []
+    for out, limit in (("whole", 10**8), ("mosaic", 10**4)):
+        monkeypatch.setattr(decoding, "MAX_SOURCE_PIXELS", limit)
+        monkeypatch.setattr(alike, "MAX_SOURCE_PIXELS", limit)
+        monkeypatch.setattr(scratch, "LARGE_PIXELS", limit)
+        store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), images, tmp_path / out)
+        outcome = run_order(parse({"engine": "onnx", "executor": "local", "tile_size": 64}), store, LOG)
+        assert outcome.exit_status == 0
+        (path,) = (tmp_path / out / "enhanced").iterdir()
+        with Image.open(path) as larger:
+            found.append(np.asarray(larger))
+    assert found[0].shape == (260, 340, 3)
+    assert np.array_equal(*found)
