@@ -11,10 +11,10 @@ from typing import Any
 
 from quadrat.cli.inputs import described, find_models, sort_inputs
 from quadrat.cli.log import LOG
-from quadrat.cli.run import link_latest
+from quadrat.cli.run import has_results, link_latest
 from quadrat.cli.words import strict
 from quadrat.errors import ParameterError
-from quadrat.parameters import GROUPS, INPUTS, NAMES_OF_FILES, SEARCH, Inputs, Settings, parse
+from quadrat.parameters import GROUPS, INPUTS, NAMES_OF_FILES, SEARCH, Inputs, SearchSettings, Settings, parse
 from quadrat.parameters.inputs import IndexInput
 from quadrat.parameters.orders import PictureSettings
 from quadrat.platforms.arguments import add_arguments, local_path
@@ -61,7 +61,8 @@ def parser() -> ArgumentParser:
     made.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of results [runs/DATE-search]")
     made.add_argument("--config", metavar="FILE", help="settings by name, as JSON or YAML")
     left_out = (Inputs, IndexInput, PictureSettings)
-    add_arguments(made, [group for group in GROUPS if group not in left_out], bare_switches=True)
+    others = (group for group in GROUPS if group not in (*left_out, SearchSettings))
+    add_arguments(made, [SearchSettings, *others], bare_switches=True)
     return strict(made)
 
 
@@ -73,7 +74,7 @@ def main(words: Sequence[str]) -> int:
     from quadrat.job import run_order  # after the parameters are checked, because it loads arrays
 
     outcome = run_order(settings, store, log)
-    if outcome.exit_status in (0, 5):
+    if outcome.exit_status in (0, 5) and has_results(out):
         log.info("Results are in %s", out)
     if given.out is None:
         link_latest(out)
