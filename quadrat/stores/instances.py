@@ -163,17 +163,19 @@ def _split(file: BinaryIO, start: int) -> Iterator[tuple[int, int, bool]]:
                 depth -= 1
             elif not depth:
                 end = offset + found.start()
-                if mark == b"}":  # what follows cannot be told apart
-                    yield begin, end, False
-                    return
-                yield begin, end, True
-                if mark == b"]":
-                    file.seek(end + 1)
-                    if not _TAIL.match(file.read(LONGEST_HEAD)):
-                        yield end + 1, end + 1, False
+                yield begin, end, mark != b"}"  # after a brace, it cannot be told what belongs to the list
+                if mark != b",":
+                    yield from _beyond(file, end + 1) if mark == b"]" else ()
                     return
                 begin = end + 1
         skip = max(0, position - len(chunk))
         offset += len(chunk)
         file.seek(offset)
     yield begin, offset, False
+
+
+def _beyond(file: BinaryIO, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield (end, end, False) if something follows the list, which ends at `end`, that would be lost in silence."""
+    file.seek(end)
+    if not _TAIL.match(file.read(LONGEST_HEAD)):
+        yield end, end, False
