@@ -123,10 +123,16 @@ def main(words: Sequence[str]) -> int:
         status = status or outcome.exit_status
         if outcome.exit_status not in (0, 5):
             break
-        log.info("Results are in %s", each.out)
+        if has_results(each.out):
+            log.info("Results are in %s", each.out)
     if given.out is None:
         link_latest(_whole_out(planned))
     return status
+
+
+def has_results(out: Path) -> bool:
+    """Return True if an order has delivered something for its user into `out`."""
+    return out.is_dir() and any(not each.name.startswith(".") for each in out.iterdir())
 
 
 def _continuing(words: Sequence[str], given: Namespace, out: Path) -> list[str]:

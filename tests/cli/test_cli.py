@@ -65,6 +65,7 @@ def test_the_help_of_run_is_made_from_the_declarations(quadrat: Quadrat) -> None
     [
         (["rnu"], 2, "Did you mean quadrat run?"),
         (["photos"], 2, "there is no such command"),
+        (["classify", MASKS], 2, "To measure, write quadrat run MODEL PHOTOS..."),
         (["run"], 2, "MODEL: it is required"),
         (["run", MASKS], 2, "PHOTOS: it is required"),
         (["run", "none.tgz", "a.jpg"], 2, "none.tgz: there is no such file or folder"),
