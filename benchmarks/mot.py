@@ -174,8 +174,9 @@ def evaluate(frames: Sequence[SimulatedFrame], track: TrackFrame, least: float) 
 
     truth, numbers, similarity = [], [], []
     for frame in frames:
-        seen = frame.detections[np.flatnonzero(frame.detections.scores >= np.float32(least))]
-        found = track(SimulatedFrame(frame.numbers, frame.boxes, seen, frame.embeddings[: len(seen)]))
+        rows = np.flatnonzero(frame.detections.scores >= np.float32(least))
+        seen = frame.detections[rows]
+        found = track(SimulatedFrame(frame.numbers, frame.boxes, seen, frame.embeddings[rows]))
         kept = found >= 0
         truth.append(frame.numbers)
         numbers.append(found[kept])

@@ -332,7 +332,8 @@ def _tell(words: EnhanceWords, shape: Shape, options: Options, notify: Callable[
         f"multiples of {words.multiple}" if words.multiple > 1 else "any"
     )  # fmt: skip
     least = f", at least {words.least}" if words.least > words.multiple else ""
-    notify(f"pictures: {words.scale} times as large, {words.layout}; sizes: {size}{least}")
+    larger = "as large as the input" if words.scale == 1 else f"{words.scale} times as large"
+    notify(f"pictures: {larger}, {words.layout}; sizes: {size}{least}")
     if options.quick:
         return
     if words.reach is None:

@@ -80,7 +80,7 @@ def as_picture(array: NDArray[Any], image: F32) -> Kind | None:
     if any(_correlation(mine, given) < LIKE for mine, given in zip(small, image[0], strict=True)):
         return None
     scale = planes.shape[1] / height
-    colours = f"{channels} channels like those of the input"
+    colours = f"with {channels} channel{'s' * (channels != 1)} like {'that' if channels == 1 else 'those'} of the input"
     if scale > 1:
         return Kind(
             "a super-resolution network",
@@ -88,7 +88,7 @@ def as_picture(array: NDArray[Any], image: F32) -> Kind | None:
             "likely",
             picture=True,
         )
-    return Kind("an enhancement network", f"it gives a picture, {colours}", "likely", picture=True)
+    return Kind("an enhancement network", f"it gives a picture {colours}", "likely", picture=True)
 
 
 def _correlation(one: NDArray[Any], two: NDArray[Any]) -> float:

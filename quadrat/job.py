@@ -20,8 +20,6 @@ from quadrat.executors.searching import index_folds, open_index, searched
 from quadrat.executors.work import Executor, Measuring, Work
 from quadrat.interrupts import signals_deferred
 from quadrat.parameters import SEARCH, Settings
-from quadrat.parameters.declare import TILED
-from quadrat.parameters.sizes import size_words
 from quadrat.pipeline.measure import (
     Event,
     FrameDone,
@@ -34,6 +32,7 @@ from quadrat.report.base import error_text
 from quadrat.report.names import Names
 from quadrat.report.order import OrderReport
 from quadrat.report.progress import Progress
+from quadrat.report.shrunk import shrunk_text
 from quadrat.report.timing import timing_lines
 from quadrat.stores.files import cannot_write, is_full
 from quadrat.stores.listing import place_of
@@ -142,7 +141,7 @@ class Order:
         """
         facts = self._executor.facts
         moving = self._store.moving
-        folds = index_folds(facts, self._names, folder, self._base, self._settings)
+        folds = index_folds(facts, self._names, folder, self._base, self._settings, log=self._log)
         report = self._report = OrderReport(
             facts, self._settings.values(), self._names, folder, self._ledger.part, folds=folds
         )
@@ -361,22 +360,9 @@ class Order:
 
     def _log_shrunk(self) -> None:
         """Log how many sources were shrunk before measuring, which changes the cover of thin structures."""
-        count, kinds = self._shrunk.total(), list(self._shrunk)
-        if not count:
-            return
-        kind = kinds[0] if len(kinds) == 1 else "source"
-        facts = self._executor.facts
-        size = next((each.in_force["max-img-size"] for each in facts if each.in_force["max-img-size"]), -1)
-        self._log.info(
-            "%d %s shrunk to %s; --max-img-size -1 measures %s whole%s",
-            count,
-            f"{kind} was" if count == 1 else f"{kind}s were",
-            size_words(size),
-            "it" if count == 1 else "them",
-            ", --tile-size in tiles"
-            if not self._settings.tiles.tile_size and any(each.task in TILED for each in facts)
-            else "",
-        )
+        if self._shrunk:
+            tiled = bool(self._settings.tiles.tile_size)
+            self._log.info("%s", shrunk_text(self._shrunk, self._executor.facts, tiled=tiled))
 
     def _log_times(self, run: Measuring, report: OrderReport, wall_s: float) -> None:
         first = self._executor.facts[0]

@@ -349,6 +349,7 @@ class Provenance:
     """What a product was made with; part of every aspect.
 
     `enhance` names the steps that changed the pictures before they were measured, in order; "none" if nothing did.
+    `detector_digest` is that of the archive whose objects the model measured; empty for a model of whole frames.
     `appearance` states what a tracker compared beside motion: "colours", or the name and digest of the model that gave
     vectors; None if it compared nothing.
     """
@@ -363,6 +364,7 @@ class Provenance:
     precision: str
     device: str
     enhance: str = "none"
+    detector_digest: str = ""
     appearance: str | None = None
 
 

@@ -1,7 +1,8 @@
 """A made-up classifier of objects: which of red, green and blue a crop has most of.
 
 Register it with monkeypatch.setitem(task_kinds.TASKS, TASK, "tests.finer:KIND"); colour_archive(path) is an archive of it,
-whose scores are the shares of the three colours. A crop whose best share is above the archive's `fragile` fails.
+whose scores are the shares of the three colours. A crop whose best share is above the archive's `fragile` fails,
+and one above `nan` has scores that are not numbers.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class ColourFold:
 
     windows: tuple[Window | None, ...] = (None,)
 
-    def __init__(self, fragile: float) -> None:
-        self._fragile = fragile
+    def __init__(self, fragile: float, nan: float) -> None:
+        self._fragile, self._nan = fragile, nan
         self._scores = np.zeros(3, np.float32)
 
     def add(self, _number: int, part: Part) -> None:
@@ -38,6 +39,8 @@ class ColourFold:
         self._scores = part.arrays["shares"].astype(np.float32)
         if self._scores.max() > self._fragile:
             raise EngineRunError("this crop is too plain")
+        if self._scores.max() > self._nan:
+            self._scores = np.full_like(self._scores, np.nan)
 
     def finish(self) -> Classification:
         """Give them."""
@@ -53,10 +56,11 @@ class ColourTask:
 
     def __init__(self, package: ModelPackage, _outputs: Sequence[OutputSpec]) -> None:
         self._fragile = float(package.meta.get("fragile", 1.0))
+        self._nan = float(package.meta.get("nan", 1.0))
 
     def start(self, _frame: Frame) -> ColourFold:
         """Plan one part."""
-        return ColourFold(self._fragile)
+        return ColourFold(self._fragile, self._nan)
 
 
 def object_cells(prediction: Classification, classes: Sequence[ClassInfo]) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from examples.rectangles_net import COLORS
 from quadrat import engines, pipeline, task_kinds
 from tests import pictures
-from tests.detectors import detector_archive
 from tests.executors.orders import everything
 from tests.finer import NAMES, TASK, colour_archive
 from tests.moving import CRAB, FISH, RECTANGLES, SAND, URCHIN, Order, Watched, draw, film, order, swim
@@ -97,6 +95,9 @@ def test_each_object_has_the_class_of_its_crop(tmp_path: Path) -> None:
     assert ["1", "1", "1"] == [images["a.png"][f"colour.count_{name}"] for name in NAMES]
     assert ["0", "0", "0"] == [images["b.png"][f"colour.count_{name}"] for name in NAMES]
     assert "" == images["torn.jpg"]["colour.count_red"]
+    made = [ran.aspect(f"a.{name}.annotated.jpg")["provenance"] for name in ("rectangles", "colour")]
+    assert made[0]["model-digest"] == made[1]["detector-digest"] != made[1]["model-digest"]
+    assert "detector-digest" not in made[0]
 
 
 @pytest.mark.parametrize("moving", [False, True], ids=["pictures", "videos"])
@@ -173,20 +174,42 @@ def test_a_resumed_cascade_is_an_undisturbed_one(tmp_path: Path) -> None:
     assert undisturbed.products == again.products
 
 
-def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path) -> None:
+def test_a_resumed_cascade_on_videos_is_an_undisturbed_one(tmp_path: Path) -> None:
+    """Objects, tracks and finer classes of a video that is not measured again come from its record."""
+    models = [RECTANGLES, colour_archive(tmp_path / "colour.tgz")]
+    folder = dives(tmp_path / "in")
+    undisturbed = order(models, folder, tmp_path / "one")
+    (folder / "west.mp4").rename(tmp_path / "west.mp4")
+    order(models, folder, tmp_path / "two")
+    (tmp_path / "west.mp4").rename(folder / "west.mp4")
+    again = order(models, folder, tmp_path / "two")
+
+    assert [0, 0] == [undisturbed.status, again.status]
+    assert any("2 unchanged since an earlier run" in line for line in again.infos)
+    assert undisturbed.products == again.products
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("fragile", "E_ENGINE_RUN this crop is too plain"),
+        ("nan", "E_OBJECT the network gave numbers that are not finite"),
+    ],
+)
+def test_a_crop_that_fails_costs_its_object_only(tmp_path: Path, fault: str, said: str) -> None:
     """It has no finer class; the source is measured in part, with the number of objects and the first reason."""
     folder = tmp_path / "in"
     folder.mkdir()
     plain = scene((FISH, (20, 30, 80, 90)), (CRAB, (100, 60, 150, 120)))
     (folder / "a.png").write_bytes(pictures.png(plain))
-    monkey = colour_archive(tmp_path / "colour.tgz", fragile=0.66)
-    ran = order([RECTANGLES, monkey], folder, tmp_path / "out", moving=False)
+    failing = colour_archive(tmp_path / "colour.tgz", **{fault: 0.66})
+    ran = order([RECTANGLES, failing], folder, tmp_path / "out", moving=False)
 
     assert 0 == ran.status
     assert Counter({"blue": 1}) == finer(ran)
     row = next(row for row in ran.rows if row["model"] == "colour")
     assert ("partial", "E_OBJECT") == (row["status"], row["code"])
-    assert "colour could not measure 1 object: E_ENGINE_RUN this crop is too plain" in row["reason"]
+    assert f"colour could not measure 1 object: {said}" in row["reason"]
     assert {"flagged"} == {row["status"] for row in ran.rows if row["model"] == "rectangles"}
 
 
@@ -227,42 +250,6 @@ def test_an_archive_states_which_objects_it_measures(
     assert Counter(left) == finer(ran, "a.png")
 
 
-REFUSED: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
-    "no detector": (
-        lambda folder: [colour_archive(folder / "colour.tgz")],
-        "E_MODEL_SEVERAL the model 'colour' is about objects, but no model finds any",
-    ),
-    "two detectors": (
-        lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b"), colour_archive(folder / "c.tgz")],
-        "E_MODEL_SEVERAL the model 'colour' is about objects, and it is not clear of which detector: rectangles, b",
-    ),
-    "a detector": (
-        lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b", on="objects")],
-        "E_MODEL_MANIFEST b.tgz: meta.json: on: a model of the task detect cannot measure the objects of a detector",
-    ),
-    "another class": (
-        lambda folder: [RECTANGLES, colour_archive(folder / "c.tgz", objects={"classes": ["whale"]})],
-        "E_MODEL_MANIFEST colour: meta.json: objects.classes: it names a class that the detector 'rectangles' does not",
-    ),
-    "another key": (
-        lambda folder: [RECTANGLES, colour_archive(folder / "c.tgz", objects={"pad": 1})],
-        "E_MODEL_MANIFEST c.tgz: meta.json: objects: 'pad' is not one of its keys",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_measured_is_refused(tmp_path: Path, case: str) -> None:
-    """In one line with a code, before anything is written."""
-    make, said = REFUSED[case]
-    ran = order(make(tmp_path), photos(tmp_path / "in"), tmp_path / "out", moving=False)
-
-    assert 3 == ran.status
-    (line,) = ran.errors
-    assert line.startswith(said)
-    assert {} == ran.products
-
-
 def test_a_segmentation_model_gives_each_object_a_mask(tmp_path: Path) -> None:
     """Areas are in pixels of the source, also if the frame was shrunk; masks are in COCO's file and in the picture."""
     folder = tmp_path / "in"
@@ -285,24 +272,6 @@ def test_a_segmentation_model_gives_each_object_a_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal((pixels < 250).any(axis=2), decoded(annotation["segmentation"]))
     assert "images.csv" in ran.products
     assert not any(name.startswith("mask.") for name in ran.products), "a mask names no class"
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, "it does not state which class is not part of an object"),
-        ({"objects": {"background": "rock"}}, "the model has no class 'rock'"),
-        ({"classes": [], "model": {"num_classes": 2}}, "the archive does not list its classes"),
-    ],
-)
-def test_a_mask_of_an_object_needs_a_background(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    """Otherwise every object would be as large as its crop."""
-    mask = brightness_archive(tmp_path / "mask.tgz", name="mask", on="objects", **changes)
-    ran = order([RECTANGLES, mask], photos(tmp_path / "in"), tmp_path / "out", moving=False)
-
-    (line,) = ran.errors
-    assert said in line
-    assert line.startswith("E_MODEL_MANIFEST mask: meta.json: ")
 
 
 def test_the_joined_picture_names_both_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,11 @@ class Many:
         """Give the archive."""
         yield {"urn:model": self._archive}
 
+    @contextmanager
+    def index(self) -> Iterator[None]:
+        """Give none."""
+        yield None
+
     def sources(self) -> Iterator[Source]:
         """List the pictures."""
         return (Source(f"urn:{n}", f"{n}.png", token=str(n)) for n in range(self._count))

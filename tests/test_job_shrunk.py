@@ -92,6 +92,18 @@ def test_frames_that_were_shrunk_are_logged_once_for_a_video(
     ]
 
 
+def test_several_models_name_the_size_of_the_one_that_shrinks(tmp_path: Path) -> None:
+    """A photograph of a few million pixels is shrunk for masks, and not for labels, whose usual size is larger."""
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (1500, 1000), (200, 20, 20)).save(tmp_path / "in" / "a.png")
+    models = [brightness_archive(tmp_path / "m.tgz"), color_archive(tmp_path / "c.tgz")]
+    ran = order(models, tmp_path / "in", tmp_path / "out", moving=False, outputs="none")
+
+    assert ran.status == 0
+    (line,) = [line for line in ran.infos if "shrunk to" in line]
+    assert line.startswith("1 image was shrunk to 1 million pixels for tiny; --max-img-size -1")
+
+
 def test_a_mosaic_is_labelled_as_a_smaller_picture(tmp_path: Path) -> None:
     """A classifier needs no tiles, and nothing of a mosaic's size in memory; the log says what it was shrunk to."""
     (tmp_path / "in").mkdir()

@@ -16,7 +16,7 @@ from typing import cast
 from quadrat import __version__
 from quadrat.cli.log import internal_error, open_log
 from quadrat.errors import ParameterError, QuadratError
-from quadrat.task_kinds import resolve
+from quadrat.task_kinds import TASKS, resolve
 
 Command = Callable[[Sequence[str]], int]
 
@@ -35,6 +35,9 @@ COMMANDS = {
     "doctor": ("quadrat.cli.doctor:main", "check this machine, and what each engine can do on it"),
 }
 """The commands: the function that runs each, as `module:attribute`, and what it does."""
+
+MEASURE = ("measure", "predict", "infer", "track", "count", "label")
+"""Words for what `quadrat run` does, beside the names of the tasks."""
 
 ABOUT = """\
 Measure images and videos with your own model: cover, masks, tracks and tables.
@@ -100,7 +103,7 @@ def _unknown(word: str) -> ParameterError:
     close = difflib.get_close_matches(word, COMMANDS, n=1)
     if close:
         hint = f"Did you mean quadrat {close[0]}?"
-    elif os.path.lexists(word):
+    elif word in (*TASKS, *MEASURE) or os.path.lexists(word):
         hint = "To measure, write quadrat run MODEL PHOTOS..."
     else:
         hint = f"The commands are {', '.join(COMMANDS)}"

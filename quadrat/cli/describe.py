@@ -12,6 +12,7 @@ from typing import Any
 
 from quadrat.cli.words import strict
 from quadrat.errors import ParameterError, printable
+from quadrat.package.objects import ON, ObjectWords, read_objects
 from quadrat.stores.paths import exists
 from quadrat.task_kinds import kind_of
 from quadrat.types import ModelPackage
@@ -54,12 +55,15 @@ def main(words: Sequence[str]) -> int:
 def describe(package: ModelPackage, path: Path) -> dict[str, Any]:
     """Return the facts of an unpacked archive as plain values."""
     kind = kind_of(package.task)
+    about = read_objects(package.meta)
     return {
         "name": package.name,
         "archive": path.name,
         "bytes": path.stat().st_size,
         "sha256": package.digest,
         "task": package.task,
+        "on": ON[0] if about is None else ON[1],
+        "objects": None if about is None else _words_of(about),
         "pictures": list(kind.all_pictures),
         "classes": [
             {
@@ -85,7 +89,10 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
     size = content["bytes"]
     yield from _line("model", f"{content['name']} ({content['archive']}, {_size(size)})")
     yield from _line("sha256", content["sha256"])
-    yield from _line("task", f"{content['task']}; pictures: {', '.join(content['pictures'])}")
+    pictures = f"; pictures: {', '.join(content['pictures'])}" if content["pictures"] else ""
+    yield from _line("task", f"{content['task']}{pictures}")
+    if content["objects"]:
+        yield from _line("on", _on(content["objects"]))
     yield from _line("networks", ", ".join(f"{file} ({name})" for name, file in content["networks"].items()))
     sides = ["any" if side is None else str(side) for side in content["input-shape"]]
     yield from _line("input", " x ".join(sides) or "not stated")
@@ -96,10 +103,23 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _line("" if number else "transforms", f"{transform['type']}({values})")
     yield from _line("self-test", "yes; quadrat verify runs it" if content["self-test"] else "no")
     classes = content["classes"]
-    if not classes:
+    if not classes and kind_of(content["task"]).max_classes:
         yield from _line("classes", f"{content['class-count'] or 'unknown number'}, unnamed")
     for number, each in enumerate(classes):
         yield from _line("" if number else "classes", f"{each['index']:>3}  {each['color']}  {each['name']}")
+
+
+def _words_of(about: ObjectWords) -> dict[str, Any]:
+    return {"padding": about.padding, "min-size": about.min_size, "classes": list(about.classes)}
+
+
+def _on(objects: Mapping[str, Any]) -> str:
+    """Say which objects of a detector a model measures."""
+    classes = f"of class {', '.join(objects['classes'])}" if objects["classes"] else "of all classes"
+    return (
+        f"objects of a detector, {classes}, with a padding of {objects['padding']:g} of the box, "
+        f"from {objects['min-size']:g} pixels; quadrat run detector.tgz,THIS.tgz PHOTOS..."
+    )
 
 
 def _line(name: str, text: str) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quadrat.cli import run
-from quadrat.cli.inputs import is_model
+from quadrat.cli.inputs import PHOTOS, USAGE, is_model
 from quadrat.errors import ParameterError
 from quadrat.parameters.steps import STEP_NAMES
 
@@ -27,17 +27,39 @@ examples:
 """
 
 
+_MODEL = "An archive for super-resolution is the first word: quadrat enhance MODEL PHOTOS..."
+_STEPS = "Steps are the value of --enhance, separated by commas: --enhance grey-world,clahe"
+MEANT: Mapping[str, str] = {
+    **run.MEANT,
+    **dict.fromkeys(("--model", "--models", "-m"), _MODEL),
+    **dict.fromkeys(("--steps", "--step", *(f"--{name}" for name in STEP_NAMES)), _STEPS),
+}
+"""Hints for options that this command does not have."""
+
+
 def main(words: Sequence[str]) -> int:
     """Enhance, and return the exit status; see `quadrat run`."""
-    parser = run.parser()
+    parser = run.parser(MEANT)
     parser.prog, parser.description, parser.epilog = PROG, ABOUT, EXAMPLES
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public list
+        if action.dest == "model":
+            action.help = (
+                "archive for super-resolution or enhancement; without one, --enhance names the steps"
+            )
     given = parser.parse_intermixed_args(words)
+    if not given.model:
+        raise ParameterError(
+            "it is required", where=PHOTOS, hint="Write quadrat enhance PHOTOS... --enhance STEPS"
+        )
     if not _changes_something(given):
         hint = f"Give --enhance with some of {', '.join(STEP_NAMES)}"
         raise ParameterError(
             "no step is named, so that pictures would stay as they are", where=PROG, hint=hint
         )
-    return run.main([*words, *TASK])
+    try:
+        return run.main([*words, *TASK])
+    except ParameterError as error:
+        raise error.at(error.where, error.hint.replace(USAGE, "Write quadrat enhance PHOTOS...")) from None
 
 
 def _changes_something(given: Namespace) -> bool:

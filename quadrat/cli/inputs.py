@@ -74,7 +74,9 @@ def find_models(word: str, sources: Sequence[str]) -> list[Path]:
 
     Raises ParameterError if it names none, with a hint if it was swapped with a source.
     """
-    references = [word] if exists(Path(word), "MODEL") else [part for part in word.split(",") if part]
+    references = (
+        [word] if exists(Path(word), "MODEL") else [part.strip() for part in word.split(",") if part.strip()]
+    )
     paths = [Path(part) for part in references]
     files = [Path(source) for source in sources]
     if (archive := swapped(paths, files)) is not None:

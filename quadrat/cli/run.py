@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shlex
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,15 +76,20 @@ class Planned:
     out: Path
 
 
-def parser() -> ArgumentParser:
-    """Return the parser of the command, with the parameters in their groups."""
+def parser(meant: Mapping[str, str] = MEANT) -> ArgumentParser:
+    """Return the parser of the command, with the parameters in their groups; `meant` as in `strict`."""
     made = ArgumentParser(
         prog="quadrat run",
         description=USAGE_LINE + ABOUT,
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    made.add_argument("model", metavar="MODEL", nargs="?", help="model archive, model.tgz")
+    made.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="model archive, model.tgz; several are one word: a.tgz,b.tgz",
+    )
     made.add_argument("photos", metavar="PHOTOS", nargs="*", help="files, folders, patterns, addresses")
     made.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of results [runs/DATE-MODEL]")
     made.add_argument(
@@ -94,7 +99,7 @@ def parser() -> ArgumentParser:
         "--config", metavar="FILE", help="settings by name, as JSON or YAML, or an earlier run.json"
     )
     add_arguments(made, [group for group in GROUPS if group is not InputParameters], bare_switches=True)
-    return strict(made, MEANT)
+    return strict(made, meant)
 
 
 def main(words: Sequence[str]) -> int:
@@ -118,10 +123,16 @@ def main(words: Sequence[str]) -> int:
         status = status or outcome.exit_status
         if outcome.exit_status not in (0, 5):
             break
-        log.info("Results are in %s", each.out)
+        if has_results(each.out):
+            log.info("Results are in %s", each.out)
     if given.out is None:
         link_latest(_whole_out(planned))
     return status
+
+
+def has_results(out: Path) -> bool:
+    """Return True if an order has delivered something for its user into `out`."""
+    return out.is_dir() and any(not each.name.startswith(".") for each in out.iterdir())
 
 
 def _continuing(words: Sequence[str], given: Namespace, out: Path) -> list[str]:

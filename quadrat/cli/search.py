@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from quadrat.cli.inputs import described, find_models, sort_inputs
+from quadrat.cli.inputs import USAGE, described, find_models, sort_inputs
 from quadrat.cli.log import LOG
-from quadrat.cli.run import link_latest
+from quadrat.cli.run import has_results, link_latest
 from quadrat.cli.words import strict
 from quadrat.errors import ParameterError
-from quadrat.parameters import GROUPS, INPUTS, NAMES_OF_FILES, SEARCH, Inputs, Settings, parse
+from quadrat.parameters import GROUPS, INPUTS, NAMES_OF_FILES, SEARCH, Inputs, SearchSettings, Settings, parse
 from quadrat.parameters.inputs import IndexInput
 from quadrat.parameters.orders import PictureSettings
 from quadrat.platforms.arguments import add_arguments, local_path
 from quadrat.platforms.ivcap_order import OrderContext, complete
 from quadrat.stores.folder import LOCAL_ORDER, FolderStore
-from quadrat.stores.paths import results_in
+from quadrat.stores.paths import is_gzip, results_in
 from quadrat.stores.places import Places
 
 USAGE_LINE = "usage: quadrat search INDEX [PHOTOS... --model MODEL] [-o OUT] [parameters]\n\n"
@@ -42,7 +43,20 @@ examples:
 exit status: 0 the results are delivered, 2 a wrong parameter or filter, 3 the model, 4 the engine, 5 the index or the
 pictures cannot be used, 6 the results cannot be written, 130 or 143 interrupted.
 """
-WHERE = "INDEX"
+PICTURES = "Write quadrat search index.tgz PHOTOS... --model embedding.tgz"
+_COMPARISON = re.compile(r"[=<>~]")
+_FILTER = 'A filter is the value of --where: --where "class = fish and score > 0.5"'
+MEANT = {
+    **dict.fromkeys(("--query", "--filter", "--sql", "--class", "--words", "--text"), _FILTER),
+    **dict.fromkeys(
+        ("--duplicates", "--outliers", "--spread"), "Write --find duplicates, outliers or spread"
+    ),
+    **dict.fromkeys(("--limit", "--top", "--number", "-n", "-k"), "--max-results sets the number of rows"),
+    **dict.fromkeys(("--threshold", "--similarity"), "--min-similarity sets the least similarity"),
+    **dict.fromkeys(("--image", "--images", "--photo", "--photos", "--picture"), PICTURES),
+}
+"""Hints for options that this command does not have."""
+WHERE, INDEX = "INDEX", "index.tgz"
 
 
 def parser() -> ArgumentParser:
@@ -53,25 +67,31 @@ def parser() -> ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    made.add_argument("search_index", metavar=WHERE, nargs="?", help="index of an earlier run, index.tgz")
+    made.add_argument(
+        "search_index", metavar=WHERE, nargs="?", help="index of an earlier run, index.tgz, or its folder"
+    )
     made.add_argument("photos", metavar="PHOTOS", nargs="*", help="pictures or videos to look for")
     made.add_argument("-m", "--model", metavar="MODEL", help="the embedding archive that made the index")
     made.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of results [runs/DATE-search]")
     made.add_argument("--config", metavar="FILE", help="settings by name, as JSON or YAML")
     left_out = (Inputs, IndexInput, PictureSettings)
-    add_arguments(made, [group for group in GROUPS if group not in left_out], bare_switches=True)
-    return strict(made)
+    others = (group for group in GROUPS if group not in (*left_out, SearchSettings))
+    add_arguments(made, [SearchSettings, *others], bare_switches=True)
+    return strict(made, MEANT)
 
 
 def main(words: Sequence[str]) -> int:
     """Search, and return the exit status."""
     given = parser().parse_intermixed_args(words)
     log = logging.getLogger(LOG)
-    store, settings, out = plan(given)
+    try:
+        store, settings, out = plan(given)
+    except ParameterError as error:
+        raise error.at(error.where, error.hint.replace(USAGE, PICTURES)) from None
     from quadrat.job import run_order  # after the parameters are checked, because it loads arrays
 
     outcome = run_order(settings, store, log)
-    if outcome.exit_status in (0, 5):
+    if outcome.exit_status in (0, 5) and has_results(out):
         log.info("Results are in %s", out)
     if given.out is None:
         link_latest(out)
@@ -81,21 +101,23 @@ def main(words: Sequence[str]) -> int:
 def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
     """Return the store, the settings and the folder of results; ParameterError for what can be refused at once."""
     if not given.search_index:
-        raise ParameterError("it is required", where=WHERE, hint="Write quadrat search index.tgz")
-    index = local_path(given.search_index, Path(), WHERE)
+        hint = 'Write quadrat search index.tgz --where "class = fish"; see quadrat search --help'
+        raise ParameterError("it is required", where=WHERE, hint=hint)
+    index = _index(given)
+    _check_words(given.photos)
     if bool(given.photos) != bool(given.model):
         missing = "--model" if given.photos else "PHOTOS"
         raise ParameterError(
             "pictures and the model that made the index go together",
             where=missing,
-            hint="Write quadrat search index.tgz PHOTOS... --model embedding.tgz",
+            hint=PICTURES,
         )
     named = Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{SEARCH}"
     out = results_in(given.out or named, given.into)
     values = _values(given)
     models = find_models(given.model, given.photos) if given.model else []
     if not given.photos:
-        store = FolderStore([], [], out, LOCAL_ORDER, overwrite=True, index=index)
+        store = FolderStore([], [], out, LOCAL_ORDER, overwrite=bool(given.overwrite), index=index)
         return store, parse(values), out
     inputs = sort_inputs(given.photos, out.absolute())
     if len(inputs.media) != 1 or inputs.streams:
@@ -114,6 +136,39 @@ def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
         index=index,
     )
     return store, parse({**values, f"{described(media)}": "given"}), out
+
+
+def _check_words(photos: Sequence[str]) -> None:
+    """Raise ParameterError for a filter among the pictures, with or without quotes."""
+    if any(_COMPARISON.search(word) and not Path(word).exists() for word in photos):
+        hint = f'Write --where "{" ".join(photos)}"'
+        raise ParameterError("it is a filter, not a picture", where=" ".join(photos), hint=hint)
+
+
+def _index(given: Namespace) -> Path:
+    """Return the path of the index: the first word, or the index.tgz in a folder of results.
+
+    Raises ParameterError for a folder without one, and for archives among the pictures.
+    """
+    word = given.search_index
+    index = local_path(word, Path(), WHERE)
+    archive = next((photo for photo in given.photos if is_gzip(Path(photo))), None)
+    if archive is not None and not is_gzip(index) and not index.is_dir():
+        what, hint = (
+            f"it is not an index, but {archive!r} may be",
+            f"Write the index first: quadrat search {archive} {word}",
+        )
+        raise ParameterError(what, where=word, hint=hint)
+    if archive is not None:
+        hint = f"Name the embedding archive by --model: quadrat search {word} PHOTOS... --model {archive}"
+        raise ParameterError("it is an archive, not a picture or a video", where=archive, hint=hint)
+    if not index.is_dir():
+        return index
+    if not (index / INDEX).is_file():
+        raise ParameterError(
+            f"it is a folder without {INDEX}", where=word, hint="quadrat run --index delivers an index"
+        )
+    return index / INDEX
 
 
 def _values(given: Namespace) -> dict[str, Any]:

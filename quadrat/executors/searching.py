@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quadrat import __version__
-from quadrat.errors import ParameterError
+from quadrat.errors import ParameterError, printable
 from quadrat.index.archive import unpacked
 from quadrat.parameters import SEARCH, Settings
 from quadrat.protocols import Ledger, Store
@@ -47,7 +47,13 @@ def open_index(store: Store, settings: Settings) -> Iterator[Path | None]:
 
 
 def index_folds(
-    models: Sequence[ModelFacts], names: Names, folder: Path, base: Path | None, settings: Settings
+    models: Sequence[ModelFacts],
+    names: Names,
+    folder: Path,
+    base: Path | None,
+    settings: Settings,
+    *,
+    log: logging.Logger,
 ) -> list[Fold]:
     """Return what makes index.tgz and the results of a search of an order's records.
 
@@ -65,7 +71,11 @@ def index_folds(
                 where=name,
                 hint=f"Leave the pictures and the model, or --{name}, out",
             )
-        folds.append(SearchFold(models, names, folder, base, search))
+        folds.append(
+            SearchFold(
+                models, names, folder, base, search, notify=lambda line: log.info("%s", printable(line))
+            )
+        )
     return folds
 
 
@@ -82,15 +92,9 @@ def searched(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     ledger.begin({"version": __version__, "task": SEARCH, "index": digest})
     found = Results(base, search, (), ledger.folder)
-    listed = search.find == "matches" and search.like_row is None
-    more = listed and found.selected > len(found.hits)
-    log.info(
-        "%d row%s found%s",
-        len(found.hits),
-        "" if len(found.hits) == 1 else "s",
-        f", of {found.selected} that the filter selects; --max-results gives more" if more else "",
-    )
     who = Provenance(
         store.order, f"{BUILT_IN}{SEARCH}", digest, settings.result_digest, __version__, "none", "", "", ""
     )
     yield from found.products(Names(in_folders=store.in_folders), who)
+    for line in found.lines():
+        log.info("%s", printable(line))

@@ -22,6 +22,8 @@ FILE = "index.tgz"
 DATABASE, MANIFEST = "index.sqlite", "index.json"
 SCHEMA = "urn:ibenthos:schema:quadrat.index.1"
 MAX_MANIFEST = 1 << 20
+MODEL = "meta.json"
+"""The file that every model archive has."""
 _PIECE = 1 << 20
 _LEVEL = 1
 """Vectors and thumbnails hardly compress, and higher levels take minutes for a large index."""
@@ -73,7 +75,12 @@ def _unpack(tar: IO[bytes], folder: Path, name: str) -> None:
     """Write the database, after a check of the members, and compare its digest."""
     members = {str(member.path): member for member in list_members(tar)}
     if set(members) != {DATABASE, MANIFEST}:
-        raise IndexFileError(f"it holds no {DATABASE} with its {MANIFEST}, or more than these", where=name)
+        what = (
+            "it is a model archive, not an index"
+            if MODEL in members
+            else f"it holds other files than {DATABASE} and {MANIFEST}"
+        )
+        raise IndexFileError(what, where=name, hint=schema.GIVE)
     stated = _digest(tar, members[MANIFEST], name)
     sha, member = hashlib.sha256(), members[DATABASE]
     tar.seek(member.offset)

@@ -5,11 +5,12 @@
     taken >= 2024-05 and near(-34.9, 138.5, 2)
 
 Conditions on `class`, `score` and `cover` that `and` joins hold for one and the same class found in the row; another
-`class` begins the next.
+`class` begins the next. A row is without a class if neither it nor, for a picture or frame, one of its objects has it.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,9 +38,20 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _WHERE = "where"
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w:.-]))|(?P<word>[^\W_][\w.:/*-]*|\*[\w.:/*-]*)
-    |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|[=<>~(),]))""",
+    |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|==|[=<>~(),]))""",
     re.VERBOSE,
 )
+
+
+OR_ITS_OBJECTS = (
+    "EXISTS (SELECT 1 FROM items o JOIN labels l ON l.item = o.id WHERE o.source = i.source AND o.frame = i.frame "
+    "AND (i.object = '' OR o.id = i.id)"
+)
+"""Begins the condition that a row has a class, or, if it is a whole picture or frame, that one of its objects has it.
+
+Objects have rows of their own, so that the row of a picture has no classes of theirs. Without this, a picture full of fish
+would be one without fish.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +59,15 @@ class Condition:
     """A condition in SQL on the tables `i` (items) and `s` (sources), with a value for each question mark.
 
     `label` is the condition on the table `l` (labels) of the first class that is asked for, with `label_values`; rows
-    are ranked by its cover or score. It is empty if no class is asked for.
+    are ranked by its cover or score. It is empty if no class is asked for. `classes` are the names of classes that rows
+    must have.
     """
 
     sql: str
     values: tuple[object, ...]
     label: str = ""
     label_values: tuple[object, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,9 +78,12 @@ class _Label:
     values: list[object] = field(default_factory=list)
     has_class: bool = False
 
-    def text(self) -> str:
-        """Return the condition that the row has such a class."""
-        return f"EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND {' AND '.join(self.parts)})"  # noqa: S608 - parts have bound values
+    def text(self, *, denied: bool = False) -> str:
+        """Return the condition that the row has such a class; if it will be `denied`, that it or one of its objects has."""
+        given = " AND ".join(self.parts)
+        if denied:
+            return f"{OR_ITS_OBJECTS} AND {given})"
+        return f"EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND {given})"  # noqa: S608 - parts have bound values
 
 
 def parse(text: str) -> Condition:
@@ -86,6 +103,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if match is None or match.lastgroup is None:
             raise QueryError(f"{text[place:].strip()[:30]!r} cannot be read", where=_WHERE, hint=_hint())
         value = match.group(match.lastgroup)
+        value = "=" if value == "==" and match.lastgroup == "mark" else value
         found.append((match.lastgroup, value[1:-1] if match.lastgroup == "text" else value))
         place = match.end()
     return found
@@ -103,6 +121,7 @@ class _Parser:
         self._place = 0
         self._count = 0
         self._rank: _Label | None = None
+        self._classes: list[str] = []
 
     def whole(self) -> Condition:
         """Read everything."""
@@ -111,7 +130,8 @@ class _Parser:
             raise self._wrong(f"{self._tokens[self._place][1][:30]!r} is not expected here")
         if self._rank is None:
             return Condition(sql, tuple(values))
-        return Condition(sql, tuple(values), " AND ".join(self._rank.parts), tuple(self._rank.values))
+        label, bound = " AND ".join(self._rank.parts), tuple(self._rank.values)
+        return Condition(sql, tuple(values), label, bound, tuple(self._classes))
 
     def _either(self, depth: int, *, positive: bool) -> tuple[str, list[object]]:
         parts = [self._all(depth, positive=positive)]
@@ -133,7 +153,7 @@ class _Parser:
                 break
             self._place += 1
         for label in labels:
-            sql.append(label.text())
+            sql.append(label.text(denied=not positive))
             values += label.values
         if positive and self._rank is None:
             self._rank = next(iter(labels), None)
@@ -152,7 +172,7 @@ class _Parser:
             own: list[object] = []
             self._term(depth + 1, inner_labels, inner, own, positive=False)
             for label in inner_labels:
-                inner.append(label.text())
+                inner.append(label.text(denied=True))
                 own += label.values
             sql.append(f"NOT coalesce({' AND '.join(inner)}, 0)")
             values += own
@@ -189,10 +209,12 @@ class _Parser:
         kind, column = self._next("a column")
         column = column.lower()
         if kind not in ("word", "text") or column not in COLUMNS:
+            close = difflib.get_close_matches(column, COLUMNS, n=1)
+            meant = f"Did you mean {close[0]}? " if close else ""
             raise QueryError(
                 f"there is no column {column[:30]!r}",
                 where=_WHERE,
-                hint="The columns are " + ", ".join(COLUMNS),
+                hint=f"{meant}The columns are {', '.join(COLUMNS)}",
             )
         kind, operator = self._next("an operator")
         if kind != "mark" or operator not in OPERATORS:
@@ -211,12 +233,12 @@ class _Parser:
             sql.append(f"coalesce({part}, 0)")
             values.append(value)
         elif column == "class" and operator == "!=":
-            sql.append(
-                "NOT EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND l.class = ? COLLATE NOCASE)"
-            )
+            sql.append(f"NOT {OR_ITS_OBJECTS} AND l.class = ? COLLATE NOCASE)")
             values.append(value)
         else:
             _add_to_label(labels, column, part, value)
+            if column == "class" and operator == "=":
+                self._classes.append(str(value))
 
     def _kind(self, operator: str) -> str:
         _, value = self._next("a kind")

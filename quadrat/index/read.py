@@ -109,9 +109,9 @@ class IndexReader:
         return np.array([each[0] for each in self._all("SELECT item FROM vectors ORDER BY item")], np.int64)
 
     def blocks(self) -> Iterator[Floats]:
-        """Yield all vectors in the order of `ids`, at most BLOCK at a time: (n, D) float32.
+        """Yield all vectors in the order of `ids`, at most BLOCK at a time: (n, D) float32 of length 1.
 
-        Raises IndexFileError for a vector of another length, or with NaN or infinity.
+        Raises IndexFileError for a vector with another number of values, or without a direction.
         """
         dimension = self.embedding.dimension if self.embedding is not None else 0
         try:
@@ -129,12 +129,14 @@ class IndexReader:
                 f"a vector does not have {dimension} values", where=self._name, hint=schema.DAMAGED
             )
         block = np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), dimension).astype(np.float32)
-        if not np.isfinite(block).all():
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        if not (np.isfinite(block).all() and lengths.all()):
             raise IndexFileError(
-                "a vector has values that are no numbers (NaN or infinity)",
+                "a vector has no direction (NaN, infinity or zeros)",
                 where=self._name,
                 hint=schema.DAMAGED,
             )
+        block /= lengths  # float16 has changed the length a little
         return block
 
     def row(self, number: int, condition: Condition = _EVERY) -> Row | None:
@@ -154,6 +156,10 @@ class IndexReader:
         labels = tuple(Found(*label) for label in self._all(query, (number, *condition.label_values)))
         box = None if each[10] is None else (each[10], each[11], each[12], each[13])
         return Row(*(*each[:10], box, each[14], labels))
+
+    def classes(self) -> list[str]:
+        """List the names of all classes in the index."""
+        return [each for (each,) in self._all("SELECT DISTINCT class FROM labels ORDER BY class")]
 
     def thumb(self, number: int) -> bytes:
         """Return the thumbnail of a row, a JPEG; empty if it has none."""

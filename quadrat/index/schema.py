@@ -14,6 +14,7 @@ PAGE_BYTES = 16384
 """A vector of 512 values and a thumbnail fit into one page."""
 CACHE_KB = 64_000
 DAMAGED = "Make the index again, or take it from where it was made"
+GIVE = "Give an index.tgz, which quadrat run --index delivers"
 WHOLE = ""
 """The key of a whole picture or frame, beside those of its objects."""
 

@@ -81,8 +81,7 @@ def _of_row(index: IndexReader, row: int, folder: Path) -> Query:
     if not len(table.rows):
         what = "has no vector" if index.row(row) is not None else "is not in the index"
         raise QueryError(f"the row {row} {what}", where="like-row")
-    vector = table.vectors[0] / np.linalg.norm(table.vectors[0])
-    return Query(f"row {row}", vector.astype(np.float32), index.thumb(row))
+    return Query(f"row {row}", table.vectors[0], index.thumb(row))
 
 
 class Table:
@@ -97,6 +96,7 @@ class Table:
         if index.embedding is None:
             raise IndexFileError(
                 "it has no vectors",
+                where="index",
                 hint="Make it with a model that gives some (task embed), or look with --where alone",
             )
         ids = index.ids()

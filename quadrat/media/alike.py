@@ -20,7 +20,7 @@ from PIL import Image
 from quadrat.geometry import HW
 from quadrat.media.encode import PNG_OPTIONS, write_png
 from quadrat.media.images import MAX_SOURCE_PIXELS
-from quadrat.media.original import GEO_TAGS, deflated, exif_for, tags_for
+from quadrat.media.original import GEO_TAGS, PLACE, deflated, exif_for, tags_for
 from quadrat.media.scratch import large
 from quadrat.types import ImageU8, Original
 
@@ -76,7 +76,7 @@ def alike(pixels: ImageU8, original: Original | None, source_hw: HW) -> Alike:
     if original.tags and (kind != "TIFF" or hw[0] * hw[1] > MAX_SOURCE_PIXELS):
         lost.append("tags")
     elif hw != source_hw and set(original.tags) & set(GEO_TAGS):
-        lost.append("place on the map")
+        lost.append(PLACE)
     if hw[0] * hw[1] > MAX_SOURCE_PIXELS:
         lost += ["alpha"] * (original.alpha is not None)
         mosaic = partial(write_png, plane=pixels, chunks=_chunks(exif, original.profile))

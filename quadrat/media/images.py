@@ -149,7 +149,7 @@ def _from_pieces(stream: IO[bytes], size: int, request: _Request, *, mosaic: boo
             max_piece=MAX_SOURCE_PIXELS if whole else tiff.MAX_PIECE_PIXELS,
             sample_bits=request.sample_bits,
         )
-        return replace(frame, original=_original(image, "TIFF", None, request))
+        return replace(frame, original=_original(image, "TIFF", None, request, turned=_is_turned(image)))
 
 
 def _from_bytes(kind: str, request: _Request) -> Frame:
@@ -163,12 +163,12 @@ def _from_bytes(kind: str, request: _Request) -> Frame:
         body = png.essential(body)
     with io.BytesIO(body) as stream, pillow.open_header(stream, kind) as image:
         _check(image, kind)
-        see_through = image.info.get("transparency")
+        see_through, turned = image.info.get("transparency"), _is_turned(image)
         pixels, depth = _pixels(image, kind, body, request.sample_bits)
         turn, tags = pillow.exif(image)
         if see_through is not None:
             image.info["transparency"] = see_through  # decoding drops it
-        original = _original(image, kind, stored, request)
+        original = _original(image, kind, stored, request, turned=turned)
     stored_hw = pixels.shape[:2]
     source_hw: HW = stored_hw[::-1] if turn >= 5 else stored_hw
     target = working_hw(source_hw, request.max_pixels)
@@ -182,13 +182,19 @@ def _from_bytes(kind: str, request: _Request) -> Frame:
 
 
 def _original(
-    image: ImageFile.ImageFile, kind: str, content: bytes | None, request: _Request
+    image: ImageFile.ImageFile, kind: str, content: bytes | None, request: _Request, *, turned: bool
 ) -> Original | None:
     """Return what the file of a picture holds beside its pixels, if that is wanted; `content` is None for a mosaic."""
     if not request.with_original:
         return None
     body, turn = content or b"", pillow.exif(image)[0]
-    return original_of(image, kind, body, turn=turn, bits=stored_bits(image, body), whole=content is not None)
+    bits = stored_bits(image, body)
+    return original_of(image, kind, body, turn=turn, bits=bits, whole=content is not None, turned=turned)
+
+
+def _is_turned(image: ImageFile.ImageFile) -> bool:
+    """Return True if a TIFF is not stored upright; ask before its pixels are read, because Pillow then turns it."""
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and pillow.exif(image)[0] > 1
 
 
 def _from_array(blob: Blob, picture: NDArray[np.uint8], key: FrameKey, max_pixels: int | str | None) -> Frame:

@@ -20,6 +20,8 @@ from quadrat.types import Original
 
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 """Tags of GeoTIFF: they describe a picture of the same size that is not turned."""
+PLACE = "place on the map"
+"""What such a picture loses if its size changes or if it is turned."""
 TEXT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 42112, 42113)
 """Tags of a TIFF about the picture: description, camera, resolution, software, time, artist, copyright, GDAL's."""
 _EXIF, _GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
@@ -29,12 +31,19 @@ _RGB_AT = slice(16, 20)
 
 
 def original_of(
-    image: ImageFile.ImageFile, kind: str, body: bytes, *, turn: int, bits: int, whole: bool = True
+    image: ImageFile.ImageFile,
+    kind: str,
+    body: bytes,
+    *,
+    turn: int,
+    bits: int,
+    whole: bool = True,
+    turned: bool = False,
 ) -> Original:
     """Return what to keep of an open picture that has been decoded.
 
-    `body` is the whole file, which is needed for a PNG only; `turn` is its EXIF orientation, `bits` the bits of its
-    samples. Damaged metadata counts as none. Without `whole`, as for a mosaic, the pixels are not read, and alpha is
+    `body` is the whole file, which is needed for a PNG only; `turn` is the EXIF orientation of the pixels as decoded, `bits` the bits of its
+    samples; a TIFF that was `turned` has lost its place on the map. Damaged metadata counts as none. Without `whole`, as for a mosaic, the pixels are not read, and alpha is
     lost.
     """
     exif, profile = b"", b""
@@ -43,13 +52,15 @@ def original_of(
         profile = png.profile(body) if kind == "PNG" else image.info.get("icc_profile") or b""
     with suppress(Exception), quiet():
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            tags = _tiff_tags(image, turn)
+            tags = _tiff_tags(image, turned=turned)
         else:
             exif = image.info.get("exif") or b""
     if profile[_RGB_AT] != b"RGB ":
         profile = b""  # of grey or CMYK, but the result is RGB
     alpha = _alpha(image, turn) if whole else None
     lost = ("alpha",) if not whole and "A" in image.getbands() else ()
+    if turned and isinstance(image, TiffImagePlugin.TiffImageFile) and set(GEO_TAGS) & set(image.tag_v2):
+        lost = (*lost, PLACE)
     return Original(kind, bits, exif, profile, alpha, tags, lost)
 
 
@@ -104,8 +115,8 @@ def _entries(body: bytearray, order: str, start: int) -> Iterator[tuple[int, int
             yield at + 8, tag, kind, value
 
 
-def _tiff_tags(image: TiffImagePlugin.TiffImageFile, turn: int) -> dict[int, Any]:
-    kept = TEXT_TAGS if turn > 1 else (*TEXT_TAGS, *GEO_TAGS)
+def _tiff_tags(image: TiffImagePlugin.TiffImageFile, *, turned: bool) -> dict[int, Any]:
+    kept = TEXT_TAGS if turned else (*TEXT_TAGS, *GEO_TAGS)
     tags = {tag: image.tag_v2[tag] for tag in kept if tag in image.tag_v2}
     exif = image.getexif()
     return tags | {ifd: dict(found) for ifd in (_EXIF, _GPS) if (found := exif.get_ifd(ifd))}

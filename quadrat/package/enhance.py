@@ -30,9 +30,9 @@ class EnhanceWords:
 
     `range` and `output_range` are the values of black and white in its input and output; `layout` is that of its
     output; its pictures are `scale` times as large as its input. Height and width of the input must be multiples of
-    `multiple` and at least `least`: pictures are padded by reflection. `reach` is the distance in pixels of the input
-    from which a pixel of the result still depends on the input, measured from its own pixel, if tiles start at
-    multiples of `grid`; it is None if the result depends on the whole input, or on where a tile lies.
+    `multiple` and at least `least`: pictures are padded by reflection. `reach` is the radius of the receptive field,
+    the largest distance in pixels of the input at which a pixel of the input changes the picture, for tiles that start
+    at multiples of `grid`; it is None if every pixel changes the whole picture, or if it matters where a tile starts.
     """
 
     order: str = "RGB"

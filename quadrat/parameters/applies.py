@@ -76,7 +76,7 @@ def check_stated(settings: Settings, models: Mapping[str, str]) -> None:
     raise ParameterError(
         f"it is {task}, but {_described(others)}",
         where="task",
-        hint="Leave --task out to do what the models are for, or leave out these models",
+        hint="To do what the models are for, write quadrat run without --task; or leave out these models",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -71,9 +72,10 @@ def check_steps(value: Any) -> tuple[str, ...]:
 
 
 def check_variants(value: Any) -> tuple[str, ...]:
-    """Return the variants of `compare`, "none" first; nothing for an empty list or if "none" is all.
+    """Return the variants of `compare`, "none" first; nothing for an empty text or list.
 
-    Raises ParameterError for an unknown step, a variant that is given twice, and more than MOST_VARIANTS.
+    Raises ParameterError for an unknown step, a variant that is given twice, "none" alone, and more than
+    MOST_VARIANTS.
     """
     parts = value.split(",") if isinstance(value, str) else _texts(value, "compare")
     given = [part for part in parts if part.strip()]
@@ -89,7 +91,13 @@ def check_variants(value: Any) -> tuple[str, ...]:
         variants.insert(0, NONE)
     if len(variants) > MOST_VARIANTS:
         raise _too_many(len(variants))
-    return () if len(variants) == 1 else tuple(sorted(variants, key=lambda each: each != NONE))
+    if len(variants) == 1:
+        raise ParameterError(
+            "none is the only variant, so that there is nothing to compare",
+            where="compare",
+            hint="Give another one, as in none,clahe",
+        )
+    return tuple(sorted(variants, key=lambda each: each != NONE))
 
 
 def _steps(parts: Iterable[str], where: str) -> tuple[str, ...]:
@@ -107,6 +115,10 @@ def _steps(parts: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def _unknown(name: str, where: str) -> ParameterError:
+    parts = [part.strip() for part in re.split(r"[\s+;/]+", name) if part.strip()]
+    if len(parts) > 1 and all(part in STEP_NAMES for part in parts):
+        hint = f"Separate steps by commas: {','.join(parts)}"
+        return ParameterError(f"there is no step {name[:_SHOWN]!r}", where=where, hint=hint)
     close = difflib.get_close_matches(name, STEP_NAMES, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(STEP_NAMES)}, or {NONE}"
     return ParameterError(f"there is no step {name[:_SHOWN]!r}", where=where, hint=hint)

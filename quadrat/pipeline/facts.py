@@ -51,7 +51,7 @@ def _facts(model: LoadedModel, order: str, urn: str, label: str, *, moving: bool
         model.in_force(moving=moving),
         None if unscaled else trained_size(model.package),
         stated=json.dumps(
-            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes")}
+            {key: model.package.meta.get(key) for key in ("task", model.package.task, "classes", "outputs")}
         ),
         variant=model.variant,
     )
@@ -66,6 +66,8 @@ def _as_objects(own: ModelFacts, detector: ModelFacts, *, counted: bool) -> Mode
         replace(each, classes=ObjectSettings().classes) if isinstance(each, ObjectSettings) else each
         for each in detector.groups
     )
+    digest = detector.provenance.model_digest
+    own = replace(own, provenance=replace(own.provenance, detector_digest=digest))
     return replace(
         own, task=detector.task, groups=groups, about=detector.name, counted=counted, own=own, label=own.label
     )

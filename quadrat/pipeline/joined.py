@@ -17,8 +17,8 @@ from quadrat.types import Frame, ImageU8, Result
 
 JOINED = "joined"
 """The name of the picture, among those of `outputs`."""
-PICTURE_PIXELS = 16_000_000
-"""The most pixels of the picture. That of a mosaic is smaller than the mosaic."""
+PICTURE_PIXELS = 1_000_000
+"""The most pixels of the picture: drawing a larger one would take longer than decoding for the other models."""
 UNDER = "overlay"
 """Pictures that are drawn first, because others are drawn over them."""
 
@@ -49,7 +49,7 @@ class JoinedPicture:
         self._layers = sorted(layers, key=lambda layer: UNDER not in layer.model.kind.all_pictures)
 
     def draw(self, result: Result) -> ImageU8:
-        """Return the picture of a frame, at the size at which it was read; that of a very large one is smaller."""
+        """Return the picture of a frame, of at most PICTURE_PIXELS."""
         frame = replace(result.frame, pixels=_small(result.frame.pixels))
         for layer in self._layers:
             found = result.predictions.get(layer.model.name)

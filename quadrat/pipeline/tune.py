@@ -34,11 +34,12 @@ RUNS = 3
 """The fewest timed runs of each pair of values; the fastest counts, because others only add to its time."""
 RUN_S = 0.3
 """Seconds for the timed runs of a pair of values, if they are short."""
-FINAL_SHARE, MOST_ROUNDS = 0.2, 20
+FINAL_SHARE, MOST_ROUNDS = 0.3, 20
 """The share of the time, and the most rounds, in which the best pairs are timed again, in turn: a busy moment of the
 machine then hits all of them."""
-CLOSE = 0.8
-"""Pairs with at least this share of the best rate are timed again."""
+CLOSE = 0.5
+"""Pairs with at least this share of the best rate are timed again, unless one of their runs takes LONG of the time for it."""
+LONG = 0.1
 AS_GOOD = 0.97
 """The smallest size with at least this share of the best rate is chosen, because it needs the least memory."""
 SLOWER = 0.9
@@ -152,7 +153,7 @@ class Tuner:
     def _try_threads(self, counts: Sequence[int], size: int) -> None:
         slower = 0
         for count in counts:
-            if self._load_s + self._seconds(size) > self._left():
+            if self._load_s + self._seconds(count, size) > self._left():
                 self._trials[count, size] = Trial(count, size, "no time")
                 return
             try:
@@ -169,32 +170,37 @@ class Tuner:
     def _try_best_again(self) -> None:
         """Time the best pairs of values again, in turn, as long as FINAL_SHARE of the time allows."""
         rate = max(each.rate or 0.0 for each in self._ok())
+        most = FINAL_SHARE * self._settings.tuning_seconds
         again = sorted(
-            (each.cpu_threads, each.batch_size) for each in self._ok() if (each.rate or 0.0) >= CLOSE * rate
+            (each.cpu_threads, each.batch_size)
+            for each in self._ok()
+            if (each.rate or 0.0) == rate
+            or ((each.rate or 0.0) >= CLOSE * rate and (each.seconds or 0.0) <= LONG * most)
         )
         begin = self._clock()
         rounds = 0
         while len(again) > 1 and rounds < MOST_ROUNDS:
             spent = self._clock() - begin
-            if rounds and spent * (rounds + 1) / rounds > FINAL_SHARE * self._settings.tuning_seconds:
+            if rounds and spent * (rounds + 1) / rounds > most:
                 return
             rounds += 1
             for threads, size in again:
                 loads = self._loads
-                if self._load_s + self._seconds(size) > self._left():
+                if self._load_s + self._seconds(threads, size) > self._left():
                     return
                 self._set_threads(threads)
                 batch = self._batch(size)
                 if loads != self._loads:
                     self._wave(batch)  # the first run of a size prepares the network for it
-                self._count(self._trials[threads, size], self._wave(batch)[0])
+                for _ in range(RUNS):
+                    self._count(self._trials[threads, size], self._wave(batch)[0])
 
     def _try(self, threads: int, size: int) -> Trial:
         """Try one pair of values, with which the network is loaded."""
         trial = Trial(threads, size, "ok")
         if self._memory_for(threads, size) is False:
             trial = replace(trial, outcome="no memory")
-        elif self._seconds(size) > self._left() and self._trials:
+        elif self._seconds(threads, size) > self._left() and self._trials:
             trial = replace(trial, outcome="no time")
         else:
             trial = self._measure(trial)
@@ -308,13 +314,13 @@ class Tuner:
             self._model.engine.set_threads(tuning.cpu_threads)
             self._loads += 1
 
-    def _seconds(self, size: int) -> float:
-        """Return the seconds that trying a size will probably take, from the largest smaller one; 0 if unknown."""
+    def _seconds(self, threads: int, size: int) -> float:
+        """Return the seconds that trying a pair of values will probably take at most, from smaller sizes; 0 if unknown."""
         known = [t for t in self._trials.values() if t.seconds is not None and t.batch_size <= size]
         if not known:
             return 0.0
-        nearest = max(known, key=lambda t: t.batch_size)
-        one = (nearest.seconds or 0.0) * size / nearest.batch_size
+        nearest = max(known, key=lambda t: (t.batch_size, -abs(t.cpu_threads - threads)))
+        one = (nearest.seconds or 0.0) * size / nearest.batch_size * max(1.0, nearest.cpu_threads / threads)
         limit = self._model.settings.limits.source_seconds
         return float("inf") if limit is not None and 2 * one > limit else one * (1 + RUNS)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from quadrat.media.alike import alike
+from quadrat.geometry import HW
+from quadrat.media.alike import Alike, alike
 from quadrat.parameters import PictureSettings
 from quadrat.predictions import Enhanced
 from quadrat.stores.temporary import temporary_folder
-from quadrat.types import ClassInfo, Frame, ImageU8
+from quadrat.types import ClassInfo, Frame, ImageU8, Original
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,15 +25,32 @@ class EnhancedPicture:
 
 
 def draw_enhanced(frame: Frame, pixels: ImageU8) -> Iterator[EnhancedPicture]:
-    """Yield the picture of an image, stored as its source was; a large one is a file. `frame` is the image as read."""
-    made = alike(pixels, frame.original, frame.source_hw)
-    if not made.on_disk:
-        yield EnhancedPicture(made.suffix, made.mime, made.body(), made.lost)
-        return
+    """Yield the picture of an image, stored as its source was; a large one is a file. `frame` is the image as read.
+
+    Metadata that cannot be written is left out, and named as lost.
+    """
     with temporary_folder("picture") as folder:
-        path = folder / f"enhanced{made.suffix}"
+        made, body = _written(pixels, frame.original, frame.source_hw, folder)
+        yield EnhancedPicture(made.suffix, made.mime, body, made.lost)
+
+
+def _written(
+    pixels: ImageU8, original: Original | None, source_hw: HW, folder: Path
+) -> tuple[Alike, bytes | Path]:
+    made = alike(pixels, original, source_hw)
+    path = folder / f"enhanced{made.suffix}"
+    try:
+        if not made.on_disk:
+            return made, made.body()
         made.write(path)
-        yield EnhancedPicture(made.suffix, made.mime, path, made.lost)
+    except (OSError, MemoryError):  # of the disk or the machine, not of the metadata
+        raise
+    except Exception:  # whatever the metadata of a file contains, it must not end the order
+        if original is None or "metadata" in original.lost:
+            raise
+        bare = replace(original, exif=b"", profile=b"", tags={}, lost=(*original.lost, "metadata"))
+        return _written(pixels, bare, source_hw, folder)
+    return made, path
 
 
 def annotate(

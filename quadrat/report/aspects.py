@@ -267,8 +267,9 @@ def table_aspect(kind: str, columns: Sequence[str], provenance: Provenance, rows
 
 
 def provenance_part(provenance: Provenance) -> dict[str, Any]:
-    """Return the provenance of a product as plain values."""
-    return {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
+    """Return the provenance of a product as plain values; the digest of a detector only for a model about objects."""
+    values = {name.replace("_", "-"): value for name, value in asdict(provenance).items()}
+    return {name: value for name, value in values.items() if name != "detector-digest" or value}
 
 
 def facts_part(frame: Frame) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class ModelFacts:
     settings that the parts of its task receive; `in_force` holds, by parameter, the values in force of settings
     that depend on model or machine. `in_folders` is True if names of products are paths. `trained_side` is the long
     side, in pixels, at which the network saw whole images in training; None if it is unknown, or if images are
-    measured in tiles. `stated` is what the archive's meta.json states about its task and its classes, as JSON.
+    measured in tiles. `stated` is what the archive's meta.json states about its task, classes and outputs, as JSON.
 
     `about` is the detector whose objects the model measures, empty for a model of whole frames. Such a model is
     reported as objects with finer classes: `task` and `groups` are the detector's, and `own` is the record of the
@@ -62,6 +62,11 @@ class ModelFacts:
     def has_network(self) -> bool:
         """False for a built-in task, which has no archive."""
         return not self.provenance.model.startswith(BUILT_IN)
+
+    @property
+    def plain_name(self) -> str:
+        """The name of the model without its variant."""
+        return self.name.removesuffix(f" {self.variant}") if self.variant else self.name
 
     def product_name(self, stem: str, ending: str) -> str:
         """Return the name of a product: `stem` is that of the source, `ending` the kind of product and its suffix.

@@ -134,7 +134,7 @@ class Comparison:
             if len(known) > 1 and others
             else ["", ""]
         )
-        model = [first.name.removesuffix(f" {first.variant}")] if len(self._groups) > 1 else []
+        model = [first.plain_name] if len(self._groups) > 1 else []
         return [
             *place, *model, info.id, info.name, self._measure(first),
             *("" if value is None else number(value) for value in values), spread[1], spread[0],
@@ -170,7 +170,7 @@ class Comparison:
             )
             for each in sorted(shown_first, key=lambda each: each.info.index)
         ]
-        name = first.name.removesuffix(f" {first.variant}")
+        name = first.plain_name
         count = max(each.count for each in means)
         return f"Mean {measure} of {count} source{'s' if count > 1 else ''}, {name}", classes
 

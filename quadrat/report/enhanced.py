@@ -106,7 +106,7 @@ class EnhancedCollector:
             )
         self._record = replace(
             self._record, measured=closing.measured, skipped=closing.skipped, faults=closing.faults,
-            product=name, summary=summary, size=self._size, text=f"{closing.measured} frames",
+            product=name, summary=summary, size=self._size, text="enhanced",
         )  # fmt: skip
 
     def record(self) -> ModelRecord:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,71 +26,88 @@ BLOCK = 4096
 """Rows that are written at a time."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The date of each member, so that two runs give the same bytes."""
-_COLUMNS: Mapping[str, Any] = {
-    "frames": np.dtype("<i8"), "times": np.dtype("<f8"), "boxes": np.dtype(("<f4", (4,))), "tracks": np.dtype("<i4"),
-}  # fmt: skip
+_PLACES = np.dtype(
+    [("source", "<i8"), ("frames", "<i8"), ("times", "<f8"), ("boxes", "<f4", (4,)), ("tracks", "<i4")]
+)
+"""Where each vector belongs, as it lies in a temporary file."""
+_COLUMNS = ("frames", "times", "boxes", "tracks")
 
 
 class FeatureFile:
     """Folds records into the features file of one model.
 
-    Vectors go to a temporary file as they come, and from there into the archive, so that memory does not grow with
-    their number; names and positions take some bytes for each row.
+    Vectors, their places and the names of sources go to temporary files as they come, and from there into the archive, so
+    that memory does not grow with their number.
     """
 
     def __init__(self, model: ModelFacts, names: Names, folder: Path) -> None:
         self._model = model
         self._names = names
-        self._raw = folder / model.temporary_name("features", ".vectors")
-        self._out = folder / model.temporary_name("features", ".npz")
-        self._sources: list[str] = []
-        self._source: list[int] = []
-        self._rows: list[tuple[int, float, tuple[float, ...], int]] = []
-        self._length = 0
+        self._vectors, self._places, self._sources, self._out = (
+            folder / model.temporary_name("features", ending)
+            for ending in (".vectors", ".places", ".sources", ".npz")
+        )
+        self._count = self._source = self._length = 0
+        self._width = 1
         self._error: OSError | None = None
-        self._raw.unlink(missing_ok=True)
+        for path in (self._vectors, self._places, self._sources):
+            path.unlink(missing_ok=True)
 
     def add(self, record: SourceRecord) -> None:
         """Add the vectors of a source."""
-        own = [(frame, each) for frame, each in entries_of(record) if self._model.name in each.vectors]
-        if not own or self._error is not None:
+        own = ((frame, each) for frame, each in entries_of(record) if self._model.name in each.vectors)
+        if self._error is not None:
             return
-        source = record.source
-        self._sources.append(plain(shown(source.name, source)))
         try:
-            with self._raw.open("ab") as file:
-                for frame, each in own:
-                    vector = each.vectors[self._model.name]
-                    self._length = len(vector)
-                    file.write(np.ascontiguousarray(vector, "<f4").tobytes())
-                    time_s = np.nan if frame.time_s is None else frame.time_s
-                    box = (np.nan,) * 4 if each.box is None else each.box
-                    self._rows.append((frame.index, time_s, box, each.track))
-                    self._source.append(len(self._sources) - 1)
+            before = self._count
+            while block := list(islice(own, BLOCK)):
+                self._append(block)
+            if self._count > before:
+                name = plain(shown(record.source.name, record.source))
+                self._width = max(self._width, len(name))
+                with self._sources.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(name) + "\n")
+                self._source += 1
         except OSError as error:
             self._error = error
+
+    def _append(self, block: Sequence[tuple[FrameRow, Entry]]) -> None:
+        vectors = [each.vectors[self._model.name] for _, each in block]
+        places = np.zeros(len(block), _PLACES)
+        places["source"] = self._source
+        places["frames"] = [frame.index for frame, _ in block]
+        places["times"] = [np.nan if frame.time_s is None else frame.time_s for frame, _ in block]
+        places["boxes"] = [(np.nan,) * 4 if each.box is None else each.box for _, each in block]
+        places["tracks"] = [each.track for _, each in block]
+        self._length = len(vectors[0])
+        with self._vectors.open("ab") as file:
+            file.write(np.stack(vectors).astype("<f4").tobytes())
+        with self._places.open("ab") as file:
+            file.write(places.tobytes())
+        self._count += len(block)
 
     def products(self) -> Iterator[Product]:
         """Yield the file if there is a vector; OSError if it cannot be written."""
         if self._error is not None:
             raise self._error
-        if not self._rows:
+        if not self._count:
             return
         self._write()
         columns = ["vectors", "names", *_COLUMNS]
-        aspect = table_aspect("features", columns, self._model.provenance, len(self._rows))
+        aspect = table_aspect("features", columns, self._model.provenance, self._count)
         aspect |= {"dimension": self._length, "metric": "cosine", "length": 1}
         name = self._model.table_name(self._names, FILE)
         yield Product(name, "application/x-npz", self._out, aspect)
-        self._raw.unlink(missing_ok=True)
+        for path in (self._vectors, self._places, self._sources):
+            path.unlink(missing_ok=True)
 
     def _write(self) -> None:
         with zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED) as archive:
-            self._member(archive, "vectors", np.dtype("<f4"), (self._length,), self._vectors())
-            width = max(1, *map(len, self._sources))
-            self._member(archive, "names", np.dtype(f"<U{width}"), (), self._names_of(width))
-            for place, (name, kind) in enumerate(_COLUMNS.items()):
-                self._member(archive, name, kind.base, kind.shape, self._blocks(place, kind))
+            self._member(archive, "vectors", np.dtype("<f4"), (self._length,), _pieces(self._vectors))
+            self._member(archive, "names", np.dtype(f"<U{self._width}"), (), self._names_of())
+            for name in _COLUMNS:
+                kind = _PLACES[name]
+                self._member(archive, name, kind.base, kind.shape, self._column(name))
 
     def _member(
         self,
@@ -102,25 +121,37 @@ class FeatureFile:
         info = zipfile.ZipInfo(f"{name}.npy", _DATE)
         info.compress_type = zipfile.ZIP_STORED if name == "vectors" else zipfile.ZIP_DEFLATED
         with archive.open(info, "w", force_zip64=True) as file:
-            header = {"descr": kind.str, "fortran_order": False, "shape": (len(self._rows), *shape)}
+            header = {"descr": kind.str, "fortran_order": False, "shape": (self._count, *shape)}
             np.lib.format.write_array_header_1_0(_writable(file), header)
             for block in blocks:
                 file.write(block)
 
-    def _vectors(self) -> Iterator[bytes]:
-        with self._raw.open("rb") as file:
-            while block := file.read(1 << 22):
-                yield block
+    def _blocks(self) -> Iterator[NDArray[Any]]:
+        """Read the places back, BLOCK rows at a time."""
+        for piece in _pieces(self._places, BLOCK * _PLACES.itemsize):
+            yield np.frombuffer(piece, _PLACES)
 
-    def _names_of(self, width: int) -> Iterator[bytes]:
-        for start in range(0, len(self._source), BLOCK):
-            names = [self._sources[each] for each in self._source[start : start + BLOCK]]
-            yield np.array(names, f"<U{width}").tobytes()
+    def _column(self, name: str) -> Iterator[bytes]:
+        for block in self._blocks():
+            yield np.ascontiguousarray(block[name]).tobytes()
 
-    def _blocks(self, place: int, kind: np.dtype[Any]) -> Iterator[bytes]:
-        for start in range(0, len(self._rows), BLOCK):
-            rows: NDArray[Any] = np.array([each[place] for each in self._rows[start : start + BLOCK]])
-            yield rows.astype(kind.base).tobytes()
+    def _names_of(self) -> Iterator[bytes]:
+        """Read the name of the source of each row; sources lie in the order of their rows."""
+        with self._sources.open(encoding="utf-8") as file:
+            place, name = -1, ""
+            for block in self._blocks():
+                rows = np.empty(len(block), f"<U{self._width}")
+                for source in np.unique(block["source"]).tolist():
+                    while place < source:
+                        place, name = place + 1, json.loads(file.readline())
+                    rows[block["source"] == source] = name
+                yield rows.tobytes()
+
+
+def _pieces(path: Path, size: int = 1 << 22) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(size):
+            yield piece
 
 
 def _writable(file: IO[bytes]) -> Any:

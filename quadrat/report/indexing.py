@@ -31,7 +31,7 @@ COLUMNS = (
     "source", "frame", "object", "time_s", "x0", "y0", "x1", "y1", "track", "class", "score", "cover", "site", "taken",
     "latitude", "longitude", "vector", "thumb",
 )  # fmt: skip
-DATABASE = "index-written.sqlite"
+DATABASE = "from-index"
 
 
 class IndexFold:
@@ -145,7 +145,7 @@ def content_of(record: SourceRecord) -> str:
 def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
     """Return the embedding whose vectors an index of these models holds, None if no model gives any.
 
-    An embedding archive comes before the features of a classifier, which may give some. Raises ParameterError if there are several
+    An embedding archive comes before the features of a classifier. Raises ParameterError if there are several
     embedding archives, because an index holds the vectors of one.
     """
     models = [model.own or model for model in models]
@@ -157,7 +157,7 @@ def embedding_of(models: Sequence[ModelFacts]) -> Identity | None:
             where="index",
             hint="Give one of them, or leave --index out",
         )
-    found = found or [model for model in models if "features" in _fields(model)]
+    found = found or [model for model in models if _features(model)]
     return Identity(_digest(found[0]), found[0].name) if found else None
 
 
@@ -167,6 +167,12 @@ def _digest(model: ModelFacts) -> str:
     return made.model_digest if made.enhance in ("", "none") else f"{made.model_digest}+{made.enhance}"
 
 
+def _features(model: ModelFacts) -> bool:
+    """Return True for a classifier whose archive names its features: it gives them for an index."""
+    outputs = json.loads(model.stated).get("outputs") if model.stated else None
+    return "features" in _fields(model) and isinstance(outputs, dict) and "features" in outputs
+
+
 def _fields(model: ModelFacts) -> set[str]:
     kind = model.kind.prediction
     return {each.name for each in fields(kind)} if is_dataclass(kind) else set()
@@ -174,8 +180,7 @@ def _fields(model: ModelFacts) -> set[str]:
 
 def check_index(models: Sequence[ModelFacts], base: Path | None) -> None:
     """Raise IndexFileError if an index has vectors of another embedding than an archive of the order."""
-    certain = [model for model in models if "vector" in _fields(model.own or model)]
-    embedding = embedding_of(certain)
+    embedding = embedding_of(models)
     if base is None or embedding is None:
         return
     reader = IndexReader(base)

@@ -150,8 +150,10 @@ class OrderReport:
         flags = self.totals.flags
         each = ", ".join(f"{flags[flag]} {flag}" for flag in FLAGS if flags[flag])
         flagged = [f"flagged images: {each}; {self._images} lists them"] if each else []
+        names = tuple(model.plain_name for model in self._models)
         return [
-            text[0].upper() + text[1:] for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
+            text if text.startswith(names) else text[0].upper() + text[1:]
+            for text in (*self._scales.warnings(), *self._enhanced(), *flagged)
         ]
 
     def _enhanced(self) -> list[str]:
@@ -181,10 +183,12 @@ class OrderReport:
             yield marked(record, self._originals.get(place, ""), skip=skip)
 
     def _image_products(self, images: ImageTable, groups: GroupTotals) -> Iterator[Product]:
-        """Yield images.csv and totals.csv."""
+        """Yield images.csv, and totals.csv if a model measures classes."""
         who = self._models[0].provenance
         metadata = table_aspect("images", images.columns, who, images.rows)
         yield Product(self._images, "text/csv", images.finish(), metadata)
+        if not any(model.kind.measures for model in self._models):
+            return
         lines = list(groups.lines())
         metadata = table_aspect("totals", TOTAL_COLUMNS, who, len(lines) - 1)
         yield Product(self._totals, "text/csv", "".join(lines).encode("utf-8", "replace"), metadata)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from quadrat.parameters.steps import NONE
 from quadrat.records import SourceRecord
 from quadrat.report.base import ModelFacts
 
@@ -48,11 +49,18 @@ class Scales:
             seen.away += trained is not None and not trained / FACTOR <= part.side <= trained * FACTOR
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each model and fault."""
+        """Return a sentence for each fault, with the names of the models that have it unless all do.
+
+        All variants of a model see the same scales.
+        """
+        shown = [model for model in self._models if model.variant in ("", NONE)]
+        found: dict[str, list[str]] = {}
+        for model in shown:
+            for text in _texts(self._sides[model.name], self._trained[model.name]):
+                found.setdefault(text, []).append(model.plain_name)
         return [
-            (f"{model.name}: " if len(self._models) > 1 else "") + text
-            for model in self._models
-            for text in _texts(self._sides[model.name], self._trained[model.name])
+            f"{', '.join(names)}: {text}" if len(names) < len(shown) else text
+            for text, names in found.items()
         ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,20 @@ ACROSS, DOWN = 10, 20
 class SearchFold:
     """Collects the vectors of the pictures of an order, and looks for them in the index whose database is `base`.
 
+    `notify` is called with lines about what was found.
+
     Raises IndexFileError if its vectors are not those of the order's model.
     """
 
     def __init__(
-        self, models: Sequence[ModelFacts], names: Names, folder: Path, base: Path, settings: SearchSettings
+        self,
+        models: Sequence[ModelFacts],
+        names: Names,
+        folder: Path,
+        base: Path,
+        settings: SearchSettings,
+        *,
+        notify: Callable[[str], None],
     ) -> None:
         embedding = embedding_of(models)
         if embedding is None:
@@ -61,6 +71,7 @@ class SearchFold:
         self._provenance = models[0].provenance
         self._model = embedding.name
         self._names, self._folder, self._base, self._settings = names, folder, base, settings
+        self._notify = notify
         self._queries: list[Query] = []
         self._measured = 0
 
@@ -87,13 +98,12 @@ class SearchFold:
         if self._queries:
             made = Results(self._base, self._settings, self._queries, self._folder)
             yield from made.products(self._names, self._provenance)
+            for line in made.lines():
+                self._notify(line)
 
 
 class Results:
-    """What is found in the index whose database is `base`; `selected` counts the rows that the filter selects.
-
-    Raises QueryError or IndexFileError as `answer` does.
-    """
+    """What is found in the index whose database is `base`. Raises QueryError or IndexFileError as `answer` does."""
 
     def __init__(self, base: Path, settings: SearchSettings, queries: Sequence[Query], folder: Path) -> None:
         self._folder = folder
@@ -102,7 +112,9 @@ class Results:
         try:
             condition = parse(settings.where)
             self.hits = answer(index, settings, queries, folder)
-            self.selected = len(index.select(condition)[0])
+            self._selected = len(index.select(condition)[0])
+            self._unknown = _unknown_classes(index, condition)
+            self._asked = settings
             self._rows = {hit.row: _row(index, hit.row, condition) for hit in self.hits}
             self._thumbs = {hit.row: index.thumb(hit.row) for hit in self._drawn()}
             if settings.like_row is not None:
@@ -111,6 +123,18 @@ class Results:
                 self._queries[name] = Query(name, _NOTHING, own)
         finally:
             index.close()
+
+    def lines(self) -> list[str]:
+        """Return lines for people: how many rows were found, where to look, and classes that the index does not have."""
+        found = f"{len(self.hits)} row{'' if len(self.hits) == 1 else 's'}"
+        if self._asked.find == "matches" and not self._queries:
+            found = f"{self._selected} row{' matches' if self._selected == 1 else 's match'}"
+            if self._selected > len(self.hits):
+                found += f"; the first {len(self.hits)} are in {TABLE}, and max-results gives more"
+        elif self._asked.find == "duplicates":
+            groups = len({hit.group for hit in self.hits})
+            found += f" in {groups} group{'' if groups == 1 else 's'} of near-duplicates"
+        return [*self._unknown, found, *([f"Look at {SHEET} first, then at {TABLE}"] if self.hits else [])]
 
     def products(self, names: Names, provenance: Provenance) -> Iterator[Product]:
         """Yield results.csv, results.json and, if anything was found, the contact sheet."""
@@ -157,6 +181,22 @@ class Results:
         time = "" if row.time_s is None else f" {row.time_s:.2f} s"
         label = row.labels[0].name if row.labels else row.name.rsplit("/", 1)[-1] + time
         return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label))
+
+
+def _unknown_classes(index: IndexReader, condition: Condition) -> list[str]:
+    """Return a line for each class of a filter that the index does not have, with the one that was probably meant."""
+    known = index.classes() if condition.classes else []
+    folded = {name.casefold(): name for name in known}
+    lines = []
+    for name in dict.fromkeys(condition.classes):
+        if name.casefold() in folded:
+            continue
+        close = difflib.get_close_matches(name.casefold(), folded, n=1)
+        meant = (
+            f"did you mean {folded[close[0]]!r}?" if close else f"it has {', '.join(known[:10]) or 'none'}"
+        )
+        lines.append(f"The index has no class {name!r}: {meant}")
+    return lines
 
 
 def _row(index: IndexReader, number: int, condition: Condition) -> Row:

@@ -6,12 +6,13 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from quadrat.media.encode import jpeg
 from quadrat.records import SourceRecord
-from quadrat.render.sheet import SheetRow, draw_sheet, thumbnail
+from quadrat.render.sheet import SIDE, SheetRow, draw_sheet, thumbnail
 from quadrat.report.aspects import PICTURE, provenance_part
 from quadrat.report.base import ModelFacts
 from quadrat.report.names import Names
@@ -27,15 +28,39 @@ QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Thumbnails of one picture before and after, as JPEGs."""
+    """Thumbnails of one picture before and after, as JPEGs; of its middle, if it was `enlarged`."""
 
     before: bytes
     after: bytes
+    enlarged: bool = False
 
 
 def pair_of(before: ImageU8, after: ImageU8) -> Pair:
-    """Make the thumbnails of a picture."""
-    return Pair(*(jpeg(thumbnail(pixels), QUALITY) for pixels in (before, after)))
+    """Make the thumbnails of a picture, or if it was enlarged, of its middle.
+
+    They have one size: a middle is shown in the pixels of the larger picture, because shrinking would hide what
+    enlarging has brought.
+    """
+    enlarged = after.shape[0] > before.shape[0] or after.shape[1] > before.shape[1]
+    if enlarged:
+        after, before = _middles(after, before)
+    return Pair(jpeg(thumbnail(before), QUALITY), jpeg(thumbnail(after), QUALITY), enlarged)
+
+
+def _middles(larger: ImageU8, smaller: ImageU8) -> tuple[ImageU8, ImageU8]:
+    """Cut the middle out of a picture, and the same part of a smaller one, enlarged by bicubic interpolation."""
+    (height, width), (small_h, small_w) = larger.shape[:2], smaller.shape[:2]
+    rows = max(1, min(small_h, SIDE * small_h // height))
+    columns = max(1, min(small_w, SIDE * small_w // width))
+    top, left = (small_h - rows) // 2, (small_w - columns) // 2
+    bottom, right = top + rows, left + columns
+    cut = larger[
+        top * height // small_h : bottom * height // small_h,
+        left * width // small_w : right * width // small_w,
+    ]
+    part = np.ascontiguousarray(smaller[top:bottom, left:right])
+    enlarged = cv2.resize(part, (cut.shape[1], cut.shape[0]), interpolation=cv2.INTER_CUBIC)
+    return cut, np.asarray(enlarged, np.uint8)
 
 
 @dataclass(slots=True)
@@ -77,7 +102,8 @@ class Sheet:
         """Yield the sheet; nothing if there is no picture."""
         if not self._rows:
             return
-        columns = ["before", *map(_column, self.models)]
+        enlarged = any(pair.enlarged for _, _, pairs in self._rows.values() for pair in pairs.values())
+        columns = ["before, enlarged" if enlarged else "before", *map(_column, self.models)]
         rows = [
             self._row(title, pairs) for _, title, pairs in sorted(self._rows.values(), key=lambda row: row[0])
         ]

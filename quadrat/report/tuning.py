@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ from quadrat.render.plot import Line, draw_plot
 from quadrat.report.aspects import table_aspect
 from quadrat.report.base import plain
 from quadrat.report.names import Names
+from quadrat.report.survey import csv_line
 from quadrat.types import Product, Provenance
 
 TABLE, PICTURE = "tuning.csv", "tuning.png"
@@ -26,14 +25,9 @@ def tuning_products(tuning: Sequence[Tuning], made: Provenance, names: Names) ->
     if not tuning:
         return
     rows = [_row(each, trial) for each in tuning for trial in each.trials]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    text = "".join(csv_line(line) for line in (COLUMNS, *(row.values() for row in rows)))
     table = names.whole(TABLE)
-    yield Product(
-        table, "text/csv", plain(text.getvalue()).encode(), table_aspect("tuning", COLUMNS, made, len(rows))
-    )
+    yield Product(table, "text/csv", plain(text).encode(), table_aspect("tuning", COLUMNS, made, len(rows)))
     picture = names.whole(PICTURE)
     metadata = table_aspect("tuning-plot", ("batch_size", "inputs_per_second"), made, len(rows))
     yield Product(picture, "image/png", draw_plot(*_lines(tuning)), metadata)

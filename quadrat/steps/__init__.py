@@ -166,4 +166,4 @@ def _choices() -> str:
         for family in FAMILIES
         if any(load(name).family == family for name in STEPS)
     ]
-    return f"There are {'; '.join(families)}; or {NONE} alone"
+    return f"The steps are, by kind: {'; '.join(families)}. Or give {NONE} alone"

@@ -20,6 +20,8 @@ FOLDER = ".quadrat"
 """The ledger's own folder in the folder of results."""
 PART = "survey.part.csv"
 """The table of an order that is under way, row by row."""
+MOST_DIFFERENCES = 6
+"""The most differences between two orders that a line names."""
 Files = Mapping[str, str]
 """Names below the folder of results, each with the sha256 (hex) of the file."""
 
@@ -90,11 +92,18 @@ def checked_name(name: str) -> str:
 
 
 def difference(earlier: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Name what differs between two identities; empty if nothing does."""
+    """Name what differs between two identities; empty if nothing does.
+
+    Of many differences, as between two commands, the first are named and the others counted.
+    """
     names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
-    return ", ".join(
-        f"{name} was {earlier.get(name, 'not set')}, and is {now.get(name, 'not set')}" for name in names
-    )
+    shown = names if len(names) <= MOST_DIFFERENCES else names[: MOST_DIFFERENCES - 1]
+    texts = [
+        f"{name} was {earlier.get(name, 'not set')}, and is {now.get(name, 'not set')}" for name in shown
+    ]
+    if len(shown) < len(names):
+        texts.append(f"and {len(names) - len(shown)} more settings differ")
+    return ", ".join(texts)
 
 
 def metadata_name(name: str, *, in_folders: bool) -> str:

@@ -48,6 +48,12 @@ class FolderStore:
             must_exist(images, "videos" if moving else "images")
         if index is not None:
             must_exist(index, "from-index")
+            if overwrite and out.resolve() in index.resolve().parents:
+                raise ParameterError(
+                    "it lies in the folder of results, and overwrite would remove it first",
+                    where="from-index",
+                    hint="Give another folder of results",
+                )
         self._index = index
         self.moving = moving
         self.in_folders = in_folders

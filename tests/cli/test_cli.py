@@ -15,6 +15,7 @@ from quadrat import __version__
 from quadrat.cli.commands import COMMANDS
 from quadrat.parameters import GROUPS, Inputs
 from quadrat.task_kinds import resolve
+from tests.classifiers import color_archive
 from tests.cli.conftest import BOXES, MASKS, ROOT, Quadrat
 
 
@@ -64,6 +65,7 @@ def test_the_help_of_run_is_made_from_the_declarations(quadrat: Quadrat) -> None
     [
         (["rnu"], 2, "Did you mean quadrat run?"),
         (["photos"], 2, "there is no such command"),
+        (["classify", MASKS], 2, "To measure, write quadrat run MODEL PHOTOS..."),
         (["run"], 2, "MODEL: it is required"),
         (["run", MASKS], 2, "PHOTOS: it is required"),
         (["run", "none.tgz", "a.jpg"], 2, "none.tgz: there is no such file or folder"),
@@ -164,6 +166,14 @@ def test_describe_prints_what_the_archive_says(quadrat: Quadrat) -> None:
     for text in ("detect", "fish", "crab", "urchin", "model.onnx", "rectangles.tgz"):
         assert text in shown
     assert '"task": "segment"' in quadrat("describe", MASKS, "--json").out
+    assert '"on": "frames"' in quadrat("describe", MASKS, "--json").out
+
+
+def test_describe_says_what_a_model_is_about(quadrat: Quadrat) -> None:
+    """One for the objects of a detector differs from one for pictures."""
+    archive = color_archive(Path("c.tgz"), on="objects", objects={"classes": ["fish"]})
+    shown = quadrat("describe", archive).out
+    assert "objects of a detector, of class fish, with a padding of 0.1 of the box" in shown
 
 
 def test_verify_compares_the_engines(quadrat: Quadrat) -> None:

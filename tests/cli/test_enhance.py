@@ -39,7 +39,12 @@ def test_an_archive_makes_pictures_larger(quadrat: Quadrat) -> None:
     ("words", "line"),
     [
         ([IMAGES], "quadrat enhance: no step is named, so that pictures would stay as they are. Give --enhance with some of"),
-        ([], "PHOTOS: it is required"),
+        ([], "PHOTOS: it is required. Write quadrat enhance PHOTOS... --enhance STEPS"),
+        (["nosuch", "--enhance", "clahe"], "nosuch: there is no such file or folder. Write quadrat enhance PHOTOS..."),
+        ([IMAGES, "--model", MASKS], "the first word: quadrat enhance MODEL PHOTOS..."),
+        ([IMAGES, "--clahe"], "Steps are the value of --enhance, separated by commas"),
+        ([IMAGES, "--enhance", "clahe grey-world"], "Separate steps by commas: clahe,grey-world"),
+        ([IMAGES, "--enhance", "clahe+grey-world"], "Separate steps by commas: clahe,grey-world"),
         ([MASKS, IMAGES], "task: it is enhance, but the task of the model 'seagrass-tiny' is segment"),
         ([IMAGES, "--enhance", "claeh"], "enhance: there is no step 'claeh'. Did you mean clahe?"),
         ([IMAGES, "--enhance", "grey-world,fusion"], "enhance: 'grey-world' and 'fusion' are both colour steps"),

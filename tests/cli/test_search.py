@@ -40,7 +40,7 @@ def test_it_searches_by_words_and_by_pictures(folder, capsys):
     assert found(folder / "two") == ["b.png", "a.png"]
     assert main(["search", "made/index.tgz", "--find", "spread"]) == 0
     assert len(found(folder / "runs" / "latest")) == 2
-    assert "2 rows found" in capsys.readouterr().err
+    assert "2 rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,35 @@ def test_it_searches_by_words_and_by_pictures(folder, capsys):
         ([], 2, "E_PARAMETER INDEX"),
         (["none.tgz"], 2, "none.tgz"),
         (["made/index.tgz", "photos"], 2, "E_PARAMETER --model"),
+        (
+            ["made/index.tgz", "class = fish"],
+            2,
+            'class = fish: it is a filter, not a picture. Write --where "class = fish"',
+        ),
+        (["made/index.tgz", "class", "=", "fish"], 2, 'Write --where "class = fish"'),
+        (
+            ["made/index.tgz", "--query", "fish"],
+            2,
+            "--query: there is no such option. A filter is the value of --where",
+        ),
+        (
+            ["made/index.tgz", "none.png", "-m", "m.tgz"],
+            2,
+            "none.png: there is no such file or folder. Write quadrat search index",
+        ),
         (["made/index.tgz", "-m", "m.tgz"], 2, "E_PARAMETER PHOTOS"),
         (["made/index.tgz", "--where", "colour = 1"], 2, "E_INDEX_QUERY where: there is no column 'colour'"),
-        (["m.tgz", "--find", "spread"], 5, "E_INDEX m.tgz"),
+        (
+            ["m.tgz", "--find", "spread"],
+            5,
+            "E_INDEX m.tgz: it is a model archive, not an index. Give an index.tgz",
+        ),
+        (
+            ["photos/a.png", "made/index.tgz", "-m", "m.tgz"],
+            2,
+            "Write the index first: quadrat search made/index.tgz",
+        ),
+        (["made/index.tgz", "m.tgz", "photos/a.png"], 2, "Name the embedding archive by --model"),
         (["photos/a.png", "--find", "spread"], 5, "E_INDEX a.png"),
         (["made/index.tgz", "--task", "detect"], 2, "task"),
     ],
@@ -62,3 +88,27 @@ def test_mistakes_are_one_line(words, status, message, capsys):
     assert main(["search", *words, "-o", "out"]) == status
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("E_")]
     assert any(message in line for line in lines), lines
+
+
+@pytest.mark.parametrize("words", [["--where", "name ~ a*"], ["photos/b.png", "-m", "m.tgz"]])
+def test_results_of_a_run_are_kept(folder, capsys, words):
+    """A search never replaces what a run has measured, also with --overwrite if that would delete its own index."""
+    before = {path: path.read_bytes() for path in (folder / "made").rglob("*") if path.is_file()}
+    search = ["search", "made/index.tgz", *words, "-o", "made", "--executor", "local"]
+    assert main(search) == 6
+    assert main([*search, "--overwrite"]) == 2
+    shown = capsys.readouterr().err
+    assert "E_RESULTS made: it holds the results of another order" in shown
+    assert "E_PARAMETER from-index: it lies in the folder of results" in shown
+    after = {path: path.read_bytes() for path in (folder / "made").rglob("*") if path.is_file()}
+    assert {path.name for path in before} == {path.name for path in after}
+    assert all(after[path] == before[path] for path in before if ".quadrat" not in path.parts)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_of_results_means_its_index(capsys):
+    """And one without an index is refused."""
+    assert main(["search", "made", "--where", "name ~ a*", "-o", "one"]) == 0
+    assert found(Path("one")) == ["a.png"]
+    assert main(["search", "photos", "--where", "name ~ a*", "-o", "two"]) == 2
+    assert "photos: it is a folder without index.tgz" in capsys.readouterr().err

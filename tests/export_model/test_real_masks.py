@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from export_model.export import main
-from export_model.inspection import inspect
+from export_model.inspection import describe, inspect
 from tests.service.run import Service
 
 VOC = [
@@ -104,6 +104,8 @@ def test_a_network_is_called_what_it_is(name: str, networks: Path) -> None:
     found = inspect(networks / f"{name}.onnx")
     assert (found.kind, found.task, found.layout) == KINDS[name]
     assert bool(found.command) == bool(found.task)
+    if found.task in ("embed", "enhance"):
+        assert "class" not in describe(found, name)
     assert found.channels_last == (name in ("deeplab_v3_mnv2", "person_reid_0288"))
 
 

@@ -109,7 +109,7 @@ def test_damaged_pages_are_refused(tmp_path):
     refused(packed_as(tmp_path / "i.tgz", bytes(body)))
 
 
-@pytest.mark.parametrize("vector", [b"\x00\x7e" * 3, b"\x00\x7c" * 3, b"\x00\x3c" * 2, "text"])
+@pytest.mark.parametrize("vector", [b"\x00\x7e" * 3, b"\x00\x7c" * 3, b"\x00" * 6, b"\x00\x3c" * 2, "text"])
 def test_a_vector_that_is_none_is_refused(tmp_path, vector):
     """NaN, infinity, another length, or another type; found when it is read."""
     write(tmp_path / "db", *THINGS)

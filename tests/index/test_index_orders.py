@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from quadrat import job
+from quadrat.errors import ParameterError
 from quadrat.index.archive import unpacked
 from quadrat.index.read import IndexReader
 from quadrat.parameters import parse
@@ -21,6 +23,8 @@ from tests.detectors import detector_archive
 from tests.index.orders import LOG, content, found, made, names, run
 from tests.networks import colour_archive
 from tests.results import aspect
+
+SIDES = ("x0", "y0", "x1", "y1")
 
 
 def test_an_order_delivers_an_index(model, photos, tmp_path):
@@ -134,6 +138,12 @@ def test_objects_of_a_cascade(tmp_path):
         assert (reader.count(), reader.vectors()) == (4, 2)
         reader.close()
 
+    with (tmp_path / "one" / "detections.csv").open(newline="") as file:
+        listed = [(row["name"], row["class"], *(row[side] for side in SIDES)) for row in csv.DictReader(file)]
+    assert listed == [
+        (row["name"], row["class"], *(row[side] for side in SIDES)) for row in found(tmp_path / "out")
+    ]
+
     outcome = run(models, photos / "b.png", tmp_path / "two", base=index, task="search", max_results=1)
     assert outcome.error is None
     assert [(row["query"], row["name"], row["x0"] != "") for row in found(tmp_path / "two")] == [
@@ -176,3 +186,13 @@ def test_an_order_continues_with_the_entries_of_its_records(model, photos, tmp_p
     assert aspect(tmp_path / "out", "index.tgz")["vectors"] == 4
     with np.load(tmp_path / "out" / "features.npz") as arrays:
         assert len(arrays["vectors"]) == 4
+
+
+def test_an_index_is_not_overwritten_by_the_order_that_begins_with_it(model, photos, tmp_path):
+    """A killed order would leave neither the old index nor a new one; without overwrite, it is replaced at the end."""
+    index = made(model, photos, tmp_path / "one")
+    before = content(index)
+    with pytest.raises(ParameterError, match="overwrite would remove it") as raised:
+        FolderStore(model, photos, tmp_path / "one", overwrite=True, index=index)
+    assert raised.value.where == "from-index"
+    assert content(index) == before

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from quadrat.errors import ParameterError
+from quadrat.index.archive import unpacked
+from quadrat.index.read import IndexReader
 from quadrat.parameters import parse
 from tests.index.orders import found, made, names, run
 from tests.index.things import entry, packed, source
@@ -168,7 +170,36 @@ def test_a_filter_tells_how_many_rows_it_selects(model, photos, tmp_path, caplog
     index = made(model, photos, tmp_path / "one")
     with caplog.at_level(logging.INFO):
         run(None, None, tmp_path / "out", base=index, task="search", where="kind = image", max_results=3)
-    assert "3 rows found, of 4 that the filter selects; --max-results gives more" in caplog.text
+    assert "4 rows match; the first 3 are in results.csv, and max-results gives more" in caplog.text
+    assert "Look at results.jpg first" in caplog.text
+
+
+def test_a_class_that_the_index_does_not_have_is_named(tmp_path, caplog):
+    """With the one that was probably meant, or with those that it has; upper and lower case are the same."""
+    index = packed(tmp_path, (source("a.jpg"), [entry(("Person", 0.9, None), ("crab", 0.3, None))]))
+    with caplog.at_level(logging.INFO):
+        for where in ("class = persn", "class = whale", "class == PERSON"):
+            assert run(None, None, tmp_path / "out", base=index, task="search", where=where).error is None
+    assert "The index has no class 'persn': did you mean 'Person'?" in caplog.text
+    assert "The index has no class 'whale': it has Person, crab" in caplog.text
+    assert "PERSON" not in caplog.text
+    assert "1 row match" in caplog.text
+
+
+def test_equal_pictures_have_a_similarity_of_1(tmp_path):
+    """And nothing has more, though vectors are stored in float16."""
+    drawn = np.random.default_rng(5).normal(size=(40, 256))
+    index = packed(tmp_path, *((source(f"{n}.jpg"), [entry(vector=each)]) for n, each in enumerate(drawn)))
+    for settings in ({"find": "outliers"}, {"like_row": 3}, {"find": "duplicates", "min_similarity": -1.0}):
+        assert run(None, None, tmp_path / "out", base=index, task="search", **settings).error is None
+        assert all(float(row["score"]) <= 1 for row in found(tmp_path / "out"))
+    with unpacked(index) as database:
+        reader = IndexReader(database)
+        (block,) = reader.blocks()
+        reader.close()
+    assert np.linalg.norm(block, axis=1) == pytest.approx(1, abs=1e-6)
+    true = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    assert np.abs(block @ block.T - true @ true.T).max() < 1e-4
 
 
 def test_vectors_of_enhanced_pictures_are_others(model, photos, tmp_path):

@@ -164,6 +164,13 @@ def test_tags_of_a_map_stay_only_with_its_pixels() -> None:
     frame, same, _ = again(stream.getvalue())
     larger = alike(np.repeat(frame.pixels, 2, axis=0), frame.original, frame.source_hw)
 
+    assert larger.lost == ("place on the map",)
+    assert alike(frame.pixels, frame.original, frame.source_hw).lost == ()
+    info[274] = 3
+    image.save(turned := io.BytesIO(), "TIFF", tiffinfo=info)
+    frame, upright, _ = again(turned.getvalue())
+    assert not set(geo) & set(upright.tag_v2)  # type: ignore[attr-defined]
+    assert alike(frame.pixels, frame.original, frame.source_hw).lost == ("place on the map",)
     assert {tag: same.tag_v2[tag] for tag in geo} == geo  # type: ignore[attr-defined]
     assert not set(geo) & set(Image.open(io.BytesIO(larger.body())).tag_v2)  # type: ignore[attr-defined]
 

@@ -85,7 +85,8 @@ def test_a_picture_gives_its_products_and_then_its_record(models: Pass, tmp_path
     events = list(measuring(models, [source], tmp_path))
     record = record_of(events)
 
-    assert ["a.rectangles.annotated.jpg", "a.tiny.pseudo.png"] == names(events) == list(record.products)
+    made = ["a.rectangles.annotated.jpg", "a.tiny.pseudo.png", "a.joined.jpg"]
+    assert made == names(events) == list(record.products)
     assert isinstance(events[-1], SourceDone)
     assert ("ok", (), source) == (record.status, record.faults, record.source)
     assert NAMES == tuple(part.model for part in record.models)

@@ -56,7 +56,7 @@ def short(value: str | bytes) -> str:
 LISTS = {
     "outputs": ["auto", "none", "overlay", "annotated,overlay"],
     "enhance": ["none", "clahe", "clahe,grey-world"],
-    "compare": ["none", "clahe", "clahe,grey-world"],
+    "compare": ["none,median", "clahe", "clahe,grey-world"],
 }
 """Values of the parameters that are lists of names."""
 

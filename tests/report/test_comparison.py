@@ -99,6 +99,18 @@ def test_isolated_and_resumed_orders_compare_the_same(tmp_path: Path, moving: bo
     assert contents(tmp_path / "resumed") == before
 
 
+def test_a_warning_is_not_repeated_for_each_variant(tmp_path: Path) -> None:
+    """All variants see the same scales."""
+    (tmp_path / "in").mkdir()
+    for side in (300, 900):
+        body = pictures.png(pictures.drawing(side, side, seed=side))
+        (tmp_path / "in" / f"{side}.png").write_bytes(body)
+    ran = order(SEAGRASS, tmp_path / "in", tmp_path / "out", moving=False, compare="clahe,grey-world")
+    lines = [line for line in ran.warnings if "different scales" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("Images were measured")
+
+
 def test_without_variants_there_is_no_comparison(tmp_path: Path) -> None:
     """Nor is there one of pictures that are only enhanced: they have a sheet."""
     (tmp_path / "a.png").write_bytes(pictures.png(pictures.drawing(60, 80)))

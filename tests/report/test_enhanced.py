@@ -10,7 +10,8 @@ from quadrat.report.enhanced import COLUMNS, DESCRIBED_EVERY, VALUES
 from quadrat.steps import parse_steps
 from quadrat.steps.descriptors import describe
 from tests import pictures
-from tests.moving import order, swim
+from tests.moving import RECTANGLES, order, swim
+from tests.report.test_metadata_page import PAGE, keys
 from tests.videos import write
 
 
@@ -73,3 +74,22 @@ def test_of_a_video_some_frames_are_described(tmp_path: Path) -> None:
     assert (row["frames"], row["described"]) == (str(2 * DESCRIBED_EVERY + 1), "3")
     assert row["uciqe_before"] != row["uciqe_after"]
     assert set(ran.aspect("a.mp4")["descriptors"]) == set(VALUES)
+
+
+def test_the_page_of_metadata_has_every_key(tmp_path: Path) -> None:
+    """Of the pictures and videos, of the tables, and of the sheets of an order."""
+    (tmp_path / "a.png").write_bytes(pictures.png(pictures.drawing(60, 80)))
+    write(tmp_path / "a.mp4", swim(3))
+    found = []
+    for moving, source in ((False, "a.png"), (True, "a.mp4")):
+        for name, models, values in (
+            ("enhanced", [], {"task": "enhance", "compare": "clahe"}),
+            ("compared", RECTANGLES, {"compare": "clahe"}),
+        ):
+            ran = order(models, tmp_path / source, tmp_path / f"{name} {source}", moving=moving, **values)
+            assert ran.status == 0, ran.errors
+            found += [ran.aspect(name) for name in ran.products if not name.endswith("-meta.json")]
+    kinds = {aspect.get("kind") for aspect in found}
+    assert {"enhanced", "comparison", "before-after"} <= kinds
+    assert not {key for each in found for key in keys(each) if key[0] != "$" and f"`{key}`" not in PAGE}
+    assert all(f"`{kind}`" in PAGE for kind in kinds if kind)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from quadrat import job
 from quadrat.parameters import parse
-from quadrat.report import columns
+from quadrat.report import columns, features
 from quadrat.stores.folder import FolderStore
 from tests import videos
 from tests.networks import brightness_archive, colour_archive
@@ -100,6 +100,23 @@ def test_videos(tmp_path, monkeypatch):
         assert np.diff(found["times"]).min() > 0
         assert np.linalg.norm(found["vectors"], axis=1) == pytest.approx(1)
     assert not (out / "video").exists()
+
+
+@pytest.mark.parametrize("block", [1, 2, 4096])
+def test_sources_of_several_rows_keep_their_names(tmp_path, monkeypatch, block):
+    """However many rows are written at a time, and whatever the names are."""
+    monkeypatch.setattr(features, "BLOCK", block)
+    folder, out = tmp_path / "videos", tmp_path / "out"
+    folder.mkdir()
+    for name in ("clip", "a longer name", "größer"):
+        videos.write(folder / f"{name}.mp4", videos.frames(3))
+    assert run(colour_archive(tmp_path / "m.tgz"), folder, out, moving=True) == 0
+
+    with np.load(out / "features.npz") as found:
+        assert sorted(set(found["names"].tolist())) == ["a longer name.mp4", "clip.mp4", "größer.mp4"]
+        assert found["frames"].tolist() == [0, 1, 2] * 3
+        assert found["tracks"].tolist() == [-1] * 9
+        assert np.isnan(found["boxes"]).all()
 
 
 def test_beside_a_model_without_vectors(tmp_path, photos):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quadrat.report.sample import Sample, digest_of
 
-NAMES = [f"site/{number}" for number in range(200)]
+NAMES = [f"site/{number}" for number in range(100)]
 
 
 def accepted(path: Path, names: list[str]) -> set[str]:
@@ -18,10 +18,10 @@ def accepted(path: Path, names: list[str]) -> set[str]:
 def test_the_smallest_digests_are_always_accepted(tmp_path: Path) -> None:
     """In any order, after an interruption at any place, and hardly any others."""
     smallest = set(sorted(NAMES, key=digest_of)[:8])
-    for seed in range(5):
+    for seed in range(2):
         names = random.Random(seed).sample(NAMES, len(NAMES))
         whole = accepted(tmp_path / f"{seed}", names)
-        resumed = accepted(tmp_path / f"{seed} 1", names[:77]) | accepted(tmp_path / f"{seed} 2", names[77:])
+        resumed = accepted(tmp_path / f"{seed} 1", names[:37]) | accepted(tmp_path / f"{seed} 2", names[37:])
         assert smallest <= whole <= resumed
         assert len(whole) < 60
 

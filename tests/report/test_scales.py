@@ -68,6 +68,9 @@ def test_only_measured_images_count() -> None:
     )
     assert line.startswith("fish: images were measured")
     assert "--max-img-size 10px" in line
+    both = labelled(reef="segment", fish="segment")
+    (line,) = warnings(both, image("a", reef=10, fish=10), image("b", reef=20, fish=20))
+    assert line.startswith("images were measured")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from quadrat.report.sample import digest_of
-from quadrat.report.sheet import MOST_ROWS
+from quadrat.report.sheet import MOST_ROWS, pair_of
 from tests import pictures
+from tests.enhancers import enlarger_archive
 from tests.moving import Order, order
 from tests.videos import write
 
@@ -81,6 +83,26 @@ def test_without_a_picture_there_is_no_sheet(tmp_path: Path) -> None:
     ran = enhance(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out" / "before-after.jpg").exists()
     assert not any("Look at" in line for line in ran.infos)
+
+
+def test_an_enlarged_picture_shows_its_middle(tmp_path: Path) -> None:
+    """In its own pixels, beside the same part of the source at the same size: people compare detail, not size."""
+    pixels = pictures.drawing(700, 900)
+    twice = cv2.resize(pixels, (1800, 1400), interpolation=cv2.INTER_CUBIC)
+    pair = pair_of(pixels, twice)
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(body))).astype(int) for body in (pair.before, pair.after)
+    )
+    assert pair.enlarged
+    assert before.shape == after.shape == (480, 480, 3)
+    assert np.abs(after - twice[460:940, 660:1140]).mean() < 3
+    assert np.abs(before - after).mean() < 3
+    for hw in ((1, 1), (3, 1), (1, 2000)):
+        small = np.zeros((*hw, 3), np.uint8)
+        pair_of(small, np.repeat(np.repeat(small, 4, axis=0), 4, axis=1))
+    (tmp_path / "a.png").write_bytes(pictures.png(pixels))
+    ran = order(enlarger_archive(tmp_path / "sr.tgz"), tmp_path / "a.png", tmp_path / "out", moving=False)
+    assert ran.aspect("before-after.jpg")["columns"] == ["before, enlarged", "large"]
 
 
 def test_a_video_has_a_row(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from quadrat.errors import DeliveryError, ResultsError
 from quadrat.records import SourceRecord
 from quadrat.stores.delivered import delivered_in
-from quadrat.stores.entries import FOLDER, PART, Written, signature_of
+from quadrat.stores.entries import FOLDER, PART, Written, difference, signature_of
 from quadrat.stores.journal import Journal
 from quadrat.stores.ledger import RESERVE, FolderLedger
 from quadrat.types import Product, Reading, Source
@@ -209,3 +209,14 @@ def test_what_is_being_written_counts_as_delivered(tmp_path: Path) -> None:
         assert "meta/a.jpg-meta.json" in delivered
         assert PART in delivered
         assert "overlay/b.jpg" not in delivered
+
+
+def test_many_differences_are_counted() -> None:
+    """A line names the first ones, so that it stays a line."""
+    few = dict.fromkeys("abc", "1")
+    many = dict.fromkeys("abcdefghij", "1")
+    assert difference(few, dict.fromkeys(few, "2")).count(" was ") == 3
+    text = difference(many, {})
+    assert text.startswith("a was 1, and is not set")
+    assert text.endswith("and 5 more settings differ")
+    assert difference(many, dict(many)) == ""

@@ -17,6 +17,6 @@ KIND = TaskKind(
     differs="quadrat.tasks.embed.selftest:differs",
     entries="quadrat.report.entries:of_embedding",
     class_urn="urn:ibenthos:embedding:class:",
-    max_classes=10_000,
+    max_classes=0,
     model_schema="urn:ibenthos:schema:quadrat.embed.model.1",
 )

@@ -52,6 +52,15 @@ class NetworkPictures:
         """Plan the tiles of a frame, and return the fold that joins them. Raises ParameterError for too many tiles."""
         return PictureFold(frame, self._output, self.words, self.tiling)
 
+    def noise(self) -> NDArray[np.float32]:
+        """Return an input (N, C, h, w) of noise in 0..1 in which a reach that is larger than the stated one can be seen."""
+        words = self.words
+        least = max(words.least, 2 * (words.reach or 0) + 2 * words.grid + 6)
+        side = -(-least // words.multiple) * words.multiple
+        batch, _, height, width = self._package.input_shape
+        shape = (batch or 1, words.channels, height or side, width or side)
+        return np.random.default_rng(0).random(shape, np.float32)
+
     def check(self, engine: Engine) -> None:
         """Run an archive without a self-test once, on noise, so that what it states is proven before the first frame.
 
@@ -60,11 +69,8 @@ class NetworkPictures:
         """
         if self._package.self_test:  # comparing engines with it proves more
             return
-        least = max(self.words.least, 2 * (self.words.reach or 0) + 1, 8)
-        side = -(-least // self.words.multiple) * self.words.multiple
-        batch, _, height, width = self._package.input_shape
-        hw: HW = (height or side, width or side)
-        noise = np.random.default_rng(0).random((batch or 1, self.words.channels, *hw), np.float32)
+        noise = self.noise()
+        hw = noise.shape[2:]
         try:
             seen = probe_reach(engine, self.wanted[0], noise, self.words)
         except EngineMemoryError:

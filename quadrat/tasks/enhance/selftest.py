@@ -38,5 +38,5 @@ def differs(package: ModelPackage, engine: Engine, allowed: float) -> str:
         return f"{off} of {expected.size} values of the archive's self-test differ by more than {LEVELS}"
     if words.reach is None:
         return ""
-    seen = probe_reach(engine, task.wanted[0], test.image, words)
+    seen = probe_reach(engine, task.wanted[0], task.noise(), words)
     return f"a pixel changes the result {seen} pixels away, not {words.reach}" if seen > words.reach else ""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import tarfile
 
 import av
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
+from export_model.export import main
+from quadrat.cli.describe import main as describe_archive
 from quadrat.engines.onnx import OnnxEngine
-from quadrat.errors import EngineMemoryError, GraphError, ParameterError
+from quadrat.errors import EngineMemoryError, EngineUnavailableError, GraphError, ParameterError
 from quadrat.geometry import HW
 from quadrat.job import run_order
+from quadrat.media import alike, scratch
+from quadrat.media import images as decoding
 from quadrat.package.enhance import EnhanceWords
+from quadrat.package.write import write_archive
 from quadrat.parameters import parse
 from quadrat.pipeline.models import load_models
 from quadrat.steps import parse_steps
@@ -105,6 +111,10 @@ def test_super_resolution_is_refused_as_a_step():
         (EnhanceWords(scale=3), "which is not a picture of 3 channels and 24 x 24 pixels"),
         (EnhanceWords(order="Y", scale=2), "the network does not run on a picture of 8 x 8 pixels in Y"),
         (
+            EnhanceWords(scale=2, reach=0),
+            "a pixel changes the picture 3 pixels away, and the archive states a reach of 0",
+        ),
+        (
             EnhanceWords(scale=2, reach=DEPTH - 1),
             "a pixel changes the picture 3 pixels away, and the archive states a reach of 2",
         ),
@@ -145,11 +155,11 @@ def test_smaller_pieces_when_memory_runs_out_give_the_same_pictures(tmp_path, im
 
 
 def test_memory_that_no_piece_fits_into_fails_the_picture_alone(tmp_path, images, monkeypatch):
-    """The others are made."""
+    """The other is made."""
     once = OnnxEngine.run
 
     def limited(self, batch, outputs):
-        if batch.shape[2] * batch.shape[3] > 64:
+        if batch.shape[2:] not in ((14, 14), (1, 1)):  # the check before the first image, and the least image
             raise EngineMemoryError("too large", where="onnx")
         return once(self, batch, outputs)
 
@@ -194,3 +204,51 @@ def test_a_map_that_becomes_larger_says_what_it_lost(tmp_path, images):
     with Image.open(tmp_path / "out" / "enhanced" / "map.enhanced.tif") as larger:
         assert 33550 not in larger.tag_v2
     assert "place on the map" in (tmp_path / "out" / "enhanced.csv").read_text()
+
+
+@pytest.mark.parametrize("depth", [3, 9])
+def test_an_engine_is_refused_if_the_reach_was_changed_after_packing(tmp_path, depth):
+    """The self-test alone would agree: it is the whole picture of a small input."""
+    (tmp_path / "net.onnx").write_bytes(enlarger(2, depth=depth))
+    archive = tmp_path / "net.tgz"
+    assert main(["--onnx", str(tmp_path / "net.onnx"), "--task", "enhance", "--save-path", str(archive)]) == 0
+    with tarfile.open(archive) as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar}
+    meta = json.loads(members["meta.json"])
+    assert meta["enhance"]["reach"] == depth
+    meta["enhance"]["reach"] = depth - 1
+    write_archive({**members, "meta.json": json.dumps(meta).encode()}, archive)
+    with (
+        pytest.raises(EngineUnavailableError, match=f"a pixel changes the result {depth} pixels away"),
+        load_models([archive], parse({}), LOG),
+    ):
+        pass
+
+
+def test_describing_an_archive_of_pictures_names_no_classes(tmp_path, capsys):
+    """It has none, and what it states is listed."""
+    assert describe_archive([str(enlarger_archive(tmp_path / "large.tgz"))]) == 0
+    said = capsys.readouterr().out
+    assert "classes" not in said
+    assert "scale: 2" in said
+
+
+def test_a_mosaic_is_made_from_its_tiles(tmp_path, images, monkeypatch):
+    """A map too large to decode at once gives the pixels that it gives when it is decoded."""
+    for path in images.iterdir():
+        path.unlink()
+    pixels = np.random.default_rng(0).integers(0, 256, (130, 170, 3), np.uint8)
+    Image.fromarray(pixels).save(images / "map.tif")
+    found = []
+    for out, limit in (("whole", 10**8), ("mosaic", 10**4)):
+        monkeypatch.setattr(decoding, "MAX_SOURCE_PIXELS", limit)
+        monkeypatch.setattr(alike, "MAX_SOURCE_PIXELS", limit)
+        monkeypatch.setattr(scratch, "LARGE_PIXELS", limit)
+        store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), images, tmp_path / out)
+        outcome = run_order(parse({"engine": "onnx", "executor": "local", "tile_size": 64}), store, LOG)
+        assert outcome.exit_status == 0
+        (path,) = (tmp_path / out / "enhanced").iterdir()
+        with Image.open(path) as larger:
+            found.append(np.asarray(larger))
+    assert found[0].shape == (260, 340, 3)
+    assert np.array_equal(*found)
