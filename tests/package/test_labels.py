@@ -116,8 +116,13 @@ def test_an_archive_is_refused_when_it_is_opened(tmp_path: Path) -> None:
 def test_a_hierarchy_of_an_untrusted_archive_is_followed_in_no_time(up: bool) -> None:
     """It has at most MOST_LEVELS, from whichever end they are listed; exactly these pass."""
     for count, passes in ((MOST_LEVELS, True), (MOST_LEVELS + 1, False), (100_000, False)):
-        chain = [("ocellaris" if n == 0 else f"n{n}", f"n{n + 1}" if n + 1 < count else None) for n in range(count)]
-        words = {"classes": [{"name": "ocellaris"}], "classify": {"parents": dict(chain if up else chain[::-1])}}
+        chain = [
+            ("ocellaris" if n == 0 else f"n{n}", f"n{n + 1}" if n + 1 < count else None) for n in range(count)
+        ]
+        words = {
+            "classes": [{"name": "ocellaris"}],
+            "classify": {"parents": dict(chain if up else chain[::-1])},
+        }
         if passes:
             assert depths(read_labels(words).parents)["ocellaris"] == MOST_LEVELS - 1
         else:

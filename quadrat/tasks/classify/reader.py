@@ -97,9 +97,7 @@ class ScoreReader:
                 return self._both(values)
             values = _logits(values, independent=self.multi_label or self.binary)
         values /= temperature
-        return self._both(
-            _softmax(values) if not (self.multi_label or self.binary) else _sigmoid(values)
-        )
+        return self._both(_softmax(values) if not (self.multi_label or self.binary) else _sigmoid(values))
 
     def read_features(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32] | None:
         """Return the feature vector (D,) float32; None if it is not requested. Raises VectorError for NaN and zeros."""
