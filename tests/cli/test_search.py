@@ -11,6 +11,7 @@ from PIL import Image
 
 from quadrat.cli.commands import main
 from tests.networks import colour_archive
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -112,3 +113,17 @@ def test_a_folder_of_results_means_its_index(capsys):
     assert found(Path("one")) == ["a.png"]
     assert main(["search", "photos", "--where", "name ~ a*", "-o", "two"]) == 2
     assert "photos: it is a folder without index.tgz" in capsys.readouterr().err
+
+
+def test_a_classifier_gives_features_to_search_by(tmp_path, capsys):
+    """Nobody has to ask for them: neither the index nor the search is of use without."""
+    model, fires = ROOT / "examples" / "models" / "fire-tiny.tgz", ROOT / "examples" / "fires"
+    assert (
+        main(["run", str(model), str(fires), "-o", str(tmp_path / "a"), "--index", "--outputs", "none"]) == 0
+    )
+    index, photo = tmp_path / "a" / "index.tgz", fires / "fire" / "scene-00049.jpg"
+
+    status = main(["search", str(index), str(photo), "--model", str(model), "-o", str(tmp_path / "b")])
+
+    assert status == 0, capsys.readouterr().err
+    assert found(tmp_path / "b")[0] == "fire/scene-00049.jpg"
