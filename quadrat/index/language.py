@@ -36,6 +36,8 @@ COLUMNS = (*LABELS, *TEXTS, *NUMBERS, "kind")
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 """`~` compares with a pattern, in which * stands for any text."""
 _WHERE = "where"
+_TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?", re.ASCII)
+"""A time in ISO 8601, or its beginning: texts of another form would be compared without meaning."""
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w:.-]))|(?P<word>[^\W_][\w.:/*-]*|\*[\w.:/*-]*)
     |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|==|[=<>~(),]))""",
@@ -256,6 +258,11 @@ class _Parser:
             escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             return f"{place} LIKE ? ESCAPE '\\'", escaped.replace("*", "%")
         if column == "taken":
+            if not _TIME.fullmatch(value):
+                raise self._wrong(
+                    f"{value[:30]!r} is not a time, such as 2024, 2024-05-06 or 2024-05-06T09:30"
+                )
+            value = value.replace(" ", "T")
             place = f"substr({place}, 1, {len(value)})"
         return f"{place} {operator} ? COLLATE NOCASE", value
 

@@ -13,6 +13,8 @@ FORMAT = "1"
 PAGE_BYTES = 16384
 """A vector of 512 values and a thumbnail fit into one page."""
 CACHE_KB = 64_000
+LARGEST = 1.7976931348623157e308
+"""The largest finite number; infinity is larger."""
 DAMAGED = "Make the index again, or take it from where it was made"
 GIVE = "Give an index.tgz, which quadrat run --index delivers"
 WHOLE = ""
@@ -87,6 +89,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             raise IndexFileError(
                 f"a page of its database is damaged: {answer}", where=path.name, hint=DAMAGED
             )
+        _check_values(opened, path.name)
     except sqlite3.Error as error:
         opened.close()
         raise IndexFileError(
@@ -96,6 +99,24 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
+
+
+def _check_values(opened: sqlite3.Connection, name: str) -> None:
+    """Raise IndexFileError if a value is not of its column's type, infinite, or a box has not four sides.
+
+    SQLite stores a value of any type in any column.
+    """
+    tables = [table for (table,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        columns = [(row[1], row[2]) for row in opened.execute(f"PRAGMA table_info({table})")]
+        wrong = [f"typeof({column}) NOT IN ('{kind.lower()}', 'null')" for column, kind in columns]
+        wrong += [f"abs({column}) > {LARGEST!r}" for column, kind in columns if kind == "REAL"]
+        if table == "items":
+            wrong.append("(x0 IS NULL) + (y0 IS NULL) + (x1 IS NULL) + (y1 IS NULL) NOT IN (0, 4)")
+        if opened.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1").fetchone():  # noqa: S608 - names of TABLES
+            raise IndexFileError(
+                f"a value in its table {table} is not one of an index", where=name, hint=DAMAGED
+            )
 
 
 def facts_in(opened: sqlite3.Connection) -> dict[str, Any]:

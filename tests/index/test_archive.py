@@ -109,9 +109,9 @@ def test_damaged_pages_are_refused(tmp_path):
     refused(packed_as(tmp_path / "i.tgz", bytes(body)))
 
 
-@pytest.mark.parametrize("vector", [b"\x00\x7e" * 3, b"\x00\x7c" * 3, b"\x00" * 6, b"\x00\x3c" * 2, "text"])
+@pytest.mark.parametrize("vector", [b"\x00\x7e" * 3, b"\x00\x7c" * 3, b"\x00" * 6, b"\x00\x3c" * 2])
 def test_a_vector_that_is_none_is_refused(tmp_path, vector):
-    """NaN, infinity, another length, or another type; found when it is read."""
+    """NaN, infinity or another length; found when it is read."""
     write(tmp_path / "db", *THINGS)
     opened = sqlite3.connect(tmp_path / "db")
     opened.execute("UPDATE vectors SET vector = ?", (vector,))
@@ -123,6 +123,35 @@ def test_a_vector_that_is_none_is_refused(tmp_path, vector):
             list(reader.blocks())
         reader.close()
     assert raised.value.code == "E_INDEX"
+
+
+WRONG = [
+    *(
+        f"UPDATE sources SET {column} = x'00'"
+        for column in ("name", "urn", "media", "site", "taken", "latitude")
+    ),
+    *(f"UPDATE items SET {column} = 'text'" for column in ("time_s", "frame", "track", "x0")),
+    *(f"UPDATE labels SET {column} = x'00'" for column in ("class", "class_id", "model", "score", "cover")),
+    *(f"UPDATE labels SET {column} = 9e999" for column in ("score", "cover")),
+    "UPDATE sources SET latitude = -9e999",
+    "UPDATE items SET x0 = 1",
+    "UPDATE facts SET value = x'00' WHERE name = 'dimension'",
+    "UPDATE vectors SET vector = 'text'",
+    "INSERT INTO thumbs VALUES (1, 'text')",
+]
+
+
+@pytest.mark.parametrize("statement", WRONG)
+def test_values_of_another_type_are_refused(tmp_path, statement):
+    """SQLite stores any value in any column; those of an index are finite numbers, texts, and boxes with four sides."""
+    write(tmp_path / "db", *THINGS)
+    opened = sqlite3.connect(tmp_path / "db")
+    opened.execute(statement)
+    opened.commit()
+    opened.close()
+    assert (
+        "a value in its table" in refused(packed_as(tmp_path / "i.tgz", (tmp_path / "db").read_bytes())).line
+    )
 
 
 @pytest.mark.parametrize("extra", [Entry("../escape", b"x"), Entry("more.txt", b"x"), Entry("code.py", b"x")])
