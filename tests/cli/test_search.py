@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from quadrat.cli.commands import main
-from tests.networks import colour_archive
 from tests.conftest import ROOT
+from tests.networks import colour_archive
 
 
 @pytest.fixture
