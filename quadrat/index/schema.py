@@ -17,6 +17,11 @@ DAMAGED = "Make the index again, or take it from where it was made"
 GIVE = "Give an index.tgz, which quadrat run --index delivers"
 WHOLE = ""
 """The key of a whole picture or frame, beside those of its objects."""
+LONGEST = 1 << 16
+"""Bytes of a text or a thumbnail; names, addresses and small pictures are far shorter."""
+_KINDS = {"TEXT": "text", "INTEGER": "integer", "REAL": "real", "BLOB": "blob"}
+"""What sqlite calls a value of a column of each type; by itself it stores any value in any column."""
+_HALF_BOX = "(x0 IS NULL) + (x1 IS NULL) + (y0 IS NULL) + (y1 IS NULL) NOT IN (0, 4)"
 
 TABLES = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -87,6 +92,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             raise IndexFileError(
                 f"a page of its database is damaged: {answer}", where=path.name, hint=DAMAGED
             )
+        _check_values(opened, path.name)
     except sqlite3.Error as error:
         opened.close()
         raise IndexFileError(
@@ -96,6 +102,32 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
+
+
+def _check_values(opened: sqlite3.Connection, name: str) -> None:
+    """Raise IndexFileError for a value of another type than its column's, one that is infinite, and one that is too long."""
+    tables = [table for (table,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        checks = {"x0": _HALF_BOX} if table == "items" else {}
+        for _, column, kind, needed, _, key in opened.execute(f"PRAGMA table_info({table})").fetchall():
+            if column == "vector":
+                continue  # it is checked where it is read
+            wrong = [
+                f"typeof({column}) <> '{_KINDS[kind]}'"
+                + f" AND {column} IS NOT NULL" * (not needed and not key)
+            ]
+            if kind == "REAL":
+                wrong.append(f"abs({column}) > 1e300")
+            elif kind in ("TEXT", "BLOB"):
+                wrong.append(f"length(CAST({column} AS BLOB)) > {LONGEST}")
+            checks[column] = " OR ".join([*wrong, *filter(None, [checks.get(column)])])
+        parts = ", ".join(f"max(coalesce({check}, 0))" for check in checks.values())
+        found = opened.execute(f"SELECT {parts} FROM {table}").fetchone()  # noqa: S608 - names of TABLES
+        bad = next((column for column, is_bad in zip(checks, found, strict=True) if is_bad), None)
+        if bad is not None:
+            raise IndexFileError(
+                f"a value of {table}.{bad} is not what an index holds", where=name, hint=DAMAGED
+            )
 
 
 def facts_in(opened: sqlite3.Connection) -> dict[str, Any]:

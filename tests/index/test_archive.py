@@ -99,6 +99,39 @@ def test_other_tables_than_those_of_an_index_are_refused(tmp_path, statement):
     refused(packed_as(tmp_path / "i.tgz", (tmp_path / "db").read_bytes()))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE sources SET name = x'ff00'",
+        "UPDATE sources SET latitude = 'north'",
+        "UPDATE sources SET longitude = 9e999",
+        "UPDATE labels SET score = 'high'",
+        "UPDATE labels SET class = x'ff'",
+        "UPDATE labels SET cover = -9e999",
+        "UPDATE items SET x0 = 1",
+        "UPDATE items SET x0 = 1, y0 = 1, x1 = 2, y1 = 'a'",
+        "UPDATE items SET frame = 'first'",
+        "UPDATE items SET time_s = x'00'",
+        "UPDATE sources SET name = replace(hex(zeroblob(100000)), '00', 'ab')",
+        "INSERT INTO thumbs SELECT id, 'text' FROM items",
+        "INSERT INTO thumbs SELECT id, 99999999999 FROM items",
+        "INSERT INTO thumbs SELECT id, zeroblob(1000000) FROM items",
+        "UPDATE facts SET value = x'33' WHERE name = 'dimension'",
+    ],
+)
+def test_values_that_an_index_never_holds_are_refused(tmp_path, statement):
+    """Sqlite takes a value of any type in any column; an infinite number or half a box is no value either."""
+    write(tmp_path / "db", *THINGS)
+    opened = sqlite3.connect(tmp_path / "db")
+    opened.execute(statement)
+    opened.commit()
+    opened.close()
+    assert (
+        "is not what an index holds"
+        in refused(packed_as(tmp_path / "i.tgz", (tmp_path / "db").read_bytes())).line
+    )
+
+
 def test_damaged_pages_are_refused(tmp_path):
     """Also with the right digest."""
     things = [(source(f"{n}.jpg"), [entry(("cod", 0.5, None), vector=(1, 2, n))]) for n in range(500)]
