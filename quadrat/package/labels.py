@@ -17,6 +17,8 @@ THRESHOLD = 0.5
 TOP_K = 5
 """Number of classes that are listed for each picture if the archive states none."""
 MOST_LISTED = 1000
+MOST_LEVELS = 100
+"""Levels of a hierarchy; the taxonomy of all life has about 40."""
 
 _WHERE = "meta.json: classify"
 _KEYS = ("activation", "multi-label", "temperature", "threshold", "top-k", "parents", "levels")
@@ -82,15 +84,16 @@ def depths(parents: Mapping[str, str | None]) -> dict[str, int]:
     """Return the number of names above each name; HierarchyError if a name is above itself."""
     known: dict[str, int] = {}
     for name in parents:
-        path: list[str] = []
+        path: dict[str, None] = {}  # in order, and quick to look into: a chain may be long
         place: str | None = name
         while place is not None and place not in known:
             if place in path:
-                loop = " > ".join([*path[path.index(place) :], place])
+                walked = list(path)
+                loop = " > ".join([*walked[walked.index(place) :], place])
                 raise HierarchyError(
                     f"it has a loop: {loop[:200]}", where=f"{_WHERE}.parents", hint="Give the coarsest name the parent null"
                 )  # fmt: skip
-            path.append(place)
+            path[place] = None
             place = parents.get(place)
         above = -1 if place is None else known[place]
         for step, each in enumerate(reversed(path), 1):
@@ -182,7 +185,11 @@ def _parents(stated: Any, names: Sequence[str]) -> dict[str, str | None]:
             f"{str(lost[1])[:80]!r}, the parent of {lost[0][:80]!r}, is neither a class nor one of its keys",
             "Give it a parent too, or null if it is a root",
         )
-    depths(parents)
+    levels = max(depths(parents).values(), default=0) + 1
+    if levels > MOST_LEVELS:
+        raise _hierarchy(
+            f"it has {levels} levels, and {MOST_LEVELS} are the most", "Leave out names in between"
+        )
     useful = set(names)
     for name in names:
         place = parents.get(name)

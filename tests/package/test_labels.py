@@ -116,6 +116,15 @@ def test_a_hierarchy_needs_names() -> None:
         read_labels({"model": {"num_classes": 3}, "classify": {"parents": {"a": None}}})
 
 
+@pytest.mark.parametrize("top", [None, "n0"])
+def test_a_long_chain_is_refused_at_once(top: str | None) -> None:
+    """Whether it ends or not: the time is that of its length, not of the square of it."""
+    names = [f"n{number}" for number in range(100_000)]
+    chain = dict(zip(names, [*names[1:], top], strict=True))
+    with pytest.raises(HierarchyError, match=r"100001 levels|a loop"):
+        read_labels(meta({"parents": {"ocellaris": "n0", "percula": "n0", "blank": None, **chain}}))
+
+
 @given(st.dictionaries(st.sampled_from("abcdefg"), st.none() | st.sampled_from("abcdefg"), max_size=7))
 def test_a_tree_has_depths_and_anything_else_a_loop(parents: dict[str, str | None]) -> None:
     """Law: a name is one deeper than its parent; where that cannot be, there is a loop."""
