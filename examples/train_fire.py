@@ -33,7 +33,7 @@ from predictor import Predictor
 HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent / "build" / "fire-tiny.pt"
 ARCHIVE = HERE / "models" / "fire-tiny.tgz"
-FIRST_TRAINED, FIRST_VALIDATED, FIRST_JUDGED = 10_000, 20_000, 30_000
+FIRST_TRAINED, FIRST_VALIDATED, FIRST_JUDGED = 10_000, 20_000, 60_000
 BATCH = 64
 RECALL = 0.98
 

@@ -178,7 +178,9 @@ def _check(images: labelled.Images, names: Sequence[str], preference: Preference
     counts = images.truth.sum(0)
     if len(images.paths) < LEAST:
         raise ParameterError(
-            f"{len(images.paths)} images are too few: a temperature takes {LEAST}", where=str(images.where)
+            f"{len(images.paths)} images are too few to fit a temperature",
+            where=str(images.where),
+            hint=f"Give at least {LEAST} labelled images that were not used in training",
         )
     if lost := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
         raise ParameterError(

@@ -164,6 +164,7 @@ def test_the_joined_picture_has_boxes_over_masks(tmp_path: Path) -> None:
 
     box = np.s_[100:110, 20:21]
     assert np.abs(joined[box] - boxes[box]).mean() < 12 < np.abs(joined[box] - mask[box]).mean()
+    assert joined.shape == mask.shape, "the legend stands below the picture"
     field = np.s_[10:60, 130:180]
     assert np.abs(joined[field] - mask[field]).mean() < 6 < np.abs(joined[field] - boxes[field]).mean()
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
 from quadrat.cli import run
-from quadrat.cli.inputs import PHOTOS, is_model
+from quadrat.cli.inputs import PHOTOS, USAGE, is_model
 from quadrat.errors import ParameterError
 from quadrat.parameters.steps import STEP_NAMES
 
@@ -56,7 +56,10 @@ def main(words: Sequence[str]) -> int:
         raise ParameterError(
             "no step is named, so that pictures would stay as they are", where=PROG, hint=hint
         )
-    return run.main([*words, *TASK])
+    try:
+        return run.main([*words, *TASK])
+    except ParameterError as error:
+        raise error.at(error.where, error.hint.replace(USAGE, "Write quadrat enhance PHOTOS...")) from None
 
 
 def _changes_something(given: Namespace) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from quadrat.cli.inputs import described, find_models, sort_inputs
+from quadrat.cli.inputs import USAGE, described, find_models, sort_inputs
 from quadrat.cli.log import LOG
 from quadrat.cli.run import has_results, link_latest
 from quadrat.cli.words import strict
@@ -42,6 +43,19 @@ examples:
 exit status: 0 the results are delivered, 2 a wrong parameter or filter, 3 the model, 4 the engine, 5 the index or the
 pictures cannot be used, 6 the results cannot be written, 130 or 143 interrupted.
 """
+PICTURES = "Write quadrat search index.tgz PHOTOS... --model embedding.tgz"
+_COMPARISON = re.compile(r"[=<>~]")
+_FILTER = 'A filter is the value of --where: --where "class = fish and score > 0.5"'
+MEANT = {
+    **dict.fromkeys(("--query", "--filter", "--sql", "--class", "--words", "--text"), _FILTER),
+    **dict.fromkeys(
+        ("--duplicates", "--outliers", "--spread"), "Write --find duplicates, outliers or spread"
+    ),
+    **dict.fromkeys(("--limit", "--top", "--number", "-n", "-k"), "--max-results sets the number of rows"),
+    **dict.fromkeys(("--threshold", "--similarity"), "--min-similarity sets the least similarity"),
+    **dict.fromkeys(("--image", "--images", "--photo", "--photos", "--picture"), PICTURES),
+}
+"""Hints for options that this command does not have."""
 WHERE, INDEX = "INDEX", "index.tgz"
 
 
@@ -63,14 +77,17 @@ def parser() -> ArgumentParser:
     left_out = (Inputs, IndexInput, PictureSettings)
     others = (group for group in GROUPS if group not in (*left_out, SearchSettings))
     add_arguments(made, [SearchSettings, *others], bare_switches=True)
-    return strict(made)
+    return strict(made, MEANT)
 
 
 def main(words: Sequence[str]) -> int:
     """Search, and return the exit status."""
     given = parser().parse_intermixed_args(words)
     log = logging.getLogger(LOG)
-    store, settings, out = plan(given)
+    try:
+        store, settings, out = plan(given)
+    except ParameterError as error:
+        raise error.at(error.where, error.hint.replace(USAGE, PICTURES)) from None
     from quadrat.job import run_order  # after the parameters are checked, because it loads arrays
 
     outcome = run_order(settings, store, log)
@@ -87,12 +104,13 @@ def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
         hint = 'Write quadrat search index.tgz --where "class = fish"; see quadrat search --help'
         raise ParameterError("it is required", where=WHERE, hint=hint)
     index = _index(given)
+    _check_words(given.photos)
     if bool(given.photos) != bool(given.model):
         missing = "--model" if given.photos else "PHOTOS"
         raise ParameterError(
             "pictures and the model that made the index go together",
             where=missing,
-            hint="Write quadrat search index.tgz PHOTOS... --model embedding.tgz",
+            hint=PICTURES,
         )
     named = Path("runs") / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{SEARCH}"
     out = results_in(given.out or named, given.into)
@@ -118,6 +136,13 @@ def plan(given: Namespace) -> tuple[FolderStore, Settings, Path]:
         index=index,
     )
     return store, parse({**values, f"{described(media)}": "given"}), out
+
+
+def _check_words(photos: Sequence[str]) -> None:
+    """Raise ParameterError for a filter among the pictures, with or without quotes."""
+    if any(_COMPARISON.search(word) and not Path(word).exists() for word in photos):
+        hint = f'Write --where "{" ".join(photos)}"'
+        raise ParameterError("it is a filter, not a picture", where=" ".join(photos), hint=hint)
 
 
 def _index(given: Namespace) -> Path:

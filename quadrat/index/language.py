@@ -5,7 +5,7 @@
     taken >= 2024-05 and near(-34.9, 138.5, 2)
 
 Conditions on `class`, `score` and `cover` that `and` joins hold for one and the same class found in the row; another
-`class` begins the next.
+`class` begins the next. A row is without a class if neither it nor, for a picture or frame, one of its objects has it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,24 @@ COLUMNS = (*LABELS, *TEXTS, *NUMBERS, "kind")
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 """`~` compares with a pattern, in which * stands for any text."""
 _WHERE = "where"
+_TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?", re.ASCII)
+"""A time in ISO 8601, or its beginning: texts of another form would be compared without meaning."""
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w:.-]))|(?P<word>[^\W_][\w.:/*-]*|\*[\w.:/*-]*)
     |(?P<text>"[^"]*"|'[^']*')|(?P<mark><=|>=|!=|==|[=<>~(),]))""",
     re.VERBOSE,
 )
+
+
+OR_ITS_OBJECTS = (
+    "EXISTS (SELECT 1 FROM items o JOIN labels l ON l.item = o.id WHERE o.source = i.source AND o.frame = i.frame "
+    "AND (i.object = '' OR o.id = i.id)"
+)
+"""Begins the condition that a row has a class, or, if it is a whole picture or frame, that one of its objects has it.
+
+Objects have rows of their own, so that the row of a picture has no classes of theirs. Without this, a picture full of fish
+would be one without fish.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +80,12 @@ class _Label:
     values: list[object] = field(default_factory=list)
     has_class: bool = False
 
-    def text(self) -> str:
-        """Return the condition that the row has such a class."""
-        return f"EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND {' AND '.join(self.parts)})"  # noqa: S608 - parts have bound values
+    def text(self, *, denied: bool = False) -> str:
+        """Return the condition that the row has such a class; if it will be `denied`, that it or one of its objects has."""
+        given = " AND ".join(self.parts)
+        if denied:
+            return f"{OR_ITS_OBJECTS} AND {given})"
+        return f"EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND {given})"  # noqa: S608 - parts have bound values
 
 
 def parse(text: str) -> Condition:
@@ -139,7 +155,7 @@ class _Parser:
                 break
             self._place += 1
         for label in labels:
-            sql.append(label.text())
+            sql.append(label.text(denied=not positive))
             values += label.values
         if positive and self._rank is None:
             self._rank = next(iter(labels), None)
@@ -158,7 +174,7 @@ class _Parser:
             own: list[object] = []
             self._term(depth + 1, inner_labels, inner, own, positive=False)
             for label in inner_labels:
-                inner.append(label.text())
+                inner.append(label.text(denied=True))
                 own += label.values
             sql.append(f"NOT coalesce({' AND '.join(inner)}, 0)")
             values += own
@@ -219,9 +235,7 @@ class _Parser:
             sql.append(f"coalesce({part}, 0)")
             values.append(value)
         elif column == "class" and operator == "!=":
-            sql.append(
-                "NOT EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND l.class = ? COLLATE NOCASE)"
-            )
+            sql.append(f"NOT {OR_ITS_OBJECTS} AND l.class = ? COLLATE NOCASE)")
             values.append(value)
         else:
             _add_to_label(labels, column, part, value)
@@ -244,6 +258,11 @@ class _Parser:
             escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             return f"{place} LIKE ? ESCAPE '\\'", escaped.replace("*", "%")
         if column == "taken":
+            if not _TIME.fullmatch(value):
+                raise self._wrong(
+                    f"{value[:30]!r} is not a time, such as 2024, 2024-05-06 or 2024-05-06T09:30"
+                )
+            value = value.replace(" ", "T")
             place = f"substr({place}, 1, {len(value)})"
         return f"{place} {operator} ? COLLATE NOCASE", value
 

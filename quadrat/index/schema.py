@@ -13,15 +13,14 @@ FORMAT = "1"
 PAGE_BYTES = 16384
 """A vector of 512 values and a thumbnail fit into one page."""
 CACHE_KB = 64_000
+LONGEST = 1 << 16
+"""Bytes of a text or a thumbnail; names, addresses and small pictures are far shorter."""
+LARGEST = 1.7976931348623157e308
+"""The largest finite number; infinity is larger."""
 DAMAGED = "Make the index again, or take it from where it was made"
 GIVE = "Give an index.tgz, which quadrat run --index delivers"
 WHOLE = ""
 """The key of a whole picture or frame, beside those of its objects."""
-LONGEST = 1 << 16
-"""Bytes of a text or a thumbnail; names, addresses and small pictures are far shorter."""
-_KINDS = {"TEXT": "text", "INTEGER": "integer", "REAL": "real", "BLOB": "blob"}
-"""What sqlite calls a value of a column of each type; by itself it stores any value in any column."""
-_HALF_BOX = "(x0 IS NULL) + (x1 IS NULL) + (y0 IS NULL) + (y1 IS NULL) NOT IN (0, 4)"
 
 TABLES = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -105,28 +104,22 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _check_values(opened: sqlite3.Connection, name: str) -> None:
-    """Raise IndexFileError for a value of another type than its column's, one that is infinite, and one that is too long."""
+    """Raise IndexFileError if a value is not of its column's type, infinite or very long, or a box has not four sides.
+
+    SQLite stores a value of any type in any column.
+    """
     tables = [table for (table,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in tables:
-        checks = {"x0": _HALF_BOX} if table == "items" else {}
-        for _, column, kind, needed, _, key in opened.execute(f"PRAGMA table_info({table})").fetchall():
-            if column == "vector":
-                continue  # it is checked where it is read
-            wrong = [
-                f"typeof({column}) <> '{_KINDS[kind]}'"
-                + f" AND {column} IS NOT NULL" * (not needed and not key)
-            ]
-            if kind == "REAL":
-                wrong.append(f"abs({column}) > 1e300")
-            elif kind in ("TEXT", "BLOB"):
-                wrong.append(f"length(CAST({column} AS BLOB)) > {LONGEST}")
-            checks[column] = " OR ".join([*wrong, *filter(None, [checks.get(column)])])
-        parts = ", ".join(f"max(coalesce({check}, 0))" for check in checks.values())
-        found = opened.execute(f"SELECT {parts} FROM {table}").fetchone()  # noqa: S608 - names of TABLES
-        bad = next((column for column, is_bad in zip(checks, found, strict=True) if is_bad), None)
-        if bad is not None:
+        columns = [(row[1], row[2]) for row in opened.execute(f"PRAGMA table_info({table})")]
+        wrong = [f"typeof({column}) NOT IN ('{kind.lower()}', 'null')" for column, kind in columns]
+        wrong += [f"abs({column}) > {LARGEST!r}" for column, kind in columns if kind == "REAL"]
+        texts = [column for column, kind in columns if kind == "TEXT" or column == "jpeg"]
+        wrong += [f"length(CAST({column} AS BLOB)) > {LONGEST}" for column in texts]
+        if table == "items":
+            wrong.append("(x0 IS NULL) + (y0 IS NULL) + (x1 IS NULL) + (y1 IS NULL) NOT IN (0, 4)")
+        if opened.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1").fetchone():  # noqa: S608 - names of TABLES
             raise IndexFileError(
-                f"a value of {table}.{bad} is not what an index holds", where=name, hint=DAMAGED
+                f"a value in its table {table} is not one of an index", where=name, hint=DAMAGED
             )
 
 

@@ -96,6 +96,7 @@ class Table:
         if index.embedding is None:
             raise IndexFileError(
                 "it has no vectors",
+                where="index",
                 hint="Make it with a model that gives some (task embed), or look with --where alone",
             )
         ids = index.ids()

@@ -86,7 +86,9 @@ def check(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "option":
         if value in parameter.choices:
             return value
-        raise _wrong(parameter, value, "one of " + ", ".join(parameter.choices))
+        error = _wrong(parameter, value, "one of " + ", ".join(parameter.choices))
+        close = difflib.get_close_matches(str(value)[:LONGEST_SHOWN].lower(), parameter.choices, n=1)
+        raise error.at(error.where, f"Did you mean {close[0]}?") if close and not error.hint else error
     if parameter.kind == "size":
         return check_size(value, parameter.name)
     if parameter.kind in ("int", "float", "auto"):

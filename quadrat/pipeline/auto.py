@@ -68,7 +68,11 @@ class AutoSize:
             self._equal |= {
                 (each.batch_size, *shape): each.outcome == "ok"
                 for each in known.trials
-                if each.cpu_threads == known.cpu_threads and each.outcome in ("ok", "other values")
+                if each.cpu_threads == known.cpu_threads
+                and (
+                    each.outcome == "other values"
+                    or (each.outcome == "ok" and _differ(tensors[: each.batch_size]))
+                )
             }
         self.first.clear()
         return known.batch_size
@@ -82,7 +86,12 @@ class AutoSize:
         return _kind(inputs) in self._equal
 
     def note(self, inputs: Sequence[PreparedPart], *, same: bool) -> None:
-        """Note whether a batch gives what its inputs give alone."""
+        """Note whether a batch gives what its inputs give alone; inputs that are all equal prove nothing.
+
+        A network that mixes the inputs of a batch changes nothing if they are equal, as those of black frames are.
+        """
+        if same and not _differ([each.sample.tensor for each in inputs]):
+            return
         kind = _kind(inputs)
         self._equal[kind] = same
         if not same:
@@ -119,6 +128,11 @@ class AutoSize:
                 name, each.batch_size, each.cpu_threads, rate if each.outcome == "ok" else each.outcome,
             )  # fmt: skip
         LOG.info("%s: auto chose %s in %.1f s", name, chosen, tuning.seconds)
+
+
+def _differ(tensors: Sequence[NDArray[np.float32]]) -> bool:
+    """Return True if the tensors are not all equal."""
+    return any(not np.array_equal(tensors[0], each) for each in tensors[1:])
 
 
 def _kind(inputs: Sequence[PreparedPart]) -> Kind:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
+import numpy as np
 
 from quadrat.media.size import working_hw
 from quadrat.pipeline.models import LoadedModel, Pass
-from quadrat.predictions import Detections
+from quadrat.predictions import Classification, Detections, Segmentation
 from quadrat.render.boxes import draw_boxes
+from quadrat.render.labelled import draw_labels
 from quadrat.render.object_masks import tint_objects
+from quadrat.render.overlay import covers_of, draw_overlay
 from quadrat.types import Frame, ImageU8, Result
 
 JOINED = "joined"
@@ -35,7 +38,8 @@ class _Layer:
 class JoinedPicture:
     """Draws the predictions of all models of a pass into one picture: masks first, then boxes, then labels.
 
-    Models about objects have no layer: their labels stand beside those of the detector.
+    Models about objects have no layer: their labels stand beside those of the detector. The legends of an image stand
+    below it, one under the other; those of a video stand in its frame.
     """
 
     def __init__(self, models: Pass) -> None:
@@ -51,14 +55,24 @@ class JoinedPicture:
     def draw(self, result: Result) -> ImageU8:
         """Return the picture of a frame, of at most PICTURE_PIXELS."""
         frame = replace(result.frame, pixels=_small(result.frame.pixels))
+        height = frame.pixels.shape[0]
+        below: list[ImageU8] = []
         for layer in self._layers:
             found = result.predictions.get(layer.model.name)
-            if found is not None:
-                frame = replace(frame, pixels=self._drawn(layer, frame, found))
-        return frame.pixels
+            if found is None:
+                continue
+            drawn = self._drawn(layer, frame, found)
+            frame = replace(frame, pixels=drawn[:height])
+            below.append(drawn[height:])
+        return np.concatenate([frame.pixels, *below])
 
     def _drawn(self, layer: _Layer, frame: Frame, found: Any) -> ImageU8:
         classes = layer.model.package.classes
+        if frame.time_s is None and isinstance(found, Segmentation):
+            covers, overlap = covers_of(found, classes), found.members is not None
+            return draw_overlay(frame.pixels, found.labels, covers, self._style, overlap=overlap)
+        if frame.time_s is None and isinstance(found, Classification):
+            return draw_labels(frame.pixels, found)
         if not isinstance(found, Detections) or not layer.finer:
             return layer.draw(frame, found, classes, self._style)
         tinted = tint_objects(frame.pixels, found, classes, frame.source_hw, self._style)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -94,13 +95,14 @@ class Tuner:
                 self._choices.forget(parts)
                 self._set_threads(self._base)
             self._try_all()
-        except (EngineRunError, MemoryError) as error:  # the counted run raises it again
+            tuning = self._best()
+            self._set_threads(tuning.cpu_threads)
+            self._release(tuning)
+        except (QuadratError, MemoryError) as error:  # the counted run raises it again
             LOG.info("%s: values for auto could not be tried: %s", self._model.name, error)
-            self._set_threads(self._base)
+            with suppress(QuadratError):
+                self._set_threads(self._base)
             return self._chosen(self._base, self._least)
-        tuning = self._best()
-        self._set_threads(tuning.cpu_threads)
-        self._release(tuning)
         tuning = replace(tuning, seconds=round(self._clock() - self._begin, 3), loads=self._loads)
         self._choices.keep(parts, tuning)
         return tuning
@@ -311,7 +313,9 @@ class Tuner:
             (each.memory or 0 for each in tuning.trials if each.batch_size <= tuning.batch_size), default=0
         )
         if max(known, default=0) - needed > HELD_BYTES and hasattr(self._model.engine, "set_threads"):
+            tuned, self._model.tuned.threads = self._model.tuned, -1  # what it has if loading fails
             self._model.engine.set_threads(tuning.cpu_threads)
+            tuned.threads = tuning.cpu_threads
             self._loads += 1
 
     def _seconds(self, threads: int, size: int) -> float:

@@ -97,10 +97,10 @@ def annotate(
     """Show the mask of a frame of a video on it, with a legend in its corner; the result has the frame's size."""
     drawn = tint(frame.pixels, segmentation.labels, classes, style)
     overlap = segmentation.members is not None
-    return paste_legend(drawn, _covers(segmentation, classes), overlap=overlap)
+    return paste_legend(drawn, covers_of(segmentation, classes), overlap=overlap)
 
 
-def _covers(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> list[Cover]:
+def covers_of(segmentation: Segmentation, classes: Sequence[ClassInfo]) -> list[Cover]:
     """Count the pixels of each class that the archive lists."""
     labels, members = segmentation.labels, segmentation.members
     counts = np.bincount(labels.ravel(), minlength=256)

@@ -97,7 +97,7 @@ class LabelCollector:
             skipped=closing.skipped,
             faults=closing.faults,
             product=main,
-            summary=LabelSummary(verdicts),
+            summary=LabelSummary(verdicts, self._sums.seen),
             columns=columns,
             text=text_of(verdicts[0].labels, self._nothing) if verdicts else "no frame was measured",
         )

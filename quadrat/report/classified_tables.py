@@ -53,8 +53,10 @@ class LabelTables:
         self._sources: Counter[int] = Counter()
 
     def learn(self, record: ModelRecord) -> None:
-        """Take note of the labels in a record."""
+        """Take note of the labels in a record, and of those of its frames."""
         self._found.update(info.index for info, _ in self._labels(record))
+        if (summary := summary_of(record)) is not None:
+            self._found.update(summary.seen)
 
     def classes(self) -> list[ClassInfo]:
         """List the names that labels can have, and what stands for none; of many, those that were found."""

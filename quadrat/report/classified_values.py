@@ -50,9 +50,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelSummary:
-    """The labels of a source: one verdict for an image, two for a video; the first is the one of the survey."""
+    """The labels of a source: one verdict for an image, two for a video; the first is the one of the survey.
+
+    `seen` are the indices of the labels of a video's frames; that of `absent` stands for a frame without one.
+    """
 
     verdicts: tuple[Verdict, ...]
+    seen: tuple[int, ...] = ()
 
     @property
     def first(self) -> Verdict:
@@ -68,6 +72,7 @@ class FrameSums:
         self._sum: NDArray[np.float64] = np.zeros(0)
         self._most: NDArray[np.float32] = np.zeros(0, np.float32)
         self._names: NDArray[np.float64] = np.zeros(0)
+        self._seen: set[int] = set()
         self.frames = 0
 
     def add(self, found: Classification) -> None:
@@ -79,7 +84,15 @@ class FrameSums:
             self._sum = self._sum + found.scores
             self._most = np.maximum(self._most, found.scores)
             self._names = np.maximum(self._names, names)
+        self._seen.update(label.index for label in found.labels)
+        if not found.labels:
+            self._seen.add(absent(self._rule).index)
         self.frames += 1
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """The indices of the labels of the frames so far, as in LabelSummary."""
+        return tuple(sorted(self._seen))
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return the verdicts by mean and by maximum; none without a frame.

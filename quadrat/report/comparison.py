@@ -155,13 +155,17 @@ class Comparison:
             means.sums[place] += by_variant[variant]
 
     def _chart(self, archive: str) -> tuple[str, list[ComparedClass]] | None:
-        """Return the title and the classes to draw of one archive; None if nothing was measured."""
+        """Return the title and the classes to draw of one archive; None if nothing was measured.
+
+        Classes that no variant found are left out: a detector can have hundreds.
+        """
         means = [each for (own, _), each in self._means.items() if own == archive]
         if not means:
             return None
         first = self._groups[archive][0]
         measure = self._measure(first)
-        shown_first = sorted(means, key=lambda each: (-max(each.sums) / each.count, each.info.index))[
+        found = [each for each in means if any(each.sums)] or means
+        shown_first = sorted(found, key=lambda each: (-max(each.sums) / each.count, each.info.index))[
             :MOST_DRAWN
         ]
         classes = [

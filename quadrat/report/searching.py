@@ -128,7 +128,7 @@ class Results:
         """Return lines for people: how many rows were found, where to look, and classes that the index does not have."""
         found = f"{len(self.hits)} row{'' if len(self.hits) == 1 else 's'}"
         if self._asked.find == "matches" and not self._queries:
-            found = f"{self._selected} row{'' if self._selected == 1 else 's'} match"
+            found = f"{self._selected} row{' matches' if self._selected == 1 else 's match'}"
             if self._selected > len(self.hits):
                 found += f"; the first {len(self.hits)} are in {TABLE}, and max-results gives more"
         elif self._asked.find == "duplicates":
@@ -180,7 +180,7 @@ class Results:
         score = "" if hit.score is None else f" {hit.score:.3f}"
         time = "" if row.time_s is None else f" {row.time_s:.2f} s"
         label = row.labels[0].name if row.labels else row.name.rsplit("/", 1)[-1] + time
-        return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label))
+        return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label, f"row {hit.row}"))
 
 
 def _unknown_classes(index: IndexReader, condition: Condition) -> list[str]:

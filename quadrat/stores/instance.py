@@ -60,7 +60,10 @@ def parse_instance(body: bytes) -> Instance:
         what = _POSITION.sub(r" at character \1", error.what)
         raise InstanceError(what, hint=FORMS if error.syntax else error.hint) from None
     if not is_mapping(value):
-        raise InstanceError(f"it is {_kind(value)}, not an object with keys", hint=FORMS)
+        many = (
+            'Write one instance on each line, or {"instances": [...]}' if isinstance(value, list) else FORMS
+        )
+        raise InstanceError(f"it is {_kind(value)}, not an object with keys", hint=many)
     for key in value:
         if key not in (FILE, BYTES, *NAMES):
             close = difflib.get_close_matches(key, (FILE, BYTES, *NAMES), n=1)

@@ -26,6 +26,8 @@ _HEAD = re.compile(
     rb'(?:\xef\xbb\xbf)?\s*\{\s*(?:"signature_name"\s*:\s*"[^"\\]*"\s*,\s*)?"instances"\s*:\s*\['
 )
 """The beginning of a document; TensorFlow Serving allows the name of a signature in it."""
+_TAIL = re.compile(rb'\s*(?:\}|,\s*"|\Z)')
+"""What may follow the list of a document: its end, or another key."""
 _MARK, _QUOTE, _BLANK = re.compile(rb'["{}\[\],]'), re.compile(rb'["\\]'), b" \t\r\n"
 
 
@@ -86,7 +88,9 @@ class Instances:
     def _source(self, piece: _Piece, place: Source, seen: set[str]) -> Source:
         """Return the source of an instance. A file that is listed twice has the URN of its place the second time."""
         if not piece.closed:
-            raise InstanceError("the document ends before its list does", hint="Write the list again")
+            raise InstanceError(
+                "the document ends before its list does, or goes on after it", hint="Write the list again"
+            )
         if piece.body is None:
             raise InstanceError(
                 f"it has {piece.length:,} bytes, more than the limit of {self.limits.max_instance_bytes:,}",
@@ -139,7 +143,8 @@ def is_list(path: Path) -> bool:
 def _split(file: BinaryIO, start: int) -> Iterator[tuple[int, int, bool]]:
     """Yield (begin, end, True) of each element of a JSON list, whose first byte after [ is at `start`.
 
-    The last one is (begin, end, False) if the file ends before the list does.
+    The last one is (begin, end, False) if the file, or the object that holds the list, ends before the list does, or if
+    more elements follow the list.
     """
     begin = offset = start
     depth, quoted, skip = 0, False, 0
@@ -158,11 +163,19 @@ def _split(file: BinaryIO, start: int) -> Iterator[tuple[int, int, bool]]:
                 depth -= 1
             elif not depth:
                 end = offset + found.start()
-                yield begin, end, True
+                yield begin, end, mark != b"}"  # after a brace, it cannot be told what belongs to the list
                 if mark != b",":
+                    yield from _beyond(file, end + 1) if mark == b"]" else ()
                     return
                 begin = end + 1
         skip = max(0, position - len(chunk))
         offset += len(chunk)
         file.seek(offset)
     yield begin, offset, False
+
+
+def _beyond(file: BinaryIO, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield (end, end, False) if something follows the list, which ends at `end`, that would be lost in silence."""
+    file.seek(end)
+    if not _TAIL.match(file.read(LONGEST_HEAD)):
+        yield end, end, False

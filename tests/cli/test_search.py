@@ -49,6 +49,22 @@ def test_it_searches_by_words_and_by_pictures(folder, capsys):
         ([], 2, "E_PARAMETER INDEX"),
         (["none.tgz"], 2, "none.tgz"),
         (["made/index.tgz", "photos"], 2, "E_PARAMETER --model"),
+        (
+            ["made/index.tgz", "class = fish"],
+            2,
+            'class = fish: it is a filter, not a picture. Write --where "class = fish"',
+        ),
+        (["made/index.tgz", "class", "=", "fish"], 2, 'Write --where "class = fish"'),
+        (
+            ["made/index.tgz", "--query", "fish"],
+            2,
+            "--query: there is no such option. A filter is the value of --where",
+        ),
+        (
+            ["made/index.tgz", "none.png", "-m", "m.tgz"],
+            2,
+            "none.png: there is no such file or folder. Write quadrat search index",
+        ),
         (["made/index.tgz", "-m", "m.tgz"], 2, "E_PARAMETER PHOTOS"),
         (["made/index.tgz", "--where", "colour = 1"], 2, "E_INDEX_QUERY where: there is no column 'colour'"),
         (

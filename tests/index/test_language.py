@@ -49,6 +49,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory):
         ("class = cod and score > 0.5 and class = crab and score < 0.5", "a"),
         ("class != cod", "cdd"),
         ("not class = cod", "cdd"),
+        ("not class = shark", "abc"),
+        ("class != shark", "abc"),
+        ("kind != object and not class = shark", "abc"),
+        ("not (class = shark and score > 0.8)", "abcdd"),
+        ("kind = frame and not class = cod", "d"),
         ("class = cod or class = sand", "abc"),
         ("(class = cod or class = sand) and not site = reef-1", "c"),
         ("class ~ s*", "cd"),
@@ -72,6 +77,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory):
         ("taken = 2024", "ab"),
         ("taken < 2024-06-01T00:00:01", "ab"),
         ("taken < 2024-06", "a"),
+        ('taken < "2024-06-01 00:00:01"', "ab"),
+        ('taken = "2024-05-06 07:08"', "a"),
+        ("taken ~ *-05-*", "a"),
         ("time > 1", "dd"),
         ("track = 4", "d"),
         ("width = 40", "d"),
@@ -123,6 +131,10 @@ def test_rows_are_ranked_by_the_class_that_is_asked_for(reader):
         ("sqlite_master = 1", "there is no column 'sqlite_master'"),
         ("l.class = cod", "there is no column 'l.class'"),
         ("score > high", "'high' is not a number"),
+        ("taken = 2024-5", "is not a time"),
+        ("taken >= 2024:05:06", "is not a time"),
+        ("taken >= 06.05.2024", "is not a time"),
+        ("taken < yesterday", "is not a time"),
         ("score ~ 5", "'~' after|compares texts"),
         ("class", "it ends where an operator"),
         ("class =", "it ends where a value"),
@@ -212,8 +224,9 @@ def test_distances(one, two, kilometres):
 
 def test_every_column_can_be_asked_for(reader):
     """Each with each of its operators."""
+    values = {"kind": "image", "taken": "2024"}
     for column, operator in itertools.product(COLUMNS, ("=", "!=", "<", "<=", ">", ">=", "~")):
-        text = f"{column} {operator} {'image' if column == 'kind' else '5'}"
+        text = f"{column} {operator} {values.get(column, '5')}"
         is_text = column in ("class", "name", "site", "media", "taken")
         if (operator == "~" and not is_text) or (column == "kind" and operator not in ("=", "!=")):
             with pytest.raises(QueryError):

@@ -42,6 +42,8 @@ from quadrat.parameters import INPUTS, PARAMETERS, Parameter, Settings, check, c
         ({"cpu-threads": 0}, "cpu-threads"),
         ({"tracker": "botsort"}, "tracker: 'botsort' is not one of none, sort, bytetrack, ocsort, deepsort"),
         ({"tracker-gate": 1}, "there is no such parameter"),
+        ({"tracker": "deep-sort"}, "bytetrack, ocsort, deepsort. Did you mean deepsort?"),
+        ({"find": "duplicate"}, "Did you mean duplicates?"),
         ({"merge": "nmm"}, "merge: 'nmm' is not one of ios, iou, wbf"),
         ({"max-failures": -2}, "max-failures"),
     ],

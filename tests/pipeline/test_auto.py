@@ -137,3 +137,30 @@ def test_an_error_comes_after_the_items_before_it(tiny: LoadedModel) -> None:
     with pytest.raises(RuntimeError, match="lost"):
         came.extend(iter(Batches(ready)(items())))
     assert [index_of(each) for each in came] in ([], [0])
+
+
+class Mixing(Rounding):
+    """An engine whose outputs depend on the whole batch, as those of a network exported in training mode."""
+
+    def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Give the mean of the batch for each input."""
+        self.sizes.append(len(batch))
+        mean = batch[:, 0, 0, 0].mean(dtype=np.float64)
+        return dict.fromkeys(outputs, np.full(len(batch), mean, np.float32))
+
+
+@pytest.mark.parametrize("alike", [0, 2, 3, 4, 9, 12])
+def test_equal_inputs_prove_nothing(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: int
+) -> None:
+    """A network that mixes its inputs gives equal ones what it gives them alone, and others something else."""
+    monkeypatch.setenv("QUADRAT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(tune, "RUN_S", 0.0)
+    ready = replace(side_by_side(tiny, 1, Mixing(())), settings=settings_of(batch_size="auto"), tuned=Tuned())
+    values = [0.0] * alike + [float(n) for n in range(20)]
+    items = [
+        replace(one, sample=replace(one.sample, tensor=np.full((3, 8, 8), value, np.float32)))
+        for one, value in ((numbered(n), value) for n, value in enumerate(values))
+    ]
+    came = list(Batches(ready)(iter(items)))
+    assert [float(next(iter(each.outcome.arrays.values()))) for each in came] == values

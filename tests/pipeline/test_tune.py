@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quadrat.engines.host import HostedEngine
-from quadrat.errors import EngineMemoryError, EngineRunError
+from quadrat.errors import DeviceError, EngineMemoryError, EngineRunError, QuadratError
 from quadrat.parameters import EngineSettings
 from quadrat.pipeline import tune
 from quadrat.pipeline.models import LoadedModel
@@ -195,6 +195,28 @@ def test_memory_of_what_was_not_chosen_is_given_back(
     tuning = tuner(loaded, engine).tune()
     assert (tuning.batch_size, tuning.loads) == (1, 1)
     assert engine.loads == [CORES]
+
+
+@pytest.mark.parametrize("fatal", [EngineRunError, DeviceError])
+@pytest.mark.parametrize("left", range(6))
+def test_a_network_that_does_not_load_again_ends_no_order(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, fatal: type[QuadratError], left: int
+) -> None:
+    """However late it fails: nothing is raised, and the next run says what is wrong."""
+    engine = Scripted(lambda size, threads: 0.01 * size / threads + 0.001 * threads)
+    monkeypatch.setattr(tune, "HELD_BYTES", 0)
+    monkeypatch.setattr(tune, "free_memory", lambda: 10**6)
+    monkeypatch.setattr(tune, "resident", lambda _pid=None: 50 * max(engine.runs, default=0))
+    load = engine.set_threads
+
+    def set_threads(count: int) -> None:
+        if len(engine.loads) >= left:
+            raise fatal("it does not start", where="scripted")
+        load(count)
+
+    monkeypatch.setattr(engine, "set_threads", set_threads)
+    tuning = tuner(loaded, engine, cpu_threads="auto").tune()
+    assert tuning.batch_size >= 1
 
 
 @pytest.mark.parametrize("budget", [1.0, 5.0, 30.0])

@@ -14,7 +14,7 @@ from PIL import Image
 from quadrat.errors import ClassesError
 from tests import videos
 from tests.classifiers import COLORS, color_archive, color_onnx, turned_archive
-from tests.moving import order
+from tests.moving import RECTANGLES, film, order
 from tests.results import aspect
 
 RED, BLUE, GREY = (200, 30, 30), (30, 30, 220), (120, 120, 120)
@@ -230,3 +230,29 @@ def test_outputs_that_are_not_the_classes(tmp_path):
     assert run.status == ClassesError.exit_status
     assert any("E_MODEL_CLASSES" in line and "gives 3 values" in line for line in run.errors), run.errors
     assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def test_frames_csv_has_a_column_for_each_label_of_many_names(tmp_path):
+    """Of more names than there are columns, those that any frame has: its other labels would be missing from its row."""
+    weights, bias = [[0, 0, 0] for _ in range(150)], [-9] * 150
+    for index, weight in ((3, [20, 0, 0]), (7, [0, 0, 20])):
+        weights[index], bias[index] = weight, 0
+    archive = color_archive(
+        tmp_path / "m.tgz", [f"n{index}" for index in range(150)], network=color_onnx(weights, bias)
+    )
+    red, blue, grey = (
+        np.full((144, 192, 3), color, np.uint8) for color in ((220, 10, 10), (10, 10, 220), (120, 120, 120))
+    )
+    (tmp_path / "in").mkdir()
+    film(tmp_path / "in" / "v.mp4", [red, grey, blue, blue, blue, blue])
+    assert order([archive, RECTANGLES], tmp_path / "in", tmp_path / "out", outputs="none").status == 0
+
+    frames, labels = (
+        rows(tmp_path / "out", "frames.csv"),
+        rows(tmp_path / "out", "colors.frame-predictions.csv"),
+    )
+    assert [row["label"] for row in labels] == ["n3", "unsure", *["n7"] * 4]
+    for row, label in zip(frames, labels, strict=True):
+        own = {name: value for name, value in row.items() if name.startswith("colors.count_")}
+        assert own == {name: str(int(name == f"colors.count_{label['label']}")) for name in own}
+        assert f"colors.count_{label['label']}" in own

@@ -64,6 +64,23 @@ def test_objects_are_counted_in_images_and_detected_in_videos(tmp_path: Path) ->
     assert [(row["none"], row["median"], row["difference"]) for row in rows] == [("1", "1", "0")]
 
 
+def test_classes_that_no_variant_found_are_not_drawn(tmp_path: Path) -> None:
+    """The table has a row for each; the picture shows those that were found."""
+    (tmp_path / "in").mkdir()
+    scene = Image.new("RGB", (200, 150), (128, 128, 128))
+    scene.paste((0, 0, 255), (40, 40, 100, 80))
+    scene.save(tmp_path / "in" / "a.png")
+    ran = order(RECTANGLES, tmp_path / "in", tmp_path / "out", moving=False, compare="median")
+
+    means = [row for row in ran.table("compare.csv") if row["name"] == "(all)"]
+    found = [row["class"] for row in means if float(row["none"]) or float(row["median"])]
+    assert len(found) < len(means) == 3
+    drawn = [ComparedClass(name, [1.0, 1.0], percent=False) for name in found or [""] * 3]
+    wanted = draw_comparison(["none", "median"], [("x", drawn)])
+    assert Image.open(io.BytesIO(ran.body("compare.png"))).height == wanted.shape[0]
+    assert found == ["fish"]
+
+
 def test_several_archives_have_rows_of_their_own(tmp_path: Path) -> None:
     """Each with its classes and its unit; a model that fails on a source leaves its cell empty."""
     ran = order(

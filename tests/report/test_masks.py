@@ -221,7 +221,7 @@ def test_two_models_have_products_and_tables_of_their_own(tmp_path: Path) -> Non
     products = list(desk.closed(end(1, models=("reef", "sand"))))
 
     assert ["dive.reef.cover.csv", "dive.sand.cover.csv"] == [p.name for p in products]
-    assert ["reef.cover.csv", "sand.cover.csv"] == list(desk.tables)
+    assert ["reef.cover.csv", "sand.cover.csv", "frames.csv"] == list(desk.tables)
     assert ["0.250000", "1.000000"] == [
         read(desk.tables[f"{name}.cover.csv"])[1]["cover"] for name in ("reef", "sand")
     ]
@@ -237,8 +237,10 @@ def test_sources_and_models_never_share_a_file(tmp_path: Path) -> None:
     for source in sources:
         list(desk.closed(end(300, source, models=("bc", "c"))))
 
-    for table in desk.tables.values():
-        rows = [r for r in read(table) if r["class_id"] == "urn:c:1"]
+    joined = [(r["name"], r["frame"]) for r in read(desk.tables["frames.csv"])]
+    assert [(name, f"{n}") for name in ("a.mp4", "ab.mp4") for n in range(300)] == joined
+    for name in ("bc.cover.csv", "c.cover.csv"):
+        rows = [r for r in read(desk.tables[name]) if r["class_id"] == "urn:c:1"]
         assert [("a.mp4", "0.250000")] * 300 + [("ab.mp4", "0.750000")] * 300 == [
             (r["name"], r["cover"]) for r in rows
         ]

@@ -361,7 +361,8 @@ def test_two_models_have_products_and_tables_of_their_own(tmp_path: Path) -> Non
     assert [p.name for p in desk.picture(photo(both))] == ["p.fish.annotated.jpg", "p.crab.annotated.jpg"]
 
     kinds = ("detections.csv", "detections.jsonl", "coco.json", "tracks.csv")
-    assert [f"{name}.{kind}" for name in ("fish", "crab") for kind in kinds] == list(desk.tables)
+    own = [f"{name}.{kind}" for name in ("fish", "crab") for kind in kinds]
+    assert [*own, "frames.csv"] == list(desk.tables)
     assert [2, 4] == [len(read(desk.tables[f"{name}.detections.csv"])) for name in ("fish", "crab")]
     ids = [track["id"] for track in products["dive.crab.mot.txt"].metadata["tracks"]]
     assert ids == ["dive.crab/1", "dive.crab/2"] == [r["id"] for r in read(desk.tables["crab.tracks.csv"])]

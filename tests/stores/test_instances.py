@@ -89,10 +89,13 @@ def test_a_document_is_its_lines(tmp_path_factory: pytest.TempPathFactory, data:
         ('{"instances": [{"filenames": "a.jpg"}, {"filenames": "b', ["a.jpg", "[instance-000002]"]),
         ('{"instances": [{"filenames": "a.jpg"},', ["a.jpg", "[instance-000002]"]),
         ('{"instances": {"filenames": "a.jpg"}}', ["[line-000001]"]),
+        ('{"instances": [{"filenames": "a.jpg"}}, {"filenames": "b.jpg"}]}', ["[instance-000001]"]),
+        ('{"instances": [{"filenames": "a.jpg"}], {"filenames": "b.jpg"}]}', ["a.jpg", "[instance-000002]"]),
+        ('{"instances": [{"filenames": "a.jpg"}], "parameters": {"top": 5}}', ["a.jpg"]),
     ],
 )  # fmt: skip
 def test_documents(tmp_path: Path, text: str, listed: list[str]) -> None:
-    """A document that is cut short fails at its end, and its whole instances are measured."""
+    """A document that is cut short fails at its end, and its whole instances are measured; none is lost in silence."""
     path = tmp_path / "list.json"
     path.write_text(text, "utf-8")
     assert names(Instances(path)) == listed

@@ -89,26 +89,29 @@ class LabelRule:
         With one label per picture, that is the class that passes its threshold by the largest factor: the most probable
         one if all have the same threshold. If none passes, it is the most probable name of the deepest level, of the names
         above classes that pass and are at least as probable as every class. With `several`, all classes that pass are
-        labels, as in a video that shows one thing after another.
+        labels, as in a video that shows one thing after another. A class that is above others passes by its own
+        probability, or it would hide every class below it; its label has the sum.
         """
         order = np.argsort(-scores, kind="stable")
         top = tuple(self._label(at, scores) for at in order[: max(self.top_k, LEAST_TOP)].tolist())
         chosen: list[int] = []
         if self.multi_label or several:
-            chosen = [at for at in order.tolist() if probabilities[at] >= self.thresholds[at]]
+            chosen = order[_reach(scores, self.thresholds[: len(scores)])[order]].tolist()
         if not (self.multi_label or chosen):
-            chosen = self._one(order, probabilities)
+            chosen = self._one(order, scores, probabilities)
         labels = tuple(self._label(at, probabilities) for at in chosen)
         return Classification(scores, features, labels, top, unsure, self.multi_label, self.classify)
 
-    def _one(self, order: NDArray[np.intp], probabilities: NDArray[np.float64]) -> list[int]:
+    def _one(
+        self, order: NDArray[np.intp], scores: NDArray[np.float32], probabilities: NDArray[np.float64]
+    ) -> list[int]:
         """Return the name of the only label; `order` are the classes by probability."""
-        passing = probabilities >= self.thresholds
-        factors = probabilities / np.maximum(self.thresholds, _LEAST)
-        classes = order[passing[order]]
+        own = self.thresholds[: len(scores)]
+        classes = order[_reach(scores, own)[order]]
         if classes.size:
-            return [int(classes[np.argmax(factors[classes])])]
+            return [int(classes[np.argmax((scores / np.maximum(own, _LEAST))[classes])])]
         likelier = probabilities >= probabilities[order[0]]
+        passing = _reach(probabilities, self.thresholds)
         above = np.flatnonzero(passing & likelier & (self.hierarchy.classes > 1))
         if not above.size:
             return []
@@ -118,6 +121,11 @@ class LabelRule:
     def _label(self, at: int, probabilities: NDArray[Any]) -> Label:
         info = self.names[at]
         return Label(at, info.id, info.name, self.hierarchy.levels[at], float(probabilities[at]))
+
+
+def _reach(probabilities: NDArray[Any], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return True where a probability is at least its threshold, as float32: 0.9 reaches a threshold of 0.9."""
+    return np.asarray(probabilities.astype(np.float32) >= thresholds.astype(np.float32))
 
 
 def nothing_of(multi_label: bool) -> str:
