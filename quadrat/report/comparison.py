@@ -82,7 +82,11 @@ class Comparison:
         )
 
     def add(self, record: SourceRecord) -> None:
-        """Write a row for each class of each archive."""
+        """Write a row for each class of each archive.
+
+        A class that one variant finds has the value 0 in the others that were measured: without a list of classes, each
+        knows only those that it has found.
+        """
         if self._lines is None:
             return
         parts = {part.model: part for part in record.models}
@@ -90,10 +94,14 @@ class Comparison:
         self._moving = source.media != "image"
         for archive, models in self._groups.items():
             found: dict[int, tuple[ClassInfo, dict[str, float]]] = {}
+            zeros = {
+                model.variant: 0.0 for model in models if model.name in parts and parts[model.name].measured
+            }
             for model in models:
                 values = self.tables[model.name].values(parts[model.name]) if model.name in parts else []
                 for each in values:
-                    found.setdefault(each.info.index, (each.info, {}))[1][model.variant] = each.value
+                    known = found.setdefault(each.info.index, (each.info, dict(zeros)))[1]
+                    known[model.variant] = each.value
             for info, by_variant in found.values():
                 place = (shown(source.urn, source), shown(source.name, source))
                 self._lines.write(csv_line(self._row(place, archive, info, by_variant)))

@@ -64,7 +64,8 @@ class EnhancedCollector:
         self._source = source
         self._wanted = pictures.outputs != ("none",)
         self._sample = sample_of(model, folder)
-        self._described: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
+        self._described = 0
+        self._sums = [0.0] * len(VALUES), [0.0] * len(VALUES)
         self._measured = 0
         self._size = (0, 0)
         self._pair: Pair | None = None
@@ -118,17 +119,17 @@ class EnhancedCollector:
         before, after = result.frame.pixels, self._enhanced(result).pixels
         self._size = after.shape[0], after.shape[1]
         if self._measured % DESCRIBED_EVERY == 0:
-            self._described.append((_values(describe(_shrunk(before))), _values(describe(_shrunk(after)))))
+            self._described += 1
+            for sums, pixels in zip(self._sums, (before, after), strict=True):
+                for place, value in enumerate(_values(describe(_shrunk(pixels)))):
+                    sums[place] += value
         if not self._measured and self._sample.accepts(self._source.stem):
             self._pair = pair_of(before, after)
         self._measured += 1
 
     def _summary(self, source_hw: tuple[int, int]) -> EnhancedSummary:
-        count = len(self._described)
-        sums = [
-            [sum(column) for column in zip(*each, strict=True)] for each in zip(*self._described, strict=True)
-        ]
-        before, after = ([value / count for value in each] for each in sums) if count else ((), ())
+        count = self._described
+        before, after = ([value / count for value in each] for each in self._sums) if count else ((), ())
         return EnhancedSummary(source_hw, tuple(before), tuple(after), count, pair=self._pair)
 
     def _enhanced(self, result: Result) -> Enhanced:

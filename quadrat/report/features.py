@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.errors import LayoutError
 from quadrat.records import Entry, SourceRecord
 from quadrat.report.aspects import table_aspect
 from quadrat.report.base import ModelFacts, finished, plain
@@ -49,7 +50,7 @@ class FeatureFile:
         )
         self._count = self._source = self._length = 0
         self._width = 1
-        self._error: OSError | None = None
+        self._error: OSError | LayoutError | None = None
         for path in (self._vectors, self._places, self._sources):
             path.unlink(missing_ok=True)
 
@@ -68,7 +69,7 @@ class FeatureFile:
                 with self._sources.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(name) + "\n")
                 self._source += 1
-        except OSError as error:
+        except (OSError, LayoutError) as error:
             self._error = error
 
     def _append(self, block: Sequence[tuple[FrameRow, Entry]]) -> None:
@@ -79,7 +80,12 @@ class FeatureFile:
         places["times"] = [np.nan if frame.time_s is None else frame.time_s for frame, _ in block]
         places["boxes"] = [(np.nan,) * 4 if each.box is None else each.box for _, each in block]
         places["tracks"] = [each.track for _, each in block]
-        self._length = len(vectors[0])
+        self._length = self._length or len(vectors[0])
+        if {len(vector) for vector in vectors} != {self._length}:  # of runs that were continued, for instance
+            raise LayoutError(
+                f"vectors of different lengths have no place in one {FILE}", where=self._model.name,
+                hint="The length depends on the picture's size: add a resize to the archive's transforms",
+            )  # fmt: skip
         with self._vectors.open("ab") as file:
             file.write(np.stack(vectors).astype("<f4").tobytes())
         with self._places.open("ab") as file:
@@ -87,7 +93,7 @@ class FeatureFile:
         self._count += len(block)
 
     def products(self) -> Iterator[Product]:
-        """Yield the file if there is a vector; OSError if it cannot be written."""
+        """Yield the file if there is a vector; OSError if it cannot be written, LayoutError for different lengths."""
         if self._error is not None:
             raise self._error
         if not self._count:

@@ -73,6 +73,7 @@ class SearchFold:
         self._names, self._folder, self._base, self._settings = names, folder, base, settings
         self._notify = notify
         self._queries: list[Query] = []
+        self._named: Counter[str] = Counter()
         self._measured = 0
 
     def add(self, record: SourceRecord) -> None:
@@ -85,6 +86,8 @@ class SearchFold:
                 name = plain(shown(record.source.name, record.source))
                 name += "" if frame.time_s is None else f" {frame.time_s:.2f} s"
                 name += "" if entry.box is None else f" #{objects[frame.index]}"
+                self._named[name] += 1
+                name += f" ({self._named[name]})" if self._named[name] > 1 else ""
                 self._queries.append(Query(name, entry.vectors[self._model], entry.thumb))
 
     def products(self) -> Iterator[Product]:

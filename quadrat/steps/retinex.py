@@ -18,6 +18,8 @@ TAILS = (1.0, 99.0)
 """Percentiles of each channel that become 0 and 255."""
 BLUR_SIGMA = 4.0
 """A picture is shrunk by a power of two before a blur as long as the blur still has at least this deviation."""
+LEAST_RANGE = 1e-3
+"""A channel in which the percentiles are nearer to each other has no contrast."""
 _SAMPLE = 1 << 18
 
 
@@ -42,7 +44,7 @@ def retinex(pixels: ImageU8) -> ImageU8:
         np.maximum(restoration, 0, out=restoration)
         restoration[reflectance < 0] = grey
         cv2.multiply(reflectance, restoration, values[part])
-    return _stretched(values)
+    return _stretched(values, pixels)
 
 
 def _illumination(pixels: ImageU8) -> NDArray[np.float32]:
@@ -66,14 +68,17 @@ def _illumination(pixels: ImageU8) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(mean, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _stretched(values: NDArray[np.float32]) -> ImageU8:
+def _stretched(values: NDArray[np.float32], pixels: ImageU8) -> ImageU8:
+    """Stretch each channel to 0..255; one without contrast, whose values are only rounding, stays that of `pixels`."""
     step = max(1, int((values.shape[0] * values.shape[1] / _SAMPLE) ** 0.5))
     low, high = np.percentile(values[::step, ::step].reshape(-1, 3), TAILS, axis=0)
-    gain = 255 / np.maximum(high - low, 1e-3)
+    flat = np.flatnonzero(high - low < LEAST_RANGE)
+    gain = 255 / np.maximum(high - low, LEAST_RANGE)
     found = np.empty(values.shape, np.uint8)
     for part in bands(found):
         shifted = cv2.subtract(values[part], (*low, 0.0))
         found[part] = cv2.multiply(shifted, (*gain, 0.0), dtype=cv2.CV_8U)
+    found[..., flat] = pixels[..., flat]
     return found
 
 

@@ -13,6 +13,7 @@ from quadrat.errors import ParameterError
 from quadrat.index.archive import unpacked
 from quadrat.index.read import IndexReader
 from quadrat.parameters import parse
+from tests import videos
 from tests.index.orders import found, made, names, run
 from tests.index.things import entry, packed, source
 from tests.networks import brightness_archive, colour_archive
@@ -37,6 +38,22 @@ def test_pictures_find_what_is_like_them(model, photos, tmp_path):
     ]
     with Image.open(tmp_path / "out" / "results.jpg") as sheet:
         assert sheet.width > 3 * 96
+
+
+def test_queries_of_one_name_stay_apart(model, photos, tmp_path):
+    """Frames of a fast video have equal times in two decimals: each has its own rows and its own picture."""
+    index = made(model, photos, tmp_path / "one")
+    (tmp_path / "in").mkdir()
+    colours = [(255, 0, 0), (0, 128, 0), (90, 90, 90)]
+    frames = [np.full((48, 64, 3), colour, np.uint8) for colour in colours]
+    videos.write(tmp_path / "in" / "fast.mp4", frames, rate=1000)
+    settings = {"task": "search", "max_results": 1, "moving": True}
+    assert run(model, tmp_path / "in", tmp_path / "out", base=index, **settings).error is None
+
+    rows = found(tmp_path / "out")
+    assert [row["rank"] for row in rows] == ["1"] * 3
+    assert len({row["query"] for row in rows}) == 3
+    assert names(tmp_path / "out") == ["red", "green", "grey"]
 
 
 def test_a_filter_narrows_what_pictures_find(model, photos, tmp_path):

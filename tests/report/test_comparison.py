@@ -13,6 +13,7 @@ from quadrat.render.comparison import COLORS, ComparedClass, draw_comparison
 from tests import pictures
 from tests.executors.orders import dives, everything, photos
 from tests.moving import RECTANGLES, order
+from tests.networks import argmax_archive
 from tests.results import contents
 from tests.test_job_models import SEAGRASS
 
@@ -79,6 +80,24 @@ def test_classes_that_no_variant_found_are_not_drawn(tmp_path: Path) -> None:
     wanted = draw_comparison(["none", "median"], [("x", drawn)])
     assert Image.open(io.BytesIO(ran.body("compare.png"))).height == wanted.shape[0]
     assert found == ["fish"]
+
+
+def test_a_class_that_only_one_variant_finds_is_zero_in_the_others(tmp_path: Path) -> None:
+    """Also without a list of classes, where a variant knows only the classes that it has found."""
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        dim = np.repeat(np.arange(10, 90, dtype=np.uint8)[None, :, None], 60, axis=0).repeat(3, axis=2)
+        (tmp_path / "in" / f"{name}.png").write_bytes(pictures.png(dim))
+    model = argmax_archive(tmp_path / "m.tgz", classes=[], model={})
+    ran = order(model, tmp_path / "in", tmp_path / "out", moving=False, compare="stretch")
+    table = ran.table("compare.csv")
+
+    assert len(table) == 6
+    for row in table:
+        assert float(row["difference"]) == pytest.approx(float(row["stretch"]) - float(row["none"]), abs=2e-6)
+    for name in ("a.png", "b.png", "(all)"):
+        own = [row for row in table if row["name"] == name]
+        assert [sum(float(row[variant]) for row in own) for variant in ("none", "stretch")] == [1, 1]
 
 
 def test_several_archives_have_rows_of_their_own(tmp_path: Path) -> None:

@@ -69,6 +69,13 @@ def test_contrast_invents_nothing_without_contrast(name, edge):
     assert np.abs(found.astype(int) - EDGES[edge]).max() <= 10
 
 
+@pytest.mark.parametrize("value", [(0, 0, 0), (90, 90, 90), (255, 255, 255), (200, 0, 30)])
+def test_msrcr_leaves_a_picture_of_one_value(value):
+    """Its reflectance is zero everywhere: stretched, a white picture would be black."""
+    pixels = np.full((60, 70, 3), value, np.uint8)
+    assert np.array_equal(parse_steps("msrcr").apply(pixels), pixels)
+
+
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("value", [0, 90, 255])
 def test_a_grey_picture_stays_grey(name, value):

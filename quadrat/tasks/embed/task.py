@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,23 @@ class Embed:
         self._output = vector_output(package, outputs)
         self.wanted = (self._output,)
         self._model = package.name
+        self._length = 0
 
     def start(self, frame: Frame) -> VectorFold:
         """Plan one part: the whole frame."""
-        return VectorFold(frame.key, self._output, self._model)
+        return VectorFold(frame.key, self._read)
+
+    def _read(self, part: Part) -> NDArray[np.float32]:
+        """Return the vector of a part. Raises what `unit` raises, and LayoutError if it has not the length of the first."""
+        vector = unit(part.arrays[self._output], self._model)
+        self._length = self._length or len(vector)
+        if len(vector) != self._length:
+            raise LayoutError(
+                f"its vector has {len(vector)} values, and that of the first picture {self._length}",
+                where=self._model,
+                hint="The length depends on the picture's size: add a resize to the archive's transforms",
+            )
+        return vector
 
 
 def make(package: ModelPackage, outputs: Sequence[OutputSpec]) -> Embed:
@@ -65,16 +78,15 @@ class VectorFold:
 
     windows: tuple[Window | None, ...] = (None,)
 
-    def __init__(self, frame: FrameKey, output: str, model: str) -> None:
+    def __init__(self, frame: FrameKey, read: Callable[[Part], NDArray[np.float32]]) -> None:
         self._received = ReceivedParts(frame, 1)
-        self._output = output
-        self._model = model
+        self._read = read
         self._vector: NDArray[np.float32] | None = None
 
     def add(self, number: int, part: Part) -> None:
         """Take the vector. Raises LayoutError for another shape, VectorError for values without a direction."""
         self._received.mark(number)
-        self._vector = unit(part.arrays[self._output], self._model)
+        self._vector = self._read(part)
 
     def finish(self) -> Embedding:
         """Return the vector at length 1."""

@@ -76,6 +76,20 @@ def test_frames_in_any_order_keep_their_vectors():
     assert [each.vector.tolist() for each in found] == [unit(each).tolist() for each in values]
 
 
+def test_vectors_of_one_run_have_one_length():
+    """Another one, as of a network that keeps the picture's size, fails its frame only."""
+    task = make_task(PACKAGE, [OUTPUT], Settings())
+    for number, (length, fails) in enumerate([(8, False), (6, True), (8, False)]):
+        fold = task.start(frame(number))
+        part = Part({"v": np.ones(length, np.float32)}, Geometry.identity(HW))
+        if fails:
+            with pytest.raises(LayoutError, match="6 values, and that of the first picture 8"):
+                fold.add(0, part)
+        else:
+            fold.add(0, part)
+            assert len(fold.finish().vector) == 8
+
+
 def test_the_output_is_the_stated_one_or_the_only_one():
     """Two outputs and no word about them are refused."""
     two = [OUTPUT, OutputSpec("other", "float32", (None, 2))]
