@@ -110,5 +110,19 @@ def test_a_folder_of_results_means_its_index(capsys):
     """And one without an index is refused."""
     assert main(["search", "made", "--where", "name ~ a*", "-o", "one"]) == 0
     assert found(Path("one")) == ["a.png"]
+    appended = [
+        "run",
+        "m.tgz",
+        "photos",
+        "-o",
+        "more",
+        "--index",
+        "--from-index",
+        "made",
+        "--executor",
+        "local",
+    ]
+    assert main(appended) == 0
+    assert Path("more/index.tgz").is_file()
     assert main(["search", "photos", "--where", "name ~ a*", "-o", "two"]) == 2
     assert "photos: it is a folder without index.tgz" in capsys.readouterr().err
