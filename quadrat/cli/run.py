@@ -16,7 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quadrat.cli.inputs import USAGE, Inputs, described, find_models, is_model, sort_inputs, values_for
+from quadrat.cli.inputs import (
+    USAGE,
+    Inputs,
+    described,
+    find_models,
+    index_in,
+    is_model,
+    sort_inputs,
+    values_for,
+)
 from quadrat.cli.log import LOG
 from quadrat.cli.words import strict
 from quadrat.errors import ParameterError, ResultsError
@@ -188,7 +197,9 @@ def plan(given: Namespace) -> list[Planned]:
             LOCAL_ORDER,
             moving=media != "image",
             overwrite=bool(given.overwrite),
-            index=local_path(given.from_index, Path(), "from-index") if given.from_index else None,
+            index=index_in(local_path(given.from_index, Path(), "from-index"), "from-index")
+            if given.from_index
+            else None,
         )
         planned.append(Planned(media, settings, store, place))
     return planned
