@@ -116,7 +116,7 @@ class Table:
         hits = []
         for query, own, similar in zip(queries, places, scores, strict=True):
             found = [
-                (int(self.rows[place]), float(score))
+                (int(self.rows[place]), _similarity(score))
                 for place, score in zip(own.tolist(), similar.tolist(), strict=True)
                 if self.rows[place] != without
             ]
@@ -149,7 +149,7 @@ def _duplicates(table: Table, settings: SearchSettings) -> list[Hit]:
     for group, members in enumerate(found, 1):
         _, similar = vectors.closest_others(table.vectors[members])
         hits += [
-            Hit("", rank, int(table.rows[place]), float(score), group)
+            Hit("", rank, int(table.rows[place]), _similarity(score), group)
             for rank, (place, score) in enumerate(zip(members.tolist(), similar.tolist(), strict=True), 1)
         ]
     return hits
@@ -160,7 +160,7 @@ def _outliers(table: Table, settings: SearchSettings) -> list[Hit]:
     _, similar = vectors.closest_others(table.vectors)
     order = np.argsort(similar, kind="stable")[: settings.max_results].tolist()
     return [
-        Hit("", rank, int(table.rows[at]), float(similar[at]) if np.isfinite(similar[at]) else None)
+        Hit("", rank, int(table.rows[at]), _similarity(float(similar[at])))
         for rank, at in enumerate(order, 1)
     ]
 
@@ -169,9 +169,14 @@ def _spread(table: Table, settings: SearchSettings) -> list[Hit]:
     """Return rows that cover the others, each with its similarity to the nearest of those before it."""
     places, similar = vectors.spread(table.vectors, settings.max_results)
     return [
-        Hit("", rank, int(table.rows[at]), None if np.isnan(score) else float(score))
+        Hit("", rank, int(table.rows[at]), _similarity(score))
         for rank, (at, score) in enumerate(zip(places.tolist(), similar.tolist(), strict=True), 1)
     ]
+
+
+def _similarity(score: float) -> float | None:
+    """Return a cosine in -1..1, which rounding can exceed; None for NaN or infinity, which mean that there is none."""
+    return min(1.0, max(-1.0, score)) if np.isfinite(score) else None
 
 
 FINDERS = {"duplicates": _duplicates, "outliers": _outliers, "spread": _spread}

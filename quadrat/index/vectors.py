@@ -19,6 +19,8 @@ IN_MEMORY = 1 << 30
 """Bytes of float32 above which a table lies in a temporary file, which the system maps into memory."""
 BLOCK = 16_384
 """Rows that are compared at a time."""
+ROUNDING = 2e-6
+"""What the similarity of two equal vectors can be less than 1, because it is a sum in float32."""
 MOST_PAIRED = 200_000
 """Rows of which all pairs are compared: this takes minutes, and four times as long for twice as many."""
 
@@ -93,12 +95,14 @@ def closest_others(table: Floats) -> tuple[Ints, Floats]:
 def groups(table: Floats, least: float) -> list[Ints]:
     """Return groups of at least two rows, in which each is at least `least` similar to another; the largest first.
 
+    Similarities count up to ROUNDING, so that equal rows are in one group for `least` = 1.
+
     Raises QueryError if there are more than MOST_PAIRED rows.
     """
     _check_paired(len(table))
     parent = np.arange(len(table))
     for start, other, scores in _pairs(table):
-        alike = scores >= least
+        alike = scores >= least - ROUNDING
         for row in np.flatnonzero(alike.any(axis=1)).tolist():
             family = np.append(np.flatnonzero(alike[row]) + other, row + start)
             roots = _roots(parent, family)

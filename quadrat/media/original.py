@@ -77,12 +77,12 @@ def exif_for(exif: bytes, hw: HW) -> bytes:
             return b""
         (first,) = struct.unpack_from(f"{order}I", changed, 4)
         inner, size = 0, {_WIDTH: hw[1], _HEIGHT: hw[0]}
-        for at, tag, kind, value in _entries(changed, order, first):
-            if tag == _ORIENTATION and kind == _SHORT:
-                struct.pack_into(f"{order}H", changed, at, 1)
-            elif tag == _EXIF:
-                inner = value
         (count,) = struct.unpack_from(f"{order}H", changed, first)
+        for at in range(first + 2, first + 2 + 12 * count, 12):
+            if struct.unpack_from(f"{order}H", changed, at) == (_ORIENTATION,):  # of whatever type
+                struct.pack_into(f"{order}HIHH", changed, at + 2, _SHORT, 1, 1, 0)
+        for _, tag, _, value in _entries(changed, order, first):
+            inner = value if tag == _EXIF else inner
         struct.pack_into(f"{order}I", changed, first + 2 + 12 * count, 0)
         for at, tag, kind, _ in _entries(changed, order, inner) if inner else ():
             if tag in size and kind in (_SHORT, _LONG):

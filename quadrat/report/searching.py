@@ -96,7 +96,7 @@ class SearchFold:
             raise IndexFileError(
                 "the pictures gave no vectors to look for",
                 where=self._model,
-                hint="Add --features for a classifier; for a model about objects, none was found",
+                hint="Pack the model with its features, or give pictures in which its detector finds objects",
             )
         if self._queries:
             made = Results(self._base, self._settings, self._queries, self._folder)

@@ -119,3 +119,11 @@ def test_too_many_pairs_are_refused(monkeypatch):
         with pytest.raises(QueryError, match="all pairs of 6 rows") as raised:
             function()
         assert "--where" in raised.value.hint
+
+
+@pytest.mark.parametrize("dimension", [3, 64, 512, 2048])
+def test_equal_rows_are_near_duplicates_at_any_similarity(dimension):
+    """Also at 1, which the product of a vector with itself may miss by its rounding."""
+    rows = table(30, dimension)
+    found = vectors.groups(np.concatenate([rows, rows]), 1.0)
+    assert [each.tolist() for each in found] == [[row, row + 30] for row in range(30)]

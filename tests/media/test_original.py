@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,18 @@ def test_nothing_is_kept_unless_it_is_wanted() -> None:
     body = stored("JPEG", Image.fromarray(pictures.drawing(60, 80)))
     assert decode(Blob(body), FrameKey("urn:a"), None).original is None
     assert read(body).original is not None
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("kind", "form"), [(1, "B3x"), (3, "H2x"), (4, "I"), (6, "b3x"), (8, "h2x"), (9, "i")]
+)
+def test_an_orientation_of_any_type_becomes_upright(order, kind, form):
+    """Readers take it from any whole number: a picture that is upright must not be turned again."""
+    entry = struct.pack(f"{order}HHI{form}", 0x0112, kind, 1, 6)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    exif = mark + struct.pack(f"{order}IH", 8, 1) + entry + struct.pack(f"{order}I", 0)
+
+    stream = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(stream, "JPEG", exif=exif_for(exif, (10, 20)))
+    assert Image.open(io.BytesIO(stream.getvalue())).getexif()[274] == 1
