@@ -256,7 +256,7 @@ def labels_of(scores: F64, limits: Sequence[float], *, several: bool) -> Bools:
 
     One label is that of the class that passes its threshold by the largest factor.
     """
-    passing = scores >= np.array(limits)
+    passing = scores.astype(np.float32) >= np.array(limits, np.float32)
     if several:
         return np.asarray(passing)
     factors = np.where(passing, scores / np.array(limits), -1.0)

@@ -22,6 +22,8 @@ ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "HardSigmoid": ""}
 """The activation that an operation is; "" for one that cannot be undone exactly."""
 DENSE = ("Gemm", "MatMul")
 """Operations that make the scores of classes from features."""
+LINEAR = (*DENSE, "Add", "Conv", "BatchNormalization")
+"""Operations that make logits: their values are no probabilities, even if those for all drawings are from 0 to 1."""
 BETWEEN = (*MOVING, "Flatten", "Add", "Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Clip")
 """Operations between these and the scores."""
 
@@ -164,7 +166,8 @@ def _meaning(
             str(maker.input[0]),
             (f"scores: probabilities of a {known}; its logits were made the output",),
         )
-    if low >= 0 and high <= 1 + SUM and (choice.activation in (None, "none") or known):
+    guessed = choice.activation is None and (_sums(scores) or maker is None or maker.op_type not in LINEAR)
+    if low >= 0 and high <= 1 + SUM and (guessed or choice.activation == "none" or known):
         kind = "probabilities that sum to 1" if _sums(scores) else "independent probabilities"
         return "none", scores.tensor, (f"scores: {kind}",)
     usual = "sigmoid" if channels == 1 or choice.multi_label else "softmax"

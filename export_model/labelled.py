@@ -39,7 +39,7 @@ def read(folder: Path, table: Path | None, names: Sequence[str], *, several: boo
     """
     if not folder.is_dir():
         raise ParameterError("there is no such folder", where=str(folder))
-    places = {_plain(name): index for index, name in enumerate(names)}
+    places = _places(names, where=table or folder)
     pairs = list(_listed(folder, table) if table else _in_folders(folder, several=several))
     where = table or folder
     if not pairs:
@@ -76,6 +76,19 @@ def measure(archive: Path, paths: Sequence[Path]) -> NDArray[np.float64]:
             hint="List images only",
         )  # fmt: skip
     return np.array(found, np.float64)
+
+
+def _places(names: Sequence[str], where: Path) -> dict[str, int]:
+    """Return the index of each class by its plain name. Raises ParameterError if two have one."""
+    places: dict[str, int] = {}
+    for index, name in enumerate(names):
+        other = places.setdefault(_plain(name), index)
+        if other != index:
+            raise ParameterError(
+                f"a folder or label cannot tell the classes {names[other]!r} and {name!r} apart", where=str(where),
+                hint="Hyphens, underscores and spaces are read alike, and so are capital and small letters",
+            )  # fmt: skip
+    return places
 
 
 def _plain(name: str) -> str:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.classifiers import color_archive
+from tests.enhancers import enlarger
 from tests.moving import RECTANGLES, order
 from tests.service.run import Service
 
@@ -119,7 +121,10 @@ def _own_files(folder: Path) -> None:
             network = archive.extractfile("model.onnx")
             assert network is not None
             (folder / f"{own}.onnx").write_bytes(network.read())
-    shutil.copy(ROOT / "examples" / "models" / "rectangles.tgz", folder / "fish.tgz")
+    for own in ("fish", "detector"):
+        shutil.copy(ROOT / "examples" / "models" / "rectangles.tgz", folder / f"{own}.tgz")
+    color_archive(folder / "species.tgz", ("wallaby", "possum", "fox"), name="species", on="objects")
+    (folder / "photo-x4.onnx").write_bytes(enlarger(4))
     shutil.copytree(ROOT / "examples" / "images" / "site-a", folder / "photos")
     shutil.copy(ROOT / "examples" / "videos" / "reef-1.mp4", folder / "dive.mp4")
 

@@ -15,12 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from predictor import Measurement, Objects, Predictor
+from predictor import Labels, Measurement, Objects, Predictor
+from quadrat.cli.commands import main as main_of_quadrat
 from quadrat.transforms.tiles import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 DETECTOR = EXAMPLES / "models" / "rectangles.tgz"
+CLASSIFIER = EXAMPLES / "models" / "fire-tiny.tgz"
+SCENES = ("fire/scene-00049.jpg", "no-fire/scene-00043.jpg")
+"""Scenes that are labelled; the first is looked for among all."""
+SHEET = 940
+"""Width of the sheet of before and after, in pixels."""
 WIDTH = 560
 """Width of each half of a picture, in pixels."""
 FRAMES = (5, 40)
@@ -82,6 +88,37 @@ def boxes(picture: Image.Image) -> Iterator[Sequence[float]]:
                 yield from found.detections.boxes.tolist()
 
 
+def enhanced() -> Image.Image:
+    """Enhance quadrats by several steps and return the sheet of before and after."""
+    words = ["--compare", "lab-grey-world+clahe,fusion"]
+    sheet = made(["enhance", str(EXAMPLES / "images" / "site-a"), *words], "before-after.jpg")
+    return sheet.resize((SHEET, round(sheet.height * SHEET / sheet.width)), Image.Resampling.LANCZOS)
+
+
+def labelled() -> Image.Image:
+    """Draw scenes beside their labels."""
+    with Predictor(CLASSIFIER) as predictor:
+        found = [one for name in SCENES for one in predictor.predict(EXAMPLES / "fires" / name)]
+    return beside(*(one.labelled() for one in found if isinstance(one, Labels)))
+
+
+def found() -> Image.Image:
+    """Look for a scene among the others and return the contact sheet."""
+    with tempfile.TemporaryDirectory() as folder:
+        made(["run", str(CLASSIFIER), str(EXAMPLES / "fires"), "--index"], "index.tgz", Path(folder))
+        words = ["search", f"{folder}/index.tgz", str(EXAMPLES / "fires" / SCENES[0])]
+        return made([*words, "--model", str(CLASSIFIER), "--max-results", "4"], "results.jpg")
+
+
+def made(words: Sequence[str], name: str, out: Path | None = None) -> Image.Image:
+    """Run a command of quadrat and return a picture of its results; an index gives an empty one."""
+    with tempfile.TemporaryDirectory() as folder:
+        if main_of_quadrat([*words, "-o", str(out or folder)]):
+            raise RuntimeError(f"quadrat {' '.join(words)} failed")
+        path = (out or Path(folder)) / name
+        return Image.open(path).copy() if path.suffix == ".jpg" else Image.new("RGB", (1, 1))
+
+
 def beside(*pictures: Image.Image) -> Image.Image:
     """Put pictures of the same size side by side, with a white line between them."""
     rows: list[NDArray[np.uint8]] = []
@@ -122,6 +159,9 @@ def main() -> None:
         "objects": beside(Image.fromarray(first.pixels), first.annotated()),
         "tracks": beside(first.annotated(), later.annotated()),
         "seam": seam(),
+        "enhanced": enhanced(),
+        "labelled": labelled(),
+        "found": found(),
     }
     for name, picture in pictures.items():
         picture.save(folder / f"{name}.jpg", quality=85)

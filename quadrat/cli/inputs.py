@@ -25,6 +25,8 @@ from quadrat.types import Source
 
 PHOTOS = "PHOTOS"
 USAGE = "Write quadrat run MODEL PHOTOS..."
+INDEX = "index.tgz"
+"""The index in a folder of results."""
 _MAGIC = re.compile(r"[*?\[]")
 _VIDEO_BYTES = ("a video", "a video or sound file")
 
@@ -104,6 +106,20 @@ def is_model(word: str, *, missing: bool = True) -> bool:
     if not exists(path, "MODEL"):
         return missing
     return any(is_gzip(each) for each in (path.glob("*.tgz") if path.is_dir() else [path]))
+
+
+def index_in(path: Path, where: str) -> Path:
+    """Return the index that a path means: the file, or the index.tgz in a folder of results.
+
+    Raises ParameterError for a folder without one; `where` is the user's word, or the name of the parameter.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / INDEX).is_file():
+        raise ParameterError(
+            f"it is a folder without {INDEX}", where=where, hint="quadrat run --index delivers an index"
+        )
+    return path / INDEX
 
 
 def values_for(values: Mapping[str, Any], media: str, others: Sequence[str]) -> dict[str, Any]:

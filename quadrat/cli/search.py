@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from quadrat.cli.inputs import USAGE, described, find_models, sort_inputs
+from quadrat.cli.inputs import USAGE, described, find_models, index_in, sort_inputs
 from quadrat.cli.log import LOG
 from quadrat.cli.run import has_results, link_latest
 from quadrat.cli.words import strict
@@ -56,7 +56,7 @@ MEANT = {
     **dict.fromkeys(("--image", "--images", "--photo", "--photos", "--picture"), PICTURES),
 }
 """Hints for options that this command does not have."""
-WHERE, INDEX = "INDEX", "index.tgz"
+WHERE = "INDEX"
 
 
 def parser() -> ArgumentParser:
@@ -162,13 +162,7 @@ def _index(given: Namespace) -> Path:
     if archive is not None:
         hint = f"Name the embedding archive by --model: quadrat search {word} PHOTOS... --model {archive}"
         raise ParameterError("it is an archive, not a picture or a video", where=archive, hint=hint)
-    if not index.is_dir():
-        return index
-    if not (index / INDEX).is_file():
-        raise ParameterError(
-            f"it is a folder without {INDEX}", where=word, hint="quadrat run --index delivers an index"
-        )
-    return index / INDEX
+    return index_in(index, word)
 
 
 def _values(given: Namespace) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class OpenVINOEngine:
         self._closed = False
         roles = package.outputs if graph_format == "onnx" else {}
         first = kind_of(package.task).first_roles or tuple(roles)
-        wanted = tuple(roles[role] for role in first if role in roles)
+        wanted = tuple(dict.fromkeys(roles[role] for role in first if role in roles))
         self._compiled: _Compiled | None = self._load_or_compile(wanted, trial)
 
     def run(self, batch: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:

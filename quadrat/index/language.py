@@ -5,7 +5,8 @@
     taken >= 2024-05 and near(-34.9, 138.5, 2)
 
 Conditions on `class`, `score` and `cover` that `and` joins hold for one and the same class found in the row; another
-`class` begins the next. A row is without a class if neither it nor, for a picture or frame, one of its objects has it.
+`class` begins the next. A row is without a class if neither it nor, for a picture or frame, one of its objects has it. Beside
+`kind = image` or `kind = frame`, a picture or frame also has the classes of its objects.
 """
 
 from __future__ import annotations
@@ -45,15 +46,19 @@ _TOKEN = re.compile(
 )
 
 
-OR_ITS_OBJECTS = (
-    "EXISTS (SELECT 1 FROM items o JOIN labels l ON l.item = o.id WHERE o.source = i.source AND o.frame = i.frame "
-    "AND (i.object = '' OR o.id = i.id)"
+WITH_OBJECTS = (
+    "FROM items o JOIN labels l ON l.item = o.id WHERE o.source = i.source AND o.frame = i.frame "
+    "AND (i.object = '' OR o.id = i.id) AND"
 )
-"""Begins the condition that a row has a class, or, if it is a whole picture or frame, that one of its objects has it.
+"""Begins the classes of a row, and, if it is a whole picture or frame, those of its objects.
 
 Objects have rows of their own, so that the row of a picture has no classes of theirs. Without this, a picture full of fish
 would be one without fish.
 """
+OWN = "FROM labels l WHERE l.item = i.id AND"
+"""Begins the classes of a row alone."""
+_WHOLE = (f"({KINDS['image']})", f"({KINDS['frame']})", f"NOT ({KINDS['object']})")
+"""Conditions that only pictures and frames meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Condition:
 
     `label` is the condition on the table `l` (labels) of the first class that is asked for, with `label_values`; rows
     are ranked by its cover or score. It is empty if no class is asked for. `classes` are the names of classes that rows
-    must have.
+    must have. With `objects`, a picture or frame is ranked by its objects, too.
     """
 
     sql: str
@@ -70,6 +75,7 @@ class Condition:
     label: str = ""
     label_values: tuple[object, ...] = ()
     classes: tuple[str, ...] = ()
+    objects: bool = False
 
 
 @dataclass(slots=True)
@@ -80,12 +86,9 @@ class _Label:
     values: list[object] = field(default_factory=list)
     has_class: bool = False
 
-    def text(self, *, denied: bool = False) -> str:
-        """Return the condition that the row has such a class; if it will be `denied`, that it or one of its objects has."""
-        given = " AND ".join(self.parts)
-        if denied:
-            return f"{OR_ITS_OBJECTS} AND {given})"
-        return f"EXISTS (SELECT 1 FROM labels l WHERE l.item = i.id AND {given})"  # noqa: S608 - parts have bound values
+    def text(self, *, objects: bool = False) -> str:
+        """Return the condition that the row has such a class, or with `objects` that it or one of its objects has."""
+        return f"EXISTS (SELECT 1 {WITH_OBJECTS if objects else OWN} {' AND '.join(self.parts)})"
 
 
 def parse(text: str) -> Condition:
@@ -123,6 +126,7 @@ class _Parser:
         self._place = 0
         self._count = 0
         self._rank: _Label | None = None
+        self._objects = False
         self._classes: list[str] = []
 
     def whole(self) -> Condition:
@@ -133,7 +137,7 @@ class _Parser:
         if self._rank is None:
             return Condition(sql, tuple(values))
         label, bound = " AND ".join(self._rank.parts), tuple(self._rank.values)
-        return Condition(sql, tuple(values), label, bound, tuple(self._classes))
+        return Condition(sql, tuple(values), label, bound, tuple(self._classes), self._objects)
 
     def _either(self, depth: int, *, positive: bool) -> tuple[str, list[object]]:
         parts = [self._all(depth, positive=positive)]
@@ -154,11 +158,12 @@ class _Parser:
             if not self._is("and"):
                 break
             self._place += 1
+        objects = not positive or any(part in sql for part in _WHOLE)
         for label in labels:
-            sql.append(label.text(denied=not positive))
+            sql.append(label.text(objects=objects))
             values += label.values
         if positive and self._rank is None:
-            self._rank = next(iter(labels), None)
+            self._rank, self._objects = next(iter(labels), None), objects
         return f"({' AND '.join(sql)})", values
 
     def _term(
@@ -174,7 +179,7 @@ class _Parser:
             own: list[object] = []
             self._term(depth + 1, inner_labels, inner, own, positive=False)
             for label in inner_labels:
-                inner.append(label.text(denied=True))
+                inner.append(label.text(objects=True))
                 own += label.values
             sql.append(f"NOT coalesce({' AND '.join(inner)}, 0)")
             values += own
@@ -235,7 +240,7 @@ class _Parser:
             sql.append(f"coalesce({part}, 0)")
             values.append(value)
         elif column == "class" and operator == "!=":
-            sql.append(f"NOT {OR_ITS_OBJECTS} AND l.class = ? COLLATE NOCASE)")
+            sql.append(f"NOT EXISTS (SELECT 1 {WITH_OBJECTS} l.class = ? COLLATE NOCASE)")
             values.append(value)
         else:
             _add_to_label(labels, column, part, value)

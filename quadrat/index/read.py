@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from quadrat.errors import IndexFileError
 from quadrat.index import schema
 from quadrat.index.identity import identity_in
-from quadrat.index.language import Condition
+from quadrat.index.language import OWN, WITH_OBJECTS, Condition
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -97,8 +97,8 @@ class IndexReader:
         """Return the rows (N,) that a condition holds for, in their order, and what each is ranked by; NaN if nothing."""
         rank = "NULL"
         if condition.label:
-            best = "SELECT max(coalesce(l.cover, l.score)) FROM labels l WHERE l.item = i.id AND"
-            rank = f"({best} {condition.label})"
+            place = WITH_OBJECTS if condition.objects else OWN
+            rank = f"(SELECT max(coalesce(l.cover, l.score)) {place} {condition.label})"
         query = f"SELECT i.id, {rank} FROM items i JOIN sources s ON s.id = i.source WHERE {condition.sql} ORDER BY i.id"  # noqa: S608 - the language makes it, with bound values
         found = self._all(query, [*condition.label_values, *condition.values])
         ids = np.array([each[0] for each in found], np.int64)

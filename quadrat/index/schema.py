@@ -13,6 +13,8 @@ FORMAT = "1"
 PAGE_BYTES = 16384
 """A vector of 512 values and a thumbnail fit into one page."""
 CACHE_KB = 64_000
+LONGEST = 1 << 16
+"""Bytes of a text or a thumbnail; names, addresses and small pictures are far shorter."""
 LARGEST = 1.7976931348623157e308
 """The largest finite number; infinity is larger."""
 DAMAGED = "Make the index again, or take it from where it was made"
@@ -102,7 +104,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _check_values(opened: sqlite3.Connection, name: str) -> None:
-    """Raise IndexFileError if a value is not of its column's type, infinite, or a box has not four sides.
+    """Raise IndexFileError if a value is not of its column's type, infinite or very long, or a box has not four sides.
 
     SQLite stores a value of any type in any column.
     """
@@ -111,6 +113,8 @@ def _check_values(opened: sqlite3.Connection, name: str) -> None:
         columns = [(row[1], row[2]) for row in opened.execute(f"PRAGMA table_info({table})")]
         wrong = [f"typeof({column}) NOT IN ('{kind.lower()}', 'null')" for column, kind in columns]
         wrong += [f"abs({column}) > {LARGEST!r}" for column, kind in columns if kind == "REAL"]
+        texts = [column for column, kind in columns if kind == "TEXT" or column == "jpeg"]
+        wrong += [f"length(CAST({column} AS BLOB)) > {LONGEST}" for column in texts]
         if table == "items":
             wrong.append("(x0 IS NULL) + (y0 IS NULL) + (x1 IS NULL) + (y1 IS NULL) NOT IN (0, 4)")
         if opened.execute(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1").fetchone():  # noqa: S608 - names of TABLES

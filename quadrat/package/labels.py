@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,8 @@ THRESHOLD = 0.5
 TOP_K = 5
 """Number of classes that are listed for each picture if the archive states none."""
 MOST_LISTED = 1000
+MOST_LEVELS = 100
+"""The most levels of a hierarchy. Those of living things have about 30; a chain of thousands would take minutes to follow."""
 
 _WHERE = "meta.json: classify"
 _KEYS = ("activation", "multi-label", "temperature", "threshold", "top-k", "parents", "levels")
@@ -79,7 +81,7 @@ def read_labels(meta: Mapping[str, Any]) -> LabelWords:
 
 
 def depths(parents: Mapping[str, str | None]) -> dict[str, int]:
-    """Return the number of names above each name; HierarchyError if a name is above itself."""
+    """Return the number of names above each name; HierarchyError if a name is above itself, or below MOST_LEVELS."""
     known: dict[str, int] = {}
     for name in parents:
         path: list[str] = []
@@ -90,9 +92,13 @@ def depths(parents: Mapping[str, str | None]) -> dict[str, int]:
                 raise HierarchyError(
                     f"it has a loop: {loop[:200]}", where=f"{_WHERE}.parents", hint="Give the coarsest name the parent null"
                 )  # fmt: skip
+            if len(path) >= MOST_LEVELS:
+                raise _too_deep()
             path.append(place)
             place = parents.get(place)
         above = -1 if place is None else known[place]
+        if above + len(path) >= MOST_LEVELS:
+            raise _too_deep()
         for step, each in enumerate(reversed(path), 1):
             known[each] = above + step
     return known
@@ -226,7 +232,11 @@ def _check(words: LabelWords, names: Sequence[str]) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _too_deep() -> HierarchyError:
+    return _hierarchy(f"it has more than {MOST_LEVELS} levels", "Leave out the levels that nobody reports")
 
 
 def _hierarchy(what: str, hint: str = "") -> HierarchyError:

@@ -109,7 +109,10 @@ def check_without_network(settings: Settings, task: str) -> None:
 
 
 def _described(models: Mapping[str, str]) -> str:
-    texts = [f"the task of the model {name!r} is {task}" for name, task in models.items()]
+    texts = [
+        f"the task of the model {name!r} is {task}" if name != task else f"the task is {task}"
+        for name, task in models.items()
+    ]
     return " and ".join(texts)
 
 

@@ -96,7 +96,7 @@ class SearchFold:
             raise IndexFileError(
                 "the pictures gave no vectors to look for",
                 where=self._model,
-                hint="Add --features for a classifier; for a model about objects, none was found",
+                hint="Pack the model with its features, or give pictures in which its detector finds objects",
             )
         if self._queries:
             made = Results(self._base, self._settings, self._queries, self._folder)
@@ -183,7 +183,7 @@ class Results:
         score = "" if hit.score is None else f" {hit.score:.3f}"
         time = "" if row.time_s is None else f" {row.time_s:.2f} s"
         label = row.labels[0].name if row.labels else row.name.rsplit("/", 1)[-1] + time
-        return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label))
+        return Card(self._thumbs[hit.row], (f"{hit.rank}.{score}", label, f"row {hit.row}"))
 
 
 def _unknown_classes(index: IndexReader, condition: Condition) -> list[str]:

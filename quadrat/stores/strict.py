@@ -17,6 +17,8 @@ MAX_JSON = 4 << 20
 """Bytes of a JSON file: the run.json of an order of many videos has an entry for each of them."""
 MAX_YAML = 64 << 10
 """Bytes of a YAML file; its reader is slow."""
+LONGEST_NUMBER = 200
+"""Characters of a whole number: the largest float has 309 digits, or 256 in hexadecimal."""
 MAX_DEPTH = 32
 """Levels of nesting in YAML."""
 
@@ -54,7 +56,13 @@ def read_text(path: Path, limit: int) -> str:
 def parse_json(text: str) -> Any:
     """Parse strict JSON: finite numbers, no key twice, no lone surrogates. Raises StrictError."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_pairs)
+        value = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_pairs,
+        )
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be written to a file
     except RecursionError:
         raise StrictError("it is nested too deeply") from None
@@ -122,6 +130,8 @@ class _PlainLoader(yaml.SafeLoader):
             raise StrictError(
                 f"{value[:20]} is a number in base 60", "Write a plain number, or put it in quotes"
             )
+        if node.tag in _NUMBERS and len(value) > LONGEST_NUMBER:
+            raise StrictError(f"the number {value[:20]}... is too large")
         return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -139,6 +149,13 @@ def _finite(text: str) -> float:
     if math.isinf(value := float(text)):
         raise ValueError(f"{text[:20]} is too large")
     return value
+
+
+def _whole(text: str) -> int:
+    """Return a whole number; ValueError for one that no other number can be compared with."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{text[:20]}... is too large")
+    return int(text)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

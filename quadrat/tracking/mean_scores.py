@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from quadrat.predictions import Classification, Detections, ObjectResult
 
-SCORE_UNITS = 1_000_000
-"""A probability of 1. Sums are integers, so that they do not depend on the order of adding."""
+SCORE_UNITS = 1 << 40
+"""A probability of 1. Sums are integers, so that they do not depend on the order of adding; millions of frames fit into them.
+
+With coarser units, the rounded probabilities of thousands of classes would not sum to 1.
+"""
 
 
 @dataclass(slots=True)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from quadrat.errors import TransformError
 from quadrat.geometry import Geometry
 from quadrat.protocols import Transform
-from quadrat.transforms.chain import Chain
+from quadrat.transforms.chain import Chain, check_order
 from quadrat.transforms.params import Params
-from quadrat.transforms.pillow import check_order
 from quadrat.types import ImageU8, TransformSpec
 
 TRANSFORMS = {

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quadrat.errors import TransformError
 from quadrat.geometry import HW, Geometry
 from quadrat.protocols import Transform
-from quadrat.transforms.letterbox import Letterbox
+from quadrat.transforms.letterbox import Letterbox, ToBGR
 from quadrat.transforms.normalize import Normalize
-from quadrat.transforms.pillow import PilResize
+from quadrat.transforms.pillow import CenterCrop, PilResize
+from quadrat.transforms.reflect import ToY
 from quadrat.transforms.resize import Resize
 from quadrat.types import ImageU8
 
@@ -42,3 +45,24 @@ class Chain:
             elif isinstance(step, Letterbox):
                 hw = step.scaled_hw(hw)
         return hw
+
+
+def check_order(steps: Sequence[Transform]) -> None:
+    """Raise TransformError if a transform does not take what the one before it gives.
+
+    PilResize takes whole values only. After ToY there is one channel, which only Normalize takes, with one mean and std.
+    """
+    whole, grey = True, False
+    for step in steps:
+        if isinstance(step, PilResize) and not whole:
+            raise TransformError(
+                "it takes the whole values of a picture, so only another one, CenterCrop, Letterbox and ToBGR may "
+                "come before it",
+                where="transforms: PilResize",
+            )
+        if grey and not (isinstance(step, Normalize) and len(step.mean) == len(step.std) == 1):
+            raise TransformError(
+                "only a Normalize with one mean and one std may come after it", where="transforms: ToY"
+            )
+        grey = grey or isinstance(step, ToY)
+        whole = whole and isinstance(step, PilResize | CenterCrop | Letterbox | ToBGR)

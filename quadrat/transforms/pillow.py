@@ -6,7 +6,6 @@ neither, so a network gets other values than in its training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from quadrat.errors import ImageSizeError, TransformError
+from quadrat.errors import ImageSizeError
 from quadrat.geometry import HW, Geometry, Window
-from quadrat.protocols import Transform
-from quadrat.transforms.letterbox import Letterbox, ToBGR
 from quadrat.transforms.params import MAX_TENSOR_PIXELS, Params
 
 FILTERS = {
@@ -64,19 +61,6 @@ class PilResize:
             return self.size
         new = int(self.short * max(hw) / min(hw))
         return (self.short, new) if hw[0] <= hw[1] else (new, self.short)
-
-
-def check_order(steps: Sequence[Transform]) -> None:
-    """Raise TransformError if a PilResize comes after a transform that may give other values than whole ones."""
-    whole = True
-    for step in steps:
-        if isinstance(step, PilResize) and not whole:
-            raise TransformError(
-                "it takes the whole values of a picture, so only another one, CenterCrop, Letterbox and ToBGR may "
-                "come before it",
-                where="transforms: PilResize",
-            )
-        whole = whole and isinstance(step, PilResize | CenterCrop | Letterbox | ToBGR)
 
 
 def pil_resize(params: Params) -> PilResize:

@@ -40,6 +40,7 @@ def test_an_archive_makes_pictures_larger(quadrat: Quadrat) -> None:
     [
         ([IMAGES], "quadrat enhance: no step is named, so that pictures would stay as they are. Give --enhance with some of"),
         ([], "PHOTOS: it is required. Write quadrat enhance PHOTOS... --enhance STEPS"),
+        ([IMAGES, "--enhance", "clahe", "--outputs", "overlay"], "outputs: overlay cannot be drawn, because the task is enhance"),
         (["nosuch", "--enhance", "clahe"], "nosuch: there is no such file or folder. Write quadrat enhance PHOTOS..."),
         ([IMAGES, "--model", MASKS], "the first word: quadrat enhance MODEL PHOTOS..."),
         ([IMAGES, "--clahe"], "Steps are the value of --enhance, separated by commas"),

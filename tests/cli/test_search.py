@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from quadrat.cli.commands import main
+from tests.conftest import ROOT
 from tests.networks import colour_archive
 
 
@@ -110,5 +111,33 @@ def test_a_folder_of_results_means_its_index(capsys):
     """And one without an index is refused."""
     assert main(["search", "made", "--where", "name ~ a*", "-o", "one"]) == 0
     assert found(Path("one")) == ["a.png"]
+    appended = [
+        "run",
+        "m.tgz",
+        "photos",
+        "-o",
+        "more",
+        "--index",
+        "--from-index",
+        "made",
+        "--executor",
+        "local",
+    ]
+    assert main(appended) == 0
+    assert Path("more/index.tgz").is_file()
     assert main(["search", "photos", "--where", "name ~ a*", "-o", "two"]) == 2
     assert "photos: it is a folder without index.tgz" in capsys.readouterr().err
+
+
+def test_a_classifier_gives_features_to_search_by(tmp_path, capsys):
+    """Nobody has to ask for them: neither the index nor the search is of use without."""
+    model, fires = ROOT / "examples" / "models" / "fire-tiny.tgz", ROOT / "examples" / "fires"
+    assert (
+        main(["run", str(model), str(fires), "-o", str(tmp_path / "a"), "--index", "--outputs", "none"]) == 0
+    )
+    index, photo = tmp_path / "a" / "index.tgz", fires / "fire" / "scene-00049.jpg"
+
+    status = main(["search", str(index), str(photo), "--model", str(model), "-o", str(tmp_path / "b")])
+
+    assert status == 0, capsys.readouterr().err
+    assert found(tmp_path / "b")[0] == "fire/scene-00049.jpg"

@@ -152,6 +152,16 @@ def test_an_output_that_the_network_lacks_is_an_error(
         start(replace(tiny, outputs={"labels": "mask"}), EngineSettings(engine="openvino"), log)
 
 
+def test_an_output_with_two_roles_is_compiled_once(
+    tiny: ModelPackage, noise: NDArray[np.float32], log: logging.Logger
+) -> None:
+    """The library crashes if a network is cut to the same output twice."""
+    package = replace(tiny, task="classify", outputs={"logits": "logits", "scores": "logits"})
+    engine = openvino.OpenVINOEngine(package, "onnx", EngineSettings(), log)
+    np.testing.assert_allclose(engine.run(noise, ["logits"])["logits"], graphs.scores(noise), atol=1e-5)
+    engine.close()
+
+
 def test_an_output_whose_axes_are_free_hinders_no_other(
     tmp_path: Path, noise: NDArray[np.float32], log: logging.Logger
 ) -> None:

@@ -10,7 +10,9 @@ from PIL import Image
 
 from export_model import calibrate, calibration, verify
 from export_model.export import main as pack
+from export_model.labelled import read
 from predictor import Predictor
+from quadrat.errors import ParameterError
 from tests.export_model.conftest import Made
 from tests.export_model.graphs import classifier, saved
 
@@ -153,6 +155,12 @@ def test_thresholds_of_three_classes_are_those_of_an_order():
         for row, given in zip(own, shares.astype(np.float32), strict=True):
             expected = {label.name for label in rule.classify(given).labels}
             assert {name for name, holds in zip("abc", row, strict=True) if holds} == expected
+
+
+def test_classes_that_folders_cannot_tell_apart_are_refused(labelled):
+    """The images of one would otherwise count as those of the other."""
+    with pytest.raises(ParameterError, match="cannot tell the classes 'no fire' and 'no_fire' apart"):
+        read(labelled[1], None, ["no fire", "no_fire"], several=False)
 
 
 def test_mistakes_are_one_line(labelled, tmp_path, capsys):

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from export_model import heads, verify
 from export_model.export import main
 from export_model.inspection import describe, inspect
 from export_model.label_outputs import activated
+from tests.classifiers import color_onnx
 from tests.export_model.conftest import Made
 from tests.export_model.graphs import classifier, saved
 
@@ -57,6 +59,25 @@ def test_scores_are_what_the_network_means_by_them(tmp_path, tail, activation, r
     applied = tail and tail[-1][0] != "LogSoftmax"
     expected = own if applied else activated(own, "softmax")
     np.testing.assert_allclose(shares(made), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tail", ["", "Identity"])
+def test_small_logits_are_no_probabilities(tmp_path, tail):
+    """A last layer that is linear gives logits, even if those of all drawings happen to be from 0 to 1."""
+    weights, bias = [[0.3, 0.1, 0.1], [0.1, 0.2, 0.1], [0.1, 0.1, 0.4]], [0.1, 0.1, 0.1]
+    made = pack(
+        tmp_path, onnx.load_from_string(color_onnx(weights, bias, tail=tail)), ANY + " --onnx-output values"
+    )
+    assert (made.meta["classify"]["activation"], made.meta["classify"]["multi-label"]) == ("softmax", False)
+    given = heads.Runner(color_onnx(weights, bias))(IMAGE, "values")
+    assert 0 < given.min() < given.max() < 1
+    np.testing.assert_allclose(shares(made), activated(given, "softmax"), atol=1e-6)
+    told = pack(
+        tmp_path,
+        onnx.load_from_string(color_onnx(weights, bias)),
+        ANY + " --onnx-output values --activation none",
+    )
+    assert told.meta["classify"]["activation"] == "none"
 
 
 def test_features_are_what_the_last_layer_takes(tmp_path):

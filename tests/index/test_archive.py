@@ -138,6 +138,8 @@ WRONG = [
     "UPDATE facts SET value = x'00' WHERE name = 'dimension'",
     "UPDATE vectors SET vector = 'text'",
     "INSERT INTO thumbs VALUES (1, 'text')",
+    "INSERT INTO thumbs VALUES (1, zeroblob(1000000))",
+    "UPDATE sources SET name = replace(hex(zeroblob(100000)), '00', 'ab')",
 ]
 
 

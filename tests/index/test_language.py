@@ -54,6 +54,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory):
         ("kind != object and not class = shark", "abc"),
         ("not (class = shark and score > 0.8)", "abcdd"),
         ("kind = frame and not class = cod", "d"),
+        ("kind = frame and class = shark and score > 0.5", "d"),
+        ("class = shark and score > 0.8 and kind = frame", ""),
+        ("kind != object and class = shark", "d"),
+        ("kind = object and class = shark", "d"),
+        ("class = shark", "d"),
+        ("kind = frame and not class = shark", ""),
         ("class = cod or class = sand", "abc"),
         ("(class = cod or class = sand) and not site = reef-1", "c"),
         ("class ~ s*", "cd"),
@@ -117,6 +123,7 @@ def test_rows_are_ranked_by_the_class_that_is_asked_for(reader):
     for text, ranks in (
         ("class = crab", [0.3, 0.8]),
         ("class = weed", [0.3]),
+        ("kind = frame and class = shark", [0.6]),
         ("cover > 0.1 and class = sand", [0.7]),
     ):
         assert reader.select(parse(text))[1].tolist() == ranks

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quadrat.errors import HierarchyError, ModelError
 from quadrat.package import open_archive
-from quadrat.package.labels import LabelWords, depths, read_labels
+from quadrat.package.labels import MOST_LEVELS, LabelWords, depths, read_labels
 from tests.classifiers import color_archive
 
 NAMES = ("ocellaris", "percula", "blank")
@@ -54,6 +54,8 @@ def test_everything_is_read() -> None:
         ({"temperature": 0}, "E_MODEL_MANIFEST", "not a number from 0.01 to 100"),
         ({"temperature": "1"}, "E_MODEL_MANIFEST", "not a number from 0.01 to 100"),
         ({"temperature": float("nan")}, "E_MODEL_MANIFEST", "not a number from 0.01 to 100"),
+        ({"temperature": 10**400}, "E_MODEL_MANIFEST", "not a number from 0.01 to 100"),
+        ({"threshold": [0.5, 0.5, 10**400]}, "E_MODEL_MANIFEST", "not a number from 0 to 1"),
         ({"threshold": 1.5}, "E_MODEL_MANIFEST", "not a number from 0 to 1"),
         ({"threshold": []}, "E_MODEL_MANIFEST", "not a number from 0 to 1"),
         ({"threshold": [0.5, 0.5]}, "E_MODEL_CLASSES", "2 numbers for 3 classes"),
@@ -108,6 +110,24 @@ def test_an_archive_is_refused_when_it_is_opened(tmp_path: Path) -> None:
     assert caught.value.line.startswith(
         "E_MODEL_HIERARCHY m.tgz: meta.json: classify.parents: it has a loop: red > warm > red"
     )
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_hierarchy_of_an_untrusted_archive_is_followed_in_no_time(up: bool) -> None:
+    """It has at most MOST_LEVELS, from whichever end they are listed; exactly these pass."""
+    for count, passes in ((MOST_LEVELS, True), (MOST_LEVELS + 1, False), (100_000, False)):
+        chain = [
+            ("ocellaris" if n == 0 else f"n{n}", f"n{n + 1}" if n + 1 < count else None) for n in range(count)
+        ]
+        words = {
+            "classes": [{"name": "ocellaris"}],
+            "classify": {"parents": dict(chain if up else chain[::-1])},
+        }
+        if passes:
+            assert depths(read_labels(words).parents)["ocellaris"] == MOST_LEVELS - 1
+        else:
+            with pytest.raises(HierarchyError, match="more than 100 levels"):
+                read_labels(words)
 
 
 def test_a_hierarchy_needs_names() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quadrat.geometry import Window
@@ -77,3 +77,16 @@ def test_a_track_that_has_ended_is_forgotten() -> None:
     for number in range(1, 50):
         means.update(seen([[1.0, 0.0]], [number]))
     assert len(means._sums) <= 4
+
+
+@given(st.integers(2, 30_000), st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_the_mean_of_one_frame_is_that_frame(count: int, seed: int) -> None:
+    """Law: probabilities of thousands of classes still sum to 1, and to those of the names above them."""
+    shares = np.random.default_rng(seed).exponential(1, count) ** 3
+    scores = (shares / shares.sum()).astype(np.float32)
+    means = MeanScores("finer", 30)
+    for _ in range(3):
+        (result,) = means.update(seen([scores.tolist()], [7]))
+        assert result is not None
+        np.testing.assert_allclose(result.prediction.scores, scores, rtol=1e-6, atol=1e-12)

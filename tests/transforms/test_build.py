@@ -167,6 +167,24 @@ def test_wrong_parameters_name_transform_and_parameter(
 
 
 @pytest.mark.parametrize(
+    "after",
+    [
+        ("ToY", {}),
+        ("ToBGR", {}),
+        ("Letterbox", {"size": [10, 10]}),
+        ("ReflectPadding", {"divisor": 4}),
+        ("Normalize", {"mean": [0.5] * 3, "std": [0.5] * 3}),
+        ("Normalize", {"mean": [0.5], "std": [0.5] * 3}),
+    ],
+)
+def test_a_picture_of_one_channel_is_only_normalised(after: tuple[str, dict[str, Any]]) -> None:
+    """All others take three channels; they would fail at every picture, or mix it up."""
+    build([TransformSpec("ToY", {}), TransformSpec("Normalize", {"mean": [0.5], "std": [0.5]})])
+    with pytest.raises(TransformError, match="may come after it"):
+        build([TransformSpec("ToY", {}), TransformSpec(*after)])
+
+
+@pytest.mark.parametrize(
     ("name", "params", "shape"),
     [
         ("Padding", {"target_size": [50, 90]}, (80, 60)),

@@ -20,6 +20,8 @@ SUM = 0.02
 """How far the sum of probabilities may be from 1, as after rounding to bf16."""
 BEYOND = 1e-3
 """How far a probability may be outside 0 to 1, as after rounding."""
+_FAR = 700.0
+"""Values further from 0 than this overflow in an exponential; their sigmoid is 0 or 1."""
 LEAST = 2.0**-24
 """Probabilities of independent labels nearer to 0 or 1 than this are rounded off; it stands for them in a logarithm."""
 
@@ -95,9 +97,7 @@ class ScoreReader:
                 return self._both(values)
             values = _logits(values, independent=self.multi_label or self.binary)
         values /= temperature
-        return self._both(
-            _softmax(values) if not (self.multi_label or self.binary) else 1 / (1 + np.exp(-values))
-        )
+        return self._both(_softmax(values) if not (self.multi_label or self.binary) else _sigmoid(values))
 
     def read_features(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32] | None:
         """Return the feature vector (D,) float32; None if it is not requested. Raises VectorError for NaN and zeros."""
@@ -197,6 +197,10 @@ def _binary(package: ModelPackage, length: int | None, activation: str, words: L
 def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
     shares = np.exp(values - values.max())
     return np.asarray(shares / shares.sum())
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -_FAR, _FAR))))
 
 
 def _logits(shares: NDArray[np.float64], *, independent: bool) -> NDArray[np.float64]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from quadrat.errors import QuadratError
 from quadrat.geometry import Window
 from quadrat.media.scratch import LARGE_PIXELS
 from quadrat.package.labels import read_labels
-from quadrat.parameters import LabelSettings, PictureSettings, SearchSettings, Settings
+from quadrat.parameters import SEARCH, LabelSettings, Settings
 from quadrat.predictions import Classification
 from quadrat.task_kinds import kind_of
 from quadrat.tasks.classify.reader import ScoreReader
@@ -44,7 +45,7 @@ class LabelFold:
 
 
 class Classify:
-    """The labels of a frame. With `index`, it takes the features too, if the archive has them.
+    """The labels of a frame. With `vectors`, it takes the features too, if the archive has them.
 
     Raises what ScoreReader.of and read_labels raise.
     """
@@ -58,10 +59,10 @@ class Classify:
         outputs: Sequence[OutputSpec],
         settings: LabelSettings,
         *,
-        index: bool = False,
+        vectors: bool = False,
     ) -> None:
         words = read_labels(package.meta)
-        wanted = settings.features or (index and "features" in package.outputs)
+        wanted = settings.features or (vectors and "features" in package.outputs)
         self._reader = ScoreReader.of(package, outputs, words, features=wanted)
         urn = kind_of(package.task).class_urn
         self._rule = LabelRule.of(package.meta, package.classes, self._reader.count, urn, settings)
@@ -82,12 +83,7 @@ def settings_in_force(_package: ModelPackage, settings: Settings) -> Settings:
     return replace(settings, frames=replace(settings.frames, max_img_size=LARGE_PIXELS))
 
 
-def make(
-    package: ModelPackage,
-    outputs: Sequence[OutputSpec],
-    settings: LabelSettings,
-    _pictures: PictureSettings,
-    search: SearchSettings,
-) -> Classify:
-    """Make the task from the settings of a run. Raises what Classify raises."""
-    return Classify(package, outputs, settings, index=search.index)
+def make(package: ModelPackage, outputs: Sequence[OutputSpec], *groups: Any) -> Classify:
+    """Make the task from the groups of settings that KIND names. Raises what Classify raises."""
+    labels, _pictures, search, order = groups
+    return Classify(package, outputs, labels, vectors=search.index or order.task == SEARCH)

@@ -19,6 +19,9 @@ from quadrat.tasks.enhance.reach import probe_reach
 from quadrat.tasks.enhance.tiles import Run, least_side, run_in_pieces, tiling_of
 from quadrat.types import Frame, ModelPackage, OutputSpec
 
+MOST_TRIED = 100_000_000
+"""Pixels of the picture that the network makes when it is tried: more than its memory would be at the archive's mercy."""
+
 
 class NetworkPictures:
     """Makes a picture of each frame, `scale` times as large, with the network of an archive.
@@ -40,6 +43,7 @@ class NetworkPictures:
         _check_input(package, self.words)
         self.tiling = tiling_of(self.words, package.input_shape[2:], tiles, package.name)
         self._fixed = any(package.input_shape[2:])
+        self._check_trial()
         self.in_force = {
             "tile-size": "{1} x {0}".format(*self.tiling.size),
             "tile-overlap": self.tiling.overlap,
@@ -54,12 +58,25 @@ class NetworkPictures:
 
     def noise(self) -> NDArray[np.float32]:
         """Return an input (N, C, h, w) of noise in 0..1 in which a reach that is larger than the stated one can be seen."""
+        return np.random.default_rng(0).random(self._trial_shape(), np.float32)
+
+    def _trial_shape(self) -> tuple[int, int, int, int]:
         words = self.words
         least = max(words.least, 2 * (words.reach or 0) + 2 * words.grid + 6)
         side = -(-least // words.multiple) * words.multiple
         batch, _, height, width = self._package.input_shape
-        shape = (batch or 1, words.channels, height or side, width or side)
-        return np.random.default_rng(0).random(shape, np.float32)
+        return batch or 1, words.channels, height or side, width or side
+
+    def _check_trial(self) -> None:
+        """Raise ManifestError if one input and its picture would be so large that trying them fills the memory."""
+        batch, _, height, width = self._trial_shape()
+        pixels = batch * height * width * self.words.scale**2
+        if pixels > MOST_TRIED:
+            raise ManifestError(
+                f"its network would be tried on {batch} x {width} x {height} pixels and make {pixels / 1e6:.0f} million, "
+                f"and {MOST_TRIED / 1e6:.0f} million are the most",
+                where="meta.json: enhance", hint="State the reach, grid, multiple, least and shape that the network has",
+            )  # fmt: skip
 
     def check(self, engine: Engine) -> None:
         """Run an archive without a self-test once, on noise, so that what it states is proven before the first frame.

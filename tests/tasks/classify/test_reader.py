@@ -148,3 +148,12 @@ def test_features_are_read_on_request() -> None:
         with pytest.raises(QuadratError) as caught:
             asked.read_features({"means": wrong})
         assert caught.value.code == "E_VECTOR"
+
+
+@pytest.mark.parametrize("far", [1e3, 1e30, float("inf")])
+def test_a_sigmoid_of_far_values_is_0_or_1(far: float) -> None:
+    """Without a warning of an overflow."""
+    made = reader(multi_label=True, activation="sigmoid").read(
+        {"values": np.array([-far, 0, 1e3], np.float32)}
+    )
+    np.testing.assert_allclose(made, [0, 0.5, 1], atol=1e-30)

@@ -168,6 +168,22 @@ def test_transforms_that_contradict_the_entry_are_refused():
         make_network(wrong, [OutputSpec("y", "float32", ())], TileSettings())
 
 
+@pytest.mark.parametrize(
+    ("words", "shape"),
+    [
+        (EnhanceWords(scale=2, reach=4096), None),
+        (EnhanceWords(scale=16, multiple=1024, grid=1024), None),
+        (EnhanceWords(scale=16, least=1024), None),
+        (PLAIN, (1, 3, 65536, 65536)),
+        (PLAIN, (10_000, 3, 64, 64)),
+    ],
+)
+def test_an_archive_cannot_make_its_own_trial_fill_the_memory(words, shape):
+    """The trial before the first frame is as large as the archive states, so that is limited."""
+    with pytest.raises(ManifestError, match="100 million are the most"):
+        task_of(words, TileSettings(), shape)
+
+
 def test_an_output_must_be_named_if_there_are_several():
     """Never the first of several outputs by luck."""
     outputs = [OutputSpec("y", "float32", ()), OutputSpec("z", "float32", ())]
