@@ -50,6 +50,8 @@ commands:
 examples:
   quadrat run model.tgz photos -o results       measure a folder of photographs
   quadrat run fish.tgz dive.mp4 reef/*.jpg      a video and some photographs
+  quadrat enhance photos --enhance grey-world   pictures for people to look at
+  quadrat search results --where "class = fish" find what a run with --index has seen
   quadrat inspect best.onnx                     what a network is, and how to pack it
   quadrat pack --onnx best.onnx --task detect   make an archive from a network
   quadrat doctor                                check this machine

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 
 USAGE_LINE = "usage: quadrat run MODEL PHOTOS... [-o OUT] [parameters]\n\n"
 ABOUT = """\
-Measure photographs, videos and streams with a model. The archive states what it measures: classes or objects.
+Measure photographs, videos and streams with a model. The archive states its task: cover of classes, objects,
+labels of pictures, vectors, or enhanced pictures.
 
 Files, folders with their sub-folders, patterns and addresses can be mixed. If there are several kinds, images,
 videos and streams are measured one after the other, each with its own tables in a folder of the results.
@@ -60,6 +61,7 @@ examples:
   quadrat run fish.tgz rtsp://camera/1 --stream-seconds 60
   quadrat run fish.tgz timelapse --sequence --sequence-rate 2
   quadrat run a.tgz,b.tgz photos                        two models, each image decoded once
+  quadrat run fish.tgz,species.tgz photos --index       the species of each fish, and an index to search in
 
 exit status: 0 the tables are delivered, 2 a wrong parameter, 3 the model, 4 the engine, 5 nothing could be
 measured, 6 the results cannot be written, 130 or 143 interrupted. Single images may have failed; see survey.csv.

@@ -30,6 +30,12 @@ def check_combinations(settings: Settings) -> None:
             where="compare, idle-seconds",
             hint="Leave one of them out",
         )
+    if settings.enhancement.compare and settings.search.index:
+        raise ParameterError(
+            "an index has one value of each class, and compare gives one for each variant",
+            where="compare, index",
+            hint="Leave one of them out: an order without compare makes the index",
+        )
     if settings.frames.frame_step > 1 and settings.frames.frame_seconds > 0:
         raise ParameterError(
             "frames are sampled by count or by time, not both",

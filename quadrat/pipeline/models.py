@@ -181,13 +181,15 @@ class Pass(Mapping[str, LoadedModel]):
 
     @property
     def frames(self) -> FrameSettings:
-        """The frame settings for reading, with the largest size that a model measures at."""
+        """The frame settings for reading: with the size that all models measure at, or with no limit if they differ.
+
+        A picture that was shrunk for one model and then for another would give other numbers than in an order of its own.
+        """
         each = [self._models[name].frames for name in self.whole]
         sizes = [frames.max_img_size for frames in each if isinstance(frames.max_img_size, int)]
         if len(sizes) < len(each):  # a given size is the same for all
             return each[0]
-        largest = -1 if min(sizes) < 0 else max(sizes)
-        return replace(each[0], max_img_size=largest)
+        return replace(each[0], max_img_size=sizes[0] if len(set(sizes)) == 1 else -1)
 
 
 @contextmanager

@@ -72,6 +72,7 @@ def test_none_is_always_a_variant_and_the_first() -> None:
         ({"compare": ",".join(["median"] * 50)}, "compare", "50 variants are too many. Compare at most 8"),
         ({"compare": ",".join(STEP_NAMES[:MOST_VARIANTS])}, "compare", "9 variants are too many"),
         ({"compare": "clahe", "enhance": "clahe"}, "enhance, compare", "compare says itself which steps"),
+        ({"compare": "clahe", "index": True}, "compare, index", "an index has one value of each class"),
         ({"compare": "clahe", "idle-seconds": 2.0}, "compare, idle-seconds", "frames would be skipped by what the variants find"),
         ({"enhance": "q" * 10_000}, "enhance", "there is no step 'qqq"),
     ],

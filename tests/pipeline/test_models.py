@@ -103,7 +103,7 @@ def test_one_model_has_no_label(tmp_path: Path) -> None:
     ("given", "read"),
     [({}, -1), ({"tile_size": 64}, -1), ({"max_img_size": 5000}, 5000), ({"max_img_size": -1}, -1)],
 )
-def test_pictures_are_read_at_the_largest_size_that_a_model_measures(
+def test_pictures_are_read_at_the_size_that_all_models_measure_at(
     tmp_path: Path, given: dict[str, int], read: int
 ) -> None:
     """A detector measures whole pictures, a segmentation model shrinks them unless max-img-size is given."""
@@ -180,8 +180,8 @@ def test_an_import_under_way_is_waited_for(tmp_path: Path, monkeypatch: pytest.M
     assert ["openvino"] == imported
 
 
-def test_of_two_sizes_the_larger_one_is_read(tmp_path: Path) -> None:
-    """A model that measures smaller pictures gets them shrunk from those."""
+def test_of_two_sizes_none_is_read(tmp_path: Path) -> None:
+    """A picture that is shrunk twice gives other numbers, so each model gets it shrunk from the whole."""
     archive = brightness_archive(tmp_path / "m.tgz")
     with load_models([archive, RECTANGLES], settings_of(), LOG) as models:
         tiny, rectangles = models.values()
@@ -190,7 +190,7 @@ def test_of_two_sizes_the_larger_one_is_read(tmp_path: Path) -> None:
                 with_settings(model, settings_of(max_img_size=size))
                 for model, size in zip((tiny, rectangles), sizes, strict=True)
             ]
-            assert 9000 == Pass(both).frames.max_img_size
+            assert Pass(both).frames.max_img_size == -1
 
 
 def test_what_is_in_force_depends_on_model_and_media(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from quadrat.errors import ClassesError
 from tests import videos
 from tests.classifiers import COLORS, color_archive, color_onnx, turned_archive
 from tests.moving import RECTANGLES, film, order
+from tests.networks import brightness_archive
 from tests.results import aspect
 
 RED, BLUE, GREY = (200, 30, 30), (30, 30, 220), (120, 120, 120)
@@ -256,3 +257,27 @@ def test_frames_csv_has_a_column_for_each_label_of_many_names(tmp_path):
         own = {name: value for name, value in row.items() if name.startswith("colors.count_")}
         assert own == {name: str(int(name == f"colors.count_{label['label']}")) for name in own}
         assert f"colors.count_{label['label']}" in own
+
+
+def test_a_large_picture_is_the_same_beside_a_model_of_another_size(tmp_path, monkeypatch):
+    """Law: several models in one pass give what each gives alone, also where both shrink pictures, to two sizes."""
+    monkeypatch.setattr("quadrat.tasks.classify.task.LARGE_PIXELS", 40_000)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    noise = np.random.default_rng(3).integers(0, 256, (1100, 1300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "a.png")
+    words = {"temperature": 0.01}  # tiny differences of the mean colour show
+    colors, covers = color_archive(tmp_path / "m.tgz", words=words), brightness_archive(tmp_path / "b.tgz")
+    for out, models in (("one", [colors]), ("two", [covers]), ("both", [covers, colors])):
+        assert order(models, folder, tmp_path / out, moving=False, outputs="none").status == 0
+
+    alone, beside = (
+        json.loads((tmp_path / out / name).read_text())
+        for out, name in (("one", "predictions.jsonl"), ("both", "colors.predictions.jsonl"))
+    )
+    assert alone == beside
+    (first,), (second,) = rows(tmp_path / "two", "images.csv"), rows(tmp_path / "both", "images.csv")
+    assert (first["width"], second["width"]) == ("1087", "1300")
+    covered = {name: value for name, value in first.items() if name.startswith("cover_")}
+    (label,) = {name.split(".")[0] for name in second if ".cover_" in name}
+    assert covered == {name: second[f"{label}.{name}"] for name in covered}
