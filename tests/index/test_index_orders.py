@@ -152,17 +152,13 @@ def test_objects_of_a_cascade(tmp_path):
 
 
 def test_the_features_of_a_classifier(photos, tmp_path):
-    """They are vectors like any others; a search by pictures says how to get them."""
+    """They are vectors like any others, and a search by pictures takes them without being asked to."""
     classifier = color_archive(tmp_path / "c.tgz", outputs={"logits": "values", "features": "means"})
     index = made(classifier, photos, tmp_path / "one")
     assert aspect(tmp_path / "one", "index.tgz")["vectors"] == 4
 
     picture = photos / "north" / "red.png"
-    outcome = run(classifier, picture, tmp_path / "out", base=index, task="search")
-    assert outcome.error is not None
-    assert outcome.error.code == "E_INDEX"
-    assert "--features" in outcome.error.line
-    assert run(classifier, picture, tmp_path / "two", base=index, task="search", features=True).error is None
+    assert run(classifier, picture, tmp_path / "two", base=index, task="search").error is None
     assert names(tmp_path / "two")[:2] == ["red", "rose"]
     run(None, None, tmp_path / "three", base=index, task="search", where="class = green and score > 0.5")
     assert names(tmp_path / "three") == ["green"]
