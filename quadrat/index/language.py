@@ -97,6 +97,8 @@ def parse(text: str) -> Condition:
         raise QueryError(f"it has more than {LONGEST} characters", where=_WHERE)
     if not text.strip():
         return Condition("1", ())
+    if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+        raise QueryError("it is not UTF-8", where=_WHERE)
     return _Parser(_tokens(text)).whole()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +12,19 @@ from quadrat.report.base import BUILT_IN
 if TYPE_CHECKING:
     from quadrat.pipeline.models import Pass
 
+LONGEST = 48
+"""Characters of a part of a file name: the name of the source and an ending are added, and file systems allow 255."""
+
 
 def label(name: str) -> str:
-    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+    """Turn a model's name into a part of file names: plain ASCII letters, digits, dashes and underscores.
+
+    A long one is cut, and ends in digits that different names do not share.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+    if len(plain) <= LONGEST:
+        return plain
+    return f"{plain[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def labels_of(models: Pass) -> dict[str, str]:

@@ -159,6 +159,7 @@ def test_rows_are_ranked_by_the_class_that_is_asked_for(reader):
         ("(" * 30 + "class = cod" + ")" * 30, "nested more than"),
         ("not " * 30 + "class = cod", "nested more than"),
         (" or ".join(["class = cod"] * 101), "more than 100 conditions"),
+        ('name = "\udcff"', "it is not UTF-8"),
         ("x" * 2001, "more than 2000 characters"),
     ],
 )

@@ -82,6 +82,15 @@ def test_a_label_is_fit_for_file_names(name: str, expected: str) -> None:
     assert expected == label(name)
 
 
+@pytest.mark.parametrize("letter", ["a", "海", " ", "É"])
+def test_labels_of_long_names_are_short_and_differ(letter: str) -> None:
+    """A name may have 255 characters, and so may a file's with everything added; variants of twelve steps are long too."""
+    one, other = label(letter * 254 + "b"), label(letter * 254 + "c")
+    assert max(len(one), len(other)) <= 48
+    assert letter != "a" or one != other
+    assert label("a" * 48) == "a" * 48
+
+
 def test_one_model_has_no_label(tmp_path: Path) -> None:
     """Its products are named after the sources alone."""
     with load_models([named(tmp_path / "m.tgz", "reef")], settings_of(), LOG) as models:
