@@ -53,6 +53,7 @@ class AutoSize:
         tuned = self._model.tuned
         with self.quiet.alone(), tuned.lock:
             known = tuned.by_shape.get(shape)
+            own = known is None  # else the batches of the trials had the inputs of another run or variant
             if known is None:
                 with self._turns():
                     known = tuned.by_shape[shape] = Tuner(self._model, tensors).tune()
@@ -64,7 +65,7 @@ class AutoSize:
             ):  # chosen since then, for inputs of another shape
                 known = replace(known, cpu_threads=tuned.threads or known.cpu_threads)
             self.tuning = replace(known, model=self._model.name)
-        if not known.remembered:
+        if own and not known.remembered:
             self._equal |= {
                 (each.batch_size, *shape): each.outcome == "ok"
                 for each in known.trials

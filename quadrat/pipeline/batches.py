@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quadrat.engines.host import HostedEngine
 from quadrat.engines.limits import fits
-from quadrat.errors import EngineMemoryError, EngineRunError, EngineTimeoutError, GraphError
+from quadrat.errors import EngineMemoryError, EngineRunError, EngineTimeoutError, GraphError, QuadratError
 from quadrat.pipeline.auto import AutoSize
 from quadrat.pipeline.chain import Stage
 from quadrat.pipeline.events import PartResult, PreparedPart, to_quadrat_error
@@ -187,7 +187,7 @@ class Batches:
                 arrays = self._timed_run([piece])
             return {name: array[0] for name, array in arrays.items()}
 
-        with suppress(EngineRunError, MemoryError):
+        with suppress(QuadratError, MemoryError):  # also what a piece shows to be wrong with the network
             arrays = in_pieces(one.sample.tensor, run, error)
             if (
                 self._lacking(one) is None

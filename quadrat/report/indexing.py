@@ -25,6 +25,7 @@ from quadrat.report.base import ModelFacts, plain
 from quadrat.report.features import entries_of
 from quadrat.report.names import Names
 from quadrat.stores.addresses import shown
+from quadrat.stores.files import cannot_write
 from quadrat.types import Product
 
 COLUMNS = (
@@ -37,7 +38,7 @@ DATABASE = "from-index"
 class IndexFold:
     """Folds records into index.tgz; `base` is the database of an earlier index, None for a new one.
 
-    Raises IndexFileError if the earlier index has vectors of another embedding.
+    Raises IndexFileError if the earlier index has vectors of another embedding, DeliveryError if there is no room for it.
     """
 
     def __init__(self, models: Sequence[ModelFacts], names: Names, folder: Path, base: Path | None) -> None:
@@ -45,13 +46,20 @@ class IndexFold:
         self._model = models[0]
         self._name = names.whole(archive.FILE)
         self._path, self._out = folder / DATABASE, folder / "index.tgz.part"
-        for old in (self._path, Path(f"{self._path}-wal"), Path(f"{self._path}-shm")):
-            old.unlink(missing_ok=True)
-        if base is not None:
-            shutil.copyfile(base, self._path)
         digests = {model.name: _digest(model) for model in models}
-        self._writer = IndexWriter(self._path, embedding_of(models), digests, new=base is None)
-        self._writer.__enter__()
+        try:
+            for old in (self._path, Path(f"{self._path}-wal"), Path(f"{self._path}-shm")):
+                old.unlink(missing_ok=True)
+            if base is not None:
+                shutil.copyfile(base, self._path)
+            self._writer = IndexWriter(self._path, embedding_of(models), digests, new=base is None)
+            self._writer.__enter__()
+        except sqlite3.Error as error:
+            raise cannot_write(
+                folder, OSError(errno.ENOSPC, f"the index cannot be written: {error}")
+            ) from error
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         self._error: Exception | None = None
 
     def add(self, record: SourceRecord) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import logging
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +194,27 @@ def test_an_index_is_not_overwritten_by_the_order_that_begins_with_it(model, pho
         FolderStore(model, photos, tmp_path / "one", overwrite=True, index=index)
     assert raised.value.where == "from-index"
     assert content(index) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("quadrat.index.schema.create", sqlite3.OperationalError("database or disk is full")),
+        ("quadrat.index.schema.open_for_writing", sqlite3.OperationalError("database or disk is full")),
+        ("quadrat.report.indexing.shutil.copyfile", OSError(errno.ENOSPC, "No space left on device")),
+        ("quadrat.index.write.IndexWriter._entry", sqlite3.OperationalError("database or disk is full")),
+        ("quadrat.index.archive.pack", OSError(errno.ENOSPC, "No space left on device")),
+    ],
+)
+def test_a_full_disk_is_one_clear_line(model, photos, tmp_path, place, error):
+    """Wherever the index is when it happens."""
+
+    def full(*_given: object, **_more: object) -> None:
+        raise error
+
+    base = made(model, photos, tmp_path / "one") if "create" not in place else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, full)
+        outcome = run(model, photos, tmp_path / "two", base=base, index=True)
+    assert outcome.error.code == "E_DELIVERY"
+    assert "the disk is full" in outcome.error.line

@@ -164,3 +164,18 @@ def test_equal_inputs_prove_nothing(
     ]
     came = list(Batches(ready)(iter(items)))
     assert [float(next(iter(each.outcome.arrays.values()))) for each in came] == values
+
+
+def test_what_another_stage_compared_proves_nothing(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inputs may have been equal: variants of one network share the choice, and compare their own batches."""
+    chosen = Tuning("tiny", (3, 8, 8), 3, 1, (Trial(1, 3, "ok", 1, 0.1, 30.0),), 1.5)
+    monkeypatch.setattr(auto.Tuner, "tune", lambda _self: chosen)
+    ready = replace(side_by_side(tiny, 1, Mixing(())), settings=settings_of(batch_size="auto"), tuned=Tuned())
+    black_first = [numbered(n) for n in range(8)]
+    for one in black_first:
+        one.sample.tensor[:] = 0
+    list(Batches(ready)(iter(black_first)))
+    came = list(Batches(ready)(numbered(n) for n in range(20)))
+    assert [float(next(iter(each.outcome.arrays.values()))) for each in came] == list(range(20))

@@ -171,6 +171,24 @@ def test_memory_that_no_piece_fits_into_fails_the_picture_alone(tmp_path, images
     assert "E_ENGINE_MEMORY" in (tmp_path / "out" / "survey.csv").read_text()
 
 
+def test_pieces_that_the_network_cannot_take_fail_the_picture_alone(tmp_path, images, monkeypatch):
+    """A network that gives another shape for a piece is found out only when memory runs out."""
+    once = OnnxEngine.run
+
+    def limited(self, batch, outputs):
+        if batch.shape[2:] in ((14, 14), (1, 1)):
+            return once(self, batch, outputs)
+        if batch.size > 3 * 30 * 30:
+            raise EngineMemoryError("too large", where="onnx")
+        return {name: array[..., :-1] for name, array in once(self, batch, outputs).items()}
+
+    monkeypatch.setattr(OnnxEngine, "run", limited)
+    store = FolderStore(enlarger_archive(tmp_path / "large.tgz"), images, tmp_path / "out")
+    assert run_order(parse({"engine": "onnx", "executor": "local"}), store, LOG).exit_status == 0
+    assert [path.name for path in (tmp_path / "out" / "enhanced").iterdir()] == ["one.enhanced.png"]
+    assert "E_ENGINE_MEMORY" in (tmp_path / "out" / "survey.csv").read_text()
+
+
 def test_an_isolated_order_gives_the_same_pictures(tmp_path, images):
     """The network runs in a child, and nothing else changes."""
     local, _ = run(tmp_path, images, "out", tile_size=32)
