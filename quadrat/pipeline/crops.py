@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from quadrat.errors import UnmeasuredObjectError
+from quadrat.errors import QuadratError, UnmeasuredObjectError
 from quadrat.geometry import Geometry, Window
 from quadrat.package.objects import ObjectWords
 from quadrat.pipeline.cascade import AboutObjects
@@ -19,6 +19,7 @@ from quadrat.pipeline.events import (
     OpenCrop,
     OpenObjects,
     PartResult,
+    PreparedPart,
     to_quadrat_error,
 )
 from quadrat.pipeline.models import LoadedModel
@@ -64,7 +65,7 @@ class CropStage:
                 yield Flush()
 
     def _parts(self, item: MeasuredFrame, found: Detections) -> Iterator[Any]:
-        """Plan all objects of a frame, then yield their parts."""
+        """Yield the parts of all objects of a frame, which are cut out one by one: together they may be far larger."""
         owner = OpenObjects(item, [None] * len(found), self._reasons(found))
         wanted = [row for row, reason in enumerate(owner.reasons) if not reason]
         try:
@@ -73,20 +74,32 @@ class CropStage:
             for row in wanted:
                 fail(owner, row, error)
             wanted = []
-        crops = [self._open(owner, row, found, pixels) for row in wanted]
-        opened = [crop for crop in crops if crop is not None]
-        owner.waiting = len(opened)
-        if not opened:
+        owner.waiting = len(wanted)
+        if not wanted:
             yield finished(owner, self._model.name, self._about.detector)
             return
         self._held += item.result.frame.pixels.nbytes
-        for crop in opened:
-            if not crop.waiting:  # a task without a network
-                yield PartResult(
-                    crop, self._model.name, -1, Part({}, Geometry.identity(crop.frame.source_hw))
-                )
-            for number, window in enumerate(crop.folds[self._model.name].windows if crop.waiting else ()):
-                yield part_of(self._model, crop, number, window)
+        for row in wanted:
+            yield from self._parts_of(owner, row, found, pixels)
+
+    def _parts_of(
+        self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8
+    ) -> Iterator[PreparedPart | PartResult]:
+        """Yield the parts of one object, or an error if it cannot be planned; other stages may be at earlier objects."""
+        crop = self._cut(owner, row, found, whole)
+        name, model = self._model.name, replace(self._model, steps=Steps())
+        outcome: Part | QuadratError = Part({}, Geometry.identity(crop.frame.source_hw))
+        try:
+            crop.frame = replace(crop.frame, pixels=np.ascontiguousarray(crop.frame.pixels))
+            fold = crop.folds[name] = model.task.start(view_of({}, crop, model))
+            windows = fold.windows
+        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
+            windows, outcome = (), to_quadrat_error(error, owner.measured.state.source.name)
+        crop.waiting = len(windows)
+        if not windows:  # an error, or a task without a network
+            yield PartResult(crop, name, -1, outcome)
+        for number, window in enumerate(windows):
+            yield part_of(self._model, crop, number, window)
 
     def _reasons(self, found: Detections) -> list[str]:
         """Return, for each object, why it is not measured, or ""."""
@@ -108,22 +121,13 @@ class CropStage:
             return seen
         return enhanced(item.result.frame.pixels, self._model.steps, item.state.source.name)
 
-    def _open(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop | None:
-        """Cut out one object of the `whole` frame and plan its parts; None if that fails."""
-        result, model = owner.measured.result, self._model
+    def _cut(self, owner: OpenObjects, row: int, found: Detections, whole: ImageU8) -> OpenCrop:
+        """Return one object of the `whole` frame, whose pixels are not yet copied."""
+        result = owner.measured.result
         pixels, window = crop_windows(result.frame, found.boxes[row], self._about.words)
         cut = whole[pixels.top : pixels.bottom, pixels.left : pixels.right]
-        frame = Frame(
-            result.frame.key, (window.height, window.width), np.ascontiguousarray(cut), time_s=result.frame.time_s
-        )  # fmt: skip
-        crop = OpenCrop(owner.measured.state, frame, owner=owner, row=row, window=window)
-        try:
-            fold = crop.folds[model.name] = model.task.start(view_of({}, crop, replace(model, steps=Steps())))
-        except Exception as error:  # noqa: BLE001 - whatever a source contains, it must not end the order
-            fail(owner, row, error)
-            return None
-        crop.waiting = len(fold.windows)
-        return crop
+        frame = Frame(result.frame.key, (window.height, window.width), cut, time_s=result.frame.time_s)
+        return OpenCrop(owner.measured.state, frame, owner=owner, row=row, window=window)
 
 
 class JoinStage:
@@ -156,11 +160,12 @@ class JoinStage:
     def _add(self, crop: OpenCrop, ran: PartResult) -> None:
         """Add a part to the fold of its object; after an error, drop the object's other parts."""
         crop.waiting -= 1
+        if not isinstance(ran.outcome, Part):
+            if not crop.owner.reasons[crop.row]:
+                self._drop(crop, ran.outcome)
+            return
         fold = crop.folds.get(ran.model)
         if fold is None or ran.number < 0:
-            return
-        if not isinstance(ran.outcome, Part):
-            self._drop(crop, ran.outcome)
             return
         try:
             fold.add(ran.number, ran.outcome)

@@ -1,69 +1,100 @@
-"""Crops contain their boxes, lie in the frame, and are the same place in both of its sizes."""
+"""The objects of a frame are cut out one by one, and each costs only its own result."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from quadrat.geometry import Window
-from quadrat.package.objects import ObjectWords
-from quadrat.pipeline.crops import crop_windows, only
-from quadrat.predictions import UNKNOWN, Segmentation
-from quadrat.types import Frame, FrameKey
+from quadrat.errors import InputError
+from quadrat.parameters import Settings
+from quadrat.pipeline.crops import CropStage, JoinStage
+from quadrat.pipeline.events import MeasuredFrame, OpenCrop, PartResult, PreparedPart
+from quadrat.pipeline.models import LoadedModel, load_models
+from quadrat.pipeline.state import SourceState
+from quadrat.predictions import Detections
+from quadrat.types import Frame, FrameKey, Part, Result, Source
+from tests.classifiers import color_archive
+from tests.moving import LOG, RECTANGLES
 
-
-def frame(hw: tuple[int, int], source_hw: tuple[int, int]) -> Frame:
-    """Make a frame of `hw` that was read from a source of `source_hw`."""
-    return Frame(FrameKey("a"), source_hw, np.zeros((*hw, 3), np.uint8))
-
-
-@given(st.data())
-def test_a_crop_contains_its_box_with_the_padding(data: st.DataObject) -> None:
-    """Within half a pixel of the frame that was read, and never outside the source; it has at least one pixel."""
-    height, width = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
-    scale = data.draw(st.sampled_from([1.0, 0.5, 0.31]))
-    hw = max(1, int(height * scale)), max(1, int(width * scale))
-    x = sorted(data.draw(st.tuples(st.floats(0, width), st.floats(0, width))))
-    y = sorted(data.draw(st.tuples(st.floats(0, height), st.floats(0, height))))
-    padding = data.draw(st.sampled_from([0.0, 0.1, 1.0]))
-    pixels, window = crop_windows(
-        frame(hw, (height, width)), (x[0], y[0], x[1], y[1]), ObjectWords(padding=padding)
-    )
-
-    for place, size in ((pixels, hw), (window, (height, width))):
-        assert 0 <= place.top < place.bottom <= size[0]
-        assert 0 <= place.left < place.right <= size[1]
-    slack_x, slack_y = width / hw[1] / 2 + 1e-3, height / hw[0] / 2 + 1e-3
-    pad_x, pad_y = padding * (x[1] - x[0]), padding * (y[1] - y[0])
-    assert window.left <= max(0, x[0] - pad_x) + slack_x
-    assert window.right >= min(width, x[1] + pad_x) - slack_x
-    assert window.top <= max(0, y[0] - pad_y) + slack_y
-    assert window.bottom >= min(height, y[1] + pad_y) - slack_y
+COUNT = 40
 
 
-def test_a_frame_that_was_read_whole_is_cut_at_whole_pixels() -> None:
-    """Boxes are rounded outwards, and the windows are equal."""
-    pixels, window = crop_windows(
-        frame((90, 90), (90, 90)), (10.2, 20.0, 30.0, 41.9), ObjectWords(padding=0.0)
-    )
-    assert Window(20, 10, 22, 20) == pixels == window
-    padded, _ = crop_windows(frame((90, 90), (90, 90)), (10, 20, 30, 40), ObjectWords(padding=0.5))
-    assert Window(10, 0, 40, 40) == padded
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[LoadedModel]:
+    """A classifier whose crops are the whole frame, whatever the box."""
+    archive = color_archive(tmp_path / "m.tgz", on="objects", objects={"padding": 10})
+    with load_models([RECTANGLES, archive], Settings(), LOG) as models:
+        yield models["colors"]
 
 
-@pytest.mark.parametrize("classes", [[1], [0, 2], []])
-def test_only_the_parts_of_an_object_stay(classes: list[int]) -> None:
-    """Other pixels are UNKNOWN, also where several classes can hold."""
-    labels = np.array([[0, 1, 2], [UNKNOWN, 1, 0]], np.uint8)
-    kept = only(Segmentation(labels), classes)
-    np.testing.assert_array_equal(np.where(np.isin(labels, classes), labels, UNKNOWN), kept.labels)
+def measured(hw: tuple[int, int] = (300, 400)) -> MeasuredFrame:
+    """Make a frame with COUNT large objects."""
+    source = Source("a", "a.png")
+    pixels = np.random.default_rng(0).integers(0, 256, (*hw, 3), dtype=np.uint8)
+    box = np.array([[100, 100, 300, 200]], np.float32).repeat(COUNT, 0)
+    found = Detections(box, np.ones(COUNT, np.float32), np.zeros(COUNT, np.int32))
+    state = SourceState.of(source, ("rectangles", "colors"))
+    return MeasuredFrame(state, Result(source, Frame(FrameKey("a"), hw, pixels), {"rectangles": found}))
 
-    members = np.zeros((2, 3, 3), np.float16)
-    members[0, 0, 1], members[0, 0, 2], members[1, 1, 0] = 0.6, 0.9, 0.7
-    several = only(Segmentation(labels, None, members), classes)
-    assert several.members is not None
-    held = (several.members > 0).any(axis=2)
-    np.testing.assert_array_equal(held, several.labels != UNKNOWN)
-    assert not set(np.flatnonzero((several.members > 0).any(axis=(0, 1)))) - set(classes)
+
+def ran(model: LoadedModel, part: PreparedPart) -> PartResult:
+    """Run the network on a part."""
+    arrays = model.engine.run(part.sample.tensor[None], model.task.wanted)
+    return PartResult(
+        part.frame, part.model, part.number, Part({name: each[0] for name, each in arrays.items()}, part.sample.geometry)
+    )  # fmt: skip
+
+
+def test_memory_does_not_grow_with_the_objects_of_a_frame(model: LoadedModel) -> None:
+    """Crops of a crowd overlap: all of them at once may take many times the memory of the frame."""
+    assert model.about is not None
+    most = 0
+
+    def results(parts: Iterator[Any]) -> Iterator[Any]:
+        nonlocal most
+        for part in parts:
+            yield ran(model, part)
+            most = max(most, sum(isinstance(each, OpenCrop) for each in gc.get_objects()))
+
+    stage = CropStage(model, model.about)(iter([measured()]))
+    (done,) = JoinStage(model, model.about, last=True)(results(stage))
+
+    details = done.result.predictions["rectangles"].details["colors"]
+    assert len(details) == COUNT
+    assert all(each is not None for each in details)
+    assert most <= 3
+
+
+def test_an_object_that_cannot_be_planned_costs_only_itself(model: LoadedModel) -> None:
+    """The others have their results, and the first error is that of the first row that failed."""
+    assert model.about is not None
+    count = 0
+
+    class Failing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model.task, name)
+
+        def start(self, frame: Frame) -> Any:
+            nonlocal count
+            count += 1
+            if count % 3 == 0:
+                raise InputError(f"number {count}")
+            return model.task.start(frame)
+
+    failing: Any = Failing()
+    own = replace(model, task=failing)
+    stage = CropStage(own, model.about)(iter([measured()]))
+    parts = (part if isinstance(part, PartResult) else ran(model, part) for part in stage)
+    (done,) = JoinStage(own, model.about, last=True)(parts)
+
+    found = done.result.predictions["rectangles"]
+    failed = [row for row in range(COUNT) if (row + 1) % 3 == 0]
+    assert [row for row, each in enumerate(found.details["colors"]) if each is None] == failed
+    assert [row for row, each in enumerate(found.reasons["colors"]) if each == "failed"] == failed
+    assert "number 3" in done.result.faults["colors"].line
