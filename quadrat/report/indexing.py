@@ -18,7 +18,7 @@ from quadrat.index import archive
 from quadrat.index.identity import Identity
 from quadrat.index.read import IndexReader
 from quadrat.index.write import IndexedFrame, IndexedSource, IndexWriter
-from quadrat.package.gzipped import MAX_PACKED
+from quadrat.package.gzipped import MAX_PACKED, MAX_UNPACKED
 from quadrat.records import SourceRecord
 from quadrat.report.aspects import table_aspect
 from quadrat.report.base import ModelFacts, plain
@@ -79,18 +79,23 @@ class IndexFold:
             if self._error is not None:
                 raise self._error
             facts = _facts(self._path)
+            self._check_size(self._path, MAX_UNPACKED - MAX_UNPACKED // 1000)  # the tar is a little larger
             archive.pack(self._path, self._out, facts)
-            if self._out.stat().st_size > MAX_PACKED:
-                raise IndexFileError(
-                    f"it would have {self._out.stat().st_size} bytes, and {MAX_PACKED} are the most that are read",
-                    where=self._name,
-                    hint="Make an index for each part of the sources",
-                )
+            self._check_size(self._out, MAX_PACKED)
         except sqlite3.Error as error:
             raise OSError(errno.ENOSPC, f"the index cannot be written: {error}") from error
         self._path.unlink(missing_ok=True)
         aspect = table_aspect("index", COLUMNS, self._model.provenance, facts["rows"])
         yield Product(self._name, "application/gzip", self._out, aspect | facts)
+
+    def _check_size(self, path: Path, most: int) -> None:
+        """Raise IndexFileError if a file is larger than one that can be read again."""
+        if (size := path.stat().st_size) > most:
+            raise IndexFileError(
+                f"it would have {size} bytes, and {most} are the most that are read",
+                where=self._name,
+                hint="Make an index for each part of the sources",
+            )
 
 
 def _facts(database: Path) -> dict[str, Any]:

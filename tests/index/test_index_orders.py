@@ -218,3 +218,14 @@ def test_a_full_disk_is_one_clear_line(model, photos, tmp_path, place, error):
         outcome = run(model, photos, tmp_path / "two", base=base, index=True)
     assert outcome.error.code == "E_DELIVERY"
     assert "the disk is full" in outcome.error.line
+
+
+@pytest.mark.parametrize("limit", ["MAX_PACKED", "MAX_UNPACKED"])
+def test_an_index_that_could_not_be_read_again_is_not_delivered(model, photos, tmp_path, monkeypatch, limit):
+    """Neither one that is too large as a file nor one that is too large unpacked; all else is delivered."""
+    monkeypatch.setattr(f"quadrat.report.indexing.{limit}", 1000)
+    outcome = run(model, photos, tmp_path / "out", index=True)
+    assert outcome.error.code == "E_INDEX"
+    assert "are the most that are read" in outcome.error.line
+    assert {"survey.csv", "features.npz"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert not (tmp_path / "out" / "index.tgz").exists()
