@@ -94,13 +94,14 @@ define around-paddleseg
 @$(call listed,$(1),$(2) --only paddleseg,--no-deps)
 endef
 
-.PHONY: setup setup-test setup-pack setup-formats setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
+.PHONY: setup setup-test setup-pack setup-formats setup-search setup-all setup-paddle setup-paddle2 setup-paddle-gpu setup-export setup-peers
 setup: $(VENV)/.run ## set up .venv with what the service needs
 setup-test: $(VENV)/.test ## add [test] to .venv: what check and test need
 setup-paddle: $(VENV)/.paddle ## add [paddle] to .venv: the paddle engine, for PIR archives
 setup-export: $(VENV)/.export ## add [export] to .venv: what export_model needs
 setup-pack: $(VENV)/.pack ## add [pack] to .venv: what quadrat pack needs for ONNX networks
 setup-formats: $(VENV)/.formats ## add [formats] to .venv: HEIC and JPEG XL
+setup-search: $(VENV)/.search ## add [search] to .venv: faiss, for indexes of more than 200,000 rows
 setup-all: $(VENV_ALL)/.all ## set up .venv-all with [paddle,export,test]: what test-all needs
 setup-paddle2: $(VENV_PADDLE2)/.paddle2 ## set up .venv-paddle2 with Paddle 2.6.2, which writes .pdmodel
 setup-peers: $(VENV_PEERS)/.peers ## set up .venv-peers with the libraries that the benchmarks compare with
@@ -119,6 +120,9 @@ $(VENV)/.pack: $(VENV)/.run
 	@touch $@
 $(VENV)/.formats: $(VENV)/.run
 	@$(call listed,$(VENV),formats)
+	@touch $@
+$(VENV)/.search: $(VENV)/.run
+	@$(call listed,$(VENV),search)
 	@touch $@
 $(VENV)/.paddle: $(VENV)/.run
 	@echo "== adding Paddle to $(VENV): about 900 MB"
@@ -181,7 +185,7 @@ model = "$$(realpath -m "$(MODEL)")"
 images = "$$(realpath -m "$(IMAGES)")"
 videos = "$$(realpath -m "$(VIDEOS)")"
 
-.PHONY: run run-detect run-video run-enhance run-collection run-batch run-data-proxy run-docker
+.PHONY: run run-detect run-video run-enhance run-classify run-collection run-batch run-data-proxy run-docker
 run: setup ## measure the example images; results are in DATA/run
 	@$(known)$(call measure,run,$(QUADRAT) $(model) $(images) -o "$$out" --outputs $(OUTPUTS) $(over) $(ARGS))
 

@@ -136,6 +136,7 @@ def test_every_extra_has_a_target(project):
         "setup-test",
         "setup-pack",
         "setup-formats",
+        "setup-search",
         "setup-paddle",
         "setup-export",
         "setup-all",

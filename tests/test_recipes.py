@@ -223,7 +223,7 @@ def test_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(commands.COMMANDS, "count", ("counting:main", "count words"))
     assert commands.main(["count", "a", "b"]) == 2
-    assert "count     count words" in commands.about()
+    assert re.search(r"count +count words", commands.about())
     assert commands.main(["cuont"]) == 2
     assert "Did you mean quadrat count?" in capsys.readouterr().err
 

@@ -299,9 +299,16 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
     assert [p.name for p in PARAMETERS] == list(described)
     values: dict[str, Any] = {}
     for p in PARAMETERS:
-        if p.field in (*NAMES_OF_FILES, "min_subgraph_size"):
+        # compare and like-row exclude enhance, find and others
+        if p.field in (*NAMES_OF_FILES, "min_subgraph_size", "compare", "like_row"):
             continue
-        choice = {"device": "cpu", "precision": "fp32", "outputs": "annotated", "model-name": "x"}.get(p.name)
+        choice = {
+            "device": "cpu",
+            "precision": "fp32",
+            "outputs": "annotated",
+            "model-name": "x",
+            "find": "duplicates",
+        }.get(p.name)
         value = choice or (p.choices[-1] if p.choices else None)
         if value is None and p.kind == "bool":
             value = p.name in ("skip-black", "full-frame", "track-across-classes", "print-detail")
@@ -313,6 +320,9 @@ def test_point_14_parameters_are_the_same_everywhere(tmp_path: Path) -> None:
                 "max-img-size": "2MP",
                 "sample-bits": 12,
                 "classes": "fish",
+                "enhance": "grey-world,clahe",
+                "where": "score > 0.5",
+                "batch-size": "auto",  # tuning-seconds needs it
             }.get(p.name)
             # these two exclude frame-step and smooth-frames
             value = 0.0 if p.name in ("frame-seconds", "smooth-seconds") else value

@@ -129,6 +129,7 @@ def test_degenerate_boxes_divide_by_nothing(tracker: str) -> None:
 
 IMPORTED_AS = {
     "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml", "ivcap-sdk-service": "ivcap_sdk_service",
+    "faiss-cpu": "faiss",
 }  # fmt: skip
 BORROWED = re.compile(
     r"\b(convert_bbox_to_z|convert_x_to_bbox|KalmanBoxTracker|associate_detections_to_trackers|linear_assignment"
@@ -137,9 +138,11 @@ BORROWED = re.compile(
 """Names by which SORT, OC-SORT, ByteTrack and YOLO's own code are known wherever they were copied to."""
 
 
-def requirements() -> set[str]:
-    """Name what the run-time requires."""
-    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+def requirements(*extras: str) -> set[str]:
+    """Name what the run-time requires, and what these extras add."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
     return {re.split(r"[^\w.-]", line)[0] for line in lines}
 
 
@@ -163,7 +166,11 @@ def test_no_code_is_borrowed_from_a_tracker() -> None:
 
 def test_what_is_imported_is_required_and_no_name_is_anothers() -> None:
     """No module of the run-time imports what pyproject.toml does not name, or has a name that gives a copy away."""
-    known = {IMPORTED_AS.get(name, name) for name in requirements()} | sys.stdlib_module_names | {"quadrat"}
+    known = (
+        {IMPORTED_AS.get(name, name) for name in requirements("search")}
+        | sys.stdlib_module_names
+        | {"quadrat"}
+    )
     modules = sorted((ROOT / "quadrat").rglob("*.py"))
 
     assert [] == [str(one) for one in everything(ROOT) if one.module.split(".")[0] not in known]

@@ -50,5 +50,8 @@ def test_the_examples_have_equal_names_in_two_folders():
     """Two images share their base name, so that a run shows that products do not collide."""
     names = [name.rpartition("/")[2] for name, *_ in EXAMPLES]
     assert len(set(names)) == len(names) - 1
-    stored = {p.relative_to(EXAMPLES_FOLDER / "images").as_posix() for p in EXAMPLES_FOLDER.rglob("*.jpg")}
+    stored = {
+        p.relative_to(EXAMPLES_FOLDER / "images").as_posix()
+        for p in (EXAMPLES_FOLDER / "images").rglob("*.jpg")
+    }
     assert stored == {name for name, *_ in EXAMPLES}
