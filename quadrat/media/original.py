@@ -57,8 +57,11 @@ def original_of(
             exif = image.info.get("exif") or b""
     if profile[_RGB_AT] != b"RGB ":
         profile = b""  # of grey or CMYK, but the result is RGB
-    alpha = _alpha(image, turn) if whole else None
-    lost = ("alpha",) if not whole and "A" in image.getbands() else ()
+    keyed = (
+        "transparency" in image.info and bits > 8
+    )  # a transparent colour that 8 bits cannot tell from others
+    alpha = _alpha(image, turn) if whole and not keyed else None
+    lost = ("alpha",) if keyed or (not whole and "A" in image.getbands()) else ()
     if turned and isinstance(image, TiffImagePlugin.TiffImageFile) and set(GEO_TAGS) & set(image.tag_v2):
         lost = (*lost, PLACE)
     return Original(kind, bits, exif, profile, alpha, tags, lost)

@@ -16,6 +16,7 @@ from quadrat.media.images import decode
 from quadrat.media.original import exif_for
 from quadrat.types import Blob, Frame, FrameKey, Original
 from tests import pictures
+from tests.media.test_png import chunk
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 KEPT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif"}
@@ -193,6 +194,15 @@ def test_nothing_is_kept_unless_it_is_wanted() -> None:
     body = stored("JPEG", Image.fromarray(pictures.drawing(60, 80)))
     assert decode(Blob(body), FrameKey("urn:a"), None).original is None
     assert read(body).original is not None
+
+
+def test_a_transparent_colour_of_16_bits_is_named_as_lost() -> None:
+    """It cannot be found again among 8-bit values."""
+    body = pictures.rgb16_png(pictures.drawing(40, 50))
+    head = 8 + 25  # the signature and IHDR
+    keyed = body[:head] + chunk(b"tRNS", b"\0\5" * 3) + body[head:]
+    frame = read(keyed)
+    assert alike(frame.pixels, frame.original, frame.source_hw).lost == ("alpha", "8 of 16 bits")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
