@@ -202,6 +202,21 @@ def add_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation, divided by")
 
 
+def _check_sizes(given: argparse.Namespace) -> None:
+    """Raise ParameterError for sizes that an archive cannot have."""
+    for option in ("letterbox", "stretch", "crop"):
+        sides = getattr(given, option) or ()
+        if any(side < 1 for side in sides):
+            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+        if any(side > MAX_SIDE for side in sides) or math.prod(sides) > MAX_TENSOR_PIXELS:
+            most = MAX_TENSOR_PIXELS // 10**6
+            raise ParameterError(
+                f"sides are at most {MAX_SIDE}, and pictures {most} million pixels", where=f"--{option}"
+            )
+    if given.short_side is not None and given.short_side > MAX_SIDE:
+        raise ParameterError(f"it is at most {MAX_SIDE}", where="--short-side")
+
+
 def check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other, have no effect, or are out of range."""
     ways = [
@@ -215,17 +230,7 @@ def check(given: argparse.Namespace) -> None:
         raise ParameterError("it only goes with --crop", where="--short-side")
     if given.crop and given.short_side is not None and given.short_side < min(given.crop):
         raise ParameterError("it is at least the short side of --crop", where="--short-side")
-    for option in ("letterbox", "stretch", "crop"):
-        sides = getattr(given, option) or ()
-        if any(side < 1 for side in sides):
-            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
-        if any(side > MAX_SIDE for side in sides) or math.prod(sides) > MAX_TENSOR_PIXELS:
-            most = MAX_TENSOR_PIXELS // 10**6
-            raise ParameterError(
-                f"sides are at most {MAX_SIDE}, and pictures {most} million pixels", where=f"--{option}"
-            )
-    if given.short_side is not None and given.short_side > MAX_SIDE:
-        raise ParameterError(f"it is at most {MAX_SIDE}", where="--short-side")
+    _check_sizes(given)
     for option, names in INEFFECTIVE.items():
         for name in names:
             if getattr(given, option) is not None and getattr(given, name) is not None:
