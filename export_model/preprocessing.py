@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from export_model import labels
 from quadrat.errors import ParameterError
+from quadrat.transforms.params import MAX_SIDE, MAX_TENSOR_PIXELS
 from quadrat.transforms.pillow import FILTERS
 
 Transforms = tuple[Mapping[str, Any], ...]
@@ -200,6 +202,21 @@ def add_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=float, nargs="+", metavar="S", help="standard deviation, divided by")
 
 
+def _check_sizes(given: argparse.Namespace) -> None:
+    """Raise ParameterError for sizes that an archive cannot have."""
+    for option in ("letterbox", "stretch", "crop"):
+        sides = getattr(given, option) or ()
+        if any(side < 1 for side in sides):
+            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+        if any(side > MAX_SIDE for side in sides) or math.prod(sides) > MAX_TENSOR_PIXELS:
+            most = MAX_TENSOR_PIXELS // 10**6
+            raise ParameterError(
+                f"sides are at most {MAX_SIDE}, and pictures {most} million pixels", where=f"--{option}"
+            )
+    if given.short_side is not None and given.short_side > MAX_SIDE:
+        raise ParameterError(f"it is at most {MAX_SIDE}", where="--short-side")
+
+
 def check(given: argparse.Namespace) -> None:
     """Raise ParameterError for options that exclude each other, have no effect, or are out of range."""
     ways = [
@@ -213,9 +230,7 @@ def check(given: argparse.Namespace) -> None:
         raise ParameterError("it only goes with --crop", where="--short-side")
     if given.crop and given.short_side is not None and given.short_side < min(given.crop):
         raise ParameterError("it is at least the short side of --crop", where="--short-side")
-    for option in ("letterbox", "stretch", "crop"):
-        if any(side < 1 for side in getattr(given, option) or ()):
-            raise ParameterError("a width and a height above 0 are needed", where=f"--{option}")
+    _check_sizes(given)
     for option, names in INEFFECTIVE.items():
         for name in names:
             if getattr(given, option) is not None and getattr(given, name) is not None:

@@ -51,9 +51,11 @@ def parse(values: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def find(name: str) -> Parameter:
+def find(name: object) -> Parameter:
     """Return the parameter with a name, in dashes or underscores; ParameterError if there is none."""
     known = {p.field: p for p in PARAMETERS}
+    if not isinstance(name, str):
+        raise ParameterError(f"the name of a parameter is a text, not {str(name)[:60]!r}", where="settings")
     wanted = name.replace("-", "_")
     if wanted not in known:
         raise ParameterError("there is no such parameter", where=name, hint=_nearest(wanted, known))

@@ -74,6 +74,10 @@ def test_images_are_brought_to_a_size(words: str, listed: dict[str, object]) -> 
         ("--letterbox 9 9 --stretch 9 9", "give only one"),
         ("--stretch 9 9 --position center", "no effect with --stretch"),
         ("--letterbox 0 9", "a width and a height above 0"),
+        ("--letterbox 9 16385", "sides are at most 16384"),
+        ("--stretch 16000 16000", "pictures 100 million pixels"),
+        ("--crop 1000000 1000000", "sides are at most 16384"),
+        ("--crop 9 9 --short-side 16385", "it is at most 16384"),
         ("--pad -1", r"a grey value in 0\.\.255"),
     ],
 )

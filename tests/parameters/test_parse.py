@@ -69,6 +69,8 @@ def test_a_parameter_is_found_by_either_spelling() -> None:
         ParameterError, match=r"batchsize: there is no such parameter\. Did you mean batch-size\?"
     ):
         find("batchsize")
+    with pytest.raises(ParameterError, match="the name of a parameter is a text, not '5'"):
+        parse({5: 1})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
