@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export_model.network import Shape
+from export_model.network import Shape, check_size
 from quadrat.errors import ParameterError
 from quadrat.package.enhance import MAX_MULTIPLE, MAX_SCALE, RANGES
 
@@ -75,7 +75,9 @@ def _shape(shape: list[int] | None) -> Shape | None:
         return None
     if any(side == 0 or side < -1 for side in shape) or shape[1] not in (1, 3, -1):
         raise ParameterError("four sizes are needed, above 0 or -1; C is 3 or 1", where="--input-shape")
-    return tuple(None if side == -1 else side for side in shape)
+    made: Shape = tuple(None if side == -1 else side for side in shape)
+    check_size(made)
+    return made
 
 
 def _range(given: Sequence[float] | None, where: str) -> Range | None:

@@ -23,7 +23,7 @@ from export_model import (
     sizes,
 )
 from export_model.command import parser
-from export_model.network import Network, Shape
+from export_model.network import Network, Shape, check_size
 from export_model.scores import ScoreOptions
 from quadrat.errors import ParameterError, QuadratError
 from quadrat.package.detectors import CHOICES
@@ -224,7 +224,9 @@ def _shape(shape: list[int] | None) -> Shape | None:
         return None
     if any(s == 0 or s < -1 for s in shape) or shape[1] not in (3, -1):
         raise ParameterError("four sizes are needed, above 0 or -1; C is 3", where="--input-shape")
-    return tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
+    made: Shape = tuple(None if s == -1 else s for s in (shape[0], 3, *shape[2:]))
+    check_size(made)
+    return made
 
 
 def _embedding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model.questions import Question
-from quadrat.errors import ParameterError
+from quadrat.errors import GraphError, ParameterError
 from quadrat.package.write import ArchiveSpec
+from quadrat.transforms.params import MAX_TENSOR_PIXELS
 from quadrat.types import ImageU8
 
 F32 = NDArray[np.float32]
 Shape = tuple[int | None, ...]
+MOST_TRIED = 3 * MAX_TENSOR_PIXELS
+"""Values of the largest input that a network is tried on."""
 OTHER_FORMS = {
     **dict.fromkeys(
         (".pt", ".pth", ".ckpt", ".pkl", ".pickle"), "a checkpoint, which can run code when it is loaded"
@@ -37,6 +41,17 @@ OTHER_FORMS = {
 """Suffixes of networks that are not ONNX, and what each is."""
 DYNAMIC: Shape = (None, 3, None, None)
 """(N, C, H, W) with None for a dynamic axis."""
+
+
+def check_size(shape: Shape) -> None:
+    """Raise GraphError for an input (N, C, H, W), None for open axes, that is too large for the network to be tried."""
+    values = math.prod(size or 1 for size in shape)
+    if values > MOST_TRIED:
+        raise GraphError(
+            f"its input of {' x '.join(str(size or 'any') for size in shape)} has {values / 1e6:.0f} million values, and "
+            f"{MOST_TRIED / 1e6:.0f} million are the most that it can be tried on",
+            where="--input-shape", hint="Give a smaller one, or export the network with a smaller input",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

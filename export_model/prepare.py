@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export_model import heads
-from export_model.network import F32, Shape
+from export_model.network import F32, Shape, check_size
 from quadrat.errors import GraphError, ParameterError
 
 TO_FIRST = (0, 3, 1, 2)
@@ -115,7 +115,11 @@ def allowed(array: NDArray[Any]) -> float:
 
 
 def noise(shape: Shape, seed: int = 0) -> F32:
-    """Return a smooth picture with noise of this shape, float32 in 0..1; open axes are 1, 3 and SIDE."""
+    """Return a smooth picture with noise of this shape, float32 in 0..1; open axes are 1, 3 and SIDE.
+
+    Raises GraphError if it would fill the memory.
+    """
+    check_size(shape)
     sizes = [size or open_ for size, open_ in zip(shape, (1, 3, SIDE, SIDE), strict=True)]
     rng = np.random.default_rng(seed)
     coarse = rng.random([*sizes[:2], -(-sizes[2] // 8), -(-sizes[3] // 8)])

@@ -195,3 +195,13 @@ def test_a_picture_is_no_mask_unless_classes_are_named():
     assert "enhancement network" in asked[0].what
     named = complete(same, "net", options=ScoreOptions(names=("a", "b", "c"), multi_label=True))
     assert not named.meaning.questions
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 100_000, 100_000), (None, None, 10**9, None), (10**9, 3, None, None)]
+)
+def test_an_input_that_fills_the_memory_is_refused(shape):
+    """Whether the network is fixed to it or --input-shape asks for it."""
+    with pytest.raises(GraphError, match="300 million are the most"):
+        prepare.noise(shape)
+    assert prepare.noise((1, 3, 100, None)).shape == (1, 3, 100, prepare.SIDE)
