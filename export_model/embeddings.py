@@ -11,7 +11,7 @@ import numpy as np
 from export_model import heads, onnx_detector, selftest
 from export_model.from_onnx import read
 from export_model.network import Network, Shape, digest
-from export_model.preprocessing import Preprocessing, Usual
+from export_model.preprocessing import Preprocessing, Usual, assumed
 from quadrat.errors import GraphError, ModelError, ParameterError, VectorError
 from quadrat.tasks.embed.task import VECTOR, unit
 
@@ -55,6 +55,8 @@ def load(
             where="--letterbox, --stretch",
             hint="Give --stretch WIDTH HEIGHT or --letterbox WIDTH HEIGHT",
         )
+    if given.bgr is None and given.transforms is None:
+        notify(assumed("channels in RGB order", "--bgr or --no-bgr"))
     network = Network(
         name=path.stem,
         model={"type": "onnx", "file": path.name},
