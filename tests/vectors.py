@@ -55,6 +55,7 @@ def vector_archive(path: Path, kind: str = "shade", **changes: Any) -> Path:
         "on": "objects",
         "objects": {"padding": 0, "min-size": 4},
         "classes": [],
+        "model": {"type": "Vectors"},
         "outputs": {"vector": "vector"},
         "shape": [-1, 3, SIDE, SIDE],
         **changes,

@@ -28,6 +28,11 @@ def read_classes(meta: Mapping[str, Any]) -> tuple[tuple[ClassInfo, ...], int | 
     stated = _stated(meta)
     count = stated if stated is not None else len(listed)
     kind = kind_of(text(meta.get("task", default_task()), "meta.json: task"), "meta.json")
+    if count and not kind.max_classes:
+        raise ClassesError(
+            f"a model of the task {kind.name} has no classes, and this one states {count}",
+            where="meta.json: classes", hint="Leave classes and model.num_classes out",
+        )  # fmt: skip
     if count > kind.max_classes:
         why = f": a mask has one byte for a pixel, and {UNKNOWN} means unknown" * (
             kind.max_classes == UNKNOWN

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quadrat.errors import ClassesError
 from quadrat.package import open_archive
 from quadrat.package.classes import class_of, read_classes
 from quadrat.package.colors import default_color
@@ -152,3 +153,10 @@ def test_a_name_has_at_most_255_letters(length, is_one, tmp_path, into, refused)
         assert "x" * length == open_archive(path, into).classes[0].name
     else:
         assert "1 to 255 printable characters" in refused(path, "E_MODEL_MANIFEST").what
+
+
+@pytest.mark.parametrize("meta", [{"classes": [{"name": "a"}]}, {"model": {"num_classes": 1}}])
+def test_a_task_without_classes_refuses_them(meta):
+    """An embedding has none; the line says what to leave out."""
+    with pytest.raises(ClassesError, match="the task embed has no classes, and this one states 1"):
+        read_classes({"task": "embed", **meta})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from quadrat.render.boxes import _contrast, draw_boxes, draw_note, line_width
 from quadrat.task_kinds import kind_of
 from quadrat.types import ClassInfo
 from tests.report.things import objects
+from tests.waiting import repeated
 
 CLASSES = [ClassInfo(0, "u:0", "fish", (255, 140, 0)), ClassInfo(1, "u:1", "crab", (20, 20, 120))]
 SIDES = st.integers(1, 90)
@@ -136,19 +138,24 @@ def test_a_note_is_in_the_corner() -> None:
     assert draw_note(grey(3, 2), "not measured: black").shape == (3, 2, 3)
 
 
+@repeated
 def test_twenty_boxes_take_little_time() -> None:
-    """At 1080p, drawing does not slow down a video."""
+    """At 1080p, drawing takes less than half the time of writing the frame as a JPEG file."""
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 1, (20, 2)) * [1700, 900]
     boxes = np.concatenate([corners, corners + rng.uniform(40, 180, (20, 2))], axis=1)
-    pixels, spent = grey(1080, 1920), []
-    for _ in range(30):
+    pixels, noise = grey(1080, 1920), rng.integers(0, 255, (1080, 1920, 3), np.uint8)
+    drawing, writing = [], []
+    for _ in range(20):
         found = objects(boxes.tolist(), [0, 1] * 10, rng.uniform(0.2, 1, 20).tolist(), list(range(20)))
         begin = time.thread_time()
         draw_boxes(pixels, found, CLASSES, (1080, 1920))
-        spent.append(time.thread_time() - begin)
+        drawn = time.thread_time()
+        cv2.imencode(".jpg", noise)
+        drawing.append(drawn - begin)
+        writing.append(time.thread_time() - drawn)
 
-    assert min(spent) < 0.003, "the minimum, as other work on the machine can only add time"
+    assert min(drawing) < min(writing) / 2
 
 
 def test_a_long_name_leaves_room_for_the_score() -> None:
