@@ -235,6 +235,7 @@ CTRL_C = """
 import ctypes, gc, signal, sys
 from predictor import Predictor
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 stacks, words, libc, both = [], (ctypes.c_size_t * 3)(), ctypes.CDLL(None), []
 for _ in range(2):
     both.append(Predictor(sys.argv[1]))
