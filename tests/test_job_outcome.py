@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tracemalloc
 from collections import Counter
@@ -166,6 +167,7 @@ class Many:
         """Note the memory in use at every tenth of the sources."""
         self.acknowledged += 1
         if self.acknowledged % (self._count // 10) == 0:
+            gc.collect()  # rare in a process with many objects, such as that of the other tests
             self.held.append(tracemalloc.get_traced_memory()[0])
 
     def relist(self) -> Iterator[Source]:

@@ -51,7 +51,7 @@ CHOICE = "Give --into NAME for a new folder in it, --overwrite to replace them, 
 class FolderLedger:
     """The ledger of the results in `out`; with `overwrite`, earlier results are replaced.
 
-    `folder` holds temporary files: beside the results, or in TMPDIR if that disk has more room. `part` is the file
+    `folder` holds temporary files: beside the results, or in TMPDIR if that disk has much more room. `part` is the file
     of the growing table; None if a file of the user's has its name.
     """
 
@@ -97,9 +97,9 @@ class FolderLedger:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """Give a folder for temporary files on the disk with more room; beside the results if both have the same."""
+        """Give a folder for temporary files: beside the results, or in TMPDIR if that disk has half as much room again."""
         with suppress(OSError):
-            if shutil.disk_usage(tempfile.gettempdir()).free > shutil.disk_usage(self._own).free:
+            if shutil.disk_usage(tempfile.gettempdir()).free > 1.5 * shutil.disk_usage(self._own).free:
                 with temporary_folder("order") as folder:
                     yield folder
                 return
