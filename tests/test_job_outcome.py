@@ -188,7 +188,8 @@ def test_memory_is_flat_over_two_thousand_sources(tmp_path: Path) -> None:
 
     assert (0, count) == (outcome.exit_status, outcome.counts["flagged"])
     assert {"png": count, "csv": 3, "json": 1} == dict(store.products)
-    growth = (store.held[-1] - store.held[1]) / (0.8 * count)
+    # the median: the interpreter's own table of texts doubles now and then, by megabytes in a process of many tests
+    growth = float(np.median(np.diff(store.held[1:]))) / (count / 10)
     assert growth < 1000, f"{growth:.0f} bytes for each source"
 
 
