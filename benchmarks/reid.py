@@ -3,7 +3,7 @@ r"""Compare deepsort with deep-sort-realtime on the same vectors of a re-identif
     python -m benchmarks.reid --truth TRUTH --detections DETECTIONS --archive reid.tgz --clip vtest.avi \
         --objects pets_yolox_nano.npz     (in .venv-peers: make setup-peers)
 
-TRUTH and DETECTIONS are folders in MOTChallenge's form with the sequence PETS09-S2L1, of which `--clip` has the pictures;
+TRUTH and DETECTIONS are folders in MOTChallenge's form with the sequence PETS09-S2L1, and `--clip` has its pictures;
 `--objects` are detections of another network, as in benchmarks.mot. The archive was packed with `--on objects`: its crops
 are those of an order. Films are tracked at every, every second and every fifth frame, from each of the first frames,
 forwards and backwards unless `--once` is given. Drawn scenes are those of benchmarks.motion with synthetic vectors, because

@@ -87,7 +87,7 @@ def parser(prog: str = "calibrate.py") -> argparse.ArgumentParser:
         "--precision",
         type=float,
         metavar="P",
-        help="threshold of the best recall of which this share is right",
+        help="threshold with the best recall at which this share of the labels is right",
     )
     made.add_argument("--save-path", type=Path, help="archive to write [NAME-calibrated.tgz]")
     made.add_argument(

@@ -59,7 +59,7 @@ def _unmapped(what: str, where: str) -> ParameterError:
 
 
 def _sized(settings: Mapping[str, Any], where: str) -> Transforms:
-    """Return the transforms that make the size: a resize and a crop, of which each may be absent."""
+    """Return the transforms that make the size: a resize and a crop; each may be absent."""
     made: list[dict[str, Any]] = []
     if settings.get("do_resize"):
         number = int(settings.get("resample", 2))

@@ -29,7 +29,7 @@ REFUSED: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
     ),
     "two detectors": (
         lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b"), colour_archive(folder / "c.tgz")],
-        "E_MODEL_SEVERAL the model 'colour' is about objects, and it is not clear of which detector: rectangles, b",
+        "E_MODEL_SEVERAL the model 'colour' is about objects, and there are several detectors: rectangles, b",
     ),
     "a detector": (
         lambda folder: [RECTANGLES, detector_archive(folder / "b.tgz", name="b", on="objects")],

@@ -22,7 +22,7 @@ BLOCK = 16_384
 ROUNDING = 2e-6
 """What the similarity of two equal vectors can be less than 1, because it is a sum in float32."""
 MOST_PAIRED = 200_000
-"""Rows of which all pairs are compared: this takes minutes, and four times as long for twice as many."""
+"""The most rows whose pairs are all compared: this takes minutes, and four times as long for twice as many."""
 
 
 def load(blocks: Iterable[Floats], count: int, dimension: int, folder: Path) -> Floats:

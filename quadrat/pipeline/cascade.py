@@ -98,7 +98,7 @@ def _only(found: Sequence[str], model: str) -> str:
         )
     if len(found) > 1:
         raise CascadeError(
-            f"the model {model!r} is about objects, and it is not clear of which detector: {', '.join(found)}",
+            f"the model {model!r} is about objects, and there are several detectors: {', '.join(found)}",
             hint="Give one of these detectors in each order",
         )
     return found[0]

@@ -89,7 +89,7 @@ class EntryCollector:
 
 
 def has_vector(prediction: Any) -> bool:
-    """Return True if a prediction has a vector, or is one of objects of which a model may have given some."""
+    """Return True if a prediction has a vector, or if its objects may have vectors from another model."""
     details: Mapping[str, Iterable[ObjectResult | None]] = getattr(prediction, "details", {})
     if any(each is not None and has_vector(each.prediction) for of in details.values() for each in of):
         return True

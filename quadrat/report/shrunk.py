@@ -12,7 +12,7 @@ from quadrat.types import Media
 
 
 def shrunk_text(shrunk: Counter[Media], models: Sequence[ModelFacts], *, tiled: bool) -> str:
-    """Return a sentence on the `shrunk` sources, of which there is at least one, by kind of media.
+    """Return a sentence on the `shrunk` sources (at least one), by kind of media.
 
     Models can differ in their usual sizes, and a source counts if any of them sees it smaller. Such a source exceeds the
     least of the sizes, so that the sentence names this one, and the models that have it. `tiled` is True if the order

@@ -23,7 +23,7 @@ MIN_COSINE = 0.1
 SURE_MARGIN = 0.1
 """By how much the contrast of a match by appearance alone must exceed the next best of its track and observation."""
 UNKNOWN_COSINE = 0.6
-"""Contrast of a pair of which one has no embedding: about that of one object, because motion allows the pair."""
+"""Contrast of a pair if one of the two has no embedding: about that of one object, because motion allows the pair."""
 COSINE_WEIGHT = 1.5
 """Weight of the contrast beside the overlap: a clear appearance outweighs the best position."""
 MOMENTUM = 0.9

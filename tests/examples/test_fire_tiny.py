@@ -1,4 +1,4 @@
-"""The example classifier: what the README says of it is so."""
+"""The example classifier is as good as its README states."""
 
 from __future__ import annotations
 
