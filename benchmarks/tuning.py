@@ -98,7 +98,7 @@ def compare(name: str, archive: Path, side: int, rounds: int, sizes: Sequence[in
             costs.append(tuning.seconds)
             if chosen[-1] not in best:  # a short sweep leaves sizes out
                 sweep(model, tensors, [tuning.batch_size], best)
-            model.engine.set_threads(min(10, usable_cores()))  # type: ignore[attr-defined]
+            model.engine.set_threads(min(10, usable_cores()))  # type: ignore[attr-defined]  # every engine here has it
     fastest = max(best, key=lambda pair: best[pair])
     shares = sorted(best[pair] / best[fastest] for pair in chosen)
     default = best[min(10, usable_cores()), 1] / best[fastest]

@@ -65,7 +65,7 @@ class CompileCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(self._folder / f"{key}.blob", header, network)
-            _remove_old(self._folder)
+            remove_old(self._folder, "*.blob", MAX_ENTRIES)
         except OSError as error:
             self._log.info("cannot cache the compiled network: %s", error)
             self._folder = None
@@ -106,11 +106,11 @@ def _write(path: Path, header: Mapping[str, Any], network: memoryview) -> None:
         raise
 
 
-def _remove_old(folder: Path) -> None:
-    """Remove the least recently used networks, and unfinished files of killed processes."""
-    networks = sorted(folder.glob("*.blob"), key=_modified, reverse=True)
+def remove_old(folder: Path, pattern: str, most: int) -> None:
+    """Remove all but the `most` recently used files of a pattern, and unfinished files (*.part) of killed processes."""
+    used = sorted(folder.glob(pattern), key=_modified, reverse=True)
     stale = [part for part in folder.glob("*.part") if _modified(part) < time.time() - STALE_S]
-    for old in networks[MAX_ENTRIES:] + stale:
+    for old in used[most:] + stale:
         old.unlink(missing_ok=True)
 
 

@@ -13,7 +13,6 @@ import os
 import platform
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from quadrat.engines.common import cache_folder, usable_cores
+from quadrat.engines.compile_cache import remove_old
 from quadrat.records import Trial, Tuning
 
 VERSION = 1
@@ -28,8 +28,6 @@ VERSION = 1
 MAX_FILES = 256
 """Choices kept, the most recently used ones."""
 LARGEST = 1 << 20
-STALE_S = 3600.0
-"""Age at which an unfinished file is assumed to be from a killed process."""
 
 
 @dataclass(slots=True)
@@ -90,7 +88,7 @@ class Choices:
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
-            _remove_old(path.parent)
+            remove_old(path.parent, "*.json", MAX_FILES)
 
     def forget(self, parts: Mapping[str, Any]) -> None:
         """Remove the choice for `parts`."""
@@ -131,19 +129,3 @@ def _from_json(values: Mapping[str, Any]) -> Tuning:
     if chosen not in [(each.cpu_threads, each.batch_size) for each in trials if each.outcome == "ok"]:
         raise ValueError("it was not tried with success")
     return tuning
-
-
-def _remove_old(folder: Path) -> None:
-    """Remove the least recently used choices, and unfinished files of killed processes."""
-    choices = sorted(folder.glob("*.json"), key=_modified, reverse=True)
-    stale = [part for part in folder.glob("*.part") if _modified(part) < time.time() - STALE_S]
-    for old in choices[MAX_FILES:] + stale:
-        old.unlink(missing_ok=True)
-
-
-def _modified(path: Path) -> float:
-    """Return the modification time, or 0 if another process has just removed the file."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

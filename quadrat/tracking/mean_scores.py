@@ -1,4 +1,4 @@
-"""Smooth what a finer model says of a tracked object: the mean of its probabilities over the track."""
+"""Average the probabilities of a finer model over the track of each object."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_a_seed_determines_the_scene():
 
 
 def test_the_archive_describes_the_model(package):
-    """Two classes, a temperature and thresholds of which exactly one is reached, and less than 300 kB."""
+    """It has two classes, a temperature, thresholds that add up to 1, and less than 300 kB."""
     assert [each.name for each in package.classes] == list(CLASSES)
     assert set(package.outputs) == {"logits", "features"}
     words = package.meta["classify"]

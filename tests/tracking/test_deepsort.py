@@ -163,7 +163,7 @@ def seen(*given: tuple[Detections, np.ndarray], across: bool = False) -> float:
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, 0.75, 0.9])
 def test_appearance_decides_however_alike_all_objects_are(cosine):
-    """Two that change places are told apart, and a stranger in the same place is refused, as with a cosine of 0."""
+    """Two objects that change places keep their tracks, and a stranger does not take the track of its place."""
     before, after = boxes((100, 100), (112, 100)), boxes((112, 100), (100, 100))
     made, place = tracker("deepsort"), tracker("deepsort")
     for _ in range(30):
